@@ -1,0 +1,138 @@
+"""Set-up from nothing but Python: environment, CDK command line, embedding model. `make setup`.
+
+Standard library only. Idempotent: a stamp of the lock files lets a second run finish at once, and an interrupted run
+is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts.node import find_node, system_node  # noqa: E402
+
+VENV = ROOT / ".venv"
+MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
+STAMP = VENV / ".setup-stamp"
+LOG = ROOT / ".local" / "logs" / "setup.log"
+OLDEST_PYTHON = (3, 11)
+NEEDED_BYTES = 3 * 1024**3
+
+
+class SetupError(RuntimeError):
+    """Set-up cannot go on; the message says what to do."""
+
+
+def fingerprint() -> str:
+    """Digest of everything that set-up installs from, and of the Python that it installs into."""
+    digest = hashlib.sha256(f"{sys.version_info[:3]} {sys.executable}".encode())
+    inputs = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "package-lock.json"]
+    inputs += [ROOT / "scripts" / name for name in ("setup.py", "build_embedding_model.py")]
+    for path in inputs:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_done() -> bool:
+    """Whether an earlier run finished with these very inputs and its results still stand."""
+    results = [venv_python(), ROOT / "node_modules" / ".bin" / "cdk", MODEL_DIR / "model.onnx"]
+    return STAMP.exists() and STAMP.read_text() == fingerprint() and all(path.exists() for path in results)
+
+
+def venv_python() -> Path:
+    return VENV / "bin" / "python"
+
+
+def check_machine() -> None:
+    """Refuse early, in one sentence, what would fail late."""
+    if sys.version_info < OLDEST_PYTHON:
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise SetupError(f"Python 3.11 or newer is needed, this is {found}: run `make setup PYTHON=python3.11`.")
+    free = shutil.disk_usage(ROOT).free
+    if free < NEEDED_BYTES:
+        raise SetupError(f"Set-up needs 3 GB of free disk, {ROOT} has {free / 1024**3:.1f} GB: free some and run again.")
+
+
+def run(*command: str, env: dict[str, str] | None = None) -> None:
+    """Run one step with its output in the set-up log."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with LOG.open("ab") as log:
+        log.write(f"\n$ {' '.join(command)}\n".encode())
+        log.flush()
+        code = subprocess.run(command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL).returncode
+    if code != 0:
+        tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-12:])
+        raise SetupError(f"`{' '.join(command)}` failed (exit {code}). The end of {LOG.relative_to(ROOT)}:\n{tail}")
+
+
+def create_environment() -> None:
+    if venv_python().exists() and subprocess.run([venv_python(), "-c", ""], capture_output=True).returncode == 0:
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    run(sys.executable, "-m", "venv", str(VENV))
+
+
+def install_python_packages() -> None:
+    python = str(venv_python())
+    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
+    locks = ["requirements/uv.txt", "requirements/dev.txt"] + ([] if system_node() else ["requirements/node.txt"])
+    run(python, "-m", "uv", "pip", "sync", "--python", python, "--require-hashes", "--compile-bytecode", *locks)
+
+
+def install_cdk() -> None:
+    node = find_node(VENV)
+    if node is None:
+        raise SetupError("No Node was found after the Python packages were installed: delete .venv and run again.")
+    env = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    run(str(node.parent / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", env=env)
+
+
+def build_embedding_model() -> None:
+    run(str(venv_python()), "-m", "scripts.build_embedding_model", str(MODEL_DIR))
+
+
+STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
+    ("Python environment", create_environment),
+    ("Python packages from requirements/", install_python_packages),
+    ("CDK command line from package-lock.json", install_cdk),
+    ("Embedding model", build_embedding_model),
+)
+
+
+def main() -> int:
+    """Run every step; print each with its time. Exit code 0, or 1 with a sentence."""
+    try:
+        if is_done():
+            print("Set-up: nothing to do.")
+            return 0
+        check_machine()
+        LOG.unlink(missing_ok=True)
+        for title, step in STEPS:
+            started = time.monotonic()
+            print(f"Set-up: {title} ...", end="", flush=True)
+            step()
+            print(f" {time.monotonic() - started:.1f} s", flush=True)
+        STAMP.write_text(fingerprint())
+    except SetupError as error:
+        print(f"\nSet-up failed. {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"\nSet-up failed: {error.strerror or error} ({error.filename or ROOT}).", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nSet-up interrupted; the next run goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
