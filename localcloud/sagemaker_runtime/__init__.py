@@ -1,0 +1,1 @@
+"""The sagemaker-runtime API (InvokeEndpoint, InvokeEndpointWithResponseStream) over model servers on loopback."""

@@ -1,0 +1,83 @@
+"""Which model servers stand behind which endpoint: written by the runner, read by the runtime for every invocation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+NoCapacityCallback = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class ComponentRoute:
+    """One inference component of an endpoint.
+
+    Attributes:
+        name: InferenceComponentName, as the caller sends it.
+        backends: base URLs of the copies that are healthy now, e.g. `http://127.0.0.1:8080`; empty while none is.
+        desired_copies: copy count that the component should have (0 after scale-in to zero).
+        waking: copies were asked for and are still starting.
+    """
+
+    name: str
+    backends: tuple[str, ...] = ()
+    desired_copies: int = 1
+    waking: bool = False
+
+
+@dataclass(frozen=True)
+class EndpointRoute:
+    """One endpoint in service.
+
+    Attributes:
+        endpoint_name: EndpointName, as the caller sends it.
+        variant: name of the production variant.
+        backends: base URLs of the variant's own instances; used only when the endpoint has no inference components.
+        components: the endpoint's inference components by name; empty for an endpoint whose variant names a model.
+    """
+
+    endpoint_name: str
+    variant: str
+    backends: tuple[str, ...] = ()
+    components: Mapping[str, ComponentRoute] = field(default_factory=dict)
+
+
+class RoutingTable:
+    """Thread-safe map from endpoint name to route. A route is replaced as a whole, so readers never see half of one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._routes: dict[str, EndpointRoute] = {}
+        self._callbacks: list[NoCapacityCallback] = []
+
+    def set_endpoint(self, route: EndpointRoute) -> None:
+        """Add the endpoint, or replace its route; running invocations finish on the route they started with."""
+        with self._lock:
+            self._routes[route.endpoint_name] = route
+
+    def remove_endpoint(self, name: str) -> None:
+        """Forget the endpoint; unknown names are ignored, so that the call can be repeated."""
+        with self._lock:
+            self._routes.pop(name, None)
+
+    def get(self, name: str) -> EndpointRoute | None:
+        """The route of the endpoint, or None when there is no such endpoint."""
+        with self._lock:
+            return self._routes.get(name)
+
+    def on_no_capacity(self, callback: NoCapacityCallback) -> None:
+        """Have `callback(endpoint_name, component_name)` called for each invocation that found no healthy copy.
+
+        It stands for the metric NoCapacityInvocationFailures and is called on a worker thread, once per failed
+        invocation: whoever wakes the component decides what a second call means.
+        """
+        with self._lock:
+            self._callbacks.append(callback)
+
+    def report_no_capacity(self, endpoint_name: str, component_name: str) -> None:
+        """Tell every callback about one invocation that found no healthy copy."""
+        with self._lock:
+            callbacks = tuple(self._callbacks)
+        for callback in callbacks:
+            callback(endpoint_name, component_name)
