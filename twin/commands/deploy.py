@@ -1,0 +1,103 @@
+"""`twin deploy`, `twin synth`: the real CDK command line, the same for every stage."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+from localcloud import lifecycle
+
+from twin import cdk
+from twin.business import Business
+from twin.cdk import Progress
+from twin.deployment import ensure_api_key, fill_local_secrets, outputs
+from twin.errors import TwinError
+from twin.overrides import QUOTING_ENGINE, deployment_overrides
+from twin.project import ROOT
+from twin.stages import Stage, connect, local_stage
+
+START_SECONDS = 60.0
+READY_SECONDS = 45.0
+BOOTSTRAP_STACK = "CDKToolkit"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stage that answers."""
+
+    stage: Stage
+    outputs: dict[str, str]
+
+
+def target(name: str) -> Stage:
+    """The stage to deploy to; `local` is started when it does not run."""
+    if name == "local":
+        return local_stage(lifecycle.start(ROOT, START_SECONDS))
+    return connect(name)
+
+
+def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, only: tuple[str, ...] = ()) -> Deployed:
+    """Synthesize, deploy all stacks (or `only` some), hand out the API key, and wait until the service is ready.
+
+    Raises:
+        TwinError: with what failed and why.
+    """
+    overrides = deployment_overrides(stage, engine)
+    cdk.synth(stage.name, overrides)
+    bootstrap(stage, overrides, progress)
+    cdk.deploy([stage.stack(name) for name in only], overrides, progress, exclusively=bool(only))
+    found = outputs(stage)
+    ensure_api_key(stage, found["ApiKeysSecretArn"])
+    fill_local_secrets(stage, found)
+    wait_until_ready(stage, found)
+    return Deployed(stage, found)
+
+
+def bootstrap(stage: Stage, overrides: dict[str, str], progress: Progress) -> None:
+    """Bootstrap the local cloud; on AWS only say how, since bootstrapping is an account owner's decision.
+
+    Raises:
+        TwinError: when an AWS account and region is not bootstrapped.
+    """
+    try:
+        stage.client("cloudformation").describe_stacks(StackName=BOOTSTRAP_STACK)
+        return
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+    account = stage.client("sts").get_caller_identity()["Account"]
+    if not stage.is_local:
+        raise TwinError(
+            f"Account {account} has no CDK bootstrap stack in {stage.region}: run "
+            f"`node_modules/.bin/cdk bootstrap aws://{account}/{stage.region}` once."
+        )
+    cdk.bootstrap(account, stage.region, overrides)
+    progress(f"{BOOTSTRAP_STACK} bootstrapped")
+
+
+def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
+    """Wait for `/readyz` through the load balancer; locally a process that gave up ends the wait with its reason.
+
+    Raises:
+        TwinError: naming the resource and what is wrong with it.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    with Business(stage, found) as business:
+        while True:
+            ready, state = business.ready()
+            if ready:
+                return
+            if stage.is_local:
+                refuse_failed_processes()
+            if time.monotonic() > deadline:
+                raise TwinError(f"The business service is not ready after {READY_SECONDS:.0f} s: {state}")
+            time.sleep(0.3)
+
+
+def refuse_failed_processes() -> None:
+    """Raise when the runner has given a declared resource up."""
+    state = lifecycle.status(ROOT)
+    failed = [p for p in (state.processes if state else ()) if p.status == "failed"]
+    if failed:
+        raise TwinError("; ".join(f"{p.resource}: {p.reason}" for p in failed))
