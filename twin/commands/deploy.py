@@ -47,6 +47,15 @@ def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, on
     cdk.synth(stage.name, overrides)
     bootstrap(stage, overrides, progress)
     cdk.deploy([stage.stack(name) for name in only], overrides, progress, exclusively=bool(only))
+    return finish(stage)
+
+
+def finish(stage: Stage) -> Deployed:
+    """What follows `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
+
+    Raises:
+        TwinError: when the service does not get ready, with the reason.
+    """
     found = outputs(stage)
     ensure_api_key(stage, found["ApiKeysSecretArn"])
     fill_local_secrets(stage, found)

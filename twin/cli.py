@@ -1,0 +1,215 @@
+"""The commands, their options and help; what they do is in `twin.commands`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from localcloud.lifecycle import LocalCloudError
+
+from twin import views
+from twin.console import console, print_json, print_table
+from twin.errors import TwinError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+StageOption = Annotated[str, typer.Option(help="Target: local, dev, prod or an ephemeral stage.", envvar="STAGE")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty() or not os.environ.get("TWIN_QUIET"):
+        print(f"   {line}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run a command; what a person can mend ends as one sentence and exit code 1, Ctrl-C as 130."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    import click
+
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, TwinError | LocalCloudError):
+        print(f"Error: {error}", file=sys.stderr)
+    elif isinstance(error, BotoCoreError | ClientError):
+        print(f"Error: AWS refused or could not be reached: {error}", file=sys.stderr)
+    elif isinstance(error, OSError) and error.filename:
+        print(f"Error: {error.strerror}: {error.filename}", file=sys.stderr)
+    else:
+        raise error
+    return 1
+
+
+@app.command()
+def demo(
+    setup_seconds: Annotated[float, typer.Option(help="How long set-up took, for the table of times.")] = 0.0,
+) -> None:
+    """From nothing: deploy, ask, watch, judge, alarm, delete, proof."""
+    from twin.commands.demo import Demo
+
+    run = Demo()
+    run.steps.times.append(("Set-up", setup_seconds))
+    run.run()
+
+
+@app.command("local-start")
+def local_start(as_json: JsonOption = False) -> None:
+    """Local cloud up with everything deployed and the corpus ingested (idempotent)."""
+    from twin.commands import local
+    from twin.commands.ingest import ingest
+    from twin.deployment import api_key
+    from twin.project import CORPUS
+
+    deployed = local.start(_progress)
+    report = ingest(deployed.stage, CORPUS)
+    urls = local.urls(deployed)
+    if as_json:
+        print_json({"urls": urls, "outputs": deployed.outputs, "ingest": report})
+        return
+    print_table("Local cloud", ("what", "where"), [*urls.items(), ("API key", api_key(deployed.stage))])
+
+
+@app.command("local-stop")
+def local_stop() -> None:
+    """All of the local cloud down."""
+    from twin.commands import local
+
+    local.stop()
+    console.print("The local cloud is down.")
+
+
+@app.command()
+def deploy(stage: StageOption = "local", as_json: JsonOption = False) -> None:
+    """Deploy every stack of a stage and wait until the service is ready."""
+    from twin.commands import deploy as command
+    from twin.commands import local
+
+    if stage == "local":
+        deployed = local.start(_progress)
+    else:
+        deployed = command.deploy(command.target(stage), _progress)
+    if as_json:
+        print_json(deployed.outputs)
+    else:
+        print_table(f"Stage {stage}", ("output", "value"), sorted(deployed.outputs.items()))
+
+
+@app.command()
+def synth(stage: StageOption = "local") -> None:
+    """Synthesize the stacks of a stage into cdk.out; needs neither credentials nor network."""
+    from twin import cdk
+    from twin.project import CDK_OUT
+
+    cdk.synth(stage, {})
+    console.print(f"Stage {stage} is in {CDK_OUT.name}/.")
+
+
+@app.command()
+def ingest(
+    path: Annotated[str, typer.Argument(help="Folder with posts/, articles/, repositories/.")] = "examples/corpus",
+    stage: StageOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """Read documents, chunk, embed and upsert them; idempotent."""
+    from pathlib import Path
+
+    from twin.commands.ingest import ingest as run
+    from twin.stages import connect
+
+    report = run(connect(stage), Path(path))
+    if as_json:
+        print_json(report)
+
+
+@app.command()
+def ask(
+    query: Annotated[str, typer.Argument(help="The question.")],
+    stage: StageOption = "local",
+    author: Annotated[str | None, typer.Option(help="Only this author's documents.")] = None,
+    rag: Annotated[bool, typer.Option(help="Retrieve documents first.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask: streams the answer, then prints sources, tokens, timings and the trace's address."""
+    from twin.commands.ask import ask as run
+    from twin.stages import connect
+
+    target = connect(stage)
+    if as_json:
+        answer = run(target, query, author=author, enable_rag=rag)
+        print_json({"answer": answer.text, "sources": answer.sources, **answer.done})
+    else:
+        views.ask_aloud(target, query, author=author, enable_rag=rag)
+
+
+@app.command()
+def trace(trace_id: Annotated[str, typer.Argument(help="Trace id.")], stage: StageOption = "local") -> None:
+    """Show one trace: its spans with durations."""
+    from twin.stages import connect
+
+    views.show_trace(connect(stage), trace_id)
+
+
+@app.command()
+def evaluate(
+    stage: StageOption = "local",
+    full: Annotated[bool, typer.Option(help="Score all items, not only new ones.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the monitoring evaluation now; exit 1 when the dataset is missing."""
+    from twin.commands.evaluate import evaluate as run
+    from twin.stages import connect
+
+    report = run(connect(stage), full=full)
+    print_json(report) if as_json else views.show_report(report)
+
+
+@app.command()
+def delete(stage: StageOption = "local", as_json: JsonOption = False) -> None:
+    """Delete the stage, wait, list survivors; exit 1 if anything is left."""
+    from twin.commands import local
+    from twin.commands.delete import delete as run
+    from twin.inventory import services_checked
+    from twin.stages import connect
+
+    target = connect(stage)
+    left = run(target, _progress)
+    if as_json:
+        print_json({"survivors": [vars(s) for s in left], "services": services_checked()})
+    else:
+        views.show_proof(left)
+    if left:
+        raise typer.Exit(1)
+    if target.is_local:
+        local.stop()
+
+
+@app.command()
+def doctor(stage: StageOption = "local", as_json: JsonOption = False) -> None:
+    """Preflight: what would fail, and how to mend it."""
+    from twin.commands.doctor import doctor as run
+
+    findings = run(stage)
+    if as_json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        rows = [("ok" if f.ok else "WRONG", f.check, f.seen, "" if f.ok else f.mend) for f in findings]
+        print_table(f"Doctor, stage {stage}", ("", "check", "seen", "what to do"), rows)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,48 @@
+"""`twin local-start`, `twin local-stop`: the whole pipeline on this machine."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from localcloud import lifecycle
+
+from twin.cdk import Progress
+from twin.commands.deploy import Deployed, deploy, target
+from twin.errors import TwinError
+from twin.project import ROOT
+from twin.stages import address
+
+
+def start(progress: Progress) -> Deployed:
+    """Local cloud up with every stack deployed; what a failed start had started is stopped again.
+
+    Raises:
+        TwinError: naming the resource that failed and why.
+    """
+    running = lifecycle.status(ROOT) is not None
+    try:
+        return deploy(target("local"), progress)
+    except BaseException:
+        if not running:
+            lifecycle.stop(ROOT)
+        raise
+
+
+def urls(deployed: Deployed) -> dict[str, str]:
+    """Where a person or a program finds each part of the local cloud."""
+    state = deployed.stage.local
+    if state is None:
+        raise TwinError(f"Stage {deployed.stage.name} is not local.")
+    load_balancer = urlsplit(deployed.outputs["ApiUrl"]).hostname
+    return {
+        "API": f"http://{load_balancer}:{state.ports['aws']}",
+        "Traces (Opik)": address(state, "opik"),
+        "Webhook sink": address(state, "sink"),
+        "AWS endpoint": address(state, "aws"),
+        "Qdrant": address(state, "qdrant"),
+    }
+
+
+def stop() -> None:
+    """Everything down: no process, no port."""
+    lifecycle.stop(ROOT)

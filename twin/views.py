@@ -1,0 +1,87 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twin.commands.ask import Answer, ask
+from twin.console import console, print_table
+from twin.deployment import outputs
+from twin.inventory import Survivor, kinds_checked, services_checked
+from twin.stages import Stage
+from twin.traces import TraceReader
+
+TRACE_SECONDS = 30.0
+SHOWN_METADATA = ("prompt_name", "prompt_version", "model_id", "embedding_model_id", "reranker_id", "stage", "release")
+
+
+def trace_reader(stage: Stage) -> TraceReader:
+    """Opik, at the project that the stage's outputs name."""
+    return TraceReader(stage, outputs(stage).get("OpikProjectName", f"llm-twin-{stage.name}"))
+
+
+def ask_aloud(stage: Stage, query: str, *, author: str | None = None, enable_rag: bool = True) -> Answer:
+    """Ask, print tokens as they come, then sources, counts and timings."""
+    console.print(f"[bold]>[/bold] {query}\n", markup=True)
+
+    def on_token(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    answer = ask(stage, query, author=author, enable_rag=enable_rag, on_token=on_token)
+    sys.stdout.write("\n\n")
+    show_answer(stage, answer)
+    return answer
+
+
+def show_answer(stage: Stage, answer: Answer) -> None:
+    """Sources, token counts, timings and the address of the trace."""
+    rows = [(i, s.get("title"), s.get("author"), s.get("type"), _score(s.get("score"))) for i, s in enumerate(answer.sources, 1)]
+    if rows:
+        print_table("Sources", ("#", "title", "author", "type", "score"), rows)
+    usage, timings = answer.done.get("usage") or {}, answer.done.get("timings") or {}
+    numbers = [(name.replace("_", " "), value) for name, value in usage.items()]
+    numbers += [(name, f"{value:.1f}") for name, value in timings.items() if isinstance(value, int | float)]
+    print_table(f"Model {answer.done.get('model')}", ("what", "value"), numbers)
+    console.print(f"trace: {trace_reader(stage).page(answer.trace_id)}", markup=False)
+
+
+def show_trace(stage: Stage, trace_id: str) -> None:
+    """The spans of a trace as a tree with durations."""
+    reader = trace_reader(stage)
+    trace = reader.wait_for(trace_id, TRACE_SECONDS)
+    rows = [(trace.name, _milliseconds(trace.duration_ms), ", ".join(trace.tags))]
+    rows += [(f"{'  ' * (s.depth + 1)}{s.name}", _milliseconds(s.duration_ms), s.error or "") for s in trace.spans]
+    print_table(f"Trace {trace.id}", ("span", "duration", "tags, errors"), rows)
+    known = [(key, trace.metadata[key]) for key in SHOWN_METADATA if key in trace.metadata]
+    if known:
+        print_table("Metadata", ("key", "value"), known)
+    console.print(f"page: {reader.page(trace_id)}", markup=False)
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """The score table of an evaluation."""
+    console.print(f"dataset {report.get('dataset')}, experiment {report.get('experiment')}", markup=False)
+    means, p10 = report.get("means") or {}, report.get("p10") or {}
+    rows = [(name, _score(value), _score(p10.get(name))) for name, value in means.items()]
+    print_table(
+        f"{report.get('scored', 0)} answers scored, {report.get('failed', 0)} scores failed", ("metric", "mean", "p10"), rows
+    )
+
+
+def show_proof(left: list[Survivor]) -> None:
+    """What survived a delete, or how much was looked at to say that nothing did."""
+    looked = f"{kinds_checked()} kinds of resources in {len(services_checked())} services"
+    if not left:
+        console.print(f"[green]0 survivors[/green]: looked at {looked} ({', '.join(services_checked())}).")
+        return
+    print_table(f"{len(left)} survivors of {looked}", ("service", "kind", "name"), [(s.service, s.kind, s.name) for s in left])
+
+
+def _score(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else ""
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} ms"
