@@ -1,0 +1,131 @@
+"""One invocation of a model container over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+
+from localcloud.sagemaker_runtime import errors, eventstream
+from localcloud.sagemaker_runtime.limits import AccountIdentity, RuntimeLimits
+from localcloud.sagemaker_runtime.selection import OutstandingRequests, Target
+
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. "
+    "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+class ContainerClient:
+    """Sends invocations to containers. One per runtime; close it when the runtime stops."""
+
+    def __init__(self, limits: RuntimeLimits, identity: AccountIdentity) -> None:
+        self._limits = limits
+        self._identity = identity
+        self.outstanding = OutstandingRequests(limits.max_concurrent)
+        # Deadlines are set per invocation with asyncio; no proxy may stand between us and a loopback address.
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=limits.connect_seconds),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def invoke(self, target: Target, headers: Mapping[str, str], body: bytes) -> AsyncIterator[httpx.Response]:
+        """Send the invocation to the least loaded container and give its response, whose body is still unread.
+
+        Leaving the context before the body was read closes the connection, which is how a container learns that nobody
+        listens any more. A container that refuses the connection has seen nothing of the invocation, so the next one
+        is tried.
+
+        Raises:
+            RuntimeApiError: ServiceUnavailable when no container accepts the connection; ModelError when the container
+                answers anything but 2xx, goes away or takes longer than the limit.
+        """
+        for backend in self.outstanding.by_load(target.backends):
+            with self.outstanding.sent_to(backend):
+                try:
+                    response = await self._send(backend, target, headers, body)
+                except (httpx.ConnectError, httpx.ConnectTimeout):
+                    continue
+                try:
+                    if not response.is_success:
+                        raise await self._model_error(target, response)
+                    yield response
+                finally:
+                    await response.aclose()
+                return
+        raise errors.service_unavailable()
+
+    async def _send(self, backend: str, target: Target, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        request = self._http.build_request("POST", f"{backend}/invocations", headers=headers, content=body)
+        try:
+            async with asyncio.timeout(self._limits.response_seconds):
+                return await self._http.send(request, stream=True)
+        except TimeoutError:
+            raise errors.model_error(target.log_group, 0, TIMED_OUT, self._identity) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise
+        except httpx.HTTPError as failure:
+            raise self._broken(target, failure) from None
+
+    async def read(self, target: Target, response: httpx.Response) -> bytes:
+        """The whole body of a response.
+
+        Raises:
+            RuntimeApiError: ModelError when the container breaks off or takes longer than the limit.
+        """
+        try:
+            async with asyncio.timeout(self._limits.response_seconds):
+                return await response.aread()
+        except TimeoutError:
+            raise errors.model_error(target.log_group, 0, TIMED_OUT, self._identity) from None
+        except httpx.HTTPError as failure:
+            raise self._broken(target, failure) from None
+
+    async def frames(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """The body as event-stream messages: a PayloadPart per piece as it arrives, then at most one exception.
+
+        The caller bounds the whole with `stream_ended_late` as the last message.
+        """
+        try:
+            async for piece in response.aiter_raw():
+                for frame in eventstream.payload_parts(piece):
+                    yield frame
+        except httpx.HTTPError as failure:
+            yield stream_failure(failure)
+
+    async def _model_error(self, target: Target, response: httpx.Response) -> errors.RuntimeApiError:
+        original = (await self.read(target, response)).decode(errors="replace")
+        return errors.model_error(target.log_group, response.status_code, original, self._identity)
+
+    def _broken(self, target: Target, failure: httpx.HTTPError) -> errors.RuntimeApiError:
+        text = f"The container closed the connection before it had answered ({type(failure).__name__})."
+        return errors.model_error(target.log_group, 0, text, self._identity)
+
+
+def stream_failure(failure: httpx.HTTPError) -> bytes:
+    """The exception message for a stream that cannot be continued.
+
+    `ModelStreamError` with the code `StreamBroken` when the container's connection was reset or closed, and
+    `InternalStreamFailure` for everything that is not the container's doing (both: API reference of
+    InvokeEndpointWithResponseStream).
+    """
+    if isinstance(failure, httpx.NetworkError | httpx.RemoteProtocolError):
+        message = "The connection between the client and the model was reset or closed."
+        return eventstream.exception("ModelStreamError", {"Message": message, "ErrorCode": "StreamBroken"})
+    return eventstream.exception(
+        "InternalStreamFailure", {"Message": "The stream processing failed. Try your call again."}
+    )
+
+
+def stream_ended_late() -> bytes:
+    """The exception message for a stream that took longer than the limit."""
+    message = "The model failed to finish sending the response within the timeout period allowed."
+    return eventstream.exception("ModelStreamError", {"Message": message, "ErrorCode": "ModelInvocationTimeExceeded"})
