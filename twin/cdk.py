@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.node import find_node
 
 from twin.errors import TwinError
-from twin.project import CDK_OUT, LOCAL, ROOT, VENV
+from twin.project import CDK_OUT, LOCAL, ROOT, STATE_ROOT, VENV
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(
@@ -131,7 +131,7 @@ def _follow(line: str, failures: list[str], progress: Progress | None) -> None:
 
 
 def _explain(verb: str, failures: list[str], lines: list[str]) -> str:
-    where = f"The whole output is in {LOG.relative_to(ROOT)}."
+    where = f"The whole output is in {LOG.relative_to(STATE_ROOT)}."
     if failures:
         return f"`cdk {verb}` failed: " + "; ".join(dict.fromkeys(failures)) + f". {where}"
     tail = "\n".join(line for line in lines[-15:] if line)

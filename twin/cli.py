@@ -181,6 +181,30 @@ def evaluate(
 
 
 @app.command()
+def drill(
+    query: Annotated[str, typer.Argument(help="The question to ask before and after.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Local alarm drill: a bad LLM release, the alarm's message, and the roll-back."""
+    from twin.commands import drill as command
+    from twin.commands.ask import ask as quietly
+    from twin.stages import connect
+
+    target = connect("local")
+    how = (lambda stage, question: quietly(stage, question)) if as_json else views.ask_aloud
+    try:
+        seen = command.bad_release(target, query, how, _progress)
+    finally:
+        restored = command.roll_back(target, query, how, _progress)
+    if as_json:
+        answers = {"bad": {"answer": seen.bad.text}, "restored": {"answer": restored.text}}
+        print_json({**answers, "report": seen.report, "message": seen.message})
+        return
+    views.show_report(seen.report)
+    console.print_json(data=seen.message)
+
+
+@app.command()
 def delete(stage: StageOption = "local", as_json: JsonOption = False) -> None:
     """Delete the stage, wait, list survivors; exit 1 if anything is left."""
     from twin.commands import local

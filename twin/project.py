@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCAL = ROOT / ".local"
+"""The checkout: code, node_modules, examples."""
+STATE_ROOT = Path(os.environ.get("TWIN_STATE_ROOT") or ROOT).resolve()
+"""Whose `.local` a run uses: the checkout's own, unless a second local cloud is wanted beside it (tests do)."""
+LOCAL = STATE_ROOT / ".local"
 """Everything that a run leaves on this machine; safe to delete when nothing runs."""
+CDK_OUT = STATE_ROOT / "cdk.out"
 VENV = ROOT / ".venv"
-CDK_OUT = ROOT / "cdk.out"
 CORPUS = ROOT / "examples" / "corpus"
-EMBEDDING_MODEL = LOCAL / "models" / "all-MiniLM-L6-v2"
+EMBEDDING_MODEL = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
 STACKS = ("network", "llm", "business", "evaluation", "guard")

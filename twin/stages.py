@@ -14,7 +14,7 @@ from localcloud import lifecycle
 from localcloud.state import State
 
 from twin.errors import TwinError
-from twin.project import ROOT, STACKS
+from twin.project import STATE_ROOT, STACKS
 
 LOCAL_REGION = "us-east-1"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -95,7 +95,7 @@ def connect(name: str) -> Stage:
     if not STAGE_NAME.fullmatch(name):
         raise TwinError(f"STAGE={name!r} is not a stage name: use local, dev, prod, or lower-case letters and digits.")
     if name == "local":
-        state = lifecycle.status(ROOT)
+        state = lifecycle.status(STATE_ROOT)
         if state is None:
             raise TwinError("The local cloud is not running: start it with `make local-start`.")
         return local_stage(state)

@@ -7,18 +7,12 @@ from typing import Any
 
 from twin.commands.ask import Answer, ask
 from twin.console import console, print_table
-from twin.deployment import outputs
 from twin.inventory import Survivor, kinds_checked, services_checked
+from twin.opik import opik_reader
 from twin.stages import Stage
-from twin.traces import TraceReader
 
 TRACE_SECONDS = 30.0
 SHOWN_METADATA = ("prompt_name", "prompt_version", "model_id", "embedding_model_id", "reranker_id", "stage", "release")
-
-
-def trace_reader(stage: Stage) -> TraceReader:
-    """Opik, at the project that the stage's outputs name."""
-    return TraceReader(stage, outputs(stage).get("OpikProjectName", f"llm-twin-{stage.name}"))
 
 
 def ask_aloud(stage: Stage, query: str, *, author: str | None = None, enable_rag: bool = True) -> Answer:
@@ -44,12 +38,12 @@ def show_answer(stage: Stage, answer: Answer) -> None:
     numbers = [(name.replace("_", " "), value) for name, value in usage.items()]
     numbers += [(name, f"{value:.1f}") for name, value in timings.items() if isinstance(value, int | float)]
     print_table(f"Model {answer.done.get('model')}", ("what", "value"), numbers)
-    console.print(f"trace: {trace_reader(stage).page(answer.trace_id)}", markup=False)
+    console.print(f"trace: {opik_reader(stage).page(answer.trace_id)}", markup=False)
 
 
 def show_trace(stage: Stage, trace_id: str) -> None:
     """The spans of a trace as a tree with durations."""
-    reader = trace_reader(stage)
+    reader = opik_reader(stage)
     trace = reader.wait_for(trace_id, TRACE_SECONDS)
     rows = [(trace.name, _milliseconds(trace.duration_ms), ", ".join(trace.tags))]
     rows += [(f"{'  ' * (s.depth + 1)}{s.name}", _milliseconds(s.duration_ms), s.error or "") for s in trace.spans]

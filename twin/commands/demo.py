@@ -10,22 +10,18 @@ from localcloud import lifecycle
 from twin import cdk
 from twin.business import Business
 from twin.commands import local
-from twin.commands.ask import Answer
 from twin.commands.delete import delete
 from twin.commands.deploy import Deployed, bootstrap, finish, target
-from twin.commands.drill import messages, release_llm, wait_for_message
-from twin.commands.evaluate import evaluate, wait_for_samples
+from twin.commands.drill import bad_release, roll_back
+from twin.commands.evaluate import evaluate_answer
 from twin.commands.ingest import ingest
 from twin.console import Steps, console
 from twin.errors import TwinError
-from twin.overrides import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
-from twin.project import CORPUS, ROOT
-from twin.stages import Stage
+from twin.overrides import deployment_overrides
+from twin.project import CORPUS, STATE_ROOT
 from twin.views import ask_aloud, show_proof, show_report, show_trace
 
 QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
-SAMPLE_SECONDS = 45.0
-MESSAGE_SECONDS = 60.0
 
 
 def _progress(line: str) -> None:
@@ -44,7 +40,7 @@ class Demo:
         Raises:
             TwinError: when a step fails, or when a local cloud that is not the demo's runs already.
         """
-        if lifecycle.status(ROOT) is not None:
+        if lifecycle.status(STATE_ROOT) is not None:
             raise TwinError("A local cloud is running here already; the demo ends by deleting everything: run `make local-stop` first.")
         try:
             self._run()
@@ -62,12 +58,14 @@ class Demo:
         with self.steps.step("Read the trace back"):
             show_trace(stage, answer.trace_id)
         with self.steps.step("Evaluate the monitored answers"):
-            self._judge(deployed)
+            show_report(evaluate_answer(stage, answer.trace_id))
         with self.steps.step("Bad release: the LLM makes things up"):
-            self._drill(deployed, answer)
+            drill = bad_release(stage, QUESTION, ask_aloud, _progress)
+            show_report(drill.report)
+            console.print("[bold]   What arrived at the webhook:[/bold]")
+            console.print_json(json.dumps(drill.message))
         with self.steps.step("Roll back"):
-            release_llm(stage, QUOTING_ENGINE, _progress)
-            ask_aloud(stage, QUESTION)
+            roll_back(stage, QUESTION, ask_aloud, _progress)
         with self.steps.step("Delete, and prove it"):
             left = delete(stage, _progress)
             show_proof(left)
@@ -87,19 +85,3 @@ class Demo:
             with Business(stage, deployed.outputs) as business:
                 console.print_json(json.dumps(business.wait_until_ready(10)))
         return deployed
-
-    def _judge(self, deployed: Deployed) -> None:
-        wait_for_samples(deployed.stage, deployed.outputs, SAMPLE_SECONDS)
-        show_report(evaluate(deployed.stage))
-
-    def _drill(self, deployed: Deployed, good: Answer) -> None:
-        stage: Stage = deployed.stage
-        seen = len(messages(stage))
-        release_llm(stage, DRILL_ENGINE, _progress)
-        bad = ask_aloud(stage, QUESTION)
-        if bad.text == good.text:
-            raise TwinError("The bad release answers just like the good one: the update did not reach the endpoint.")
-        self._judge(deployed)
-        message = wait_for_message(stage, seen, MESSAGE_SECONDS)
-        console.print("[bold]   What arrived at the webhook:[/bold]")
-        console.print_json(json.dumps(message.get("body", message)))

@@ -14,7 +14,7 @@ from twin.cdk import Progress
 from twin.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.errors import TwinError
 from twin.overrides import QUOTING_ENGINE, deployment_overrides
-from twin.project import ROOT
+from twin.project import STATE_ROOT
 from twin.stages import Stage, connect, local_stage
 
 START_SECONDS = 60.0
@@ -33,7 +33,7 @@ class Deployed:
 def target(name: str) -> Stage:
     """The stage to deploy to; `local` is started when it does not run."""
     if name == "local":
-        return local_stage(lifecycle.start(ROOT, START_SECONDS))
+        return local_stage(lifecycle.start(STATE_ROOT, START_SECONDS))
     return connect(name)
 
 
@@ -106,7 +106,7 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
 
 def refuse_failed_processes() -> None:
     """Raise when the runner has given a declared resource up."""
-    state = lifecycle.status(ROOT)
+    state = lifecycle.status(STATE_ROOT)
     failed = [p for p in (state.processes if state else ()) if p.status == "failed"]
     if failed:
         raise TwinError("; ".join(f"{p.resource}: {p.reason}" for p in failed))

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud import lifecycle
 from scripts.node import OLDEST_NODE, find_node
 
-from twin.project import EMBEDDING_MODEL, ROOT, VENV
+from twin.project import EMBEDDING_MODEL, ROOT, STATE_ROOT, VENV
 
 NEEDED_DISK_GB = 1.0
 
@@ -76,7 +76,7 @@ def _ports() -> Finding:
 
 def _local_cloud() -> Finding:
     try:
-        state = lifecycle.status(ROOT)
+        state = lifecycle.status(STATE_ROOT)
     except lifecycle.LocalCloudError as error:
         return Finding("Local cloud", False, str(error), "run `make local-stop`")
     return Finding("Local cloud", True, "down" if state is None else f"up (pid {state.pid})")

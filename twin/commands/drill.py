@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from twin import cdk
 from twin.cdk import Progress
+from twin.commands.ask import Answer
+from twin.commands.evaluate import evaluate_answer
 from twin.errors import TwinError
-from twin.overrides import deployment_overrides
+from twin.overrides import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.stages import Stage, address
+
+MESSAGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What the drill saw: the bad answer, the report on it, and the message that told people."""
+
+    bad: Answer
+    report: dict[str, Any]
+    message: dict[str, Any]
+
+
+def bad_release(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress) -> Drill:
+    """Release an LLM that makes things up, ask, judge the answer, and wait for the message.
+
+    The release is left in place for `roll_back`, as it would be for the person on call.
+
+    Raises:
+        TwinError: when monitoring does not notice in time.
+    """
+    seen = len(messages(stage))
+    release_llm(stage, DRILL_ENGINE, progress)
+    bad = ask(stage, question)
+    report = evaluate_answer(stage, bad.trace_id)
+    return Drill(bad, report, wait_for_message(stage, seen, MESSAGE_SECONDS))
+
+
+def roll_back(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress) -> Answer:
+    """Release the quoting LLM again and ask once more."""
+    release_llm(stage, QUOTING_ENGINE, progress)
+    return ask(stage, question)
 
 
 def release_llm(stage: Stage, engine: str, progress: Progress) -> None:

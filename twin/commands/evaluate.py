@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from twin.deployment import outputs
 from twin.errors import TwinError
+from twin.opik import opik_reader
 from twin.stages import Stage
 
 LAMBDA_SECONDS = 900
-QUEUE_POLL_SECONDS = 0.5
+SAMPLE_SECONDS = 45.0
 
 
-def wait_for_samples(stage: Stage, found: dict[str, str], seconds: float) -> None:
-    """Wait until every sample in the queue has been collected into the dataset.
+def evaluate_answer(stage: Stage, trace_id: str) -> dict[str, Any]:
+    """Wait until the answer's sample has travelled into the dataset, then evaluate.
 
     Raises:
-        TwinError: when samples are still queued after `seconds`.
+        TwinError: when it does not arrive, or the evaluation fails.
     """
-    client = stage.client("sqs")
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    deadline = time.monotonic() + seconds
-    while True:
-        attributes = client.get_queue_attributes(QueueUrl=found["SamplesQueueUrl"], AttributeNames=names)["Attributes"]
-        waiting = sum(int(attributes[name]) for name in names)
-        if waiting == 0:
-            return
-        if time.monotonic() > deadline:
-            raise TwinError(f"{waiting} samples are still in {found['SamplesQueueUrl']} after {seconds:.0f} s.")
-        time.sleep(QUEUE_POLL_SECONDS)
+    opik_reader(stage).wait_for_item(outputs(stage)["DatasetName"], trace_id, SAMPLE_SECONDS)
+    return evaluate(stage)
 
 
 def evaluate(stage: Stage, *, full: bool = False) -> dict[str, Any]:

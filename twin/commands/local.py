@@ -9,7 +9,7 @@ from localcloud import lifecycle
 from twin.cdk import Progress
 from twin.commands.deploy import Deployed, deploy, target
 from twin.errors import TwinError
-from twin.project import ROOT
+from twin.project import STATE_ROOT
 from twin.stages import address
 
 
@@ -19,12 +19,12 @@ def start(progress: Progress) -> Deployed:
     Raises:
         TwinError: naming the resource that failed and why.
     """
-    running = lifecycle.status(ROOT) is not None
+    running = lifecycle.status(STATE_ROOT) is not None
     try:
         return deploy(target("local"), progress)
     except BaseException:
         if not running:
-            lifecycle.stop(ROOT)
+            lifecycle.stop(STATE_ROOT)
         raise
 
 
@@ -45,4 +45,4 @@ def urls(deployed: Deployed) -> dict[str, str]:
 
 def stop() -> None:
     """Everything down: no process, no port."""
-    lifecycle.stop(ROOT)
+    lifecycle.stop(STATE_ROOT)

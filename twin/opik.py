@@ -1,4 +1,4 @@
-"""Reads traces back from Opik's REST API (Comet's cloud, a self-hosted server, or the local collector)."""
+"""Reads traces and dataset items back from Opik's REST API (Comet's cloud, a self-hosted server, or the local collector)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import Any
 
 import httpx
 
+from twin.deployment import outputs
 from twin.errors import TwinError
 from twin.stages import Stage, address
 
 PRIVATE = "/v1/private"
 DEFAULT_WORKSPACE = "default"
+ITEM_LIMIT = 2000
+"""Newest items looked at when waiting for one (the most that one call of Opik's stream returns)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Trace:
     spans: tuple[Span, ...]
 
 
-class TraceReader:
+class OpikReader:
     """Opik of one stage: locally the collector, else the address in OPIK_URL_OVERRIDE with OPIK_API_KEY."""
 
     def __init__(self, stage: Stage, project: str) -> None:
@@ -76,6 +79,29 @@ class TraceReader:
                 raise TwinError(f"Trace {trace_id} has not arrived at {self._http.base_url} after {seconds:.0f} s.")
             time.sleep(0.3)
 
+    def wait_for_item(self, dataset: str, item_id: str, seconds: float) -> None:
+        """Block until the dataset holds an item.
+
+        Raises:
+            TwinError: when it has not arrived after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while item_id not in self._item_ids(dataset):
+            if time.monotonic() > deadline:
+                raise TwinError(f"Sample {item_id} has not arrived in dataset {dataset} after {seconds:.0f} s.")
+            time.sleep(0.5)
+
+    def _item_ids(self, dataset: str) -> set[str]:
+        body = {"dataset_name": dataset, "steam_limit": ITEM_LIMIT}
+        try:
+            found = self._http.post(f"{PRIVATE}/datasets/items/stream", json=body)
+            if found.status_code == httpx.codes.NOT_FOUND:
+                return set()
+            found.raise_for_status()
+        except httpx.HTTPError as error:
+            raise TwinError(f"Opik at {self._http.base_url} cannot be read: {error}.") from None
+        return {json.loads(line)["id"] for line in found.text.splitlines() if line.strip()}
+
     def _get(self, trace_id: str) -> Trace | None:
         try:
             response = self._http.get(f"{PRIVATE}/traces/{trace_id}")
@@ -101,6 +127,11 @@ class TraceReader:
             metadata=body.get("metadata") or {},
             spans=tuple(_tree(spans)),
         )
+
+
+def opik_reader(stage: Stage) -> OpikReader:
+    """Opik, at the project that the stage's outputs name."""
+    return OpikReader(stage, outputs(stage)["OpikProjectName"])
 
 
 def _tree(spans: list[dict[str, Any]], parent: str | None = None, depth: int = 0) -> list[Span]:

@@ -1,0 +1,58 @@
+"""One local cloud for the whole story, in a folder of its own beside whatever else runs on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Runs the command line as a person's shell would."""
+
+    state_root: Path
+
+    def run(
+        self, *arguments: str, timeout: float = 240, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "twin", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "TWIN_STATE_ROOT": str(self.state_root), "CI": "1", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def json(self, *arguments: str, timeout: float = 240, env: Mapping[str, str] | None = None) -> Any:
+        done = self.run(*arguments, "--json", timeout=timeout, env=env)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.state_root / ".local" / "state.json").read_text())
+        return found
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    runner = Twin(tmp_path_factory.mktemp("cloud"))
+    yield runner
+    runner.run("local-stop")
+
+
+@pytest.fixture(scope="session")
+def started(twin: Twin) -> dict[str, Any]:
+    found: dict[str, Any] = twin.json("local-start", timeout=290)
+    return found
