@@ -1,0 +1,28 @@
+"""Secrets, read at run time so that a rotation needs no deploy."""
+
+from __future__ import annotations
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class SecretUnavailableError(RuntimeError):
+    """A secret cannot be read or is empty; the message names the secret, never its value."""
+
+
+def read_secret(arn: str) -> str:
+    """The secret's string.
+
+    Raises:
+        SecretUnavailableError: it does not exist, may not be read, or holds nothing.
+    """
+    try:
+        value = boto3.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString", "")
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise SecretUnavailableError(f"Secrets Manager does not give {arn}: {code}") from None
+    except BotoCoreError as error:
+        raise SecretUnavailableError(f"Secrets Manager does not give {arn}: {type(error).__name__}") from None
+    if not str(value).strip():
+        raise SecretUnavailableError(f"the secret {arn} is empty")
+    return str(value).strip()
