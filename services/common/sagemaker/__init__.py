@@ -1,0 +1,28 @@
+"""Asynchronous client of chat models behind SageMaker real-time endpoints."""
+
+from services.common.sagemaker.chat import ChatChunk, ChatStreamParser
+from services.common.sagemaker.client import SageMakerChat
+from services.common.sagemaker.errors import (
+    EndpointNotFound,
+    EndpointUnavailable,
+    InvocationError,
+    InvocationTimeout,
+    ModelFailed,
+    NoCapacity,
+    StreamBroken,
+    Throttled,
+)
+
+__all__ = [
+    "ChatChunk",
+    "ChatStreamParser",
+    "EndpointNotFound",
+    "EndpointUnavailable",
+    "InvocationError",
+    "InvocationTimeout",
+    "ModelFailed",
+    "NoCapacity",
+    "SageMakerChat",
+    "StreamBroken",
+    "Throttled",
+]

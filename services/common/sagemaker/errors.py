@@ -1,0 +1,90 @@
+"""What can go wrong between a caller and a model behind a SageMaker endpoint, as types."""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EventStreamError,
+    ReadTimeoutError,
+)
+
+_THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "ModelNotReadyException"})
+_TIMEOUT_CODES = frozenset({"ModelInvocationTimeExceeded"})
+
+
+class InvocationError(Exception):
+    """An invocation did not give a complete answer; the message is one sentence that a caller may see."""
+
+
+class EndpointNotFound(InvocationError):  # noqa: N818 - the name says what happened; the base says that it is an error
+    """The endpoint or its inference component does not exist."""
+
+
+class NoCapacity(InvocationError):  # noqa: N818
+    """The inference component has no copy in service: it sleeps or is waking."""
+
+
+class Throttled(InvocationError):  # noqa: N818
+    """The endpoint refuses because it serves as many invocations as it may."""
+
+
+class ModelFailed(InvocationError):  # noqa: N818
+    """The model's container answered with an error."""
+
+
+class StreamBroken(InvocationError):  # noqa: N818
+    """The stream ended before the answer was complete."""
+
+
+class InvocationTimeout(InvocationError):  # noqa: N818
+    """No complete answer within the time limit."""
+
+
+class EndpointUnavailable(InvocationError):  # noqa: N818
+    """The runtime API cannot be reached or refuses for a reason of its own (permissions, outage)."""
+
+
+def translate(error: Exception, endpoint_name: str, *, streaming: bool) -> InvocationError:
+    """The typed error for what boto3 raised.
+
+    Args:
+        error: the exception of boto3, botocore or urllib3.
+        endpoint_name: the endpoint that was invoked.
+        streaming: whether the response had begun; a lost connection is then a broken stream.
+    """
+    if isinstance(error, InvocationError):
+        return error
+    if isinstance(error, EventStreamError):
+        code = error.response.get("Error", {}).get("Code", "")
+        detail = error.response.get("ErrorCode", "") or str(error)
+        if any(name in f"{code} {detail}" for name in _TIMEOUT_CODES):
+            return InvocationTimeout(f"The model behind endpoint {endpoint_name} exceeded its invocation time.")
+        return StreamBroken(f"The model behind endpoint {endpoint_name} broke off while it was answering.")
+    if isinstance(error, ClientError):
+        return _client_error(error, endpoint_name)
+    if isinstance(error, ReadTimeoutError):
+        return InvocationTimeout(f"Endpoint {endpoint_name} did not answer in time.")
+    if isinstance(error, ConnectTimeoutError):
+        return EndpointUnavailable("The SageMaker runtime cannot be reached: connecting took too long.")
+    if streaming:
+        return StreamBroken(f"The connection to endpoint {endpoint_name} was lost while it was answering.")
+    return EndpointUnavailable(f"The SageMaker runtime cannot be reached ({type(error).__name__}).")
+
+
+def _client_error(error: ClientError, endpoint_name: str) -> InvocationError:
+    details = error.response.get("Error", {})
+    code, message = details.get("Code", ""), details.get("Message", "")
+    if code in _THROTTLING:
+        return Throttled(f"Endpoint {endpoint_name} is busy and refused the request.")
+    # AWS has no type of its own for these two: the message is all there is to tell them from a bad request.
+    if code == "ValidationError" and "no capacity" in message.lower():
+        return NoCapacity(f"Endpoint {endpoint_name} has no capacity now: the model sleeps or is waking up.")
+    if code == "ValidationError" and "not found" in message.lower():
+        return EndpointNotFound(f"Endpoint {endpoint_name} (or its inference component) does not exist.")
+    if code == "ModelError":
+        status = error.response.get("OriginalStatusCode", "unknown")
+        return ModelFailed(f"The model behind endpoint {endpoint_name} failed (its status: {status}).")
+    if code in {"ServiceUnavailable", "InternalFailure", "InternalDependencyException"}:
+        return EndpointUnavailable(f"Endpoint {endpoint_name} is not available now ({code}).")
+    return EndpointUnavailable(f"Endpoint {endpoint_name} refused the request ({code or 'unknown error'}).")

@@ -1,0 +1,1 @@
+"""Business microservice: retrieval-augmented answers over an LLM endpoint."""

@@ -1,0 +1,1 @@
+"""Embedding off the event loop."""

@@ -1,0 +1,1 @@
+"""What the service hands to the evaluation pipeline."""

@@ -1,0 +1,211 @@
+"""Hands sampled answers to the evaluation pipeline over SQS, off the request path.
+
+A sample that was accepted is kept until the queue took it: in memory, and beyond that in a bounded file. It is lost
+only with the process, which says so when it stops.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import IO, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+logger = logging.getLogger(__name__)
+
+# SQS: at most 10 entries per batch. A message and a batch may have 256 KiB everywhere (1 MiB in regions that follow).
+MAX_BATCH = 10
+MAX_BATCH_BYTES = 256 * 1024
+MAX_IN_MEMORY = 1000
+MAX_SPILL_BYTES = 64 * 1024 * 1024
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+
+
+class SampleQueue:
+    """Bounded background queue to SQS."""
+
+    def __init__(
+        self,
+        client: Any,
+        queue_url: str,
+        *,
+        max_in_memory: int = MAX_IN_MEMORY,
+        max_spill_bytes: int = MAX_SPILL_BYTES,
+        first_backoff_seconds: float = FIRST_BACKOFF_SECONDS,
+    ) -> None:
+        """Prepare; `start` begins to send.
+
+        Args:
+            client: boto3 `sqs` client with bounded timeouts.
+            queue_url: where samples go.
+            max_in_memory: samples in memory before further ones go to the file.
+            max_spill_bytes: size of the file at which samples are refused.
+            first_backoff_seconds: pause after the first failed attempt; doubles up to 30 s.
+        """
+        self._client = client
+        self._url = queue_url
+        self._memory: deque[str] = deque()
+        self._max_in_memory = max_in_memory
+        self._spill = _Spill(max_spill_bytes)
+        self._first_backoff = first_backoff_seconds
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._deadline = 0.0
+        self._sending = 0
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the sender's thread."""
+        self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
+        self._thread.start()
+
+    def offer(self, sample: dict[str, Any]) -> bool:
+        """Accept a sample, or refuse it because memory and file are full or it is too large; never waits for SQS."""
+        body = json.dumps(sample, ensure_ascii=False)
+        if len(body.encode()) > MAX_BATCH_BYTES:
+            logger.error("a sample is too large for the queue and was refused", extra={"characters": len(body)})
+            return False
+        with self._changed:
+            if self._stopping:
+                return False
+            if len(self._memory) < self._max_in_memory:
+                self._memory.append(body)
+            elif not self._spill.append(body):
+                logger.error("a sample was refused: the queue is down and the spill file is full")
+                return False
+            self._changed.notify()
+        return True
+
+    def waiting(self) -> int:
+        """Accepted samples that the queue has not taken yet."""
+        with self._changed:
+            return len(self._memory) + self._spill.count + self._sending
+
+    def stop(self, timeout_seconds: float) -> int:
+        """Send what waits for at most about `timeout_seconds` (blocks); returns how many samples are lost."""
+        with self._changed:
+            self._stopping = True
+            self._deadline = time.monotonic() + timeout_seconds
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(timeout_seconds + 1)
+        lost = self.waiting()
+        if lost:
+            logger.error("samples are lost: the queue did not take them before the end", extra={"samples": lost})
+        self._spill.close()
+        return lost
+
+    def _run(self) -> None:
+        backoff = self._first_backoff
+        while (batch := self._next()) is not None:
+            left = self._send(batch)
+            with self._changed:
+                self._sending = 0
+                self._memory.extendleft(reversed(left))
+                if not left:
+                    backoff = self._first_backoff
+                    continue
+                # Jitter: processes that lost the queue together must not come back together.
+                pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+                self._wait(pause)
+            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        """Pause, but no longer than the shutdown allows; new samples do not end it."""
+        until = time.monotonic() + seconds
+        while (left := (min(until, self._deadline) if self._stopping else until) - time.monotonic()) > 0:
+            self._changed.wait(left)
+
+    def _next(self) -> list[str] | None:
+        """The next batch, once there is one; None when it is time to end."""
+        with self._changed:
+            while True:
+                if self._stopping and time.monotonic() >= self._deadline:
+                    return None
+                # Memory first, then what came later and spilled. Order does not matter to the evaluation.
+                if not self._memory and self._spill.count:
+                    self._memory.extend(self._spill.take(self._max_in_memory))
+                if self._memory:
+                    return self._take_batch()
+                if self._stopping:
+                    return None
+                self._changed.wait()
+
+    def _take_batch(self) -> list[str]:
+        batch: list[str] = []
+        size = 0
+        while self._memory and len(batch) < MAX_BATCH:
+            size += len(self._memory[0].encode())
+            if batch and size > MAX_BATCH_BYTES:
+                break
+            batch.append(self._memory.popleft())
+        self._sending = len(batch)
+        return batch
+
+    def _send(self, batch: list[str]) -> list[str]:
+        """Send and return what has to be sent again."""
+        entries = [{"Id": str(index), "MessageBody": body} for index, body in enumerate(batch)]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except (BotoCoreError, ClientError, OSError) as error:
+            logger.warning("the samples queue cannot be reached; trying again", extra={"reason": type(error).__name__})
+            return batch
+        failed = answer.get("Failed", [])
+        for entry in failed:
+            if entry.get("SenderFault"):
+                logger.error("the samples queue refused a sample for good", extra={"reason": entry.get("Code")})
+        return [batch[int(entry["Id"])] for entry in failed if not entry.get("SenderFault")]
+
+
+class _Spill:
+    """Lines in an unnamed temporary file, which the system removes with the process; guarded by its owner's lock."""
+
+    def __init__(self, max_bytes: int, opener: Callable[[], IO[bytes]] = tempfile.TemporaryFile) -> None:
+        self._max_bytes = max_bytes
+        self._open = opener
+        self._file: IO[bytes] | None = None
+        self._read_at = 0
+        self.count = 0
+
+    def append(self, line: str) -> bool:
+        """Write a line to the page cache (microseconds); False when the file is full or cannot be written."""
+        data = line.encode() + b"\n"
+        try:
+            self._file = self._file or self._open()
+            end = self._file.seek(0, 2)
+            if end + len(data) > self._max_bytes:
+                return False
+            self._file.write(data)
+            self._file.flush()
+        except OSError:
+            logger.exception("the spill file cannot be written")
+            return False
+        self.count += 1
+        return True
+
+    def take(self, most: int) -> list[str]:
+        """Remove and return the oldest lines."""
+        if self._file is None:
+            return []
+        self._file.seek(self._read_at)
+        lines = [self._file.readline().rstrip(b"\n").decode() for _ in range(min(most, self.count))]
+        self._read_at = self._file.tell()
+        self.count -= len(lines)
+        if not self.count:
+            self._file.truncate(0)
+            self._read_at = 0
+        return lines
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,87 @@
+"""Calls the LLM and measures how the answer arrives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.common.sagemaker import SageMakerChat
+from services.rag.pipeline.prompt import CHARS_PER_TOKEN, Prompt, estimate_tokens
+
+
+@dataclass
+class Generation:
+    """An answer in the making. Times are `time.perf_counter()` values."""
+
+    parts: list[str] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    reported: dict[str, Any] | None = None
+    finish_reason: str | None = None
+
+    @property
+    def answer(self) -> str:
+        """The text so far."""
+        return "".join(self.parts)
+
+    def usage(self, prompt: Prompt) -> dict[str, Any]:
+        """Token counts: the engine's own, else characters / 4 marked as estimated."""
+        if self.reported and "prompt_tokens" in self.reported and "completion_tokens" in self.reported:
+            sent, made = int(self.reported["prompt_tokens"]), int(self.reported["completion_tokens"])
+            estimated = False
+        else:
+            sent, made, estimated = -(-prompt.chars // CHARS_PER_TOKEN), estimate_tokens(self.answer), True
+        return {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made, "estimated": estimated}
+
+    def timings(self, received: float, ended: float, tokens: int) -> dict[str, float | None]:
+        """How fast it was, in milliseconds and tokens per second.
+
+        TTFT: request received to first non-empty token. TPOT: (total - TTFT) / (tokens - 1). TBT: gap between
+        consecutive token events. TPS: tokens / total.
+        """
+        total = (ended - received) * 1000
+        ttft = (self.arrivals[0] - received) * 1000 if self.arrivals else None
+        gaps = sorted((b - a) * 1000 for a, b in zip(self.arrivals, self.arrivals[1:], strict=False))
+        return {
+            "ttft_ms": _rounded(ttft),
+            "tpot_ms": _rounded((total - ttft) / (tokens - 1)) if ttft is not None and tokens > 1 else None,
+            "total_ms": _rounded(total),
+            "tbt_mean_ms": _rounded(sum(gaps) / len(gaps)) if gaps else None,
+            "tbt_p95_ms": _rounded(gaps[min(len(gaps) - 1, int(len(gaps) * 0.95))]) if gaps else None,
+            "tokens_per_second": _rounded(tokens / total * 1000) if total > 0 else None,
+        }
+
+
+class Generator:
+    """The LLM with this service's sampling settings."""
+
+    def __init__(self, client: SageMakerChat, *, max_output_tokens: int, temperature: float) -> None:
+        self._client = client
+        self.temperature = temperature
+        self._max_output_tokens = max_output_tokens
+
+    async def stream(self, prompt: Prompt, generation: Generation) -> AsyncIterator[str]:
+        """Yield the answer's text as it arrives and keep the books in `generation`; closing cancels the call.
+
+        Raises:
+            InvocationError: the LLM gave no complete answer.
+        """
+        body = {
+            "messages": prompt.messages,
+            "max_tokens": self._max_output_tokens,
+            "temperature": self.temperature,
+        }
+        async with aclosing(self._client.stream(body)) as chunks:
+            async for chunk in chunks:
+                generation.reported = chunk.usage or generation.reported
+                generation.finish_reason = chunk.finish_reason or generation.finish_reason
+                if chunk.text:
+                    generation.parts.append(chunk.text)
+                    generation.arrivals.append(time.perf_counter())
+                    yield chunk.text
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

@@ -1,0 +1,229 @@
+"""Answers a question: retrieve, format, generate, and tell monitoring about it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.common.tracing import Span, Trace, Tracer
+from services.rag.pipeline.events import Done, Event, Question, Sources, Status, Token
+from services.rag.pipeline.generate import Generation, Generator
+from services.rag.pipeline.prompt import Prompt, PromptBuilder, estimate_tokens
+from services.rag.pipeline.rerank import RERANKER_ID
+from services.rag.pipeline.retrieve import Retriever
+from services.rag.stores.documents import Hit
+
+logger = logging.getLogger(__name__)
+
+TRACE_NAME = "generate"
+SECONDS_PER_HOUR = 3600
+
+
+class ClientDisconnected(Exception):  # noqa: N818 - the name says what happened
+    """The caller went away before the answer was complete."""
+
+
+class SampleSink(Protocol):
+    """Takes samples for evaluation."""
+
+    def offer(self, sample: dict[str, Any]) -> bool:
+        """Accept or refuse a sample without blocking."""
+        ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What every trace and sample of this process has in common."""
+
+    stage: str
+    release: str
+    model_id: str
+    embedding_model_id: str
+    sample_rate: float
+    price_per_hour_usd: float | None
+
+
+class RagPipeline:
+    """The path of a question through the service; safe for concurrent use."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        prompts: PromptBuilder,
+        generator: Generator,
+        tracer: Tracer,
+        samples: SampleSink,
+        facts: Facts,
+    ) -> None:
+        self._retriever = retriever
+        self._prompts = prompts
+        self._generator = generator
+        self._tracer = tracer
+        self._samples = samples
+        self._facts = facts
+
+    async def answer(self, question: Question, trace: Trace) -> AsyncGenerator[Event, None]:
+        """Yield the answer's events; `Done` is the last one. Closing or cancelling the iterator cancels the LLM call.
+
+        Args:
+            question: what to answer.
+            trace: a new trace, which this method fills, ends and hands over.
+
+        Raises:
+            InvocationError: the LLM gave no complete answer.
+            StoreUnavailable, StoreMismatch: retrieval failed.
+            Overloaded: too much CPU work is waiting.
+        """
+        trace.input = {"query": question.query, "enable_rag": question.enable_rag, "author": question.author}
+        trace.tags = ["rag" if question.enable_rag else "no-rag", self._facts.stage]
+        trace.metadata = self._common(question)
+        root = trace.span(TRACE_NAME, **trace.input)
+        try:
+            async with aclosing(self._steps(question, trace, root)) as events:
+                async for event in events:
+                    yield event
+        except BaseException as error:
+            self._end(trace, root, _cause(error))
+            raise
+        else:
+            self._end(trace, root, None)
+
+    async def _steps(self, question: Question, trace: Trace, root: Span) -> AsyncGenerator[Event, None]:
+        hits = None
+        if question.enable_rag:
+            yield Status("retrieving")
+            hits = await self._retriever.retrieve(question.query, question.author, root)
+        with root.child("format_prompt", query=question.query) as span:
+            prompt = self._prompts.build(question.query, hits)
+            span.output = {"messages": prompt.messages}
+            span.metadata = {"prompt_name": prompt.template.name, "prompt_version": prompt.template.version}
+        trace.metadata |= _prompt_metadata(question, prompt)
+
+        yield Status("generating")
+        generation = Generation()
+        with root.child("call_llm_service", "llm", messages=prompt.messages) as span:
+            span.model, span.provider = self._facts.model_id, "sagemaker"
+            try:
+                async with aclosing(self._generator.stream(prompt, generation)) as texts:
+                    async for text in texts:
+                        yield Token(text)
+            finally:
+                # Also when it broke off: how far it came is what one looks for in such a trace.
+                usage = generation.usage(prompt)
+                span.usage = {key: usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
+                span.output = {"answer": generation.answer, "finish_reason": generation.finish_reason}
+
+        yield Sources([_source(number, hit) for number, hit in enumerate(prompt.used, 1)])
+        timings = generation.timings(question.received, time.perf_counter(), usage["completion_tokens"])
+        trace.output = {"answer": generation.answer}
+        trace.metadata |= self._measurements(usage, timings)
+        if question.enable_rag:
+            self._sample(question, trace, prompt, generation.answer)
+        shown: dict[str, Any] = {key: timings[key] for key in ("ttft_ms", "tpot_ms", "total_ms")}
+        shown["steps"] = _steps_ms(trace)
+        yield Done(trace.id, self._facts.model_id, usage, shown)
+
+    def _common(self, question: Question) -> dict[str, Any]:
+        return {
+            "model_id": self._facts.model_id,
+            "embedding_model_id": self._facts.embedding_model_id,
+            "reranker_id": RERANKER_ID if question.enable_rag else None,
+            "temperature": self._generator.temperature,
+            "stage": self._facts.stage,
+            "release": self._facts.release,
+            "request_id": question.request_id,
+        }
+
+    def _measurements(self, usage: dict[str, Any], timings: dict[str, float | None]) -> dict[str, Any]:
+        price = self._facts.price_per_hour_usd
+        total = timings["total_ms"] or 0.0
+        return {
+            "input_tokens": usage["prompt_tokens"],
+            "answer_tokens": usage["completion_tokens"],
+            "total_tokens": usage["total_tokens"],
+            "tokens_estimated": usage["estimated"],
+            # The whole endpoint's price for the time of this request: an upper bound, since requests share it.
+            "cost_estimate_usd": None if price is None else round(price * total / 1000 / SECONDS_PER_HOUR, 6),
+            **timings,
+        }
+
+    def _sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
+        if not sampled(trace.id, self._facts.sample_rate):
+            return
+        accepted = self._samples.offer(
+            {
+                "trace_id": trace.id,
+                "query": question.query,
+                "answer": answer,
+                "context": [hit.chunk.text for hit in prompt.used],
+                "metadata": {
+                    "model_id": self._facts.model_id,
+                    "embedding_model_id": self._facts.embedding_model_id,
+                    "prompt_name": prompt.template.name,
+                    "prompt_version": prompt.template.version,
+                    "stage": self._facts.stage,
+                    "release": self._facts.release,
+                },
+            }
+        )
+        trace.metadata["sampled"] = accepted
+
+    def _end(self, trace: Trace, root: Span, error: BaseException | None) -> None:
+        root.output = trace.output
+        trace.end(error)
+        self._tracer.submit(trace, always=error is not None or bool(trace.metadata.get("sampled")))
+        outcome = type(error).__name__ if error else "ok"
+        logger.info(
+            "question answered" if error is None else "question not answered",
+            extra={"outcome": outcome, "total_ms": trace.metadata.get("total_ms"), "steps": _steps_ms(trace)},
+        )
+
+
+def sampled(trace_id: str, rate: float) -> bool:
+    """Whether a trace belongs to the sample: the same answer for the same id in every process."""
+    return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") < rate * 2**64
+
+
+def _cause(error: BaseException) -> BaseException:
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return ClientDisconnected("The caller went away before the answer was complete.")
+    return error
+
+
+def _prompt_metadata(question: Question, prompt: Prompt) -> dict[str, Any]:
+    return {
+        "prompt_name": prompt.template.name,
+        "prompt_version": prompt.template.version,
+        "prompt_template": prompt.template.text,
+        "prompt_template_variables": {"question": question.query, "context": prompt.context},
+        "query_tokens": estimate_tokens(question.query),
+        "context_tokens": estimate_tokens(prompt.context),
+    }
+
+
+def _source(number: int, hit: Hit) -> dict[str, Any]:
+    return {
+        "id": number,
+        "title": hit.chunk.title,
+        "author": hit.chunk.author,
+        "type": hit.collection,
+        "url": hit.chunk.url,
+        "document_id": hit.chunk.document_id,
+        "chunk_index": hit.chunk.chunk_index,
+        "score": round(hit.score, 4),
+    }
+
+
+def _steps_ms(trace: Trace) -> dict[str, float]:
+    """Milliseconds per finished step; steps of the same name (searches) ran at the same time: the longest counts."""
+    steps: dict[str, float] = {}
+    for span in trace.spans:
+        if span.end_time is not None and span.name != TRACE_NAME:
+            steps[span.name] = max(steps.get(span.name, 0.0), round(span.duration_ms, 2))
+    return steps

@@ -1,0 +1,53 @@
+"""Settings of the business microservice: environment variables, read once at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from services.common.settings import ServiceSettings
+
+
+class StoreSettings(ServiceSettings):
+    """What is needed to reach and fill the document store."""
+
+    qdrant_url: str = Field(pattern=r"^https?://", description="address of Qdrant, http(s)://host[:port]")
+    qdrant_api_key: SecretStr | None = Field(default=None, description="key of Qdrant; unset means none is sent")
+    qdrant_timeout_seconds: int = Field(default=5, ge=1, le=60, description="upper bound of one call to Qdrant")
+    embedding_model_dir: Path = Field(description="directory with model.onnx, tokenizer.json and config.json")
+    embedding_threads: int = Field(default=1, ge=1, le=64, description="threads that embed at the same time")
+
+
+class RagSettings(StoreSettings):
+    """The environment of `python -m services.rag`."""
+
+    stage: str = Field(min_length=1, description="deployment stage, for example dev")
+    release: str = Field(min_length=1, description="identifier of the running release")
+    bind_host: str = Field(default="0.0.0.0", description="address to listen on")  # noqa: S104 - a container's port
+    port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
+
+    llm_endpoint_name: str = Field(min_length=1, description="SageMaker endpoint that generates")
+    llm_inference_component_name: str | None = Field(default=None, description="inference component of the endpoint")
+    llm_model_id: str = Field(min_length=1, description="id of the served model, as traces and samples name it")
+    llm_timeout_seconds: float = Field(default=60, gt=0, le=900, description="upper bound of one generation")
+    llm_max_output_tokens: int = Field(default=512, ge=1, le=32768, description="longest answer, in tokens")
+    llm_temperature: float = Field(default=0.0, ge=0, le=2, description="sampling temperature")
+    llm_price_per_hour_usd: float | None = Field(
+        default=None, ge=0, description="price of the endpoint's instances per hour, for the cost estimate in traces"
+    )
+
+    retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
+    context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, estimated tokens")
+    tenant: str = Field(default="default", min_length=1, description="whose documents this service answers from")
+    max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")
+
+    opik_url_override: str | None = Field(default=None, description="address of Opik's API; unset switches tracing off")
+    opik_workspace: str = Field(default="default", description="workspace in Opik")
+    opik_project_name: str = Field(default="llm-twin", description="project in Opik")
+    opik_api_key: SecretStr | None = Field(default=None, description="key of Opik; unset for a server without keys")
+    traces_per_second: float = Field(default=10, ge=0, le=1000, description="tracing budget of this process")
+
+    samples_queue_url: str = Field(pattern=r"^https?://", description="SQS queue that takes sampled answers")
+    sample_rate: float = Field(default=1.0, ge=0, le=1, description="share of the answers that is evaluated")
+    api_keys_secret_arn: str = Field(min_length=1, description="secret that holds the hashed API keys")

@@ -1,0 +1,66 @@
+"""What the store holds and finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLLECTIONS = ("posts", "articles", "repositories")
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a document, as it is stored and shown to the model."""
+
+    id: str
+    document_id: str
+    chunk_index: int
+    title: str
+    author: str
+    text: str
+    url: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk that a search found.
+
+    Attributes:
+        chunk: what was found.
+        collection: where.
+        vector: its embedding, normalised.
+        score: the higher the better; the scale is that of the step that set it.
+    """
+
+    chunk: Chunk
+    collection: str
+    vector: Vector
+    score: float
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - the name says what happened
+    """The store cannot be reached, or did not answer in time; the message may be shown to a caller."""
+
+
+class StoreMismatch(Exception):  # noqa: N818
+    """A collection was filled with another embedding model: its vectors cannot be compared with ours."""
+
+
+def chunk_from_payload(point_id: str, payload: dict[str, Any]) -> Chunk:
+    """The chunk that a point's payload describes."""
+    return Chunk(
+        id=point_id,
+        document_id=str(payload.get("document_id", "")),
+        chunk_index=int(payload.get("chunk_index", 0)),
+        title=str(payload.get("title", "")),
+        author=str(payload.get("author", "")),
+        text=str(payload.get("text", "")),
+        url=str(payload.get("url") or ""),
+        content_hash=str(payload.get("content_hash", "")),
+    )

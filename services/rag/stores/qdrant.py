@@ -1,0 +1,262 @@
+"""Documents in Qdrant: three collections, dense and sparse vectors, one tenant per store object."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import httpx
+import numpy as np
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+
+from services.rag.stores.documents import (
+    COLLECTIONS,
+    Chunk,
+    Hit,
+    StoreMismatch,
+    StoreUnavailable,
+    Vector,
+    chunk_from_payload,
+)
+
+DENSE = "dense"
+SPARSE = "bm25"
+SPARSE_MODEL = "qdrant/bm25"
+MODEL_KEY = "embedding_model_id"
+SCROLL_PAGE = 500
+MAX_AUTHORS = 1000
+_NOT_FOUND = 404
+
+
+class QdrantStore:
+    """Search and upkeep of one tenant's documents. Safe for concurrent use on one event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        embedding_model_id: str,
+        dimension: int,
+        api_key: str | None = None,
+        tenant: str = "default",
+        timeout_seconds: int = 5,
+    ) -> None:
+        """Build the client; connects on first use.
+
+        Args:
+            url: address of the server.
+            embedding_model_id: the model of all vectors that go in or are searched with.
+            dimension: length of its vectors.
+            api_key: sent with every call when set.
+            tenant: only this tenant's documents are seen, written and removed.
+            timeout_seconds: upper bound of one call.
+        """
+        self._model_id = embedding_model_id
+        self._dimension = dimension
+        self._tenant = tenant
+        self._checked: set[str] = set()
+        # cloud_inference: the server turns text into sparse vectors; the client must not try to.
+        self._client = AsyncQdrantClient(
+            url=url, api_key=api_key, timeout=timeout_seconds, cloud_inference=True, check_compatibility=False
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def ping(self) -> None:
+        """Check that the server answers.
+
+        Raises:
+            StoreUnavailable: it does not.
+        """
+        with _translated():
+            await self._client.get_collections()
+
+    async def search(
+        self, collection: str, vectors: Sequence[Vector], text: str, *, authors: Sequence[str] = (), limit: int = 20
+    ) -> list[Hit]:
+        """Hybrid search: dense for each vector, BM25 for the text, fused by reciprocal rank in the server.
+
+        Args:
+            collection: one of COLLECTIONS. One that does not exist yet holds nothing.
+            vectors: embeddings of the question and its variants.
+            text: the question, for BM25.
+            authors: only documents of these authors; empty means of anyone.
+            limit: most hits.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+            StoreMismatch: the collection belongs to another embedding model.
+        """
+        where = self._filter(authors)
+        with _translated():
+            if not await self._compatible(collection):
+                return []
+            dense = [
+                models.Prefetch(query=vector.tolist(), using=DENSE, filter=where, limit=limit) for vector in vectors
+            ]
+            sparse = models.Prefetch(
+                query=models.Document(text=text, model=SPARSE_MODEL), using=SPARSE, filter=where, limit=limit
+            )
+            found = await self._client.query_points(
+                collection,
+                prefetch=[*dense, sparse],
+                query=models.FusionQuery(fusion=models.Fusion.RRF),
+                query_filter=where,
+                limit=limit,
+                with_payload=True,
+                with_vectors=[DENSE],
+            )
+        return [self._hit(collection, point) for point in found.points]
+
+    async def authors(self) -> list[str]:
+        """Names of all authors, sorted.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+        """
+        with _translated():
+            found = await asyncio.gather(*(self._authors(collection) for collection in COLLECTIONS))
+        return sorted(set().union(*found))
+
+    async def ensure(self, collection: str) -> None:
+        """Create the collection unless it exists.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+            StoreMismatch: it exists and belongs to another embedding model.
+        """
+        with _translated():
+            if await self._compatible(collection):
+                return
+            await self._client.create_collection(
+                collection,
+                vectors_config={DENSE: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)},
+                sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                metadata={MODEL_KEY: self._model_id, "dimension": self._dimension},
+            )
+            for field in ("author", "tenant"):
+                await self._client.create_payload_index(collection, field, models.PayloadSchemaType.KEYWORD, wait=True)
+
+    async def stored(self, collection: str) -> dict[str, tuple[str, str]]:
+        """Point id -> (document id, content hash) of everything in the collection.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+        """
+        with _translated():
+            return {key: value async for key, value in self._scroll(collection)}
+
+    async def upsert(self, collection: str, chunks: Sequence[Chunk], vectors: Vector) -> None:
+        """Write chunks with their embeddings (one row per chunk); the same id replaces.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+        """
+        points = [self._point(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
+        with _translated():
+            await self._client.upsert(collection, points, wait=True)
+
+    async def delete(self, collection: str, ids: Sequence[str]) -> None:
+        """Remove points by id.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+        """
+        with _translated():
+            await self._client.delete(collection, models.PointIdsList(points=list(ids)), wait=True)
+
+    def _filter(self, authors: Sequence[str] = ()) -> models.Filter:
+        """The one place where a tenant is kept to its own documents: every read and search goes through it."""
+        must: list[models.Condition] = [
+            models.FieldCondition(key="tenant", match=models.MatchValue(value=self._tenant)),
+        ]
+        if authors:
+            must.append(models.FieldCondition(key="author", match=models.MatchAny(any=list(authors))))
+        return models.Filter(must=must)
+
+    async def _compatible(self, collection: str) -> bool:
+        """Whether the collection exists; refuses one of another embedding model (asked once per collection)."""
+        if collection in self._checked:
+            return True
+        try:
+            info = await self._client.get_collection(collection)
+        except UnexpectedResponse as error:
+            if error.status_code == _NOT_FOUND:
+                return False
+            raise
+        vectors = info.config.params.vectors
+        params = vectors.get(DENSE) if isinstance(vectors, dict) else None
+        recorded = (info.config.metadata or {}).get(MODEL_KEY)
+        if params is None or params.size != self._dimension or recorded != self._model_id:
+            raise StoreMismatch(
+                f"Collection {collection} was filled with the embedding model {recorded or 'unknown'} "
+                f"({params.size if params else 'no'} dimensions), not with {self._model_id} ({self._dimension}): "
+                "delete the collection and ingest again, or configure its model."
+            )
+        self._checked.add(collection)
+        return True
+
+    async def _authors(self, collection: str) -> set[str]:
+        try:
+            found = await self._client.facet(collection, "author", facet_filter=self._filter(), limit=MAX_AUTHORS)
+        except UnexpectedResponse as error:
+            if error.status_code == _NOT_FOUND:
+                return set()
+            raise
+        return {str(hit.value) for hit in found.hits}
+
+    async def _scroll(self, collection: str) -> AsyncIterator[tuple[str, tuple[str, str]]]:
+        offset = None
+        while True:
+            records, offset = await self._client.scroll(
+                collection,
+                scroll_filter=self._filter(),
+                limit=SCROLL_PAGE,
+                offset=offset,
+                with_payload=["document_id", "content_hash"],
+                with_vectors=False,
+            )
+            for record in records:
+                payload = record.payload or {}
+                yield str(record.id), (str(payload.get("document_id", "")), str(payload.get("content_hash", "")))
+            if offset is None:
+                return
+
+    def _point(self, chunk: Chunk, vector: Vector) -> models.PointStruct:
+        return models.PointStruct(
+            id=chunk.id,
+            vector={
+                DENSE: vector.tolist(),
+                SPARSE: models.Document(text=f"{chunk.title}\n{chunk.text}", model=SPARSE_MODEL),
+            },
+            payload={
+                "document_id": chunk.document_id,
+                "chunk_index": chunk.chunk_index,
+                "title": chunk.title,
+                "author": chunk.author,
+                "text": chunk.text,
+                "url": chunk.url,
+                "content_hash": chunk.content_hash,
+                "tenant": self._tenant,
+            },
+        )
+
+    def _hit(self, collection: str, point: models.ScoredPoint) -> Hit:
+        vectors = point.vector if isinstance(point.vector, dict) else {}
+        vector = np.asarray(vectors.get(DENSE, np.zeros(self._dimension)), dtype=np.float32)
+        return Hit(chunk_from_payload(str(point.id), point.payload or {}), collection, vector, point.score)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except UnexpectedResponse as error:
+        raise StoreUnavailable(f"The document store answered with status {error.status_code}.") from None
+    except (ApiException, QdrantException, httpx.HTTPError, OSError) as error:
+        raise StoreUnavailable(f"The document store cannot be reached ({type(error).__name__}).") from None
