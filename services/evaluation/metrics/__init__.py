@@ -1,0 +1,1 @@
+"""Judge-free quality metrics: pure functions of texts and an embedding function."""

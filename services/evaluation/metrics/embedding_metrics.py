@@ -1,0 +1,91 @@
+"""Groundedness and answer relevance from sentence embeddings.
+
+Both are proxies that need no language model: they see whether an answer *speaks of* what the context (or the question)
+speaks of. They do not see a negation or a swapped number; a judge does (and costs accordingly). Change
+`METRIC_VERSION` whenever a score of the same texts changes, because scores of different versions must not be compared.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.text import split_sentences
+
+METRIC_VERSION = "embedding-1"
+
+Vectors = NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+"""Texts -> float32 array (n, dimension), L2-normalised."""
+
+# Cosine of all-MiniLM-L6-v2 between an answer's sentence and its best piece of context: below the floor it is no better
+# than unrelated text of the same field, above the ceiling it is a paraphrase or a quotation. Linear in between.
+GROUNDED_FLOOR = 0.35
+GROUNDED_CEILING = 0.85
+
+_CITATION = re.compile(r"\s*\[(?:\d+(?:\s*[,;\u2013-]\s*\d+)*|source[^\]]*|document[^\]]*)\]", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+_MIN_WORDS = 3  # "Yes." and "Sure, gladly" claim nothing that could be grounded
+
+
+def groundedness(answer: str, context: Sequence[str], embed: Embed) -> float | None:
+    """How well each sentence of the answer is supported by the context, 0..1.
+
+    Per sentence: the highest cosine to any sentence of the context or any window of two, mapped from
+    `GROUNDED_FLOOR`..`GROUNDED_CEILING` to 0..1. The score is the mean over the sentences, so one invented sentence
+    among four costs a quarter. Citations such as `[1]` are removed first; sentences under three words are left out
+    unless there are no others.
+
+    Returns:
+        The score, or None when there is no context: then the metric is not defined.
+
+    Raises:
+        ValueError: the answer has no text.
+    """
+    claims = _claims(answer)
+    evidence = [unit for text in context for unit in _units(text)]
+    if not evidence:
+        return None
+    vectors = embed([*claims, *evidence])
+    cosines = vectors[: len(claims)] @ vectors[len(claims) :].T
+    best = cosines.max(axis=1)
+    scores = np.clip((best - GROUNDED_FLOOR) / (GROUNDED_CEILING - GROUNDED_FLOOR), 0.0, 1.0)
+    return float(scores.mean())
+
+
+def answer_relevance(query: str, answer: str, embed: Embed) -> float:
+    """How much the answer speaks of what was asked, 0..1.
+
+    The cosine of the query to the whole answer or to its best sentence, whichever is higher (an embedding of a long
+    answer blurs), with negative values at 0.
+
+    Raises:
+        ValueError: the query or the answer has no text.
+    """
+    if not query.strip():
+        raise ValueError("the query has no text")
+    claims = _claims(answer)
+    vectors = embed([query, " ".join(claims), *claims])
+    return float(np.clip(vectors[1:] @ vectors[0], 0.0, 1.0).max())
+
+
+def strip_citations(text: str) -> str:
+    """The text without markers such as `[1]`, `[1, 2]` or `[source: notes]`."""
+    return _CITATION.sub("", text)
+
+
+def _claims(answer: str) -> list[str]:
+    sentences = [sentence.strip() for sentence in split_sentences(strip_citations(answer)) if sentence.strip()]
+    if not sentences:
+        raise ValueError("the answer has no text")
+    return [sentence for sentence in sentences if len(_WORD.findall(sentence)) >= _MIN_WORDS] or sentences
+
+
+def _units(text: str) -> list[str]:
+    """Sentences and windows of two: an answer often joins what the source says in two sentences."""
+    sentences = [sentence.strip() for sentence in split_sentences(text) if sentence.strip()]
+    return sentences + [f"{first} {second}" for first, second in itertools.pairwise(sentences)]
