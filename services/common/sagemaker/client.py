@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -68,7 +68,7 @@ class SageMakerChat:
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="sagemaker")
         self._slots = asyncio.Semaphore(concurrency)
 
-    async def stream(self, body: dict[str, Any]) -> AsyncIterator[ChatChunk]:
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[ChatChunk, None]:
         """Invoke with `stream: true` and yield the answer as it comes; closing the iterator cancels the invocation.
 
         Args:

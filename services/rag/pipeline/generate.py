@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +62,7 @@ class Generator:
         self.temperature = temperature
         self._max_output_tokens = max_output_tokens
 
-    async def stream(self, prompt: Prompt, generation: Generation) -> AsyncIterator[str]:
+    async def stream(self, prompt: Prompt, generation: Generation) -> AsyncGenerator[str, None]:
         """Yield the answer's text as it arrives and keep the books in `generation`; closing cancels the call.
 
         Raises:

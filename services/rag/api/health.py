@@ -1,0 +1,35 @@
+"""`GET /healthz` for load balancers and `GET /readyz` for operators."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from services.rag.api.deps import ServicesDep
+from services.rag.api.schemas import Dependency, Readiness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process serves requests. Says nothing about dependencies: restarting this process would not mend them."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+async def readyz(services: ServicesDep) -> JSONResponse:
+    """Every dependency with its state; 503 unless all are ready.
+
+    Asks the LLM for one token, which wakes an endpoint that sleeps: for people and scripts, not for a poller.
+    """
+    states = await services.readiness.states()
+    ready = all(problem is None for problem in states.values())
+    body = Readiness(
+        status="ready" if ready else "not_ready",
+        dependencies={
+            name: Dependency(state="ok" if problem is None else "down", detail=problem)
+            for name, problem in states.items()
+        },
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), 200 if ready else 503)
