@@ -1,0 +1,70 @@
+"""From the settings of one stage to its stacks: the entry point that `cdk.json` names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from infra.constructs.tagging import tag_everything
+from infra.names import Names
+from infra.settings import DeploymentSettings, SettingsError, load_settings
+from infra.stacks.business import BusinessStack
+from infra.stacks.evaluation import EvaluationStack
+from infra.stacks.guard import GuardStack
+from infra.stacks.llm import LlmStack
+from infra.stacks.network import NetworkStack
+
+DEFAULT_STAGE = "local"
+
+
+def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str, cdk.Stack]:
+    """Add every stack of a stage to `app`, wired, tagged and checked; `now` is when the stage's life begins."""
+    names = Names.of(settings)
+    env = cdk.Environment(account=settings.account, region=settings.region)
+    if settings.account is not None:
+        # What CDK would otherwise ask the account for.
+        key = f"availability-zones:account={settings.account}:region={settings.region}"
+        app.node.set_context(key, list(settings.availability_zones))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+    network = NetworkStack(app, names.stack("network"), settings=settings, env=env)
+    llm = LlmStack(app, names.stack("llm"), settings=settings, env=env)
+    evaluation = EvaluationStack(app, names.stack("evaluation"), settings=settings, env=env)
+    business = BusinessStack(
+        app,
+        names.stack("business"),
+        settings=settings,
+        env=env,
+        network=network,
+        samples=evaluation.samples.queue,
+        opik_key=evaluation.opik_key,
+        alerts=evaluation.alerts.topic,
+    )
+    guard = GuardStack(app, names.stack("guard"), settings=settings, env=env, alerts=evaluation.alerts.topic, now=now)
+    # These know the LLM stack by name only: CloudFormation cannot see that they come after it.
+    business.add_stack_dependency(llm)
+    guard.add_stack_dependency(llm)
+    tag_everything(app, settings.stage, settings.tags)
+    return {"network": network, "llm": llm, "business": business, "evaluation": evaluation, "guard": guard}
+
+
+def main() -> int:
+    """Synthesize the stage named by `-c stage=...` or the variable STAGE; 2 when its settings are wrong."""
+    app = cdk.App()
+    stage = app.node.try_get_context("stage") or os.environ.get("STAGE") or DEFAULT_STAGE
+    try:
+        settings = load_settings(str(stage))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    build(app, settings, datetime.now(UTC))
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

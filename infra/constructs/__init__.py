@@ -1,0 +1,1 @@
+"""The resources: one construct per thing that is deployed."""

@@ -1,0 +1,20 @@
+"""Acknowledges a finding of cdk-nag next to the resource that it is about, always with a reason."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+
+def acknowledge(scope: IConstruct, rule: str, reason: str) -> None:
+    """Accept `rule` (`AwsSolutions-...`) for `scope` and what is below it."""
+    cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+
+def readable(scope: IConstruct, value: str) -> str:
+    """`value` as cdk-nag spells it in the id of a finding: references become `<Name>`."""
+    resolved = cdk.Stack.of(scope).resolve(value)
+    if isinstance(resolved, str):
+        return resolved
+    parts = resolved["Fn::Join"][1]
+    return "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in parts)

@@ -1,0 +1,120 @@
+"""Lambda functions of ours: own role, own log group, own dead-letter queue, no managed policy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+from infra.constructs.logs import log_group, writes_to
+from infra.constructs.samples_queue import dead_letter_queue
+from infra.settings_groups import EvaluationSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYER = ROOT / ".local" / "build" / "evaluation-layer"
+LOCK = ROOT / "requirements" / "evaluation.txt"
+RUNTIMES = {
+    "python3.12": lambda_.Runtime.PYTHON_3_12,
+    "python3.13": lambda_.Runtime.PYTHON_3_13,
+    "python3.14": lambda_.Runtime.PYTHON_3_14,
+}
+# What the functions run: entry points and what they may import. The root's __init__.py keeps `services` a package.
+SHIPPED = ("*", "!services", "!services/__init__.py", "!services/common", "!services/evaluation")
+LEFT_OUT = ("**/__pycache__", "**/*.pyc")
+
+
+def code() -> lambda_.Code:
+    """The `services` package as far as the functions need it, under its own name."""
+    patterns = [*SHIPPED, "!services/common/**", "!services/evaluation/**", *LEFT_OUT]
+    return lambda_.Code.from_asset(str(ROOT), exclude=patterns, ignore_mode=cdk.IgnoreMode.GIT)
+
+
+class DependencyLayer(Construct):
+    """The functions' dependencies as one layer.
+
+    The layer is built apart (`.local/build/evaluation-layer`), so that synthesis needs no network. Without it the lock
+    file stands in as the recipe, which is enough where the platform's interpreter holds the dependencies; elsewhere the
+    synthesis warns. The asset's hash comes from the lock and from which of the two it is: a recipe can never be taken
+    for the built layer of the same lock.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: EvaluationSettings) -> None:
+        super().__init__(scope, construct_id)
+        built = LAYER.is_dir()
+        source = LAYER if built and not settings.platform_has_dependencies else LOCK.parent
+        kind = "built" if source == LAYER else "recipe"
+        digest = hashlib.sha256(f"{kind} {settings.runtime}\n".encode() + LOCK.read_bytes()).hexdigest()
+        self.layer = lambda_.LayerVersion(
+            self,
+            "Layer",
+            description=f"Dependencies of the evaluation functions ({kind})",
+            code=lambda_.Code.from_asset(
+                str(source),
+                exclude=["*", f"!{LOCK.name}"] if source == LOCK.parent else None,
+                asset_hash=digest,
+                asset_hash_type=cdk.AssetHashType.CUSTOM,
+            ),
+            compatible_runtimes=[RUNTIMES[settings.runtime]],
+            compatible_architectures=[lambda_.Architecture.ARM_64],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        if kind == "recipe" and not settings.platform_has_dependencies:
+            cdk.Annotations.of(self).add_warning_v2(
+                "twin:layer-not-built",
+                "The evaluation functions' dependencies are not built: they would fail at import.",
+            )
+
+
+class ServiceFunction(Construct):
+    """One handler of `services.evaluation`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        handler: str,
+        description: str,
+        settings: EvaluationSettings,
+        environment: Mapping[str, str],
+        timeout: cdk.Duration,
+        log_retention_days: int,
+        layers: Sequence[lambda_.ILayerVersion] = (),
+        asynchronous: bool = True,
+    ) -> None:
+        """`handler` is a module of `services.evaluation`. Asynchronous callers get a dead-letter queue; a function that
+        polls a queue has that queue's own."""
+        super().__init__(scope, construct_id)
+        group = log_group(self, "Logs", log_retention_days)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.role.add_to_policy(writes_to(group))
+        self.dead_letters = dead_letter_queue(self, "DeadLetters") if asynchronous else None
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=RUNTIMES[settings.runtime],
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"services.evaluation.{handler}.handler",
+            code=code(),
+            layers=list(layers),
+            environment=dict(environment),
+            memory_size=settings.memory_mb,
+            timeout=timeout,
+            role=self.role,
+            log_group=group,
+            dead_letter_queue=self.dead_letters,
+            retry_attempts=2 if asynchronous else None,
+        )
+        self.function.node.add_dependency(self.role)
+        acknowledge(
+            self.function,
+            "AwsSolutions-L1",
+            "The runtime is a setting: it must be one that every locked dependency has a wheel for.",
+        )

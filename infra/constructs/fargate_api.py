@@ -1,0 +1,195 @@
+"""The business microservice: a Fargate service behind an application load balancer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+from infra.constructs.logs import log_group
+from infra.settings_groups import BusinessSettings
+
+PORT = 8000
+USER = "10001:10001"
+HEALTH_PATH = "/healthz"
+
+
+class FargateApi(Construct):
+    """Cluster, task definition, service, load balancer and scaling.
+
+    Without a certificate the load balancer is internal and speaks HTTP; with one it serves HTTPS to the internet. API
+    keys therefore never cross the internet in the clear.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: BusinessSettings,
+        release: str,
+        vpc: ec2.IVpc,
+        load_balancer_group: ec2.ISecurityGroup,
+        service_group: ec2.ISecurityGroup,
+        task_subnets: ec2.SubnetSelection,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
+        log_retention_days: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        insights = ecs.ContainerInsights.ENABLED if settings.container_insights else ecs.ContainerInsights.DISABLED
+        self.cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=insights)
+        if not settings.container_insights:
+            acknowledge(
+                self.cluster, "AwsSolutions-ECS4", "Paid per task; the service publishes its own metrics and traces."
+            )
+        self.task = self._task(settings, release, environment, secrets, log_retention_days)
+        self.service = ecs.FargateService(
+            self,
+            "Service",
+            cluster=self.cluster,
+            task_definition=self.task,
+            desired_count=settings.desired_count,
+            security_groups=[service_group],
+            vpc_subnets=task_subnets,
+            # A public subnet without NAT reaches ECR and SageMaker only from a public address; nothing can get in.
+            assign_public_ip=task_subnets.subnet_type == ec2.SubnetType.PUBLIC,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            health_check_grace_period=cdk.Duration.seconds(60),
+        )
+        self.load_balancer, self.listener = self._load_balancer(settings, vpc, load_balancer_group)
+        self.targets = self.listener.add_targets(
+            "Targets",
+            port=PORT,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            targets=[self.service.load_balancer_target(container_name="api", container_port=PORT)],
+            deregistration_delay=cdk.Duration.seconds(settings.drain_seconds),
+            health_check=elbv2.HealthCheck(
+                path=HEALTH_PATH,
+                healthy_http_codes="200",
+                interval=cdk.Duration.seconds(10),
+                timeout=cdk.Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+            ),
+        )
+        self._scale(settings)
+        self.url = (
+            f"https://{settings.domain_name}"
+            if settings.domain_name
+            else f"http://{self.load_balancer.load_balancer_dns_name}"
+        )
+
+    def _task(
+        self,
+        settings: BusinessSettings,
+        release: str,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
+        log_retention_days: int,
+    ) -> ecs.FargateTaskDefinition:
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=settings.cpu,
+            memory_limit_mib=settings.memory_mb,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+        )
+        linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=True)
+        linux.add_tmpfs(
+            ecs.Tmpfs(
+                container_path="/tmp",  # noqa: S108 - the container's own, a size-limited tmpfs
+                size=settings.tmpfs_mb,
+                mount_options=[ecs.TmpfsMountOption.RW, ecs.TmpfsMountOption.NOSUID, ecs.TmpfsMountOption.NODEV],
+            )
+        )
+        repository = ecr.Repository.from_repository_name(self, "Images", settings.image_repository)
+        task.add_container(
+            "api",
+            container_name="api",
+            image=ecs.ContainerImage.from_ecr_repository(repository, tag=release),
+            command=["python", "-m", "services.rag"],
+            environment={**environment, "PORT": str(PORT)},
+            secrets=dict(secrets),
+            user=USER,
+            readonly_root_filesystem=True,
+            linux_parameters=linux,
+            port_mappings=[ecs.PortMapping(container_port=PORT, protocol=ecs.Protocol.TCP)],
+            # Streams may run for drain_seconds after the stop signal; the margin is for flushing traces.
+            stop_timeout=cdk.Duration.seconds(settings.drain_seconds + 10),
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix="api",
+                log_group=log_group(self, "Logs", log_retention_days),
+                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+            ),
+        )
+        acknowledge(
+            task, "AwsSolutions-ECS2", "Plain variables hold addresses and numbers; every secret is an ECS secret."
+        )
+        acknowledge(
+            task,
+            "AwsSolutions-IAM5[Resource::*]",
+            "ecr:GetAuthorizationToken, which pulling the image needs, knows no resource.",
+        )
+        return task
+
+    def _load_balancer(
+        self, settings: BusinessSettings, vpc: ec2.IVpc, group: ec2.ISecurityGroup
+    ) -> tuple[elbv2.ApplicationLoadBalancer, elbv2.ApplicationListener]:
+        public = settings.certificate_arn is not None
+        balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=vpc,
+            internet_facing=public,
+            vpc_subnets=ec2.SubnetSelection(
+                subnets=vpc.public_subnets if public or not vpc.private_subnets else vpc.private_subnets
+            ),
+            security_group=group,
+            idle_timeout=cdk.Duration.seconds(settings.idle_timeout_seconds),
+            drop_invalid_header_fields=True,
+        )
+        acknowledge(
+            balancer,
+            "AwsSolutions-ELB2",
+            "The service logs every request; access logs would add a bucket to empty before each deletion.",
+        )
+        if settings.certificate_arn is None:
+            listener = balancer.add_listener("Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False)
+        else:
+            listener = balancer.add_listener(
+                "Https",
+                port=443,
+                protocol=elbv2.ApplicationProtocol.HTTPS,
+                certificates=[acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate_arn)],
+                ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
+                open=False,
+            )
+        return balancer, listener
+
+    def _scale(self, settings: BusinessSettings) -> None:
+        scaling = self.service.auto_scale_task_count(min_capacity=settings.min_tasks, max_capacity=settings.max_tasks)
+        scaling.scale_on_cpu_utilization(
+            "Cpu",
+            target_utilization_percent=settings.cpu_target_percent,
+            scale_in_cooldown=cdk.Duration.minutes(5),
+            scale_out_cooldown=cdk.Duration.minutes(1),
+        )
+        scaling.scale_on_request_count(
+            "Requests",
+            requests_per_target=settings.requests_per_task,
+            target_group=self.targets,
+            scale_in_cooldown=cdk.Duration.minutes(5),
+            scale_out_cooldown=cdk.Duration.minutes(1),
+        )

@@ -1,0 +1,37 @@
+"""Names that stay the same for the life of a stage.
+
+Stacks share them instead of exports where the resource behind a name may be replaced: CloudFormation refuses to replace
+what another stack imports. Everything else is named by CloudFormation, so that a fixed name never blocks a replacement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.settings import DeploymentSettings
+
+
+@dataclass(frozen=True)
+class Names:
+    """Fixed names of one stage."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, settings: DeploymentSettings) -> Names:
+        """The names of a stage."""
+        return cls(settings.prefix)
+
+    def stack(self, name: str) -> str:
+        """Name of a stack: `network`, `llm`, `business`, `evaluation` or `guard`."""
+        return f"{self.prefix}-{name}"
+
+    @property
+    def endpoint(self) -> str:
+        """Name of the SageMaker endpoint; its configuration and models change under it."""
+        return f"{self.prefix}-llm"
+
+    @property
+    def inference_component(self) -> str:
+        """Name of the inference component that serves the model."""
+        return f"{self.prefix}-llm-model"

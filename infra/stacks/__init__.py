@@ -1,0 +1,1 @@
+"""One stack per module; a stack only composes constructs and wires them."""

@@ -1,0 +1,126 @@
+"""Business stack: the RAG service, its secrets and its alarms."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.constructs.alarms import Alarms
+from infra.constructs.fargate_api import FargateApi
+from infra.constructs.secret import empty_key_list, placeholder_secret
+from infra.environment import opik_environment
+from infra.names import Names
+from infra.settings import DeploymentSettings
+from infra.stacks.network import NetworkStack
+
+
+class BusinessStack(cdk.Stack):
+    """The business microservice."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: DeploymentSettings,
+        env: cdk.Environment,
+        network: NetworkStack,
+        samples: sqs.IQueue,
+        opik_key: secretsmanager.ISecret,
+        alerts: sns.ITopic,
+    ) -> None:
+        super().__init__(scope, construct_id, env=env, description="LLM twin: business microservice")
+        names = Names.of(settings)
+        api_keys = empty_key_list(self, "ApiKeys", "Hashed API keys of the service's callers")
+        qdrant_key = placeholder_secret(self, "QdrantApiKey", "API key of Qdrant")
+        api = FargateApi(
+            self,
+            "Api",
+            settings=settings.business,
+            release=settings.release,
+            vpc=network.vpc,
+            load_balancer_group=network.load_balancer_group,
+            service_group=network.service_group,
+            task_subnets=network.task_subnets,
+            environment={
+                **_environment(settings),
+                "SAMPLES_QUEUE_URL": samples.queue_url,
+                "API_KEYS_SECRET_ARN": api_keys.secret_arn,
+            },
+            secrets={
+                "QDRANT_API_KEY": ecs.Secret.from_secrets_manager(qdrant_key),
+                "OPIK_API_KEY": ecs.Secret.from_secrets_manager(opik_key),
+            },
+            log_retention_days=settings.monitoring.log_retention_days,
+        )
+        api.task.add_to_task_role_policy(self._invokes(names))
+        api.task.add_to_task_role_policy(
+            iam.PolicyStatement(sid="HandOverSamples", actions=["sqs:SendMessage"], resources=[samples.queue_arn])
+        )
+        api.task.add_to_task_role_policy(
+            iam.PolicyStatement(
+                sid="ReadApiKeys", actions=["secretsmanager:GetSecretValue"], resources=[api_keys.secret_arn]
+            )
+        )
+        self._alarms(api, alerts)
+        for name, value in {
+            "ApiUrl": api.url,
+            "LoadBalancerName": api.load_balancer.load_balancer_name,
+            "ClusterName": api.cluster.cluster_name,
+            "ServiceName": api.service.service_name,
+            "ApiKeysSecretArn": api_keys.secret_arn,
+            "QdrantApiKeySecretArn": qdrant_key.secret_arn,
+        }.items():
+            cdk.CfnOutput(self, name, value=value)
+
+    def _invokes(self, names: Names) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid="AskTheModel",
+            actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
+            resources=[
+                self.format_arn(service="sagemaker", resource="endpoint", resource_name=names.endpoint),
+                self.format_arn(
+                    service="sagemaker", resource="inference-component", resource_name=names.inference_component
+                ),
+            ],
+        )
+
+    def _alarms(self, api: FargateApi, alerts: sns.ITopic) -> None:
+        alarms = Alarms(self, "Alarms", topic=alerts)
+        minute = cdk.Duration.minutes(1)
+        alarms.unhealthy(
+            "UnhealthyTasks",
+            api.targets.metrics.unhealthy_host_count(period=minute, statistic="Maximum"),
+            "Tasks of the business service fail their health check.",
+        )
+        alarms.unhealthy(
+            "ServerErrors",
+            api.targets.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=minute, statistic="Sum"),
+            "The business service answers with server errors.",
+        )
+
+
+def _environment(settings: DeploymentSettings) -> dict[str, str]:
+    names = Names.of(settings)
+    return {
+        "STAGE": settings.stage,
+        "RELEASE": settings.release,
+        "LLM_ENDPOINT_NAME": names.endpoint,
+        "LLM_INFERENCE_COMPONENT_NAME": names.inference_component,
+        "LLM_MODEL_ID": settings.llm.model_id,
+        "LLM_TIMEOUT_SECONDS": f"{settings.llm.request_timeout_seconds:g}",
+        "LLM_MAX_OUTPUT_TOKENS": str(settings.llm.max_output_tokens),
+        "LLM_TEMPERATURE": f"{settings.llm.temperature:g}",
+        "QDRANT_URL": settings.vectors.url,
+        "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
+        "RETRIEVAL_TOP_K": str(settings.business.retrieval_top_k),
+        "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
+        "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
+        **opik_environment(settings),
+    }

@@ -1,0 +1,104 @@
+"""Network stack: VPC, endpoints and the security groups of the business service."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+from infra.constructs.fargate_api import PORT
+from infra.constructs.logs import log_group
+from infra.settings import DeploymentSettings
+
+
+class NetworkStack(cdk.Stack):
+    """The stage's VPC."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, settings: DeploymentSettings, env: cdk.Environment
+    ) -> None:
+        super().__init__(scope, construct_id, env=env, description="LLM twin: network")
+        network = settings.network
+        self.task_subnets = ec2.SubnetSelection(subnet_type=_task_subnet_type(settings))
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(network.cidr),
+            availability_zones=list(settings.availability_zones),
+            nat_gateways=network.nat_gateways if network.layout == "private" else 0,
+            subnet_configuration=_subnets(settings),
+            # CDK empties the default group by a Node custom resource; nothing uses that group.
+            restrict_default_security_group=False,
+        )
+        if network.flow_logs:
+            logs = log_group(self, "FlowLogs", settings.monitoring.log_retention_days)
+            self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(logs))
+        else:
+            acknowledge(
+                self.vpc,
+                "AwsSolutions-VPC7",
+                "Flow logs are paid by volume; the stage turns them on with network.flow_logs.",
+            )
+        self.load_balancer_group = self._group("LoadBalancerGroup", "Load balancer of the business service")
+        self.service_group = self._group("ServiceGroup", "Tasks of the business service")
+        self._rules(settings)
+        self._endpoints(settings)
+
+    def _group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
+        outbound = construct_id == "ServiceGroup"
+        return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=outbound)
+
+    def _rules(self, settings: DeploymentSettings) -> None:
+        public = settings.business.certificate_arn is not None
+        peer = ec2.Peer.any_ipv4() if public else ec2.Peer.ipv4(settings.network.cidr)
+        self.load_balancer_group.add_ingress_rule(peer, ec2.Port.tcp(443 if public else 80), "Callers of the API")
+        self.load_balancer_group.add_egress_rule(self.service_group, ec2.Port.tcp(PORT), "Tasks")
+        self.service_group.add_ingress_rule(self.load_balancer_group, ec2.Port.tcp(PORT), "Load balancer only")
+        if public:
+            acknowledge(
+                self.load_balancer_group,
+                "AwsSolutions-EC23",
+                "A public API over HTTPS; every route but /healthz needs a key.",
+            )
+
+    def _endpoints(self, settings: DeploymentSettings) -> None:
+        names = settings.network.interface_endpoints
+        for name in names:
+            self.vpc.add_interface_endpoint(
+                f"Endpoint-{name}",
+                service=ec2.InterfaceVpcEndpointAwsService({"sagemaker-runtime": "sagemaker.runtime"}.get(name, name)),
+                subnets=self.task_subnets,
+                security_groups=[self._endpoint_group(settings)],
+                open=False,
+            )
+        if "ecr.dkr" in names:
+            # ECR serves image layers from S3; a gateway endpoint costs nothing.
+            self.vpc.add_gateway_endpoint("Endpoint-s3", service=ec2.GatewayVpcEndpointAwsService.S3)
+
+    def _endpoint_group(self, settings: DeploymentSettings) -> ec2.ISecurityGroup:
+        existing = self.node.try_find_child("EndpointGroup")
+        if isinstance(existing, ec2.SecurityGroup):
+            return existing
+        group = ec2.SecurityGroup(
+            self, "EndpointGroup", vpc=self.vpc, description="Interface endpoints", allow_all_outbound=False
+        )
+        group.add_ingress_rule(ec2.Peer.ipv4(settings.network.cidr), ec2.Port.tcp(443), "Callers inside the VPC")
+        return group
+
+
+def _task_subnet_type(settings: DeploymentSettings) -> ec2.SubnetType:
+    if settings.network.layout == "public":
+        return ec2.SubnetType.PUBLIC
+    if settings.network.nat_gateways:
+        return ec2.SubnetType.PRIVATE_WITH_EGRESS
+    return ec2.SubnetType.PRIVATE_ISOLATED
+
+
+def _subnets(settings: DeploymentSettings) -> list[ec2.SubnetConfiguration]:
+    public = ec2.SubnetConfiguration(
+        name="public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False, cidr_mask=26
+    )
+    if settings.network.layout == "public":
+        return [public]
+    return [public, ec2.SubnetConfiguration(name="tasks", subnet_type=_task_subnet_type(settings), cidr_mask=26)]
