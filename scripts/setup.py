@@ -59,7 +59,9 @@ def check_machine() -> None:
         raise SetupError(f"Python 3.11 or newer is needed, this is {found}: run `make setup PYTHON=python3.11`.")
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_BYTES:
-        raise SetupError(f"Set-up needs 3 GB of free disk, {ROOT} has {free / 1024**3:.1f} GB: free some and run again.")
+        raise SetupError(
+            f"Set-up needs 3 GB of free disk, {ROOT} has {free / 1024**3:.1f} GB: free some and run again."
+        )
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""LLM microservice: SageMaker's container contract over an inference engine."""
