@@ -19,7 +19,7 @@ from services.evaluation.metrics.embedding_metrics import METRIC_VERSION
 from services.evaluation.metrics.summary import METRIC_NAMES, ItemScores, summarise
 from services.evaluation.monitoring_dataset import ItemHead, filter_between, open_dataset, read_heads
 from services.evaluation.opik_connection import connect
-from services.evaluation.opik_metrics import AnswerRelevanceMetric, GroundednessMetric, stored_answer
+from services.evaluation.opik_metrics import build_metrics, stored_answer
 from services.evaluation.quality_metrics import publish
 from services.evaluation.settings import EvaluateSettings
 from services.evaluation.watermark import read_watermark, write_watermark
@@ -62,13 +62,10 @@ def handler(event: dict[str, Any] | None, _context: object) -> dict[str, Any]:
         result = evaluate(
             dataset=dataset,
             task=stored_answer,
-            scoring_metrics=[
-                metric(_embedder(settings).embed) for metric in (GroundednessMetric, AnswerRelevanceMetric)
-            ],
+            scoring_metrics=build_metrics(_embedder(settings).embed),
             dataset_filter_string=filter_between(after, until),
             experiment_name_prefix=f"monitoring-{settings.stage}",
             experiment_config=_experiment_config(settings, heads, full),
-            project_name=settings.opik_project_name,
             task_threads=TASK_THREADS,
             verbose=0,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from opik.evaluation.metrics import base_metric, score_result
@@ -10,44 +11,40 @@ from services.evaluation.metrics.embedding_metrics import Embed, answer_relevanc
 from services.evaluation.metrics.summary import ANSWER_RELEVANCE, GROUNDEDNESS
 
 
-class GroundednessMetric(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK is untyped here
-    """Scores `output` against `context`; gives no score for an answer without context."""
+class TextMetric(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK is untyped here
+    """A metric of `output`, `query` and `context` that never raises.
 
-    def __init__(self, embed: Embed) -> None:
-        super().__init__(name=GROUNDEDNESS, track=False)
-        self._embed = embed
+    Opik's own handling of a metric's exception needs the `openai` package, which the slim installation leaves out: an
+    exception would end the whole run. A failure is therefore returned as Opik's failed score, and counted.
+    """
 
-    def score(self, output: str, context: list[str], **_: Any) -> list[score_result.ScoreResult]:
-        """The score in a list, or an empty list when the metric is not defined.
+    def __init__(self, name: str, compute: Callable[[str, str, list[str]], float | None]) -> None:
+        super().__init__(name=name, track=False)
+        self._compute = compute
 
-        Raises:
-            ValueError: the answer has no text; Opik counts it as a failed score.
-        """
-        value = groundedness(output, context, self._embed)
+    def score(self, output: str, query: str, context: list[str], **_: Any) -> list[score_result.ScoreResult]:
+        """The score in a list; a failed score when it cannot be computed; an empty list when it is not defined."""
+        try:
+            value = self._compute(output, query, context)
+        except Exception as problem:  # noqa: BLE001 - whatever fails for one answer must not end the run of all
+            reason = f"{type(problem).__name__}: {problem}"
+            return [score_result.ScoreResult(name=self.name, value=0.0, reason=reason, scoring_failed=True)]
         return [] if value is None else [score_result.ScoreResult(name=self.name, value=value)]
 
 
-class AnswerRelevanceMetric(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK is untyped here
-    """Scores `output` against `query`."""
-
-    def __init__(self, embed: Embed) -> None:
-        super().__init__(name=ANSWER_RELEVANCE, track=False)
-        self._embed = embed
-
-    def score(self, output: str, query: str, **_: Any) -> score_result.ScoreResult:
-        """The score.
-
-        Raises:
-            ValueError: the query or the answer has no text; Opik counts it as a failed score.
-        """
-        return score_result.ScoreResult(name=self.name, value=answer_relevance(query, output, self._embed))
+def build_metrics(embed: Embed) -> list[TextMetric]:
+    """The metrics of the monitoring run over an embedding function."""
+    return [
+        TextMetric(GROUNDEDNESS, lambda output, _query, context: groundedness(output, context, embed)),
+        TextMetric(ANSWER_RELEVANCE, lambda output, query, _context: answer_relevance(query, output, embed)),
+    ]
 
 
 def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
     """The task of the evaluation: what the pipeline answered then, not what it would answer now.
 
     An exception here would end the whole run, so an item of another shape (somebody may edit the dataset by hand) gives
-    empty texts, which every metric reports as a failed score.
+    empty texts, which the metrics report as a failed score.
     """
     expected = item.get("expected_output")
     given = item.get("input")

@@ -1,0 +1,229 @@
+"""From the samples queue to the experiment, with the unmodified Opik SDK against the collector."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import opik
+import pytest
+from botocore.exceptions import ClientError
+from opik.api_objects.opik_client import reset_global_client
+
+from services.common.ids import uuid7
+from services.evaluation import collect_samples, evaluate_monitoring
+from services.evaluation.monitoring_dataset import DatasetMissing
+
+CONTEXT = [
+    "Scale to zero removes every copy of an inference component after ten idle minutes. Waking takes several minutes, "
+    "because a new instance has to start and download the model.",
+    "The business service keeps the request open and tells the caller that the model is waking.",
+]
+QUESTION = "What happens when the endpoint scales to zero?"
+GROUNDED = "After ten idle minutes scale to zero removes every copy of an inference component [1]."
+INVENTED = "Penguins were elected to the parliament of Norway. Their first law concerned herring and winter tyres."
+
+
+def sample(answer: str = GROUNDED, **changes: Any) -> dict[str, Any]:
+    return {
+        "trace_id": uuid7(),
+        "query": QUESTION,
+        "answer": answer,
+        "context": CONTEXT,
+        "metadata": {"model_id": "extractive", "prompt_version": "1", "stage": "t"},
+        **changes,
+    }
+
+
+def sqs_event(*bodies: Any) -> dict[str, Any]:
+    texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
+    return {"Records": [{"messageId": f"m{number}", "body": text} for number, text in enumerate(texts)]}
+
+
+def failures(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> Iterator[None]:
+    """Each test is a new Lambda process: settings and clients are read again."""
+    cached = (collect_samples._start, collect_samples._client, evaluate_monitoring._start, evaluate_monitoring._client)
+    yield
+    for function in cached:
+        function.cache_clear()
+    reset_global_client()
+
+
+@pytest.fixture
+def watermark(aws: str) -> Iterator[str]:
+    client = boto3.client("ssm")
+    name = f"/twin/test/watermark-{uuid7()}"
+    client.put_parameter(Name=name, Value="none", Type="String")
+    yield name
+    client.delete_parameter(Name=name)
+
+
+@pytest.fixture
+def dataset(
+    collector: str,
+    secret: Callable[[str], str],
+    watermark: str,
+    embedding_model: Path,
+    set_environment: Callable[..., None],
+) -> str:
+    """The Lambdas' environment with a dataset name that nobody used; gives the name."""
+    name = f"Monitoring-{uuid7()}"
+    set_environment(
+        STAGE="t",
+        DATASET_NAME=name,
+        OPIK_URL_OVERRIDE=collector,
+        OPIK_WORKSPACE="default",
+        OPIK_PROJECT_NAME="llm-twin",
+        OPIK_API_KEY_SECRET_ARN=secret("opik-test-key"),
+        EMBEDDING_MODEL_DIR=str(embedding_model),
+        METRIC_NAMESPACE=f"LLMTwin-{name}",
+        WATERMARK_PARAMETER_NAME=watermark,
+        LLM_MODEL_ID="extractive",
+    )
+    return name
+
+
+@pytest.fixture
+def metric(dataset: str) -> Callable[[str], list[float]]:
+    """Reads a metric back from CloudWatch, with the dimension of the contract."""
+    client = boto3.client("cloudwatch")
+
+    def values(name: str) -> list[float]:
+        metrics = client.list_metrics(Namespace=f"LLMTwin-{dataset}", MetricName=name)["Metrics"]
+        if not metrics:
+            return []
+        assert [found["Dimensions"] for found in metrics] == [[{"Name": "Stage", "Value": "t"}]]
+        now = datetime.now(UTC)
+        points = client.get_metric_statistics(
+            Namespace=f"LLMTwin-{dataset}",
+            MetricName=name,
+            Dimensions=[{"Name": "Stage", "Value": "t"}],
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now + timedelta(minutes=10),
+            Period=3600,
+            Statistics=["Minimum", "Maximum"],
+        )["Datapoints"]
+        return [points[0]["Minimum"], points[0]["Maximum"]]
+
+    return values
+
+
+def stored(name: str) -> dict[str, dict[str, Any]]:
+    client = opik.get_global_client()
+    return {item["id"]: item for item in client.get_dataset(name).get_items()}
+
+
+def test_samples_are_stored_once_and_a_bad_message_fails_alone(dataset: str, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = sample(), sample(INVENTED)
+    with caplog.at_level(logging.INFO, logger="services"):
+        collect_samples._start()
+        logging.getLogger().addHandler(caplog.handler)
+        answer = collect_samples.handler(sqs_event(first, "not json", second, {**first, "query": ""}), None)
+        logging.getLogger().removeHandler(caplog.handler)
+    assert failures(answer) == ["m1", "m3"]
+    assert "message m1 is not a sample and goes to the dead-letter queue" in caplog.text
+    assert GROUNDED not in caplog.text
+    assert failures(collect_samples.handler(sqs_event(first, first, second), None)) == []
+    items = stored(dataset)
+    assert set(items) == {first["trace_id"], second["trace_id"]}
+    item = items[first["trace_id"]]
+    assert item["input"] == {"query": QUESTION}
+    assert item["expected_output"] == {"answer": GROUNDED, "context": CONTEXT}
+    assert item["metadata"] == {**first["metadata"], "trace_id": first["trace_id"]}
+
+
+def test_nothing_is_acknowledged_while_opik_is_away(dataset: str, set_environment: Callable[..., None]) -> None:
+    set_environment(OPIK_URL_OVERRIDE="http://127.0.0.1:9/api")
+    assert failures(collect_samples.handler(sqs_event(sample(), "bad", sample()), None)) == ["m1", "m0", "m2"]
+
+
+def test_nothing_is_acknowledged_without_the_api_key(dataset: str, set_environment: Callable[..., None]) -> None:
+    set_environment(OPIK_API_KEY_SECRET_ARN="arn:aws:secretsmanager:us-east-1:000000000000:secret:absent")
+    assert failures(collect_samples.handler(sqs_event(sample()), None)) == ["m0"]
+
+
+def test_evaluation_scores_what_is_new_and_moves_on(
+    dataset: str, watermark: str, metric: Callable[[str], list[float]]
+) -> None:
+    good, bad = sample(), sample(INVENTED)
+    collect_samples.handler(sqs_event(good, bad), None)
+    result = evaluate_monitoring.handler({}, None)
+    assert json.loads(json.dumps(result)) == result
+    assert (result["dataset"], result["scored"], result["failed"]) == (dataset, 2, 0)
+    first_worst, second_worst = result["worst"]
+    assert (first_worst["trace_id"], second_worst["trace_id"]) == (bad["trace_id"], good["trace_id"])
+    assert second_worst["groundedness"] > 0.8 > 0.2 > first_worst["groundedness"]
+    assert second_worst["answer_relevance"] > first_worst["answer_relevance"]
+    assert result["means"]["groundedness"] == pytest.approx(
+        (first_worst["groundedness"] + second_worst["groundedness"]) / 2, abs=1e-3
+    )
+
+    experiment = opik.get_global_client().get_experiment_by_name(result["experiment"])
+    items = experiment.get_items()
+    assert {item.dataset_item_id for item in items} == {good["trace_id"], bad["trace_id"]}
+    scores = {item.dataset_item_id: {s["name"]: s["value"] for s in item.feedback_scores} for item in items}
+    assert scores[good["trace_id"]]["groundedness"] == pytest.approx(second_worst["groundedness"], abs=1e-3)
+    config = experiment.get_experiment_data().metadata
+    assert config["model_id"] == "extractive"
+    assert config["prompt_version"] == ["1"]
+    assert config["metric_version"] == "embedding-1"
+
+    assert metric("Groundedness") == pytest.approx([result["means"]["groundedness"]] * 2)
+    assert metric("GroundednessP10") == pytest.approx([result["p10"]["groundedness"]] * 2)
+    assert metric("AnswerRelevance") == pytest.approx([result["means"]["answer_relevance"]] * 2)
+    assert metric("AnswerRelevanceP10") == pytest.approx([result["p10"]["answer_relevance"]] * 2)
+    assert (metric("ScoredSamples"), metric("FailedScores")) == ([2, 2], [0, 0])
+
+    nothing_new = evaluate_monitoring.handler({}, None)
+    assert (nothing_new["experiment"], nothing_new["scored"], nothing_new["means"]) == (None, 0, {})
+    later = sample()
+    collect_samples.handler(sqs_event(later), None)
+    incremental = evaluate_monitoring.handler(None, None)
+    assert [item["trace_id"] for item in incremental["worst"]] == [later["trace_id"]]
+    assert evaluate_monitoring.handler({"full": True}, None)["scored"] == 3
+    assert evaluate_monitoring.handler({}, None)["scored"] == 0
+
+
+def test_scores_that_cannot_be_computed_are_counted(dataset: str, metric: Callable[[str], list[float]]) -> None:
+    empty, no_context = sample(answer=""), sample(context=[])
+    collect_samples.handler(sqs_event(sample(), empty, no_context), None)
+    result = evaluate_monitoring.handler({}, None)
+    assert (result["scored"], result["failed"]) == (2, 2)
+    assert empty["trace_id"] not in [item["trace_id"] for item in result["worst"]]
+    assert [set(item) for item in result["worst"] if item["trace_id"] == no_context["trace_id"]] == [
+        {"trace_id", "answer_relevance"}
+    ]
+    assert metric("FailedScores") == [2, 2]
+
+
+def test_failed_run_does_not_move_the_watermark(dataset: str, watermark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = sample()
+    collect_samples.handler(sqs_event(kept), None)
+    ssm = boto3.client("ssm")
+    before = ssm.get_parameter(Name=watermark)["Parameter"]["Value"]
+    with monkeypatch.context() as broken:
+        broken.setattr(evaluate_monitoring, "publish", _refuse)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            evaluate_monitoring.handler({}, None)
+    assert ssm.get_parameter(Name=watermark)["Parameter"]["Value"] == before
+    assert [item["trace_id"] for item in evaluate_monitoring.handler({}, None)["worst"]] == [kept["trace_id"]]
+    assert ssm.get_parameter(Name=watermark)["Parameter"]["Value"].endswith("Z")
+
+
+def _refuse(*_: object) -> None:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutMetricData")
+
+
+def test_missing_dataset_is_an_error_with_a_name(dataset: str) -> None:
+    with pytest.raises(DatasetMissing, match=f"no dataset '{dataset}'.*no sampled answer"):
+        evaluate_monitoring.handler({}, None)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.evaluation.alarm_message import build_message
+
+ALARM = {
+    "AlarmName": "twin-dev-groundedness",
+    "AlarmDescription": "Answers are not supported by their <context>",
+    "NewStateValue": "ALARM",
+    "OldStateValue": "OK",
+    "NewStateReason": "Threshold Crossed: 1 datapoint [0.31 (21/11/26 03:00:00)] was less than the threshold (0.6).",
+    "StateChangeTime": "2026-11-21T03:00:12.345+0000",
+    "Trigger": {"MetricName": "Groundedness", "ComparisonOperator": "LessThanThreshold", "Threshold": 0.6},
+}
+
+
+def build(alarm: dict[str, Any] | str, subject: str | None = None) -> dict[str, Any]:
+    text = alarm if isinstance(alarm, str) else json.dumps(alarm)
+    return build_message(text, subject, "dev", "https://opik.example/experiments", "https://docs.example/runbook")
+
+
+def fields(message: dict[str, Any]) -> dict[str, str]:
+    texts = [field["text"] for field in message["blocks"][1]["fields"]]
+    return {name.strip("*"): value for name, value in (text.split("\n", 1) for text in texts)}
+
+
+def test_alarm_says_what_since_when_how_bad_and_where_to_look() -> None:
+    message = build(ALARM)
+    assert message["text"].endswith("[dev] Alarm: twin-dev-groundedness")
+    assert fields(message) == {
+        "What": "Answers are not supported by their &lt;context&gt;",
+        "Since": "2026-11-21 03:00 UTC",
+        "Value and threshold": "Groundedness 0.31, alarm when &lt; 0.6",
+        "Stage": "dev",
+    }
+    footer = message["blocks"][-1]["elements"][0]["text"]
+    assert "<https://opik.example/experiments|Experiments>" in footer
+    assert "<https://docs.example/runbook|Runbook>" in footer
+
+
+def test_recovery_and_missing_data_read_differently() -> None:
+    recovered = build({**ALARM, "NewStateValue": "OK"})
+    silent = build({**ALARM, "NewStateReason": "no datapoints were received", "NewStateValue": "INSUFFICIENT_DATA"})
+    assert "Recovered: twin-dev-groundedness" in recovered["text"]
+    assert "No data: twin-dev-groundedness" in silent["text"]
+    assert fields(silent)["Value and threshold"] == "Groundedness no datapoint, alarm when &lt; 0.6"
+
+
+def test_composite_alarm_has_no_trigger() -> None:
+    message = build({"AlarmName": "any", "NewStateValue": "ALARM", "StateChangeTime": "soon"})
+    assert fields(message)["Since"] == "soon"
+    assert fields(message)["What"] == "any"
+
+
+def test_notice_that_is_no_alarm_is_passed_on_and_cannot_mention_a_channel() -> None:
+    message = build("Budget <!channel> exceeded", "AWS Budgets")
+    assert message["text"] == "[dev] AWS Budgets"
+    assert message["blocks"][1]["text"]["text"] == "Budget &lt;!channel&gt; exceeded"
+
+
+def test_slack_limits_are_kept() -> None:
+    message = build({**ALARM, "AlarmName": "n" * 300, "AlarmDescription": "d" * 5000, "NewStateReason": "r" * 5000})
+    header, section, reason, _ = message["blocks"]
+    assert len(header["text"]["text"]) <= 150
+    assert all(len(field["text"]) <= 2000 for field in section["fields"])
+    assert len(reason["text"]["text"]) <= 3000

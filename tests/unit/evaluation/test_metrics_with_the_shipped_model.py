@@ -1,0 +1,51 @@
+"""Do the metrics tell a supported answer from an invented one, with the embedding model that is shipped?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.common.embedding import Embedder
+from services.evaluation.metrics.embedding_metrics import answer_relevance, groundedness
+from tests.unit.evaluation.pairs import PAIRS
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    built = Path(".local/models/all-MiniLM-L6-v2")
+    if not (built / "model.onnx").exists():
+        built = tmp_path_factory.mktemp("model")
+        subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", str(built)], check=True)
+    return Embedder(built)
+
+
+def auc(positives: list[float], negatives: list[float]) -> float:
+    """Probability that a supported answer scores higher than an invented one; ties count half."""
+    wins = sum((p > n) + 0.5 * (p == n) for p in positives for n in negatives)
+    return wins / (len(positives) * len(negatives))
+
+
+def test_grounded_answers_score_higher_than_invented_ones(embedder: Embedder) -> None:
+    grounded = [groundedness(pair.grounded, pair.context, embedder.embed) or 0.0 for pair in PAIRS]
+    invented = [groundedness(pair.invented, pair.context, embedder.embed) or 0.0 for pair in PAIRS]
+    assert len(PAIRS) >= 12
+    assert auc(grounded, invented) >= 0.9
+    assert sum(grounded) / len(grounded) > 0.75
+    assert sum(invented) / len(invented) < 0.25
+
+
+def test_quoted_answers_are_fully_grounded(embedder: Embedder) -> None:
+    for pair in PAIRS:
+        assert groundedness(pair.context[0], pair.context, embedder.embed) == pytest.approx(1.0)
+
+
+def test_answers_to_the_question_are_more_relevant_than_answers_to_another(embedder: Embedder) -> None:
+    own = [answer_relevance(pair.question, pair.grounded, embedder.embed) for pair in PAIRS]
+    other = [
+        answer_relevance(pair.question, following.grounded, embedder.embed)
+        for pair, following in zip(PAIRS, PAIRS[1:] + PAIRS[:1], strict=True)
+    ]
+    assert auc(own, other) >= 0.9
