@@ -110,8 +110,11 @@ def _quantise(weights: Path, target: Path) -> None:
 
     from scripts.minilm_graph import build_graph
 
+    model = build_graph(weights)
+    # Says that the graph needs no clean-up before quantisation; without it the quantiser warns about our own graph.
+    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     quantize_dynamic(
-        build_graph(weights),
+        model,
         target,
         per_channel=True,
         # 7-bit weights: without VNNI instructions the sum of two 8-bit products can saturate 16 bits.
