@@ -49,14 +49,12 @@ def open_dataset(client: opik.Opik, name: str) -> opik.Dataset:
         raise
 
 
-def filter_between(after: datetime | None, until: datetime | None) -> str | None:
-    """The filter for items created after `after` and no later than `until`; None selects everything."""
-    conditions = []
-    if after is not None:
-        conditions.append(f'created_at > "{iso(after)}"')
-    if until is not None:
-        conditions.append(f'created_at <= "{iso(until)}"')
-    return " AND ".join(conditions) or None
+def filter_since(after: datetime | None) -> str | None:
+    """The filter that keeps a read short: items created at `after` or later; None selects everything.
+
+    It still contains the items of `after` itself, because Opik's times are finer than the microseconds kept here.
+    """
+    return None if after is None else f'created_at >= "{iso(after)}"'
 
 
 def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime | None) -> list[ItemHead]:
@@ -65,7 +63,7 @@ def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime 
     The SDK's own reader leaves out the creation time, which is what the watermark must follow: the Lambda's clock may
     run ahead of Opik's, and an item created in between would never be judged.
     """
-    filters = filter_between(after, None)
+    filters = filter_since(after)
     expressions = OpikQueryLanguage.for_dataset_items(filters).get_filter_expressions() if filters else None
     arguments = {"filters": json.dumps(expressions)} if expressions else {}
     heads: list[ItemHead] = []
@@ -76,7 +74,7 @@ def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime 
             dataset_name=name, project_name=project_name, steam_limit=PAGE_SIZE, **arguments, **cursor
         )
         page = [_head(record) for record in _records(stream)]
-        heads += page
+        heads += [head for head in page if after is None or head.created_at > after]
         if len(page) < PAGE_SIZE:
             return heads
         last_id = page[-1].id

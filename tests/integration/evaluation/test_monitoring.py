@@ -168,7 +168,7 @@ def test_evaluation_scores_what_is_new_and_moves_on(
         (first_worst["groundedness"] + second_worst["groundedness"]) / 2, abs=1e-3
     )
 
-    experiment = opik.get_global_client().get_experiment_by_name(result["experiment"])
+    (experiment,) = opik.get_global_client().get_experiments_by_name(result["experiment"])
     items = experiment.get_items()
     assert {item.dataset_item_id for item in items} == {good["trace_id"], bad["trace_id"]}
     scores = {item.dataset_item_id: {s["name"]: s["value"] for s in item.feedback_scores} for item in items}
