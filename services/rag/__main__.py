@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from functools import partial
 
 import uvicorn
 
-from services.common.embedding import Embedder
+from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
 from services.rag.app import create_app
@@ -23,16 +22,13 @@ def main() -> int:
     """Serve until told to stop; returns the exit code (EX_CONFIG, 78, when the environment is wrong)."""
     try:
         settings = RagSettings.load()
-        if not (settings.embedding_model_dir / "model.onnx").is_file():
-            raise ConfigurationError(
-                f"environment variable EMBEDDING_MODEL_DIR is wrong: {settings.embedding_model_dir} has no model.onnx"
-            )
-    except ConfigurationError as error:
+        embedder = Embedder(settings.embedding_model_dir)
+    except (ConfigurationError, EmbeddingModelError) as error:
         print(f"Configuration error: {error}", file=sys.stderr)
         return os.EX_CONFIG
     configure_logging()
     logging.getLogger("uvicorn.access").disabled = True
-    app = create_app(settings, partial(Embedder, settings.embedding_model_dir))
+    app = create_app(settings, embedder)
     uvicorn.run(
         app,
         host=settings.bind_host,

@@ -29,6 +29,7 @@ from services.rag.pipeline.rag import Facts, RagPipeline
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
 from services.rag.settings import RagSettings
+from services.rag.stores.opening import open_store
 from services.rag.stores.qdrant import QdrantStore
 
 logger = logging.getLogger(__name__)
@@ -38,12 +39,12 @@ AWS_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standar
 SAMPLES_STOP_SECONDS = 5.0
 
 
-def create_app(settings: RagSettings, embedder: Callable[[], EmbeddingModel]) -> FastAPI:
+def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
     """The business service.
 
     Args:
         settings: read from the environment by the caller.
-        embedder: loads the embedding model when the application starts.
+        embedder: the loaded embedding model.
     """
     app = FastAPI(title="LLM twin", version=settings.release, lifespan=partial(_lifespan, settings, embedder))
     app.add_middleware(Gateway, max_request_bytes=settings.max_request_bytes)
@@ -54,7 +55,7 @@ def create_app(settings: RagSettings, embedder: Callable[[], EmbeddingModel]) ->
 
 
 @asynccontextmanager
-async def _lifespan(settings: RagSettings, embedder: Callable[[], EmbeddingModel], app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(settings: RagSettings, embedder: EmbeddingModel, app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         app.state.services = await _build(settings, embedder, stack)
         logger.info("started", extra={"stage": settings.stage, "release": settings.release})
@@ -62,7 +63,7 @@ async def _lifespan(settings: RagSettings, embedder: Callable[[], EmbeddingModel
         logger.info("stopping")
 
 
-async def _build(settings: RagSettings, embedder: Callable[[], EmbeddingModel], stack: AsyncExitStack) -> Services:
+async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncExitStack) -> Services:
     """Build the shared objects; `stack` stops them in reverse order, so that traces and samples come last."""
     tracer = Tracer(_opik(settings), settings.traces_per_second)
     tracer.start()
@@ -76,9 +77,9 @@ async def _build(settings: RagSettings, embedder: Callable[[], EmbeddingModel], 
     keys = KeyStore(boto3.client("secretsmanager", config=AWS_CONFIG), settings.api_keys_secret_arn)
     stack.callback(keys.close)
 
-    pool = CpuPool(await asyncio.to_thread(embedder), settings.embedding_threads)
+    pool = CpuPool(embedder, settings.embedding_threads)
     stack.callback(pool.close)
-    store = open_store(settings, pool, settings.tenant)
+    store = open_store(settings, pool)
     stack.push_async_callback(store.close)
     chat = SageMakerChat(
         settings.llm_endpoint_name,
@@ -120,19 +121,6 @@ async def _checks(
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS))
         checks["opik"] = opik_check(settings.opik_url_override, client)
     return checks
-
-
-def open_store(settings: Any, model: CpuPool | EmbeddingModel, tenant: str) -> QdrantStore:
-    """The document store of the settings (`StoreSettings`) for one embedding model and tenant."""
-    key = settings.qdrant_api_key
-    return QdrantStore(
-        settings.qdrant_url,
-        embedding_model_id=model.model_id,
-        dimension=model.dimension,
-        api_key=key.get_secret_value() if key else None,
-        tenant=tenant,
-        timeout_seconds=settings.qdrant_timeout_seconds,
-    )
 
 
 def _opik(settings: RagSettings) -> Callable[[], Any] | None:

@@ -16,6 +16,7 @@ class StoreSettings(ServiceSettings):
     qdrant_api_key: SecretStr | None = Field(default=None, description="key of Qdrant; unset means none is sent")
     qdrant_timeout_seconds: int = Field(default=5, ge=1, le=60, description="upper bound of one call to Qdrant")
     embedding_model_dir: Path = Field(description="directory with model.onnx, tokenizer.json and config.json")
+    tenant: str = Field(default="default", min_length=1, description="whose documents are read and written")
     embedding_threads: int = Field(default=1, ge=1, le=64, description="threads that embed at the same time")
 
 
@@ -39,7 +40,6 @@ class RagSettings(StoreSettings):
 
     retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
     context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, estimated tokens")
-    tenant: str = Field(default="default", min_length=1, description="whose documents this service answers from")
     max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")
 
     opik_url_override: str | None = Field(default=None, description="address of Opik's API; unset switches tracing off")

@@ -9,22 +9,14 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import Field
-
-from services.common.embedding import Embedder
+from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.settings import ConfigurationError
-from services.rag.app import open_store
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.reader import IngestError
 from services.rag.ingest.run import IngestReport, ingest
 from services.rag.settings import StoreSettings
 from services.rag.stores.documents import StoreMismatch, StoreUnavailable
-
-
-class IngestSettings(StoreSettings):
-    """The environment of `python -m services.rag.ingest`."""
-
-    tenant: str = Field(default="default", min_length=1, description="whose documents these are")
+from services.rag.stores.opening import open_store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,9 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--progress-json", action="store_true", help='write {"done", "total"} lines to standard error')
     options = parser.parse_args(arguments)
     try:
-        settings = IngestSettings.load()
+        settings = StoreSettings.load()
         report = asyncio.run(_run(options.path, settings, as_json=options.progress_json))
-    except ConfigurationError as error:
+    except (ConfigurationError, EmbeddingModelError) as error:
         print(f"Configuration error: {error}", file=sys.stderr)
         return os.EX_CONFIG
     except (IngestError, StoreUnavailable, StoreMismatch) as error:
@@ -46,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _run(path: Path, settings: IngestSettings, *, as_json: bool) -> IngestReport:
+async def _run(path: Path, settings: StoreSettings, *, as_json: bool) -> IngestReport:
     def show(done: int, total: int) -> None:
         if as_json:
             print(json.dumps({"done": done, "total": total}), file=sys.stderr, flush=True)
@@ -54,7 +46,7 @@ async def _run(path: Path, settings: IngestSettings, *, as_json: bool) -> Ingest
             print(f"\r{done}/{total} chunks", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
     pool = CpuPool(Embedder(settings.embedding_model_dir, settings.embedding_threads), 1)
-    store = open_store(settings, pool, settings.tenant)
+    store = open_store(settings, pool)
     try:
         return await ingest(path, store, pool, tenant=settings.tenant, progress=show)
     finally:

@@ -1,0 +1,129 @@
+"""One running business service over real sockets, and the servers that it talks to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from services.rag.app import create_app
+from services.rag.embeddings.pool import CpuPool
+from services.rag.ingest.run import ingest
+from services.rag.settings import RagSettings
+from services.rag.stores.opening import open_store
+from tests.integration.rag.fake_qdrant import Qdrant
+from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
+
+LLM_TIMEOUT_SECONDS = 3.0
+
+DOCUMENTS = {
+    "articles/ada-quill/health.md": '---\ntitle: "Health checks"\nauthor: Ada Quill\nurl: https://ada.example/h\n---\n'
+    "# Health checks\nThe health check timeout is long because the weights load slowly.\n",
+    "posts/ben-marsh/queues.md": "---\nauthor: Ben Marsh\n---\n# Queues\nA dead letter queue keeps what nobody read.\n",
+    "repositories/ada-quill/loader.md": "---\nauthor: Ada Quill\n---\n# Loader\n```python\nload(weights)\n```\n",
+}
+
+
+@dataclass
+class World:
+    """Everything a test needs."""
+
+    url: str
+    cloud: Cloud
+    qdrant: Qdrant
+    opik: Opik
+    settings: RagSettings
+
+    def client(self, key: str | None = KEY) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("corpus")
+    for name, text in DOCUMENTS.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        cloud, qdrant, opik = Cloud(), Qdrant(), Opik()
+        for server in (cloud, qdrant, opik):
+            stack.callback(server.stop)
+        for name, value in {
+            "AWS_ENDPOINT_URL": cloud.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "NO_PROXY": "127.0.0.1",
+            "OPIK_SENTRY_ENABLE": "false",
+            "OPIK_ANALYTICS_ENABLE": "false",
+            "OPIK_LOG_START_TRACE_SPAN": "false",
+            "OPIK_DEFAULT_FLUSH_TIMEOUT": "5",
+            "OPIK_CONFIG_PATH": str(tmp_path_factory.mktemp("opik") / "config"),
+        }.items():
+            patch.setenv(name, value)
+        settings = RagSettings(
+            stage="test",
+            release="r1",
+            llm_endpoint_name="twin",
+            llm_inference_component_name="twin-model",
+            llm_model_id="test/model",
+            llm_timeout_seconds=LLM_TIMEOUT_SECONDS,
+            qdrant_url=qdrant.url,
+            qdrant_timeout_seconds=2,
+            embedding_model_dir=Path("unused"),
+            opik_url_override=f"{opik.url}/api",
+            traces_per_second=100,
+            samples_queue_url=f"{cloud.url}/000000000000/samples",
+            api_keys_secret_arn="arn:aws:secretsmanager:eu-west-1:1:secret:keys",
+            max_request_bytes=8192,
+        )
+        pool = CpuPool(WordEmbedder(), 1)
+        asyncio.run(_fill(corpus, settings, pool))
+        stack.callback(pool.close)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        app = create_app(settings, WordEmbedder())
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
+            time.sleep(0.02)
+        yield World(f"http://127.0.0.1:{port}", cloud, qdrant, opik, settings)
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+async def _fill(corpus: Path, settings: RagSettings, pool: CpuPool) -> None:
+    store = open_store(settings, pool)
+    await ingest(corpus, store, pool)
+    await store.close()
+
+
+@pytest.fixture
+def world(running: World) -> Iterator[World]:
+    """The running service, with every fault of the last test undone."""
+    running.cloud.mode, running.cloud.queue_up, running.qdrant.down = "ok", True, False
+    running.cloud.aborted.clear()
+    running.cloud.invocations.clear()
+    running.qdrant.queries.clear()
+    yield running

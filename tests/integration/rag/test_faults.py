@@ -1,0 +1,149 @@
+"""What callers get when something is wrong: with the request, or with a dependency."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import httpx
+import pytest
+
+from tests.integration.rag.conftest import LLM_TIMEOUT_SECONDS, World
+from tests.integration.rag.test_answers import QUESTION, events
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "code", "retry_after"),
+    [
+        ("model_error", 502, "llm_failed", False),
+        ("break", 502, "llm_stream_broken", False),
+        ("stream_error", 502, "llm_stream_broken", False),
+        ("no_capacity", 503, "llm_no_capacity", True),
+        ("not_found", 503, "llm_endpoint_not_found", False),
+        ("throttled", 503, "llm_throttled", True),
+        ("unavailable", 503, "llm_unavailable", True),
+    ],
+)
+def test_llm_faults(world: World, mode: str, status: int, code: str, retry_after: bool) -> None:
+    world.cloud.mode = mode
+    with world.client() as client:
+        response = client.post("/rag", json={"query": QUESTION, "enable_rag": False})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (status, code)
+    assert error["request_id"] == response.headers["X-Request-Id"]
+    assert error["message"].endswith(".") and "Traceback" not in error["message"]
+    assert ("Retry-After" in response.headers) is retry_after
+
+
+def test_a_model_that_stalls_ends_at_the_time_limit(world: World) -> None:
+    world.cloud.mode = "stall"
+    started = time.monotonic()
+    with world.client() as client:
+        response = client.post("/rag", json={"query": QUESTION})
+    assert (response.status_code, response.json()["error"]["code"]) == (504, "llm_timeout")
+    assert time.monotonic() - started < LLM_TIMEOUT_SECONDS + 2
+
+
+def test_a_break_in_the_stream_becomes_an_error_event_and_a_failed_trace(world: World) -> None:
+    world.cloud.mode = "break"
+    with world.client() as client:
+        response = client.post("/rag", json={"query": QUESTION, "stream": True})
+    found = events(response)
+    assert [name for name, _ in found][-1] == "error"
+    assert "token" in [name for name, _ in found]
+    assert found[-1][1]["error"]["code"] == "llm_stream_broken"
+    trace, spans = world.opik.wait_for(response.headers["X-Trace-Id"])
+    assert trace["error_info"]["exception_type"] == "StreamBroken"
+    failed = {span["name"] for span in spans if span.get("error_info")}
+    assert failed == {"generate", "call_llm_service"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_caller_that_leaves_cancels_the_model(world: World, stream: bool) -> None:
+    world.cloud.mode = "slow"
+    with world.client() as client:
+        timeout = httpx.Timeout(5, read=0.4)
+        with pytest.raises(httpx.ReadTimeout):
+            if stream:
+                with client.stream("POST", "/rag", json={"query": QUESTION, "stream": True}) as response:
+                    for line in response.iter_lines():
+                        if line == "event: token":
+                            raise httpx.ReadTimeout("enough")
+            else:
+                client.post("/rag", json={"query": QUESTION}, timeout=timeout)
+    assert world.cloud.aborted.wait(5), "the model was not told"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        failed = [
+            trace["error_info"]["exception_type"] for trace in world.opik.traces.values() if trace.get("error_info")
+        ]
+        if failed.count("ClientDisconnected") >= (1 if stream else 2):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no trace tells that the caller left")
+
+
+def test_store_down_is_503_and_questions_without_retrieval_go_on(world: World) -> None:
+    world.qdrant.down = True
+    with world.client() as client:
+        response = client.post("/rag", json={"query": QUESTION})
+        plain = client.post("/rag", json={"query": QUESTION, "enable_rag": False})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "retrieval_unavailable")
+    assert plain.status_code == 200
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+@pytest.mark.parametrize("path", ["/rag", "/readyz", "/docs", "/nowhere"])
+def test_everything_but_healthz_wants_a_key(world: World, key: str | None, path: str) -> None:
+    with world.client(key) as client:
+        response = client.get(path)
+        assert client.get("/healthz").status_code == 200
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({}, "query"),
+        ({"query": "  "}, "query"),
+        ({"query": "x" * 4001}, "query"),
+        ({"query": "x", "top_k": 5}, "top_k"),
+        ({"query": "x", "stream": "perhaps"}, "stream"),
+    ],
+)
+def test_an_invalid_request_is_told_what_is_wrong(world: World, body: dict[str, object], names: str) -> None:
+    with world.client() as client:
+        response = client.post("/rag", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
+    assert names in response.json()["error"]["message"]
+
+
+def test_broken_json_and_unknown_paths_have_the_one_shape(world: World) -> None:
+    with world.client() as client:
+        broken = client.post("/rag", content=b"{", headers={"Content-Type": "application/json"})
+        missing = client.get("/nowhere")
+        wrong = client.get("/rag")
+    assert broken.status_code == 422 and broken.json()["error"]["code"] == "invalid_request"
+    assert missing.status_code == 404 and missing.json()["error"]["code"] == "not_found"
+    assert wrong.status_code == 405 and wrong.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_large_body_is_refused(world: World, chunked: bool) -> None:
+    data = json.dumps({"query": "x", "pad": "y" * 10_000}).encode()
+    content = (data[i : i + 1000] for i in range(0, len(data), 1000)) if chunked else data
+    with world.client() as client:
+        response = client.post("/rag", content=content, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+
+
+def test_readyz_names_each_dependency(world: World) -> None:
+    with world.client() as client:
+        deadline = time.monotonic() + 5
+        while (ready := client.get("/readyz")).status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.2)
+    assert ready.status_code == 200
+    assert ready.json()["status"] == "ready"
+    assert {name: state["state"] for name, state in ready.json()["dependencies"].items()} == dict.fromkeys(
+        ("qdrant", "llm", "samples_queue", "opik"), "ok"
+    )
