@@ -17,7 +17,7 @@ from services.common.embedding import Embedder
 from services.common.logging import configure_logging
 from services.evaluation.metrics.embedding_metrics import METRIC_VERSION
 from services.evaluation.metrics.summary import METRIC_NAMES, ItemScores, summarise
-from services.evaluation.monitoring_dataset import ItemHead, filter_since, open_dataset, read_heads
+from services.evaluation.monitoring_dataset import ItemHead, filter_between, open_dataset, read_heads
 from services.evaluation.opik_connection import connect
 from services.evaluation.opik_metrics import build_metrics, stored_answer
 from services.evaluation.quality_metrics import publish
@@ -63,8 +63,8 @@ def handler(event: dict[str, Any] | None, _context: object) -> dict[str, Any]:
             dataset=dataset,
             task=stored_answer,
             scoring_metrics=build_metrics(_embedder(settings).embed),
-            dataset_filter_string=filter_since(after),
-            dataset_item_ids=[head.id for head in heads],
+            # Not by item ids: for those the SDK writes a file into the home folder, which is read-only in Lambda.
+            dataset_filter_string=filter_between(after, until),
             experiment_name_prefix=f"monitoring-{settings.stage}",
             experiment_config=_experiment_config(settings, heads, full),
             task_threads=TASK_THREADS,

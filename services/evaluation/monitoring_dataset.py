@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import opik
@@ -16,6 +16,7 @@ from services.evaluation.watermark import iso
 
 # Items per request; an item is a few kilobytes.
 PAGE_SIZE = 500
+_RESOLUTION = timedelta(microseconds=1)
 
 
 class DatasetMissing(RuntimeError):  # noqa: N818 - the name is what a caller of the Lambda reads as `errorType`
@@ -49,12 +50,18 @@ def open_dataset(client: opik.Opik, name: str) -> opik.Dataset:
         raise
 
 
-def filter_since(after: datetime | None) -> str | None:
-    """The filter that keeps a read short: items created at `after` or later; None selects everything.
+def filter_between(after: datetime | None, until: datetime | None = None) -> str | None:
+    """The filter for items created after `after` and no later than `until`; None selects everything.
 
-    It still contains the items of `after` itself, because Opik's times are finer than the microseconds kept here.
+    Opik's times are finer than the microseconds that come back from it, so both bounds lie one microsecond later: an
+    item at `after` plus a few nanoseconds was judged, one at `until` plus a few nanoseconds is to be judged.
     """
-    return None if after is None else f'created_at >= "{iso(after)}"'
+    conditions = []
+    if after is not None:
+        conditions.append(f'created_at >= "{iso(after + _RESOLUTION)}"')
+    if until is not None:
+        conditions.append(f'created_at <= "{iso(until + _RESOLUTION)}"')
+    return " AND ".join(conditions) or None
 
 
 def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime | None) -> list[ItemHead]:
@@ -63,7 +70,7 @@ def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime 
     The SDK's own reader leaves out the creation time, which is what the watermark must follow: the Lambda's clock may
     run ahead of Opik's, and an item created in between would never be judged.
     """
-    filters = filter_since(after)
+    filters = filter_between(after)
     expressions = OpikQueryLanguage.for_dataset_items(filters).get_filter_expressions() if filters else None
     arguments = {"filters": json.dumps(expressions)} if expressions else {}
     heads: list[ItemHead] = []
@@ -74,7 +81,7 @@ def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime 
             dataset_name=name, project_name=project_name, steam_limit=PAGE_SIZE, **arguments, **cursor
         )
         page = [_head(record) for record in _records(stream)]
-        heads += [head for head in page if after is None or head.created_at > after]
+        heads += page
         if len(page) < PAGE_SIZE:
             return heads
         last_id = page[-1].id
