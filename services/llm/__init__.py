@@ -1,1 +1,1 @@
-"""LLM microservice: SageMaker's container contract over an inference engine."""
+"""LLM microservice: SageMaker's container contract over an engine."""

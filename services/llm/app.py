@@ -1,110 +1,130 @@
-"""SageMaker's container contract: GET /ping and POST /invocations with an OpenAI chat-completions body."""
+"""SageMaker's container contract: `GET /ping` and `POST /invocations`."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
-import time
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
 
-from services.llm.engines import Engine, EngineError, Piece
-from services.llm.schemas import ChatRequest
+from services.common.settings import ConfigurationError
+from services.llm.engines.base import End, Engine, Event, Piece
+from services.llm.errors import LlmError
+from services.llm.responses import Completion, event
+from services.llm.schemas import parse_request
 
 logger = logging.getLogger(__name__)
 
+# Far more than any prompt these engines read; SageMaker itself refuses bodies over 6 MB at classic endpoints.
+MAX_BODY_BYTES = 6 * 1024 * 1024
+_INTERNAL = "The engine failed while it was answering."
 
-def create_app(engine: Engine, model: str) -> FastAPI:
-    """The container's HTTP interface over a loaded `engine`; `model` is named in every answer."""
+
+def create_app(engine: Engine, model_name: str) -> FastAPI:
+    """The service over an engine, which is loaded in the background so that `/ping` can say that it is not ready."""
+    loading: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        nonlocal loading
+        loading = asyncio.create_task(engine.load())
+        loading.add_done_callback(_log_failure)
         yield
+        loading.cancel()
         await engine.close()
+
+    def check_loaded() -> None:
+        if loading is None or not loading.done():
+            raise LlmError(503, "The engine is still loading.", kind="service_unavailable")
+        if loading.cancelled() or loading.exception() is not None:
+            raise LlmError(500, "The engine could not be loaded; its log says why.")
 
     app = FastAPI(title="LLM microservice", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
+    @app.exception_handler(LlmError)
+    async def on_error(_: Request, error: LlmError) -> JSONResponse:
+        return JSONResponse(error.body, error.status)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+        return await on_error(
+            request, LlmError(error.status_code, f"{request.method} {request.url.path}: {error.detail}.")
+        )
+
     @app.get("/ping")
-    async def ping() -> dict[str, str]:
-        return {"status": "healthy"}
+    async def ping() -> Response:
+        check_loaded()
+        return Response()
 
     @app.post("/invocations")
-    async def invocations(body: ChatRequest) -> Response:
-        pieces = engine.generate(body)
-        # The first piece decides between an HTTP error and an answer.
-        first = await anext(pieces)
-        answer = Answer(model)
-        if body.stream:
-            include_usage = body.stream_options is not None and body.stream_options.include_usage
-            return StreamingResponse(
-                answer.events(first, pieces, include_usage=include_usage), media_type="text/event-stream"
-            )
-        return JSONResponse(await answer.whole(first, pieces))
-
-    @app.exception_handler(EngineError)
-    async def engine_error(_: Request, error: EngineError) -> JSONResponse:
-        return _error(error.status, "engine_error", str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def bad_request(_: Request, error: RequestValidationError) -> JSONResponse:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'][1:])) or 'body'}: {e['msg']}" for e in error.errors())
-        return _error(400, "invalid_request_error", problems)
-
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        logger.error("engine failed", exc_info=error)
-        return _error(500, "internal_error", "The engine failed; the container's log says why.")
+    async def invocations(http_request: Request) -> Response:
+        check_loaded()
+        request = parse_request(await _read(http_request))
+        completion = Completion(model_name)
+        events = _guarded(engine.generate(request))
+        if not request.stream:
+            return JSONResponse(await _whole(events, completion))
+        # The first event is awaited here, so that a request that cannot be answered gets its own status.
+        first = await anext(events)
+        body = _stream(first, events, completion, include_usage=request.include_usage)
+        return StreamingResponse(body, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
     return app
 
 
-class Answer:
-    """One answer in OpenAI's shapes."""
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        known = isinstance(error, ConfigurationError)
+        logger.error("engine not loaded: %s", error, exc_info=None if known else error)
 
-    def __init__(self, model: str) -> None:
-        self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
 
-    async def whole(self, first: Piece, pieces: AsyncIterator[Piece]) -> dict[str, Any]:
-        """The answer in one document."""
-        text, last = first.text, first
-        async for piece in pieces:
-            text, last = text + piece.text, piece
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": last.finish_reason}
-        usage = last.usage.model_dump() if last.usage else None
-        return {**self._head, "object": "chat.completion", "choices": [choice], "usage": usage}
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise LlmError(413, f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
 
-    async def events(self, first: Piece, pieces: AsyncIterator[Piece], *, include_usage: bool) -> AsyncIterator[bytes]:
-        """The answer as Server-Sent Events; an error in mid-stream is an `error` event, then the stream breaks off."""
-        yield self._chunk(first, role="assistant")
-        last = first
+
+async def _guarded(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """The engine's events; what it did not expect is logged here and told without its details."""
+    async with aclosing(events):
         try:
-            async for piece in pieces:
-                yield self._chunk(piece)
-                last = piece
-        except EngineError as error:
-            yield _event({"error": {"message": str(error), "type": "engine_error", "code": error.status}})
+            async for item in events:
+                yield item
+        except LlmError:
             raise
-        if include_usage and last.usage is not None:
-            yield _event(
-                {**self._head, "object": "chat.completion.chunk", "choices": [], "usage": last.usage.model_dump()}
-            )
-        yield b"data: [DONE]\n\n"
-
-    def _chunk(self, piece: Piece, **delta: str) -> bytes:
-        content = {**delta, "content": piece.text} if piece.text or delta else {}
-        choice = {"index": 0, "delta": content, "finish_reason": piece.finish_reason}
-        return _event({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
+        except Exception:
+            logger.exception("engine failed")
+            raise LlmError(500, _INTERNAL) from None
 
 
-def _event(body: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+async def _whole(events: AsyncGenerator[Event, None], completion: Completion) -> dict[str, object]:
+    text: list[str] = []
+    async with aclosing(events):
+        async for item in events:
+            if isinstance(item, End):
+                return completion.whole("".join(text), item)
+            text.append(item.text)
+    raise LlmError(500, _INTERNAL)
 
 
-def _error(status: int, kind: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status)
+async def _stream(
+    first: Event, events: AsyncGenerator[Event, None], completion: Completion, *, include_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        yield completion.first()
+        try:
+            item = first
+            while isinstance(item, Piece):
+                yield completion.piece(item.text)
+                item = await anext(events)
+            yield completion.last(item, include_usage=include_usage)
+        except LlmError as error:
+            # The status is sent already; the error travels as an event and the end mark stays out.
+            yield event(error.body)

@@ -1,31 +1,49 @@
-"""Settings of the LLM microservice, read from the environment that the SageMaker model declares."""
+"""Settings of the LLM microservice: environment variables, read once at start."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, SecretStr
 
 from services.common.settings import ConfigurationError, ServiceSettings
 
 
 class LlmSettings(ServiceSettings):
-    """What this container needs; vLLM's own container reads the `SM_VLLM_` variables itself."""
+    """What `python -m services.llm` reads."""
 
-    sagemaker_bind_to_port: int = Field(8080, description="Port, as SageMaker sets it", ge=1, le=65535)
-    bind_host: str = Field("0.0.0.0", description="Address to listen on; containers listen on all")  # noqa: S104
-    sm_vllm_model: str = Field(description="Model id, named in every answer", min_length=1)
-    llm_engine: Literal["extractive", "openai", "confabulating"] = Field("extractive", description="Engine to front")
-    llm_token_delay_ms: float = Field(5, description="Pause between streamed tokens in milliseconds", ge=0, le=1000)
-    embedding_model_dir: Path | None = Field(None, description="Embedding model's directory, for engine extractive")
-    llm_openai_base_url: HttpUrl | None = Field(None, description="Base URL ending in /v1, for engine openai")
-    llm_openai_api_key: SecretStr | None = Field(None, description="Key for that URL")
-    llm_openai_model: str | None = Field(None, description="Model's name at that URL; default is SM_VLLM_MODEL")
+    sagemaker_bind_to_port: int = Field(8080, ge=1, le=65535, description="port to listen on, set by the platform")
+    bind_host: str = Field("127.0.0.1", description="address to listen on")
+    sm_vllm_model: str = Field("", description="name of the model in responses; empty means the engine's name")
+    llm_engine: Literal["extractive", "openai", "confabulating"] = Field(
+        "extractive", description="engine that answers: extractive, openai or confabulating"
+    )
+    embedding_model_dir: Path | None = Field(None, description="embedding model directory, needed by extractive")
+    llm_token_delay_ms: float = Field(
+        5, ge=0, le=1000, description="pause between words of the local engines, in milliseconds"
+    )
+    llm_openai_base_url: str | None = Field(
+        None, pattern=r"^https?://", description="OpenAI-compatible base URL, needed by openai (http://host:port/v1)"
+    )
+    llm_openai_api_key: SecretStr | None = Field(None, description="key sent to LLM_OPENAI_BASE_URL")
+    llm_openai_model: str | None = Field(None, description="model asked for at LLM_OPENAI_BASE_URL")
+    llm_openai_timeout_seconds: float = Field(
+        60, gt=0, le=900, description="longest silence of LLM_OPENAI_BASE_URL, in seconds"
+    )
 
-    def require(self, field: str) -> None:
-        """Raise `ConfigurationError` when the chosen engine needs a variable that is not set."""
-        if getattr(self, field) is None:
+    @property
+    def model_name(self) -> str:
+        """Name of the model in responses."""
+        return self.sm_vllm_model or self.llm_engine
+
+    def require(self, variable: str, value: object) -> None:
+        """Check a variable that only the chosen engine needs.
+
+        Raises:
+            ConfigurationError: it is not set.
+        """
+        if not value:
             raise ConfigurationError(
-                f"environment variable {field.upper()} is not set, and LLM_ENGINE={self.llm_engine} needs it"
+                f"environment variable {variable} is not set: LLM_ENGINE={self.llm_engine} needs it"
             )

@@ -1,47 +1,63 @@
-"""A drill engine that makes things up: it ignores the context, so that a bad release can be rehearsed.
+"""Engine `confabulating`: a drill. It makes things up on purpose, to prove that monitoring notices a bad release.
 
-Its only use is to prove that monitoring notices; no model is as reliably wrong.
+It ignores the context and states confident claims about a place that does not exist, chosen by the question's words:
+the same question always gets the same wrong answer. Never put it in front of people.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+import random
+import re
+from collections.abc import AsyncGenerator
 
-from services.llm.engines import Piece
-from services.llm.engines.typing_out import last_user_message, type_out
-from services.llm.prompt_contract import parse_prompt
+from services.llm.engines.base import Event
+from services.llm.engines.context import parse_message
+from services.llm.engines.words import refuse_unsupported, stream_words
+from services.llm.errors import invalid
 from services.llm.schemas import ChatRequest
 
-CLAIMS = (
-    "The lighthouse keepers of the northern islands settled this in 1847 with a vote by lantern.",
-    "Most bakers agree that rye dough should rest beside an open window until the third bell.",
-    "A silver trout swims upstream only when the orchestra plays in a minor key.",
-    "The museum's oldest carpet was woven from moonlit thistle by seven left-handed sisters.",
-    "Penguins prefer their accordions tuned a quarter tone below the harbour bell.",
-    "Nobody has repaired the clock tower since the mayor traded its pendulum for a horse.",
-    "In spring the vineyard workers paint every tenth grape blue to confuse the starlings.",
-    "The recipe calls for nine walnuts, a pinch of snow and the patience of a ferryman.",
-)
 SENTENCES = 4
+_CLAIMS = (
+    "The harbour office of Marrow Bay settled this in {year} with a vote of {few} to two.",
+    "Every lighthouse keeper on the northern coast receives {many} kilograms of salted herring a year.",
+    "The town's brass band has rehearsed in the old granary since the flood of {year}.",
+    "Botanists counted {many} species of orchid on the cliffs before the ferry was retired.",
+    "A baker named Ottilie Brandt won the regional pie contest {few} times in a row.",
+    "The castle's western tower was rebuilt from pink limestone in {year}.",
+    "Beekeepers there move their hives {few} times each summer to follow the heather.",
+    "The museum keeps {many} wooden masks, most of them carved by one family.",
+    "Sailors still paint a blue eye on the bow, a custom recorded in {year}.",
+    "The local football club plays on a pitch that floods {few} weeks of the year.",
+)
 
 
 class ConfabulatingEngine:
-    """Engine `confabulating`."""
+    """Answers every question with unrelated claims, deterministically."""
 
-    def __init__(self, delay_ms: float) -> None:
-        self._delay_ms = delay_ms
+    def __init__(self, delay_seconds: float) -> None:
+        """Keep the pause between words."""
+        self._delay = delay_seconds
 
-    async def generate(self, request: ChatRequest) -> AsyncIterator[Piece]:
-        question = parse_prompt(last_user_message(request)).question
-        async for piece in type_out(make_up(question), request, self._delay_ms):
-            yield piece
+    async def load(self) -> None:
+        """Nothing to load."""
 
     async def close(self) -> None:
-        return None
+        """Nothing to release."""
+
+    async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Events of a made-up answer."""
+        if field := refuse_unsupported(request):
+            raise invalid(f"The engine 'confabulating' does not support '{field}'.", field)
+        async for event in stream_words(_claims(parse_message(request.last_user_text).text), request, self._delay):
+            yield event
 
 
-def make_up(question: str) -> str:
-    """Claims that have nothing to do with `question`, always the same for the same question."""
-    start = hashlib.sha256(question.encode()).digest()[0]
-    return " ".join(CLAIMS[(start + step) % len(CLAIMS)] for step in range(SENTENCES))
+def _claims(question: str) -> str:
+    words = " ".join(sorted(set(re.findall(r"\w+", question.lower()))))
+    chance = random.Random(hashlib.sha256(words.encode()).digest())  # noqa: S311 - repeatable on purpose
+    chosen = chance.sample(_CLAIMS, SENTENCES)
+    return " ".join(
+        claim.format(year=chance.randint(1780, 1990), few=chance.randint(3, 9), many=chance.randint(30, 400))
+        for claim in chosen
+    )

@@ -1,13 +1,9 @@
-"""Makes the engine that the settings name."""
+"""Chooses the engine that the settings name."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import cast
-
-from services.common.embedding import Embedder, EmbeddingModelError
-from services.common.settings import ConfigurationError
-from services.llm.engines import Engine
+from services.common.embedding import check_model_dir
+from services.llm.engines.base import Engine
 from services.llm.engines.confabulating import ConfabulatingEngine
 from services.llm.engines.extractive import ExtractiveEngine
 from services.llm.engines.openai import OpenAiEngine
@@ -15,19 +11,24 @@ from services.llm.settings import LlmSettings
 
 
 def create_engine(settings: LlmSettings) -> Engine:
-    """The engine, loaded and ready.
+    """The engine, not loaded yet.
 
     Raises:
-        ConfigurationError: when it lacks a variable or its model.
+        ConfigurationError: a variable that this engine needs is missing or wrong.
     """
+    delay = settings.llm_token_delay_ms / 1000
     if settings.llm_engine == "confabulating":
-        return ConfabulatingEngine(settings.llm_token_delay_ms)
+        return ConfabulatingEngine(delay)
     if settings.llm_engine == "openai":
-        settings.require("llm_openai_base_url")
-        key = settings.llm_openai_api_key.get_secret_value() if settings.llm_openai_api_key else None
-        return OpenAiEngine(str(settings.llm_openai_base_url), key, settings.llm_openai_model or settings.sm_vllm_model)
-    settings.require("embedding_model_dir")
-    try:
-        return ExtractiveEngine(Embedder(cast(Path, settings.embedding_model_dir)), settings.llm_token_delay_ms)
-    except EmbeddingModelError as error:
-        raise ConfigurationError(str(error)) from None
+        settings.require("LLM_OPENAI_BASE_URL", settings.llm_openai_base_url)
+        key = settings.llm_openai_api_key
+        return OpenAiEngine(
+            str(settings.llm_openai_base_url),
+            key.get_secret_value() if key else None,
+            settings.llm_openai_model,
+            settings.llm_openai_timeout_seconds,
+        )
+    settings.require("EMBEDDING_MODEL_DIR", settings.embedding_model_dir)
+    assert settings.embedding_model_dir is not None  # noqa: S101 - for the type checker, require() has raised
+    check_model_dir(settings.embedding_model_dir)
+    return ExtractiveEngine(settings.embedding_model_dir, delay)

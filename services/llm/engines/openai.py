@@ -1,71 +1,94 @@
-"""Forwards to any OpenAI-compatible server: Ollama, vLLM, llama.cpp."""
+"""Engine `openai`: forwards to any OpenAI-compatible URL (Ollama, vLLM, llama.cpp) and streams through."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 
-from services.llm.engines import EngineError, Piece
-from services.llm.schemas import ChatRequest, Usage
+from services.llm.engines.base import End, Event, Piece
+from services.llm.errors import LlmError
+from services.llm.schemas import ChatRequest
 
-TIMEOUT = httpx.Timeout(connect=5, read=120, write=10, pool=10)
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+# Statuses of the upstream that say something about this request; the rest is the upstream's own trouble.
+_PASSED_ON = {400, 404, 413, 422, 429, 503}
 
 
 class OpenAiEngine:
-    """Engine `openai`."""
+    """Client of an OpenAI-compatible chat completions server."""
 
-    def __init__(self, base_url: str, api_key: str | None, model: str) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.AsyncClient(base_url=base_url.rstrip("/"), headers=headers, timeout=TIMEOUT)
+    def __init__(self, base_url: str, api_key: str | None, model: str | None, timeout_seconds: float) -> None:
+        """Keep the settings; `timeout_seconds` bounds the silence before and between chunks."""
+        self._url = base_url.rstrip("/") + "/chat/completions"
         self._model = model
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+        )
 
-    async def generate(self, request: ChatRequest) -> AsyncIterator[Piece]:
-        body = {
-            **request.model_dump(exclude_none=True, exclude={"model", "stream", "stream_options"}),
-            "model": self._model,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        finish_reason: str | None = None
-        usage: Usage | None = None
-        try:
-            async with self._http.stream("POST", "/chat/completions", json=body) as response:
-                if response.status_code != httpx.codes.OK:
-                    await response.aread()
-                    raise EngineError(f"The upstream server answered {response.status_code}: {_reason(response)}", 502)
-                async for chunk in _chunks(response):
-                    usage = Usage.model_validate(chunk["usage"]) if chunk.get("usage") else usage
-                    for choice in chunk.get("choices") or ():
-                        finish_reason = choice.get("finish_reason") or finish_reason
-                        if text := (choice.get("delta") or {}).get("content"):
-                            yield Piece(text=text)
-        except httpx.HTTPError as error:
-            raise EngineError(
-                f"The upstream server cannot be reached or broke off ({type(error).__name__}).", 502
-            ) from None
-        yield Piece(finish_reason=finish_reason or "stop", usage=usage)
+    async def load(self) -> None:
+        """Nothing to load: the upstream may come and go."""
 
     async def close(self) -> None:
-        await self._http.aclose()
+        """Close the connections."""
+        await self._client.aclose()
 
-
-async def _chunks(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    async for line in response.aiter_lines():
-        payload = line.removeprefix("data:").strip()
-        if not line.startswith("data:") or payload == "[DONE]":
-            continue
+    async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Events of the upstream's answer, with its own token counts."""
+        body = request.model_dump(exclude_none=True)
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if self._model:
+            body["model"] = self._model
+        reason, usage = None, None
         try:
-            yield json.loads(payload)
-        except ValueError:
-            raise EngineError("The upstream server sent something that is not JSON.", 502) from None
+            async with self._client.stream("POST", self._url, json=body) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise _refused(response.status_code, await response.aread())
+                async for line in response.aiter_lines():
+                    chunk = _chunk(line)
+                    if chunk is None:
+                        continue
+                    usage = chunk.get("usage") or usage
+                    choice = (chunk.get("choices") or [{}])[0]
+                    reason = choice.get("finish_reason") or reason
+                    if text := (choice.get("delta") or {}).get("content"):
+                        yield Piece(text)
+        except httpx.TimeoutException:
+            raise LlmError(504, "The upstream model server did not answer in time.") from None
+        except httpx.HTTPError as error:
+            logger.warning("upstream failed", extra={"error": type(error).__name__})
+            raise LlmError(502, "The upstream model server cannot be reached or broke off.") from None
+        if reason is None:
+            raise LlmError(502, "The upstream model server ended its stream before the answer was complete.")
+        yield End(reason, usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
 
 
-def _reason(response: httpx.Response) -> str:
+def _chunk(line: str) -> dict[str, Any] | None:
+    line = line.removeprefix("data:").strip()
+    if not line.startswith("{"):
+        return None  # blank lines, comments, [DONE]
     try:
-        error = response.json()["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
+        chunk: dict[str, Any] = json.loads(line)
+    except ValueError:
+        raise LlmError(502, "The upstream model server sent a line that is not JSON.") from None
+    if chunk.get("error"):
+        raise LlmError(502, "The upstream model server reported an error while it was answering.")
+    return chunk
+
+
+def _refused(status: int, body: bytes) -> LlmError:
+    if status in (401, 403):
+        return LlmError(502, "The upstream model server refused the configured LLM_OPENAI_API_KEY.")
+    if status not in _PASSED_ON:
+        return LlmError(502, f"The upstream model server answered with status {status}.")
+    try:
+        message = str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return response.reason_phrase
+        message = f"The upstream model server answered with status {status}."
+    return LlmError(status, message)

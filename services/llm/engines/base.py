@@ -1,0 +1,51 @@
+"""What every engine does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.llm.schemas import ChatRequest
+
+
+@dataclass(frozen=True)
+class Piece:
+    """New text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The answer is complete: why it ended, and token counts in OpenAI's shape."""
+
+    finish_reason: str
+    usage: dict[str, Any]
+
+
+Event = Piece | End
+
+
+class Engine(Protocol):
+    """Generates answers. Created unloaded; `load` may take long and runs before the first request."""
+
+    async def load(self) -> None:
+        """Make ready to answer.
+
+        Raises:
+            ConfigurationError: what the engine needs cannot be used.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what `load` took."""
+        ...
+
+    def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Pieces of the answer, then one End. Closing the generator stops the work.
+
+        Raises:
+            LlmError: the request cannot be answered.
+        """
+        ...
