@@ -1,0 +1,89 @@
+"""Where MiniStack 1.5.33 differs from AWS in ways that our stacks meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.core.responses import error_response_json
+from ministack.services import ecr
+from ministack.services.cloudformation import provisioners
+
+FREE_FORM = ("options", "dockerLabels")
+"""Container settings whose keys are data, not field names."""
+METRIC_MATH = "(metric-math)"
+
+
+def install() -> None:
+    """Apply every correction."""
+    _missing_images_are_an_error()
+    provisioners._normalize_container_defs = lambda definitions: [camel_case(item) for item in definitions]
+    _secrets_are_referred_to_by_arn()
+    _metric_math_alarms_are_kept()
+
+
+def camel_case(value: Any, parent: str = "") -> Any:
+    """A container definition as the ECS API spells it; MiniStack left secrets and health checks as templates do."""
+    if isinstance(value, list):
+        return [camel_case(item, parent) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if parent in FREE_FORM:
+        return dict(value)
+    spelled = {f"{key[:1].lower()}{key[1:]}": item for key, item in value.items()}
+    return {key: camel_case(item, key) for key, item in spelled.items()}
+
+
+def _missing_images_are_an_error() -> None:
+    # A 200 without images makes the CDK believe that the image is there, and it skips the build.
+    describe = ecr._describe_images
+
+    def describe_images(request: dict[str, Any]) -> Any:
+        repository = request.get("repositoryName")
+        wanted = request.get("imageIds") or []
+        if repository in ecr._repositories and not all(ecr._find_image(repository, image) for image in wanted):
+            return error_response_json("ImageNotFoundException", "The image requested does not exist.", 400)
+        return describe(request)
+
+    ecr._describe_images = describe_images
+
+
+def _secrets_are_referred_to_by_arn() -> None:
+    # Ref of a secret is its ARN on AWS; MiniStack returned the name, and policies then granted the wrong resource.
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+
+    def name_of(arn: str) -> str:
+        secrets = provisioners._sm._secrets
+        return next((name for name, secret in secrets.items() if secret["ARN"] == arn), arn)
+
+    def create_secret(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        _, attributes = create(logical_id, properties, stack)
+        return attributes["Arn"], attributes
+
+    def update_secret(
+        arn: str, old: dict[str, Any], new: dict[str, Any], stack: str, logical_id: str | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        _, attributes = update(name_of(arn), old, new, stack, logical_id)
+        return attributes["Arn"], attributes
+
+    handlers.update(
+        create=create_secret,
+        update=update_secret,
+        update_with_logical_id=True,
+        delete=lambda arn, properties: delete(name_of(arn), properties),
+    )
+
+
+def _metric_math_alarms_are_kept() -> None:
+    # Kept and listed, never evaluated: MiniStack has no metric math, and refusing would fail the whole stack.
+    record = provisioners._cw_metric_alarm_record
+
+    def with_metric_math(name: str, properties: dict[str, Any]) -> Any:
+        if not properties.get("Metrics"):
+            return record(name, properties)
+        plain = {key: value for key, value in properties.items() if key != "Metrics"}
+        kept = record(name, {**plain, "MetricName": METRIC_MATH, "Namespace": METRIC_MATH})
+        kept["Metrics"] = properties["Metrics"]
+        return kept
+
+    provisioners._cw_metric_alarm_record = with_metric_math

@@ -1,0 +1,31 @@
+"""Installs everything that this package adds to MiniStack."""
+
+from __future__ import annotations
+
+from localcloud.emulator import corrections
+from localcloud.emulator.cloudformation import autoscaling, ec2, governance
+from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
+from localcloud.emulator.loopback import Loopback
+from localcloud.emulator.registry import register_resource_types, register_service
+from localcloud.emulator.services.application_autoscaling import ApplicationAutoScaling
+from localcloud.emulator.services.sagemaker import SageMaker
+
+
+def install(port: int) -> list[str]:
+    """Add services, resource types and corrections; returns the resource types that were missing.
+
+    Args:
+        port: where the emulator will listen; resource types call its API back.
+    """
+    register_service(SageMaker())
+    register_service(ApplicationAutoScaling())
+    api = Loopback(port)
+    types = {
+        **sagemaker_types.resource_types(api),
+        **autoscaling.resource_types(api),
+        **ec2.resource_types(api),
+        **governance.resource_types(api),
+    }
+    added = register_resource_types(types)
+    corrections.install()
+    return added

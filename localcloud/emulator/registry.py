@@ -1,0 +1,130 @@
+"""Hooks into MiniStack: a JSON-protocol service, and CloudFormation resource types."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ministack import app
+from ministack.core import router
+from ministack.core.responses import AccountRegionScopedDict, error_response_json, json_response
+from ministack.services.cloudformation import provisioners, stacks
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+Properties = dict[str, Any]
+Created = tuple[str, dict[str, Any]]
+"""Physical id (what Ref returns) and attributes (what GetAtt returns)."""
+
+
+class ServiceError(Exception):
+    """An error as the AWS API answers it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class JsonService:
+    """A service of the awsJson1.1 protocol: each operation is a function from request to response."""
+
+    name: str
+    target_prefix: str
+
+    def __init__(self) -> None:
+        self.stores: dict[str, AccountRegionScopedDict] = {}
+
+    def store(self, name: str) -> Any:
+        """A dictionary scoped to the caller's account and region, kept when the emulator persists its state."""
+        return self.stores.setdefault(name, AccountRegionScopedDict())
+
+    def operations(self) -> Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+        """Operation name to function."""
+        raise NotImplementedError  # every service is a subclass
+
+    async def handle_request(self, method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
+        """MiniStack's entry point of a service."""
+        target = headers.get("x-amz-target") or headers.get("X-Amz-Target") or ""
+        operation = self.operations().get(target.rpartition(".")[2])
+        if operation is None:
+            return error_response_json("UnknownOperationException", f"{target} is not known here.", 400)
+        try:
+            return json_response(operation(json.loads(body or b"{}")), content_type=CONTENT_TYPE)
+        except ServiceError as error:
+            return error_response_json(error.code, str(error), 400)
+
+    def reset(self) -> None:
+        for store in self.stores.values():
+            store.clear()
+
+    def get_state(self) -> dict[str, Any]:
+        return dict(self.stores)
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        for name, value in (state or {}).items():
+            scoped = value if isinstance(value, AccountRegionScopedDict) else AccountRegionScopedDict.from_dict(value)
+            self.store(name)._data.update(scoped._data)
+
+
+def register_service(service: JsonService) -> None:
+    """Make MiniStack route, reset and persist `service` as one of its own."""
+    module_name = service.name.replace("-", "_")
+    module: Any = types.ModuleType(f"ministack.services.{module_name}")
+    module.handle_request = service.handle_request
+    module.reset = service.reset
+    module.get_state = service.get_state
+    module.load_persisted_state = module._restore_state = service.restore
+    sys.modules[module.__name__] = module
+    app.SERVICE_REGISTRY[service.name] = {"module": module_name}
+    app.SERVICE_HANDLERS[service.name] = app._lazy_handler(module_name)
+    app._state_map[module_name] = module_name
+    host = service.name.replace("-", r"\-") + r"\."
+    router.SERVICE_PATTERNS[service.name] = {"target_prefixes": [service.target_prefix], "host_patterns": [host]}
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One CloudFormation resource type.
+
+    Attributes:
+        create: (logical id, properties, stack name) to physical id and attributes.
+        delete: (physical id, properties).
+        update: (physical id, properties, stack name, logical id), or None when every change replaces.
+        immutable: properties whose change replaces even where `update` exists.
+    """
+
+    create: Callable[[str, Properties, str], Created]
+    delete: Callable[[str, Properties], None]
+    update: Callable[[str, Properties, str, str], Created] | None = None
+    immutable: tuple[str, ...] = ()
+
+    def handlers(self, name: str) -> dict[str, Any]:
+        """The form in which MiniStack keeps a type."""
+
+        def update(physical_id: str, old: Properties, new: Properties, stack: str, logical_id: str = "") -> Created:
+            replaced = self.update is None or any(old.get(key) != new.get(key) for key in self.immutable)
+            if replaced:
+                created: Created = provisioners._replace_resource(name, physical_id, old, new, stack, logical_id)
+                return created
+            return self.update(physical_id, new, stack, logical_id)  # type: ignore[misc]  # checked above
+
+        return {"create": self.create, "delete": self.delete, "update": update, "update_with_logical_id": True}
+
+
+def physical_name(stack: str, logical_id: str, longest: int = 63) -> str:
+    """A name as CloudFormation generates it; a replacement gets another one."""
+    return str(provisioners._physical_name(stack, logical_id, max_len=longest))
+
+
+def register_resource_types(types_by_name: Mapping[str, ResourceType]) -> list[str]:
+    """Add the types that MiniStack does not have, on its worker thread, where they may call the API back."""
+    missing = [name for name in types_by_name if name not in provisioners._RESOURCE_HANDLERS]
+    for name in missing:
+        provisioners._RESOURCE_HANDLERS[name] = types_by_name[name].handlers(name)
+    runs_on_worker = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name in missing or runs_on_worker(name)
+    return missing

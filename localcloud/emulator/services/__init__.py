@@ -1,0 +1,1 @@
+"""Control planes that MiniStack lacks."""
