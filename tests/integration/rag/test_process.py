@@ -1,0 +1,137 @@
+"""The commands, as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.rag.fake_qdrant import Qdrant
+from tests.integration.rag.fakes import KEY, Cloud, Opik
+
+ROOT = Path(__file__).parents[3]
+MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedding model that set-up built, else one built now."""
+    if (MODEL_DIR / "model.onnx").is_file():
+        return MODEL_DIR
+    directory = tmp_path_factory.mktemp("model")
+    subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", directory], cwd=ROOT, check=True)
+    return directory
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Cloud, Qdrant, Opik]]:
+    found = (Cloud(), Qdrant(), Opik())
+    yield found
+    for server in found:
+        server.stop()
+
+
+def test_ingest_ask_and_stop_without_losing_a_trace_or_sample(
+    servers: tuple[Cloud, Qdrant, Opik], model_dir: Path
+) -> None:
+    cloud, qdrant, opik = servers
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "STAGE": "test",
+        "RELEASE": "r1",
+        "PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "LLM_ENDPOINT_NAME": "twin",
+        "LLM_MODEL_ID": "test/model",
+        "QDRANT_URL": qdrant.url,
+        "EMBEDDING_MODEL_DIR": str(model_dir),
+        "OPIK_URL_OVERRIDE": f"{opik.url}/api",
+        "OPIK_SENTRY_ENABLE": "false",
+        "OPIK_ANALYTICS_ENABLE": "false",
+        "OPIK_LOG_START_TRACE_SPAN": "false",
+        "SAMPLES_QUEUE_URL": f"{cloud.url}/1/samples",
+        "API_KEYS_SECRET_ARN": "arn:keys",
+    }
+    ingested = subprocess.run(
+        [sys.executable, "-m", "services.rag.ingest", "examples/corpus", "--progress-json"],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(ingested.stdout)["added"] >= 40
+    last = json.loads(ingested.stderr.splitlines()[-1])
+    assert last["done"] == last["total"] > 40
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.rag"], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20, trust_env=False) as client:
+            _wait_until_up(client, process)
+            question = "Why does Ada keep the health check timeout so long?"
+            answers = [client.post("/rag", json={"query": question}).json() for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert "health check" in answers[0]["sources"][0]["title"].lower()
+    trace_ids = {answer["trace_id"] for answer in answers}
+    assert set(opik.traces) == trace_ids == {sample["trace_id"] for sample in cloud.samples}
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert {line.get("trace_id") for line in lines if line["message"] == "question answered"} == trace_ids
+    assert question not in output and KEY not in output
+
+
+def _wait_until_up(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the service ended"
+        try:
+            assert client.get("/healthz").status_code == 200
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("the service did not start")
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "expected"),
+    [
+        (["services.rag"], {}, "LLM_ENDPOINT_NAME is not set"),
+        (["services.rag.ingest", "."], {}, "QDRANT_URL is not set"),
+        (
+            ["services.rag.ingest", "."],
+            {"QDRANT_URL": "http://127.0.0.1:1", "EMBEDDING_MODEL_DIR": "/nowhere"},
+            "EMBEDDING_MODEL_DIR",
+        ),
+    ],
+)
+def test_a_wrong_environment_is_one_sentence(command: list[str], environment: dict[str, str], expected: str) -> None:
+    env = {"PATH": os.environ["PATH"], **environment}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 78
+    assert done.stderr.startswith("Configuration error: ")
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
