@@ -54,14 +54,14 @@ class DeploymentSettings(BaseSettings):
         "0.1.0", description="Release that runs; the tag of the service's image.", pattern=r"^[\w][\w.-]{0,127}$"
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Further tags of every resource.")
-    network: NetworkSettings = Field(default_factory=NetworkSettings, description="The VPC.")
-    llm: LlmSettings = Field(default_factory=LlmSettings, description="The LLM microservice.")
-    business: BusinessSettings = Field(default_factory=BusinessSettings, description="The business microservice.")
+    network: NetworkSettings = Field(NetworkSettings(), description="The VPC.")
+    llm: LlmSettings = Field(LlmSettings(), description="The LLM microservice.")
+    business: BusinessSettings = Field(BusinessSettings(), description="The business microservice.")
     vectors: VectorSettings = Field(description="The vector store.")
     monitoring: MonitoringSettings = Field(description="Where traces go.")
-    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings, description="The embedding model.")
-    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="Judging of answers.")
-    guard: GuardSettings = Field(default_factory=GuardSettings, description="Protection of the purse.")
+    embedding: EmbeddingSettings = Field(EmbeddingSettings(), description="The embedding model.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Judging of answers.")
+    guard: GuardSettings = Field(GuardSettings(), description="Protection of the purse.")
 
     @classmethod
     def settings_customise_sources(

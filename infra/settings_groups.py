@@ -65,7 +65,7 @@ class NetworkSettings(Group):
     )
     layout: Literal["public", "private"] = Field(
         "public",
-        description="`public`: tasks in public subnets behind closed security groups, no NAT. `private`: private subnets.",
+        description="`public`: tasks in public subnets, closed by security groups, no NAT. `private`: private subnets.",
     )
     nat_gateways: int = Field(0, description="NAT gateways; used by layout `private` only.", ge=0, le=4)
     interface_endpoints: tuple[
@@ -86,7 +86,7 @@ class LlmSettings(Group):
         pattern=r"^[0-9a-f]{40}$",
     )
     image: str = Field(
-        # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0 of 2026-05-12: vLLM 0.20, CUDA 12.9).
+        # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
         # Account, repository and SageMaker contract: .../vllm/deployment/sagemaker/ of the same site.
         "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3",
         description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region.",
@@ -178,7 +178,7 @@ class BusinessSettings(Group):
     drain_seconds: int = Field(60, description="Time for running streams to end when a task stops.", ge=0, le=110)
     certificate_arn: str | None = Field(
         None,
-        description="ACM certificate: the API then serves HTTPS to the internet. Without one it is internal to the VPC.",
+        description="ACM certificate: the API then serves HTTPS to the internet; without one it is internal to the VPC",
         pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
     )
     domain_name: str | None = Field(

@@ -36,14 +36,13 @@ class AlertsTopic(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.key.grant(
-            iam.ServicePrincipal(
-                "cloudwatch.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            ),
+            _alarms_of(self),
             "kms:Decrypt",
             "kms:GenerateDataKey",
         )
         self.topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True)
+        # A topic policy of our own replaces the default one, which let the account's alarms publish.
+        self.topic.grant_publish(_alarms_of(self))
 
 
 class Alarms(Construct):
@@ -114,3 +113,9 @@ class Alarms(Construct):
         )
         alarm.add_alarm_action(self._action)
         return alarm
+
+
+def _alarms_of(scope: Construct) -> iam.ServicePrincipal:
+    """CloudWatch on behalf of this account."""
+    conditions = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}}
+    return iam.ServicePrincipal("cloudwatch.amazonaws.com", conditions=conditions)

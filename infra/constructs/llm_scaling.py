@@ -70,8 +70,7 @@ class LlmScaling(Construct):
                 cloudwatch.CfnAlarm.DimensionProperty(name="InferenceComponentName", value=endpoint.component_name)
             ],
             statistic="Maximum",
-            # SageMaker publishes this metric every 30 seconds or faster only for high resolution; 30 s is what AWS's
-            # own scale-to-zero guide uses.
+            # A high-resolution metric: AWS's guide to scaling to zero evaluates it every 30 seconds as well.
             period=30,
             evaluation_periods=1,
             datapoints_to_alarm=1,

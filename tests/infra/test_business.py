@@ -1,0 +1,118 @@
+"""Business and network stacks: the container, its rights, and who can reach it."""
+
+from __future__ import annotations
+
+import json
+
+from .conftest import Synthesize, Template, Templates, only, read, resources
+
+DECLARED = {
+    *("STAGE", "RELEASE", "PORT", "LLM_ENDPOINT_NAME", "LLM_INFERENCE_COMPONENT_NAME", "LLM_MODEL_ID"),
+    *("LLM_TIMEOUT_SECONDS", "LLM_MAX_OUTPUT_TOKENS", "LLM_TEMPERATURE", "QDRANT_URL", "EMBEDDING_MODEL_DIR"),
+    *("RETRIEVAL_TOP_K", "OPIK_URL_OVERRIDE", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME", "TRACES_PER_SECOND"),
+    *("SAMPLES_QUEUE_URL", "SAMPLE_RATE", "API_KEYS_SECRET_ARN", "OPIK_SENTRY_ENABLE", "OPIK_ANALYTICS_ENABLE"),
+    *("OPIK_DEFAULT_FLUSH_TIMEOUT", "OPIK_LOG_START_TRACE_SPAN"),
+}
+
+
+def container(template: Template) -> Template:
+    (found,) = only(template, "ECS::TaskDefinition")["ContainerDefinitions"]
+    return dict(found)
+
+
+def granted(template: Template, role: str) -> dict[str, str]:
+    """Action to resource (as text) of one role."""
+    (logical,) = (name for name in resources(template, "IAM::Role") if role in name)
+    found = {}
+    for policy in resources(template, "IAM::Policy").values():
+        if policy["Properties"]["Roles"] != [{"Ref": logical}]:
+            continue
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            for action in actions if isinstance(actions, list) else [actions]:
+                found[action] = json.dumps(statement["Resource"])
+    return found
+
+
+def test_plain_variables_and_secrets_are_those_of_the_contract(dev: Templates) -> None:
+    api = container(dev["business"])
+    assert {variable["Name"] for variable in api["Environment"]} == DECLARED
+    assert {secret["Name"] for secret in api["Secrets"]} == {"QDRANT_API_KEY", "OPIK_API_KEY"}
+
+
+def test_the_container_is_locked_down(dev: Templates) -> None:
+    api = container(dev["business"])
+    assert api["ReadonlyRootFilesystem"] is True
+    assert api["User"].split(":")[0] not in ("", "0", "root")
+    (tmpfs,) = api["LinuxParameters"]["Tmpfs"]
+    assert (tmpfs["ContainerPath"], tmpfs["Size"]) == ("/tmp", 64)
+    assert api["Command"] == ["python", "-m", "services.rag"]
+    task = only(dev["business"], "ECS::TaskDefinition")
+    assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+    assert only(dev["business"], "ECS::Service")["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {
+        "Enable": True,
+        "Rollback": True,
+    }
+
+
+def test_the_task_role_grants_what_the_environment_references_and_no_more(dev: Templates) -> None:
+    template = dev["business"]
+    rights = granted(template, "TaskRole")
+    variables = {variable["Name"]: variable["Value"] for variable in container(template)["Environment"]}
+    assert set(rights) == {
+        "sagemaker:InvokeEndpoint",
+        "sagemaker:InvokeEndpointWithResponseStream",
+        "sqs:SendMessage",
+        "secretsmanager:GetSecretValue",
+    }
+    invoke = rights["sagemaker:InvokeEndpointWithResponseStream"]
+    assert f":endpoint/{variables['LLM_ENDPOINT_NAME']}" in invoke
+    assert f":inference-component/{variables['LLM_INFERENCE_COMPONENT_NAME']}" in invoke
+    assert "SamplesQueue" in rights["sqs:SendMessage"]
+    assert rights["secretsmanager:GetSecretValue"] == json.dumps(variables["API_KEYS_SECRET_ARN"])
+
+
+def test_the_execution_role_reads_exactly_the_secrets_of_the_task(dev: Templates) -> None:
+    template = dev["business"]
+    readable = granted(template, "ExecutionRole")["secretsmanager:GetSecretValue"]
+    for secret in container(template)["Secrets"]:
+        assert json.dumps(secret["ValueFrom"]) in readable
+    (api_keys,) = (name for name in resources(template, "SecretsManager::Secret") if "ApiKeys" in name)
+    assert api_keys not in readable
+
+
+def test_without_a_certificate_the_api_is_internal_and_closed_to_the_internet(dev: Templates) -> None:
+    assert only(dev["business"], "ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internal"
+    for group in resources(dev["network"], "EC2::SecurityGroup").values():
+        for rule in group["Properties"].get("SecurityGroupIngress", []):
+            assert rule["CidrIp"] == "10.40.0.0/16"
+
+
+def test_a_certificate_makes_it_public_over_https_only(synthesize: Synthesize) -> None:
+    variables = {
+        "TWIN_BUSINESS__CERTIFICATE_ARN": "arn:aws:acm:us-east-1:111122223333:certificate/abc-def",
+        "TWIN_BUSINESS__DOMAIN_NAME": "twin.example.com",
+    }
+    found = read(synthesize("prod", variables), "prod")
+    listener = only(found["business"], "ElasticLoadBalancingV2::Listener")
+    assert (listener["Port"], listener["Protocol"]) == (443, "HTTPS")
+    assert only(found["business"], "ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internet-facing"
+    assert found["business"]["Outputs"]["ApiUrl"]["Value"] == "https://twin.example.com"
+
+
+def test_traffic_goes_to_healthy_tasks_on_their_port(dev: Templates) -> None:
+    group = only(dev["business"], "ElasticLoadBalancingV2::TargetGroup")
+    assert (group["TargetType"], group["HealthCheckPath"], group["Port"]) == ("ip", "/healthz", 8000)
+    (mapping,) = container(dev["business"])["PortMappings"]
+    assert (
+        mapping["ContainerPort"] == only(dev["business"], "ECS::Service")["LoadBalancers"][0]["ContainerPort"] == 8000
+    )
+
+
+def test_prod_is_private_and_dev_pays_no_nat(templates: dict[str, Templates]) -> None:
+    assert not resources(templates["dev"]["network"], "EC2::NatGateway")
+    network = templates["prod"]["network"]
+    assert resources(network, "EC2::NatGateway")
+    assert len(resources(network, "EC2::VPCEndpoint")) == 7
+    placed = only(templates["prod"]["business"], "ECS::Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert placed["AssignPublicIp"] == "DISABLED"

@@ -1,0 +1,136 @@
+"""What every stage's templates must hold, whatever their settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, STAGES, Templates, resources
+
+EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
+
+
+def statements(templates: Templates) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (name, statement)
+        for template in templates.values()
+        for name, policy in resources(template, "IAM::Policy").items()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_local_and_dev_have_the_same_resources(templates: dict[str, Templates]) -> None:
+    for stack, local in templates["local"].items():
+        dev = templates["dev"][stack]
+        kinds = [Counter(found["Type"] for found in template["Resources"].values()) for template in (local, dev)]
+        assert kinds[0] == kinds[1], stack
+        assert set(local["Outputs"]) == set(dev["Outputs"]), stack
+
+
+@EVERY_STAGE
+def test_no_managed_policy_and_no_wildcard_action(templates: dict[str, Templates], stage: str) -> None:
+    for template in templates[stage].values():
+        for name, role in resources(template, "IAM::Role").items():
+            assert "ManagedPolicyArns" not in role["Properties"], name
+    found = statements(templates[stage])
+    assert found
+    for name, statement in found:
+        assert not [action for action in listed(statement["Action"]) if "*" in action], name
+
+
+@EVERY_STAGE
+def test_only_actions_without_resources_are_granted_on_everything(templates: dict[str, Templates], stage: str) -> None:
+    allowed = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"}
+    for name, statement in statements(templates[stage]):
+        if "*" in listed(statement["Resource"]):
+            assert set(listed(statement["Action"])) <= allowed, name
+            assert statement["Action"] != "cloudwatch:PutMetricData" or statement["Condition"], name
+
+
+@EVERY_STAGE
+def test_no_custom_resource_and_no_retained_resource(templates: dict[str, Templates], stage: str) -> None:
+    for template in templates[stage].values():
+        for name, resource in template["Resources"].items():
+            assert not resource["Type"].startswith(("Custom::", "AWS::CloudFormation::CustomResource")), name
+            # An old layer version may stay for running functions; nothing else outlives its stack.
+            assert resource.get("DeletionPolicy", "Delete") == "Delete", name
+
+
+@EVERY_STAGE
+def test_queues_are_encrypted_and_refuse_plain_http(templates: dict[str, Templates], stage: str) -> None:
+    for template in templates[stage].values():
+        queues = resources(template, "SQS::Queue")
+        guarded = {
+            policy["Properties"]["Queues"][0]["Ref"]
+            for policy in resources(template, "SQS::QueuePolicy").values()
+            if "aws:SecureTransport" in json.dumps(policy)
+        }
+        assert guarded == set(queues)
+        assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues.values())
+
+
+@EVERY_STAGE
+def test_everything_that_takes_tags_carries_project_and_stage(templates: dict[str, Templates], stage: str) -> None:
+    seen = 0
+    for template in templates[stage].values():
+        for name, resource in template["Resources"].items():
+            tags = resource.get("Properties", {}).get("Tags")
+            if tags is None:
+                continue
+            pairs = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+            assert pairs["project"] == "llm-twin", name
+            assert pairs["stage"] == stage, name
+            seen += 1
+    assert seen > 30
+
+
+@EVERY_STAGE
+def test_cdk_nag_finds_nothing_that_is_not_acknowledged(assemblies: dict[str, Path], stage: str) -> None:
+    report = json.loads((assemblies[stage] / "validation-report.json").read_text())
+    plugins = json.dumps(report)
+    assert "AwsSolutions" in plugins
+    assert '"conclusion": "failure"' not in plugins
+
+
+def test_cfn_lint_finds_nothing(assemblies: dict[str, Path]) -> None:
+    files = [str(file) for output in assemblies.values() for file in sorted(output.glob("*.template.json"))]
+    # W3005: CDK spells out dependencies that a reference already implies.
+    command = [str(ROOT / ".venv/bin/cfn-lint"), "--ignore-checks", "W3005", "--", *files]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_cdk_command_line_synthesizes_without_credentials_and_network(tmp_path: Path) -> None:
+    env = {
+        name: os.environ[name]
+        for name in ("PATH", "JSII_RUNTIME_PACKAGE_CACHE_ROOT", "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION")
+    }
+    env |= {
+        "HOME": str(tmp_path),
+        "CDK_HOME": str(tmp_path / "cdk"),
+        "CI": "1",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # Nothing listens there: any call to the outside fails at once.
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
+    }
+    output = tmp_path / "cdk.out"
+    command = [str(ROOT / "node_modules/.bin/cdk"), "synth", "--quiet", "-c", "stage=dev", "--output", str(output)]
+    ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert "missing" not in manifest
+    stacks = [name for name, found in manifest["artifacts"].items() if found["type"] == "aws:cloudformation:stack"]
+    assert sorted(stacks) == sorted(
+        f"twin-dev-{name}" for name in ("network", "llm", "business", "evaluation", "guard")
+    )
