@@ -102,15 +102,22 @@ class QdrantStore:
             sparse = models.Prefetch(
                 query=models.Document(text=text, model=SPARSE_MODEL), using=SPARSE, filter=where, limit=limit
             )
-            found = await self._client.query_points(
-                collection,
-                prefetch=[*dense, sparse],
-                query=models.FusionQuery(fusion=models.Fusion.RRF),
-                query_filter=where,
-                limit=limit,
-                with_payload=True,
-                with_vectors=[DENSE],
-            )
+            try:
+                found = await self._client.query_points(
+                    collection,
+                    prefetch=[*dense, sparse],
+                    query=models.FusionQuery(fusion=models.Fusion.RRF),
+                    query_filter=where,
+                    limit=limit,
+                    with_payload=True,
+                    with_vectors=[DENSE],
+                )
+            except UnexpectedResponse as error:
+                if error.status_code != _NOT_FOUND:
+                    raise
+                # Deleted since it was checked: what comes in its place has to be checked again.
+                self._checked.discard(collection)
+                return []
         return [self._hit(collection, point) for point in found.points]
 
     async def authors(self) -> list[str]:

@@ -104,3 +104,16 @@ async def test_a_collection_that_does_not_exist_yet_holds_nothing(qdrant: Qdrant
     assert await store.search("posts", list(WordEmbedder().embed(["x"])), "x") == []
     assert await store.authors() == []
     await store.close()
+
+
+async def test_a_collection_that_was_replaced_is_checked_again(qdrant: Qdrant, tree: Path) -> None:
+    await run(qdrant, tree)
+    store = QdrantStore(qdrant.url, embedding_model_id="test/words", dimension=DIMENSION)
+    vectors = list(WordEmbedder().embed(["queue"]))
+    assert len(await store.search("posts", vectors, "queue")) == 1
+    kept = qdrant.collections.pop("posts")
+    assert await store.search("posts", vectors, "queue") == []
+    qdrant.collections["posts"] = {**kept, "metadata": {"embedding_model_id": "other/model"}}
+    with pytest.raises(StoreMismatch):
+        await store.search("posts", vectors, "queue")
+    await store.close()
