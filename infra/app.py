@@ -53,7 +53,7 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
 
 
 def main() -> int:
-    """Synthesize the stage named by `-c stage=...` or the variable STAGE; 2 when its settings are wrong."""
+    """Synthesize the stage of `-c stage=...` or the variable STAGE; 1: a rule is broken, 2: settings are wrong."""
     app = cdk.App()
     stage = app.node.try_get_context("stage") or os.environ.get("STAGE") or DEFAULT_STAGE
     try:
@@ -62,7 +62,14 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     build(app, settings, datetime.now(UTC))
-    app.synth()
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if "ValidationFailed" not in str(error):
+            raise
+        # The findings themselves are printed by the CDK already.
+        sys.stderr.write(f"Stage {stage}: the templates break a rule; mend it or acknowledge it with a reason.\n")
+        return 1
     return 0
 
 
