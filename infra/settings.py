@@ -54,14 +54,14 @@ class DeploymentSettings(BaseSettings):
         "0.1.0", description="Release that runs; the tag of the service's image.", pattern=r"^[\w][\w.-]{0,127}$"
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Further tags of every resource.")
-    network: NetworkSettings = Field(NetworkSettings(), description="The VPC.")
-    llm: LlmSettings = Field(LlmSettings(), description="The LLM microservice.")
-    business: BusinessSettings = Field(BusinessSettings(), description="The business microservice.")
+    network: NetworkSettings = Field(NetworkSettings.model_validate({}), description="The VPC.")
+    llm: LlmSettings = Field(LlmSettings.model_validate({}), description="The LLM microservice.")
+    business: BusinessSettings = Field(BusinessSettings.model_validate({}), description="The business microservice.")
     vectors: VectorSettings = Field(description="The vector store.")
     monitoring: MonitoringSettings = Field(description="Where traces go.")
-    embedding: EmbeddingSettings = Field(EmbeddingSettings(), description="The embedding model.")
-    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Judging of answers.")
-    guard: GuardSettings = Field(GuardSettings(), description="Protection of the purse.")
+    embedding: EmbeddingSettings = Field(EmbeddingSettings.model_validate({}), description="The embedding model.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings.model_validate({}), description="Judging of answers.")
+    guard: GuardSettings = Field(GuardSettings.model_validate({}), description="Protection of the purse.")
 
     @classmethod
     def settings_customise_sources(
