@@ -36,7 +36,7 @@ def fingerprint() -> str:
     """Digest of everything that set-up installs from, and of the Python that it installs into."""
     digest = hashlib.sha256(f"{sys.version_info[:3]} {sys.executable}".encode())
     inputs = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "package-lock.json"]
-    inputs += [ROOT / "scripts" / name for name in ("setup.py", "build_embedding_model.py")]
+    inputs += [ROOT / "scripts" / name for name in ("setup.py", "build_embedding_model.py", "minilm_graph.py")]
     for path in inputs:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -33,7 +33,11 @@ def environment(overrides: Mapping[str, str]) -> dict[str, str]:
     node = find_node(VENV)
     if node is None:
         raise TwinError("Node was not found: run `make setup`.")
-    env = {name: value for name, value in os.environ.items() if "AWS_ENDPOINT_URL" not in overrides or name not in NOT_FOR_LOCAL}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if "AWS_ENDPOINT_URL" not in overrides or name not in NOT_FOR_LOCAL
+    }
     return {
         **env,
         "PATH": f"{node.parent}{os.pathsep}{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -57,7 +61,9 @@ def bootstrap(account: str, region: str, overrides: Mapping[str, str]) -> None:
     _run(("bootstrap", f"aws://{account}/{region}", "--app", str(CDK_OUT)), overrides, None)
 
 
-def deploy(stacks: Iterable[str], overrides: Mapping[str, str], progress: Progress, *, exclusively: bool = False) -> None:
+def deploy(
+    stacks: Iterable[str], overrides: Mapping[str, str], progress: Progress, *, exclusively: bool = False
+) -> None:
     """Deploy synthesized stacks, or all when none is named.
 
     Raises:

@@ -85,7 +85,9 @@ def api_key(stage: Stage) -> str:
     try:
         return key_file(stage).read_text().strip()
     except FileNotFoundError:
-        message = f"No API key of stage {stage.name} is kept here: run `make deploy-inference-pipeline STAGE={stage.name}`."
+        message = (
+            f"No API key of stage {stage.name} is kept here: run `make deploy-inference-pipeline STAGE={stage.name}`."
+        )
         raise TwinError(message) from None
 
 

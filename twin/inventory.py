@@ -43,7 +43,9 @@ LISTINGS = (
     Listing("sagemaker", "model", "list_models", "Models", "ModelName"),
     Listing("sagemaker", "endpoint config", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     Listing("sagemaker", "endpoint", "list_endpoints", "Endpoints", "EndpointName"),
-    Listing("sagemaker", "inference component", "list_inference_components", "InferenceComponents", "InferenceComponentName"),
+    Listing(
+        "sagemaker", "inference component", "list_inference_components", "InferenceComponents", "InferenceComponentName"
+    ),
     Listing("ecs", "cluster", "list_clusters", "clusterArns", None),
     Listing("ecs", "task definition", "list_task_definitions", "taskDefinitionArns", None, (("status", "ACTIVE"),)),
     Listing("elbv2", "load balancer", "describe_load_balancers", "LoadBalancers", "LoadBalancerName"),
@@ -131,7 +133,9 @@ def _is_gone(item: Any) -> bool:
 def _is_ours(name: str, stage: Stage) -> bool:
     # Names, ARNs, URLs and paths: the stage's prefix starts one of their segments.
     segments = name.replace(":", "/").split("/")
-    return any(s == stage.prefix or s.startswith(f"{stage.prefix}-") for s in segments) or f"/twin/{stage.name}/" in name
+    return (
+        any(s == stage.prefix or s.startswith(f"{stage.prefix}-") for s in segments) or f"/twin/{stage.name}/" in name
+    )
 
 
 def _has_tags(item: dict[str, Any], stage: Stage, vpcs: set[str]) -> bool:

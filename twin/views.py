@@ -31,7 +31,10 @@ def ask_aloud(stage: Stage, query: str, *, author: str | None = None, enable_rag
 
 def show_answer(stage: Stage, answer: Answer) -> None:
     """Sources, token counts, timings and the address of the trace."""
-    rows = [(i, s.get("title"), s.get("author"), s.get("type"), _score(s.get("score"))) for i, s in enumerate(answer.sources, 1)]
+    rows = [
+        (i, s.get("title"), s.get("author"), s.get("type"), _score(s.get("score")))
+        for i, s in enumerate(answer.sources, 1)
+    ]
     if rows:
         print_table("Sources", ("#", "title", "author", "type", "score"), rows)
     usage, timings = answer.done.get("usage") or {}, answer.done.get("timings") or {}
@@ -60,7 +63,9 @@ def show_report(report: dict[str, Any]) -> None:
     means, p10 = report.get("means") or {}, report.get("p10") or {}
     rows = [(name, _score(value), _score(p10.get(name))) for name, value in means.items()]
     print_table(
-        f"{report.get('scored', 0)} answers scored, {report.get('failed', 0)} scores failed", ("metric", "mean", "p10"), rows
+        f"{report.get('scored', 0)} answers scored, {report.get('failed', 0)} scores failed",
+        ("metric", "mean", "p10"),
+        rows,
     )
 
 
@@ -70,7 +75,9 @@ def show_proof(left: list[Survivor]) -> None:
     if not left:
         console.print(f"[green]0 survivors[/green]: looked at {looked} ({', '.join(services_checked())}).")
         return
-    print_table(f"{len(left)} survivors of {looked}", ("service", "kind", "name"), [(s.service, s.kind, s.name) for s in left])
+    print_table(
+        f"{len(left)} survivors of {looked}", ("service", "kind", "name"), [(s.service, s.kind, s.name) for s in left]
+    )
 
 
 def _score(value: Any) -> str:

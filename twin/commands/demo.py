@@ -41,7 +41,9 @@ class Demo:
             TwinError: when a step fails, or when a local cloud that is not the demo's runs already.
         """
         if lifecycle.status(STATE_ROOT) is not None:
-            raise TwinError("A local cloud is running here already; the demo ends by deleting everything: run `make local-stop` first.")
+            raise TwinError(
+                "A local cloud is running here already; the demo ends by deleting everything: run `make local-stop` first."
+            )
         try:
             self._run()
         finally:

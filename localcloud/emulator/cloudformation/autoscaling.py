@@ -13,7 +13,9 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
     """Both types over the Application Auto Scaling API."""
 
     def register(logical_id: str, properties: Properties, stack: str) -> Created:
-        api.call(SERVICE, "RegisterScalableTarget", properties)
+        # Templates list tags, the API maps them.
+        tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", ())}
+        api.call(SERVICE, "RegisterScalableTarget", {**properties, "Tags": tags})
         target = "|".join(properties[key] for key in TARGET)
         return target, {"Id": target}
 

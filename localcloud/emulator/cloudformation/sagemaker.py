@@ -1,7 +1,7 @@
 """AWS::SageMaker::Model, EndpointConfig, Endpoint, InferenceComponent.
 
-Models and endpoint configs are immutable: every change replaces. An endpoint updates in place to another config. Endpoints
-and components are complete when they are in service, as on AWS.
+Models and endpoint configs are immutable: every change replaces. An endpoint updates in place to another config.
+Endpoints and components are complete when they are in service, as on AWS.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""The local cloud's own processes: emulator, Opik collector, Qdrant server, webhook sink."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.errors import LocalCloudError
+from localcloud.ports import LOOPBACK
+from localcloud.process import Child, answers, base_environment
+from localcloud.state import ProcessState
+
+START_SECONDS = 45.0
+STOP_SECONDS = 3.0
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: its port's name, its module and the path that answers when it is ready."""
+
+    port_name: str
+    module: str
+    health_path: str
+
+
+PARTS = (
+    Part("aws", "localcloud.emulator", "/_ministack/health"),
+    Part("opik", "localcloud.opik", "/api/is-alive/ping"),
+    Part("qdrant", "localcloud.qdrant", "/readyz"),
+    Part("sink", "localcloud.sink", "/healthz"),
+)
+
+
+class Platform:
+    """Starts every part, restarts none: a part that dies takes the local cloud's readiness with it, with its reason."""
+
+    def __init__(self, root: Path, ports: Mapping[str, int]) -> None:
+        self._root = root
+        self._ports = ports
+        self._children: dict[str, Child] = {}
+
+    def start(self) -> None:
+        """Start all parts and wait until each is ready.
+
+        Raises:
+            LocalCloudError: naming the part that is not, with the last line of its log.
+        """
+        for part in PARTS:
+            self._children[part.port_name] = self._spawn(part)
+        deadline = time.monotonic() + START_SECONDS
+        for part in PARTS:
+            child = self._children[part.port_name]
+            while not answers(self.url(part.port_name) + part.health_path):
+                if child.exit_code() is not None or time.monotonic() > deadline:
+                    raise LocalCloudError(f"{part.module} did not get ready: {child.last_words()} (log: {child.log})")
+                time.sleep(POLL_SECONDS)
+
+    def url(self, port_name: str) -> str:
+        """Base URL of a part."""
+        return f"http://{LOOPBACK}:{self._ports[port_name]}"
+
+    def stop(self) -> None:
+        """End every part."""
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            child.stop(STOP_SECONDS)
+
+    def states(self) -> list[ProcessState]:
+        """How each part is."""
+        return [self._state(part) for part in PARTS if part.port_name in self._children]
+
+    def _spawn(self, part: Part) -> Child:
+        data = self._root / ".local" / "data" / part.port_name
+        where = ("--host", LOOPBACK, "--port", str(self._ports[part.port_name]), "--data", str(data))
+        environment = {
+            **base_environment(self._root),
+            "LOCALCLOUD_CONTAINERS": "external",
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url("sagemaker_runtime"),
+        }
+        log = self._root / ".local" / "logs" / f"platform-{part.port_name}.log"
+        return Child([sys.executable, "-m", part.module, *where], environment, log)
+
+    def _state(self, part: Part) -> ProcessState:
+        child = self._children[part.port_name]
+        dead = child.exit_code() is not None
+        return ProcessState(
+            name=part.port_name,
+            kind="platform",
+            resource=part.module,
+            pid=child.pid,
+            port=self._ports[part.port_name],
+            status="failed" if dead else "healthy",
+            log=str(child.log),
+            reason=child.last_words() if dead else "",
+        )

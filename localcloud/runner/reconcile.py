@@ -1,0 +1,47 @@
+"""One pass over everything that the templates declare."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.ports import LOOPBACK
+from localcloud.runner.aws import Aws
+from localcloud.runner.ecs import EcsRunner
+from localcloud.runner.functions import FunctionChecks
+from localcloud.runner.sagemaker import SageMakerRunner
+from localcloud.sagemaker_runtime.routing import RoutingTable
+from localcloud.state import ProcessState
+
+logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """Everything that is started because a template declares it."""
+
+    def __init__(self, root: Path, ports: Mapping[str, int], table: RoutingTable) -> None:
+        aws = Aws(f"http://{LOOPBACK}:{ports['aws']}", f"http://{LOOPBACK}:{ports['sagemaker_runtime']}")
+        self._ecs = EcsRunner(aws, root)
+        self._sagemaker = SageMakerRunner(aws, root, table)
+        self._functions = FunctionChecks(aws)
+
+    def tick(self) -> None:
+        """Reconcile once. What changes under the reading (a stack on its way up or down) is read again next time."""
+        for part in (self._sagemaker, self._ecs, self._functions):
+            try:
+                part.tick()
+            except (BotoCoreError, ClientError, httpx.HTTPError) as error:
+                logger.warning("%s: %s", type(part).__name__, error)
+
+    def stop(self) -> None:
+        """End every process."""
+        self._ecs.stop()
+        self._sagemaker.stop()
+
+    def states(self) -> list[ProcessState]:
+        """Every process and every declared resource that failed."""
+        return [*self._sagemaker.states(), *self._ecs.states(), *self._functions.states()]

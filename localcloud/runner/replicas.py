@@ -1,0 +1,205 @@
+"""A set of like processes kept at its wanted number, with health checks, restarts and rolling replacement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localcloud.ports import LOOPBACK, free_port
+from localcloud.process import Child, answers
+from localcloud.runner.backoff import delay
+from localcloud.state import ProcessState
+
+START_SECONDS = 40.0
+"""A process that is not healthy after this long is given up: the local engines start in a few seconds."""
+EARLY_SECONDS = 10.0
+CRASHES_BEFORE_FAILED = 3
+CONFIGURATION_EXIT = 78
+"""sysexits.h EX_CONFIG: trying again cannot help."""
+HEALTH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to run.
+
+    Attributes:
+        fingerprint: changes whenever running processes must be replaced.
+        environment: from the chosen port to the whole environment.
+        count: wanted number of processes.
+        grace_seconds: time between the request to stop and the kill.
+    """
+
+    fingerprint: str
+    command: tuple[str, ...]
+    environment: Callable[[int], Mapping[str, str]]
+    health_path: str
+    count: int
+    grace_seconds: float = 5.0
+
+
+@dataclass
+class Replica:
+    """One process of the set."""
+
+    spec: Spec
+    child: Child
+    port: int
+    healthy: bool = False
+    checked: float = 0.0
+
+
+@dataclass
+class ReplicaSet:
+    """The processes of one declared resource.
+
+    `serving` are the ports that callers may be sent to: the new generation once it is complete, the old one until then.
+    """
+
+    name: str
+    kind: str
+    resource: str
+    logs: Path
+    failed: str = ""
+    restarts: int = 0
+    _spec: Spec | None = None
+    _replicas: list[Replica] = field(default_factory=list)
+    _retired: list[tuple[float, Replica]] = field(default_factory=list)
+    _crashes: int = 0
+    _next_start: float = 0.0
+
+    def apply(self, spec: Spec) -> None:
+        """Make `spec` what is wanted."""
+        if self._spec is None or spec.fingerprint != self._spec.fingerprint:
+            self.failed, self._crashes, self._next_start = "", 0, 0.0
+        self._spec = spec
+
+    def give_up(self, fingerprint: str, reason: str) -> None:
+        """Record that this generation cannot be started; an older one goes on serving."""
+        if self._spec is None or self._spec.fingerprint != fingerprint:
+            self._spec = Spec(fingerprint, (), lambda _: {}, "/", 0)
+        self.failed = reason
+
+    @property
+    def complete(self) -> bool:
+        """Whether the wanted generation serves at its wanted number, and nothing else does."""
+        return self._spec is not None and not self.failed and len(self._current(healthy=True)) >= self._spec.count
+
+    @property
+    def serving(self) -> tuple[int, ...]:
+        """Ports of the processes that callers may be sent to."""
+        new = self._current(healthy=True)
+        old = [replica for replica in self._replicas if replica.healthy and replica not in new]
+        chosen = new if (self.complete or not old) else old
+        return tuple(replica.port for replica in chosen)
+
+    def tick(self) -> None:
+        """Look at every process once, and start or stop what has to be."""
+        for replica in list(self._replicas):
+            self._check(replica)
+        self._start_missing()
+        self._retire()
+        self._end_retired()
+
+    def stop(self) -> None:
+        """End every process now."""
+        everything = [*self._replicas, *(replica for _, replica in self._retired)]
+        for replica in everything:
+            replica.child.terminate()
+        for replica in everything:
+            replica.child.stop(min(replica.spec.grace_seconds, 5.0))
+        self._replicas, self._retired = [], []
+
+    def states(self) -> list[ProcessState]:
+        """Every process, and the failure when there is none."""
+        found = [self._state(index, replica) for index, replica in enumerate(self._replicas)]
+        if self.failed:
+            log = str(self._log())
+            found.append(
+                ProcessState(
+                    f"{self.name}-failed", self.kind, self.resource, status="failed", log=log, reason=self.failed
+                )
+            )
+        return found
+
+    def _current(self, *, healthy: bool) -> list[Replica]:
+        wanted = self._spec.fingerprint if self._spec else ""
+        return [r for r in self._replicas if r.spec.fingerprint == wanted and (r.healthy or not healthy)]
+
+    def _log(self) -> Path:
+        return self.logs / f"{self.kind}-{self.name}.log"
+
+    def _check(self, replica: Replica) -> None:
+        now = time.monotonic()
+        code = replica.child.exit_code()
+        if code is not None:
+            self._replicas.remove(replica)
+            replica.child.kill()
+            if self._spec is not None and replica.spec.fingerprint == self._spec.fingerprint:
+                self._crashed(replica, code)
+            return
+        if replica.healthy and now - replica.checked < HEALTH_SECONDS:
+            return
+        replica.checked = now
+        replica.healthy = answers(f"http://{LOOPBACK}:{replica.port}{replica.spec.health_path}")
+        if replica.healthy:
+            self._crashes = 0 if now - replica.child.started > EARLY_SECONDS else self._crashes
+        elif now - replica.child.started > START_SECONDS and replica in self._current(healthy=False):
+            self._replicas.remove(replica)
+            replica.child.stop(1.0)
+            path = replica.spec.health_path
+            self.failed = (
+                f"GET {path} was not answered within {START_SECONDS:.0f} s on the port that the template declares; "
+                f"last log line: {replica.child.last_words()}"
+            )
+
+    def _crashed(self, replica: Replica, code: int) -> None:
+        self._crashes += 1
+        self.restarts += 1
+        self._next_start = time.monotonic() + delay(self._crashes)
+        early = time.monotonic() - replica.child.started < EARLY_SECONDS
+        if code == CONFIGURATION_EXIT or (early and self._crashes >= CRASHES_BEFORE_FAILED):
+            self.failed = f"the container exited with code {code}: {replica.child.last_words()}"
+
+    def _start_missing(self) -> None:
+        spec = self._spec
+        if spec is None or self.failed or time.monotonic() < self._next_start:
+            return
+        for _ in range(spec.count - len(self._current(healthy=False))):
+            port = free_port()
+            child = Child(spec.command, spec.environment(port), self._log())
+            self._replicas.append(Replica(spec, child, port))
+
+    def _retire(self) -> None:
+        """Take away what the complete new generation has replaced, and what is above the wanted number."""
+        if self._spec is None or not self.complete:
+            return
+        kept = self._current(healthy=True)[: self._spec.count]
+        for replica in [replica for replica in self._replicas if replica not in kept]:
+            self._replicas.remove(replica)
+            self._retired.append((time.monotonic() + replica.spec.grace_seconds, replica))
+            replica.child.terminate()
+
+    def _end_retired(self) -> None:
+        for entry in list(self._retired):
+            deadline, replica = entry
+            if replica.child.exit_code() is not None or time.monotonic() > deadline:
+                replica.child.kill()
+                self._retired.remove(entry)
+
+    def _state(self, index: int, replica: Replica) -> ProcessState:
+        status = "healthy" if replica.healthy else "starting"
+        if not replica.healthy and time.monotonic() - replica.child.started > EARLY_SECONDS:
+            status = "unhealthy"
+        return ProcessState(
+            name=f"{self.name}-{index}",
+            kind=self.kind,
+            resource=self.resource,
+            pid=replica.child.pid,
+            port=replica.port,
+            status=status,
+            restarts=self.restarts,
+            log=str(replica.child.log),
+        )

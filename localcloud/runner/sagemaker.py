@@ -1,0 +1,208 @@
+"""SageMaker endpoints: models to processes, processes to routes, and what came of it back to the control plane."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from botocore.exceptions import ClientError
+
+from localcloud.ports import LOOPBACK
+from localcloud.process import base_environment
+from localcloud.runner.aws import Aws
+from localcloud.runner.replicas import ReplicaSet, Spec
+from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
+from localcloud.state import ProcessState
+
+CONTAINER = (sys.executable, "-m", "services.llm")
+"""What stands in for every model container."""
+IN_PROGRESS = ("Creating", "Updating")
+COPIES = "sagemaker:inference-component:DesiredCopyCount"
+
+
+@dataclass(frozen=True)
+class DeclaredUnit:
+    """One thing that runs containers: an inference component, or a variant that names a model."""
+
+    kind: str
+    name: str
+    endpoint: str
+    status: str
+    copies: int
+    environment: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(json.dumps(dict(self.environment), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class SageMakerRunner:
+    """Keeps a replica set per unit, the routing table, and each unit's status."""
+
+    def __init__(self, aws: Aws, root: Path, table: RoutingTable) -> None:
+        self._aws = aws
+        self._root = root
+        self._table = table
+        self._sets: dict[str, ReplicaSet] = {}
+        self._routes: dict[str, EndpointRoute] = {}
+        self._lock = threading.Lock()
+        self._asleep: dict[str, float] = {}
+        self._wake_seconds = float(os.environ.get("LOCALCLOUD_WAKE_SECONDS", "5"))
+        table.on_no_capacity(self._no_capacity)
+
+    def tick(self) -> None:
+        """Read the endpoints back and reconcile."""
+        endpoints = self._endpoints()
+        units = {unit.name: unit for _, _, found in endpoints for unit in found}
+        for name in [name for name in self._sets if name not in units]:
+            self._sets.pop(name).stop()
+        for unit in units.values():
+            replicas = self._sets.setdefault(
+                unit.name,
+                ReplicaSet(
+                    unit.name, "sagemaker", f"SageMaker {unit.kind} {unit.name}", self._root / ".local" / "logs"
+                ),
+            )
+            replicas.apply(self._spec(unit))
+            replicas.tick()
+        self._route(endpoints)
+        for unit in units.values():
+            self._settle(unit, self._sets[unit.name])
+        self._wake(units)
+
+    def stop(self) -> None:
+        """End every container."""
+        for replicas in self._sets.values():
+            replicas.stop()
+
+    def states(self) -> list[ProcessState]:
+        """Every container."""
+        return [state for replicas in self._sets.values() for state in replicas.states()]
+
+    def _endpoints(self) -> list[tuple[str, str, list[DeclaredUnit]]]:
+        found = []
+        client = self._aws.client("sagemaker")
+        for summary in self._aws.pages("sagemaker", "list_endpoints", "Endpoints"):
+            endpoint = client.describe_endpoint(EndpointName=summary["EndpointName"])
+            config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+            variant = config["ProductionVariants"][0]
+            found.append((endpoint["EndpointName"], variant["VariantName"], self._units(endpoint, variant)))
+        return found
+
+    def _units(self, endpoint: Mapping[str, Any], variant: Mapping[str, Any]) -> list[DeclaredUnit]:
+        name = endpoint["EndpointName"]
+        if variant.get("ModelName"):
+            copies = int(variant.get("InitialInstanceCount", 1))
+            environment = self._model_environment(variant["ModelName"])
+            return [DeclaredUnit("endpoint", name, name, endpoint["EndpointStatus"], copies, environment)]
+        summaries = self._aws.pages(
+            "sagemaker", "list_inference_components", "InferenceComponents", EndpointNameEquals=name
+        )
+        return [self._component(summary["InferenceComponentName"]) for summary in summaries]
+
+    def _component(self, name: str) -> DeclaredUnit:
+        described = self._aws.client("sagemaker").describe_inference_component(InferenceComponentName=name)
+        specification = described["Specification"]
+        environment = (
+            self._model_environment(specification["ModelName"])
+            if specification.get("ModelName")
+            else specification["Container"].get("Environment", {})
+        )
+        return DeclaredUnit(
+            kind="inference-component",
+            name=name,
+            endpoint=described["EndpointName"],
+            status=described["InferenceComponentStatus"],
+            copies=int(described["RuntimeConfig"]["DesiredCopyCount"]),
+            environment=environment,
+        )
+
+    def _model_environment(self, model: str) -> dict[str, str]:
+        described = self._aws.client("sagemaker").describe_model(ModelName=model)
+        container = described.get("PrimaryContainer") or described["Containers"][0]
+        return dict(container.get("Environment", {}))
+
+    def _spec(self, unit: DeclaredUnit) -> Spec:
+        def environment(port: int) -> dict[str, str]:
+            platform = {**self._aws.platform_variables(), "SAGEMAKER_BIND_TO_PORT": str(port)}
+            return {**base_environment(self._root), **unit.environment, **platform}
+
+        return Spec(unit.fingerprint, CONTAINER, environment, "/ping", unit.copies)
+
+    def _route(self, endpoints: list[tuple[str, str, list[DeclaredUnit]]]) -> None:
+        routes = {}
+        for name, variant, units in endpoints:
+            direct = tuple(url for unit in units if unit.kind == "endpoint" for url in self._urls(unit))
+            components = {unit.name: self._component_route(unit) for unit in units if unit.kind != "endpoint"}
+            routes[name] = EndpointRoute(name, variant, direct, components)
+        for name in [name for name in self._routes if name not in routes]:
+            self._table.remove_endpoint(name)
+        for name, route in routes.items():
+            if self._routes.get(name) != route:
+                self._table.set_endpoint(route)
+        self._routes = routes
+
+    def _component_route(self, unit: DeclaredUnit) -> ComponentRoute:
+        urls = self._urls(unit)
+        return ComponentRoute(unit.name, urls, unit.copies, waking=unit.copies > 0 and not urls)
+
+    def _urls(self, unit: DeclaredUnit) -> tuple[str, ...]:
+        return tuple(f"http://{LOOPBACK}:{port}" for port in self._sets[unit.name].serving)
+
+    def _settle(self, unit: DeclaredUnit, replicas: ReplicaSet) -> None:
+        if unit.status not in IN_PROGRESS:
+            return
+        if replicas.failed:
+            self._report(unit, "Failed", replicas.failed, len(replicas.serving))
+        elif replicas.complete:
+            self._report(unit, "InService", "", unit.copies)
+
+    def _report(self, unit: DeclaredUnit, status: str, reason: str, copies: int) -> None:
+        body = {
+            "Kind": unit.kind,
+            "Name": unit.name,
+            "Status": status,
+            "FailureReason": reason,
+            "CurrentCopyCount": copies,
+        }
+        headers = {
+            "X-Amz-Target": "SageMaker.LocalcloudSettle",
+            "Content-Type": "application/x-amz-json-1.1",
+            # The emulator scopes state by the region in the signature; it does not check the signature itself.
+            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request",
+        }
+        httpx.post(self._aws.url, content=json.dumps(body), headers=headers, timeout=5, trust_env=False)
+
+    def _no_capacity(self, endpoint: str, component: str) -> None:
+        with self._lock:
+            self._asleep.setdefault(component, time.monotonic() + self._wake_seconds)
+
+    def _wake(self, units: Mapping[str, DeclaredUnit]) -> None:
+        with self._lock:
+            due = [name for name, when in self._asleep.items() if time.monotonic() >= when]
+            for name in due:
+                self._asleep.pop(name)
+        for name in due:
+            unit = units.get(name)
+            if unit is not None and unit.copies == 0 and self._may_wake(name):
+                self._aws.client("sagemaker").update_inference_component_runtime_config(
+                    InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": 1}
+                )
+
+    def _may_wake(self, component: str) -> bool:
+        client = self._aws.client("application-autoscaling")
+        where = {"ServiceNamespace": "sagemaker", "ResourceIds": [f"inference-component/{component}"]}
+        try:
+            targets = client.describe_scalable_targets(ScalableDimension=COPIES, **where)["ScalableTargets"]
+        except ClientError:
+            return False
+        return any(int(target["MaxCapacity"]) >= 1 for target in targets)

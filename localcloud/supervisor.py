@@ -1,0 +1,109 @@
+"""The supervisor: platform processes, SageMaker runtime, and the runner's loop; it takes all of them with it."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from localcloud.errors import LocalCloudError
+from localcloud.platform import PARTS, Platform
+from localcloud.ports import LOOPBACK, free_port
+from localcloud.runner.reconcile import Runner
+from localcloud.sagemaker_runtime.app import create_app
+from localcloud.sagemaker_runtime.routing import RoutingTable
+from localcloud.state import State, state_path, write_state
+
+TICK_SECONDS = 0.5
+RUNTIME_START_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """One local cloud in `root`/.local."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._stopping = threading.Event()
+        self._written: State | None = None
+
+    def run(self) -> None:
+        """Run until a signal asks to stop, then stop everything.
+
+        Raises:
+            LocalCloudError: when a part does not get ready, or another supervisor runs in this folder.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        with self._only_one():
+            ports = {name: free_port() for name in (*(part.port_name for part in PARTS), "sagemaker_runtime")}
+            platform = Platform(self._root, ports)
+            table = RoutingTable()
+            try:
+                with _serving(table, ports["sagemaker_runtime"]):
+                    platform.start()
+                    runner = Runner(self._root, ports, table)
+                    try:
+                        self._loop(platform, runner, ports)
+                    finally:
+                        runner.stop()
+            finally:
+                platform.stop()
+                state_path(self._root).unlink(missing_ok=True)
+
+    def _loop(self, platform: Platform, runner: Runner, ports: dict[str, int]) -> None:
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            runner.tick()
+            processes = (*platform.states(), *runner.states())
+            state = State(pid=os.getpid(), ports=ports, ready=True, processes=processes)
+            if state != self._written:
+                write_state(self._root, state)
+                self._written = state
+            self._stopping.wait(max(0.05, TICK_SECONDS - (time.monotonic() - started)))
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+
+    @contextmanager
+    def _only_one(self) -> Iterator[None]:
+        path = self._root / ".local" / "supervisor.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LocalCloudError(f"Another local cloud is starting in {self._root}: wait for it.") from None
+            yield
+
+
+@contextmanager
+def _serving(table: RoutingTable, port: int) -> Iterator[None]:
+    """The SageMaker runtime, on its own thread."""
+    server = uvicorn.Server(uvicorn.Config(create_app(table), host=LOOPBACK, port=port, log_level="warning"))
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.run, name="sagemaker-runtime", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + RUNTIME_START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise LocalCloudError(f"The SageMaker runtime cannot listen on port {port}.")
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.force_exit = True
+        server.should_exit = True
+        thread.join(5)
