@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from scripts.node import find_node
-
 from twin.errors import TwinError
 from twin.project import CDK_OUT, LOCAL, ROOT, STATE_ROOT, VENV
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(
-    r"^(?P<stack>\S+) \|\s+(?:(?P<done>\d+)/(?P<all>\d+) )?.*? \| (?P<status>[A-Z_]+)\s+\| (?P<type>\S+)\s+\| (?P<name>.*)$"
+    r"^(?P<stack>\S+) \|\s+(?:(?P<done>\d+)/(?P<all>\d+) )?.*? "
+    r"\| (?P<status>[A-Z_]+)\s+\| (?P<type>\S+)\s+\| (?P<name>.*)$"
 )
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
@@ -25,7 +25,7 @@ Progress = Callable[[str], None]
 
 
 def environment(overrides: Mapping[str, str]) -> dict[str, str]:
-    """The process environment for the CDK command line: its caches stay inside the checkout, it asks and reports nothing.
+    """The process environment for the CDK command line: caches inside the checkout, no questions, no reports.
 
     Raises:
         TwinError: when set-up has not run.

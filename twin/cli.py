@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from localcloud.lifecycle import LocalCloudError
 
+from localcloud.lifecycle import LocalCloudError
 from twin import views
 from twin.console import console, print_json, print_table
 from twin.errors import TwinError
@@ -36,7 +36,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw is raised again by _report
         sys.exit(_report(error))
 
 
@@ -101,10 +101,7 @@ def deploy(stage: StageOption = "local", as_json: JsonOption = False) -> None:
     from twin.commands import deploy as command
     from twin.commands import local
 
-    if stage == "local":
-        deployed = local.start(_progress)
-    else:
-        deployed = command.deploy(command.target(stage), _progress)
+    deployed = local.start(_progress) if stage == "local" else command.deploy(command.target(stage), _progress)
     if as_json:
         print_json(deployed.outputs)
     else:
@@ -134,8 +131,7 @@ def ingest(
     from twin.stages import connect
 
     report = run(connect(stage), Path(path))
-    if as_json:
-        print_json(report)
+    print_json(report) if as_json else views.show_ingest(report)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Reads traces and dataset items back from Opik's REST API (Comet's cloud, a self-hosted server, or the local collector)."""
+"""Reads traces and dataset items back from Opik's REST API: Comet's cloud, a self-hosted server, or the collector."""
 
 from __future__ import annotations
 

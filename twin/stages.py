@@ -10,11 +10,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
 from localcloud import lifecycle
 from localcloud.state import State
-
 from twin.errors import TwinError
-from twin.project import STATE_ROOT, STACKS
+from twin.project import STACKS, STATE_ROOT
 
 LOCAL_REGION = "us-east-1"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")

@@ -29,6 +29,14 @@ def ask_aloud(stage: Stage, query: str, *, author: str | None = None, enable_rag
     return answer
 
 
+def show_ingest(report: dict[str, Any]) -> None:
+    """What an ingest read and wrote."""
+    counts = [f"{value} {name}" for name, value in report.items() if isinstance(value, int)]
+    console.print("ingested: " + ", ".join(counts), markup=False)
+    for skipped in report.get("skipped") or ():
+        console.print(f"skipped: {skipped}", markup=False)
+
+
 def show_answer(stage: Stage, answer: Answer) -> None:
     """Sources, token counts, timings and the address of the trace."""
     rows = [

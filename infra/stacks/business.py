@@ -61,7 +61,11 @@ class BusinessStack(cdk.Stack):
         )
         api.task.add_to_task_role_policy(self._invokes(names))
         api.task.add_to_task_role_policy(
-            iam.PolicyStatement(sid="HandOverSamples", actions=["sqs:SendMessage"], resources=[samples.queue_arn])
+            iam.PolicyStatement(
+                sid="HandOverSamples",
+                actions=["sqs:SendMessage", "sqs:GetQueueAttributes"],
+                resources=[samples.queue_arn],
+            )
         )
         api.task.add_to_task_role_policy(
             iam.PolicyStatement(
@@ -76,6 +80,7 @@ class BusinessStack(cdk.Stack):
             "ServiceName": api.service.service_name,
             "ApiKeysSecretArn": api_keys.secret_arn,
             "QdrantApiKeySecretArn": qdrant_key.secret_arn,
+            "OpikProjectName": settings.monitoring.project,
         }.items():
             cdk.CfnOutput(self, name, value=value)
 

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 
 from localcloud import lifecycle
-
 from twin import cdk
 from twin.business import Business
 from twin.commands import local
@@ -19,7 +18,7 @@ from twin.console import Steps, console
 from twin.errors import TwinError
 from twin.overrides import deployment_overrides
 from twin.project import CORPUS, STATE_ROOT
-from twin.views import ask_aloud, show_proof, show_report, show_trace
+from twin.views import ask_aloud, show_ingest, show_proof, show_report, show_trace
 
 QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
 
@@ -42,7 +41,7 @@ class Demo:
         """
         if lifecycle.status(STATE_ROOT) is not None:
             raise TwinError(
-                "A local cloud is running here already; the demo ends by deleting everything: run `make local-stop` first."
+                "A local cloud is running here, and the demo ends by deleting everything: run `make local-stop` first."
             )
         try:
             self._run()
@@ -54,7 +53,7 @@ class Demo:
         deployed = self._deploy()
         stage = deployed.stage
         with self.steps.step("Ingest examples/corpus"):
-            ingest(stage, CORPUS)
+            show_ingest(ingest(stage, CORPUS))
         with self.steps.step("Ask through the load balancer"):
             answer = ask_aloud(stage, QUESTION)
         with self.steps.step("Read the trace back"):

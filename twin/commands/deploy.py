@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
-from localcloud import lifecycle
 
+from localcloud import lifecycle
 from twin import cdk
 from twin.business import Business
 from twin.cdk import Progress

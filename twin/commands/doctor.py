@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
 from localcloud import lifecycle
 from scripts.node import OLDEST_NODE, find_node
-
 from twin.project import EMBEDDING_MODEL, ROOT, STATE_ROOT, VENV
 
 NEEDED_DISK_GB = 1.0

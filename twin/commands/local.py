@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from localcloud import lifecycle
-
 from twin.cdk import Progress
 from twin.commands.deploy import Deployed, deploy, target
 from twin.errors import TwinError
