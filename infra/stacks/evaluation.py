@@ -116,6 +116,7 @@ class EvaluationStack(cdk.Stack):
         watermark = ssm.StringParameter(
             self,
             "Watermark",
+            parameter_name=f"/twin/{self._settings.stage}/evaluation/watermark",
             description="Time up to which samples are judged; the evaluation moves it on",
             string_value="1970-01-01T00:00:00Z",
         )
