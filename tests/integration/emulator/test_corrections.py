@@ -1,0 +1,74 @@
+"""Where the plugin corrects MiniStack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.emulator.corrections import camel_case
+from tests.integration.emulator.conftest import Stacks
+
+Aws = Callable[[str], Any]
+
+
+def test_a_task_definition_keeps_secrets_and_health_check(stacks: Stacks, aws: Aws) -> None:
+    resources = {
+        "Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "hidden"}},
+        "Task": {
+            "Type": "AWS::ECS::TaskDefinition",
+            "Properties": {
+                "ContainerDefinitions": [
+                    {
+                        "Name": "api",
+                        "Image": "any",
+                        "Environment": [{"Name": "A", "Value": "1"}],
+                        "Secrets": [{"Name": "KEY", "ValueFrom": {"Ref": "Secret"}}],
+                        "HealthCheck": {"Command": ["CMD", "true"]},
+                        "LogConfiguration": {"LogDriver": "awslogs", "Options": {"awslogs-group": "g"}},
+                    }
+                ]
+            },
+        },
+    }
+    assert stacks.create("task", resources) == "CREATE_COMPLETE"
+    arn = stacks.physical_id("task", "Task")
+    container = aws("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"][0]
+    secret = stacks.physical_id("task", "Secret")
+    assert secret.startswith("arn:aws:secretsmanager:us-east-1:000000000000:secret:")
+    assert container["secrets"] == [{"name": "KEY", "valueFrom": secret}]
+    assert container["healthCheck"]["command"] == ["CMD", "true"]
+    assert container["logConfiguration"]["options"] == {"awslogs-group": "g"}
+    stacks.delete("task")
+    with pytest.raises(ClientError):
+        aws("secretsmanager").get_secret_value(SecretId=secret)
+
+
+def test_a_metric_math_alarm_is_kept(stacks: Stacks, aws: Aws) -> None:
+    metric = {"MetricStat": {"Metric": {"Namespace": "N", "MetricName": "M"}, "Period": 60, "Stat": "Sum"}}
+    alarm = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": "math",
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 1,
+            "EvaluationPeriods": 1,
+            "Metrics": [{"Id": "m", "ReturnData": False, **metric}, {"Id": "e", "Expression": "m * 2"}],
+        },
+    }
+    assert stacks.create("math", {"Alarm": alarm}) == "CREATE_COMPLETE"
+    assert [a["AlarmName"] for a in aws("cloudwatch").describe_alarms(AlarmNames=["math"])["MetricAlarms"]] == ["math"]
+    stacks.delete("math")
+
+
+def test_a_missing_image_is_an_error(aws: Aws) -> None:
+    ecr = aws("ecr")
+    ecr.create_repository(repositoryName="twin")
+    with pytest.raises(ClientError, match="ImageNotFoundException"):
+        ecr.describe_images(repositoryName="twin", imageIds=[{"imageTag": "nothing"}])
+
+
+def test_free_form_keys_are_not_respelt() -> None:
+    assert camel_case({"DockerLabels": {"My.Label": "x"}}) == {"dockerLabels": {"My.Label": "x"}}
