@@ -1,0 +1,95 @@
+"""The edges of the HTTP interface: body limit, key check, and Qdrant's shape of answers and refusals."""
+
+from __future__ import annotations
+
+import hmac
+import sys
+import time
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from localcloud.qdrant.errors import QdrantError, format_error
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 32 * 1024 * 1024  # Qdrant's default `max_request_size_mb`
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/livez"})
+
+
+class RequireKey:
+    """ASGI middleware: every path but the health ones needs the key, in `api-key` or as a bearer token."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, or answer 401."""
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            headers = dict(scope["headers"])
+            bearer = headers.get(b"authorization", b"")
+            given = headers.get(b"api-key") or (bearer[7:] if bearer[:7].lower() == b"bearer " else b"")
+            if not hmac.compare_digest(given, self._key):
+                text = "Invalid API key or JWT" if given else "Must provide an API key or an Authorization bearer token"
+                await PlainTextResponse(text, 401)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body.
+
+    Raises:
+        QdrantError: 413 above `MAX_BODY_BYTES`.
+    """
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > MAX_BODY_BYTES:
+            raise QdrantError(413, f"Payload too large: a body may have {MAX_BODY_BYTES} bytes.")
+    return bytes(data)
+
+
+def parse(data: bytes, adapter: TypeAdapter[T]) -> T:
+    """A body as the client's own model of it.
+
+    Raises:
+        QdrantError: 400, naming the first place that is wrong.
+    """
+    try:
+        return adapter.validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise format_error(f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+def success(result: Any, started: float) -> Response:
+    """An answer in Qdrant's envelope; `started` is of `time.perf_counter()`."""
+    return JSONResponse({"result": result, "status": "ok", "time": time.perf_counter() - started})
+
+
+def refusal(status: int, message: str) -> Response:
+    """A refusal in Qdrant's envelope."""
+    return JSONResponse({"status": {"error": message}, "time": 0.0}, status)
+
+
+async def on_refusal(_: Request, error: Exception) -> Response:
+    """Answer a `QdrantError`."""
+    return refusal(error.status, error.message) if isinstance(error, QdrantError) else refusal(500, "Service error.")
+
+
+async def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer an unknown path or method."""
+    status = getattr(error, "status_code", 500)
+    return refusal(status, "Not found: no such path." if status == 404 else str(getattr(error, "detail", "Refused.")))
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """Answer anything unforeseen without showing it; the log gets its kind."""
+    sys.stderr.write(f"{request.method} {request.url.path} failed: {type(error).__name__}: {error}\n")
+    return refusal(500, "Service internal error: see the server's log.")
