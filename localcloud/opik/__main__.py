@@ -1,0 +1,28 @@
+"""`python -m localcloud.opik --host H --port N --data DIR`: the collector until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+
+from localcloud.opik.app import create_app
+
+MAX_TRACES = 50_000
+
+
+def main() -> None:
+    """Serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--max-traces", type=int, default=MAX_TRACES, help="older traces are dropped")
+    options = parser.parse_args()
+    app = create_app(options.data, options.max_traces)
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=2)
+
+
+if __name__ == "__main__":
+    main()

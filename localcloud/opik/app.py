@@ -1,0 +1,49 @@
+"""The collector's application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
+
+from localcloud.opik import pages
+from localcloud.opik.routes import datasets, experiments, platform, prompts, traces
+from localcloud.opik.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(data: Path, max_traces: int) -> FastAPI:
+    """The collector over `data`/opik.sqlite, keeping at most `max_traces` traces."""
+    store = Store(data / "opik.sqlite", max_traces)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.database.close()
+
+    app = FastAPI(title="Opik-compatible collector", lifespan=lifespan, docs_url=None, redoc_url=None)
+    for module in (platform, datasets, experiments, prompts, traces, pages):
+        app.include_router(module.router(store))
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return _error(error.status_code, str(error.detail))
+
+    @app.exception_handler(KeyError)
+    async def incomplete(_: Request, error: KeyError) -> JSONResponse:
+        return _error(400, f"The body lacks the field {error}.")
+
+    @app.exception_handler(ValueError)
+    async def wrong(_: Request, error: ValueError) -> JSONResponse:
+        return _error(400, str(error))
+
+    return app
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"code": status, "message": message, "errors": [message]}, status)

@@ -1,0 +1,139 @@
+"""SQLite: one table per kind of entity, each a JSON document with the columns that it is looked up by."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from uuid6 import uuid7
+
+Document = dict[str, Any]
+TABLES = (
+    "projects",
+    "traces",
+    "spans",
+    "scores",
+    "datasets",
+    "items",
+    "dataset_versions",
+    "experiments",
+    "experiment_items",
+    "prompts",
+    "prompt_versions",
+)
+
+
+def now() -> str:
+    """This moment as Opik writes it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def new_id() -> str:
+    """A UUID that sorts by time, as Opik requires of traces and spans."""
+    return str(uuid7())
+
+
+class Database:
+    """One connection behind one lock; every write group is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        for table in TABLES:
+            self._connection.executescript(
+                f"CREATE TABLE IF NOT EXISTS {table}(id TEXT PRIMARY KEY, parent TEXT, key TEXT, body TEXT NOT NULL);"
+                f"CREATE INDEX IF NOT EXISTS {table}_parent ON {table}(parent, id);"
+                f"CREATE INDEX IF NOT EXISTS {table}_key ON {table}(key, id);"
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested use joins the outer transaction."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+class Collection:
+    """The documents of one table."""
+
+    def __init__(self, database: Database, table: str) -> None:
+        if table not in TABLES:
+            raise ValueError(f"{table} is no table")
+        self._database = database
+        self._table = table
+
+    def get(self, id: str) -> Document | None:
+        return next(iter(self._documents("id=?", (id,))), None)
+
+    def by_key(self, key: str) -> list[Document]:
+        return self._documents("key=? ORDER BY id", (key,))
+
+    def children(
+        self, parent: str, *, before: str | None = None, limit: int = -1, newest_first: bool = True
+    ) -> list[Document]:
+        """Documents under `parent` in order of id; with `before`, only those beyond it in that order."""
+        order, sign = ("DESC", "<") if newest_first else ("ASC", ">")
+        beyond, values = (f" AND id{sign}?", (parent, before)) if before else ("", (parent,))
+        return self._documents(f"parent=?{beyond} ORDER BY id {order} LIMIT {int(limit)}", values)
+
+    def all(self, *, limit: int = -1) -> list[Document]:
+        """Newest first."""
+        return self._documents(f"1 ORDER BY id DESC LIMIT {int(limit)}", ())
+
+    def count(self, parent: str | None = None) -> int:
+        where, values = ("WHERE parent=?", (parent,)) if parent else ("", ())
+        return int(self._database.rows(f"SELECT COUNT(*) FROM {self._table} {where}", values)[0][0])  # noqa: S608
+
+    def put(self, id: str, body: Document, *, parent: str | None = None, key: str | None = None) -> None:
+        """Insert or replace; parent and key stay when they are not given again."""
+        self._database.rows(
+            f"INSERT INTO {self._table} VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+            "parent=COALESCE(excluded.parent,parent), key=COALESCE(excluded.key,key), body=excluded.body",
+            (id, parent, key, json.dumps(body)),
+        )
+
+    def merge(self, id: str, patch: Document, *, parent: str | None = None, key: str | None = None) -> Document:
+        """Overlay the fields that `patch` sets: a start and its end may arrive in either order."""
+        known = self.get(id) or {"id": id, "created_at": now()}
+        merged = {**known, **{name: value for name, value in patch.items() if value is not None}}
+        merged["last_updated_at"] = now()
+        self.put(id, merged, parent=parent, key=key)
+        return merged
+
+    def delete(self, id: str) -> None:
+        self._database.rows(f"DELETE FROM {self._table} WHERE id=?", (id,))  # noqa: S608 - a name from TABLES
+
+    def delete_children(self, parent: str) -> None:
+        self._database.rows(f"DELETE FROM {self._table} WHERE parent=?", (parent,))  # noqa: S608
+
+    def _documents(self, where: str, values: Sequence[Any]) -> list[Document]:
+        rows = self._database.rows(f"SELECT body FROM {self._table} WHERE {where}", values)  # noqa: S608
+        return [json.loads(row[0]) for row in rows]

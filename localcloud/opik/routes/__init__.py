@@ -1,0 +1,1 @@
+"""Opik's private REST API, a module per concern."""
