@@ -1,0 +1,101 @@
+"""The process: kills, restarts, several clients at once, keys, and two servers over one folder."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from tests.integration.qdrant.conftest import Server, connect, create, point
+
+_WRITER = """
+import sys
+from tests.integration.qdrant.conftest import connect, point
+url, first = sys.argv[1], int(sys.argv[2])
+client = connect(url)
+for start in range(first, first + 100, 10):
+    numbers = range(start, start + 10)
+    batch = [point(n, [1.0, n, 0, 0], "a point", author=f"w{first}", tenant="t") for n in numbers]
+    client.upsert("shared", batch, wait=True)
+    assert len(client.query_points("shared", query=[1.0, start, 0, 0], using="dense", limit=5).points) == 5
+"""
+
+
+def test_acknowledged_writes_survive_a_kill(own_server: Server) -> None:
+    client = connect(own_server.url)
+    create(client, "posts")
+    client.upsert("posts", [point(n, [1, n, 0, 0], f"text {n}", author="ada", tenant="t") for n in range(300)])
+    client.delete("posts", [7])
+    client.upsert("posts", [point(8, [0, 0, 0, 1], "changed", author="bob", tenant="t")], wait=True)
+    own_server.end(signal.SIGKILL)
+    own_server.start()
+    assert client.count("posts").count == 299
+    assert (client.retrieve("posts", [8])[0].payload or {})["text"] == "changed"
+    assert client.get_collection("posts").config.metadata == {"embedding_model_id": "tests/model", "dimension": 4}
+    assert {hit.value: hit.count for hit in client.facet("posts", "author").hits} == {"ada": 298, "bob": 1}
+    client.delete_collection("posts")
+    own_server.end(signal.SIGKILL)
+    own_server.start()
+    assert client.get_collections().collections == []
+
+
+def test_sigterm_ends_it_cleanly_and_keeps_everything(own_server: Server) -> None:
+    client = connect(own_server.url)
+    create(client, "posts")
+    client.upsert("posts", [point(1, [1, 0, 0, 0], "kept")], wait=True)
+    assert own_server.end(signal.SIGTERM) in (0, -signal.SIGTERM)
+    own_server.start()
+    assert client.count("posts").count == 1
+
+
+def test_several_processes_write_and_search_at_once(own_server: Server) -> None:
+    client = connect(own_server.url)
+    create(client, "shared")
+    client.upsert("shared", [point(n, [1, n, 0, 0], "seed") for n in range(1, 6)], wait=True)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _WRITER, own_server.url, str(first)]) for first in (1000, 2000, 3000)
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert client.count("shared").count == 305
+    assert {hit.value: hit.count for hit in client.facet("shared", "author").hits} == {
+        "w1000": 100,
+        "w2000": 100,
+        "w3000": 100,
+    }
+
+
+@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
+def test_a_key_is_asked_of_everything_but_health(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--api-key", "right")
+    server.start()
+    try:
+        assert connect(server.url, "right").get_collections().collections == []
+        assert httpx.get(f"{server.url}/collections", headers={"authorization": "Bearer right"}).status_code == 200
+        for key in ("wrong", None):
+            with pytest.raises(UnexpectedResponse) as error:
+                connect(server.url, key).get_collections()
+            assert error.value.status_code == 401
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+    finally:
+        server.end(signal.SIGTERM)
+
+
+def test_a_folder_has_one_owner(own_server: Server) -> None:
+    second = Server(own_server.data)
+    ended = subprocess.run(second.command(), capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert "in use by another Qdrant server" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_taken_port_ends_it_and_frees_the_folder(own_server: Server, tmp_path: Path) -> None:
+    second = Server(tmp_path / "other")
+    second.port = own_server.port
+    ended = subprocess.run(second.command(), capture_output=True, text=True, timeout=30)
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
