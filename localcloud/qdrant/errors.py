@@ -66,7 +66,7 @@ def engine_errors() -> Iterator[None]:
     except (QdrantError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        message = str(error)
+        message = str(error).partition("\n")[0]  # the rest is the engine's own trail
         refused = type(error) is Exception or isinstance(error, ValueError | TypeError | OverflowError)
         if refused and not message.startswith("Service runtime error"):
             raise wrong_input(message) from error

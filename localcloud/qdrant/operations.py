@@ -64,8 +64,9 @@ def delete(collection: Collection, request: models.PointsSelector) -> int:
 
 def create_index(collection: Collection, request: models.CreateFieldIndex) -> int:
     """Index a payload field; again for the same field and type changes nothing. Returns the operation's number."""
-    _, kind = index_type(request.field_schema)
-    return collection.update(edge.UpdateOperation.create_field_index(request.field_name, kind))
+    return collection.update(
+        edge.UpdateOperation.create_field_index(request.field_name, index_type(request.field_schema))
+    )
 
 
 def delete_index(collection: Collection, field: str) -> int:

@@ -106,8 +106,8 @@ def collection_config(request: models.CreateCollection) -> dict[str, Any]:
     return config
 
 
-def index_type(schema: models.PayloadFieldSchema | None) -> tuple[str, edge.PayloadSchemaType]:
-    """Name and engine type of a payload index.
+def index_type(schema: models.PayloadFieldSchema | None) -> edge.PayloadSchemaType:
+    """The engine's type of a payload index; its parameters, which only change speed, are left to the engine.
 
     Raises:
         QdrantError: 400 when there is none or this server does not build it.
@@ -117,7 +117,7 @@ def index_type(schema: models.PayloadFieldSchema | None) -> tuple[str, edge.Payl
     kind = models.PayloadSchemaType(schema if isinstance(schema, str) else schema.type.value)
     if kind not in _INDEX_TYPES:
         raise unsupported(f"A payload index of type {kind.value}")
-    return kind.value, _INDEX_TYPES[kind]
+    return _INDEX_TYPES[kind]
 
 
 def _dense(request: models.CreateCollection) -> dict[str, models.VectorParams]:

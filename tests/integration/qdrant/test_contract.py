@@ -243,3 +243,23 @@ def test_health_paths_answer(contract_url: str) -> None:
     for path in ("/healthz", "/readyz", "/livez"):
         assert httpx.get(contract_url + path).status_code == 200
     assert httpx.get(contract_url + "/").json()["version"]
+
+
+def test_one_unnamed_vector_and_a_batch_upsert(client: QdrantClient) -> None:
+    name = f"contract-{uuid4().hex[:8]}"
+    client.create_collection(name, vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT))
+    try:
+        batch = models.Batch(ids=[1, 2], vectors=[[1.0, 2.0], [3.0, 4.0]], payloads=[{"n": 1}, {"n": 2}])
+        client.upsert(name, batch, wait=True)
+        found = client.query_points(name, query=[1.0, 1.0], limit=1, with_vectors=True).points
+        assert (found[0].id, found[0].score, found[0].vector) == (2, 7.0, [3.0, 4.0])
+    finally:
+        client.delete_collection(name)
+
+
+def test_an_index_can_be_dropped_and_facet_needs_one(client: QdrantClient, filled: str) -> None:
+    client.delete_payload_index(filled, "author", wait=True)
+    assert set(client.get_collection(filled).payload_schema) == {"tenant"}
+    with pytest.raises(UnexpectedResponse) as error:
+        client.facet(filled, "author")
+    assert status_of(error) == 400
