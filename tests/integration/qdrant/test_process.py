@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,15 @@ for start in range(first, first + 100, 10):
 """
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that no test ends."""
+    server = Server(tmp_path_factory.mktemp("shared"))
+    server.start()
+    yield server
+    server.end(signal.SIGTERM)
+
+
 def test_acknowledged_writes_survive_a_kill(own_server: Server) -> None:
     client = connect(own_server.url)
     create(client, "posts")
@@ -38,34 +48,32 @@ def test_acknowledged_writes_survive_a_kill(own_server: Server) -> None:
     assert (client.retrieve("posts", [8])[0].payload or {})["text"] == "changed"
     assert client.get_collection("posts").config.metadata == {"embedding_model_id": "tests/model", "dimension": 4}
     assert {hit.value: hit.count for hit in client.facet("posts", "author").hits} == {"ada": 298, "bob": 1}
-    client.delete_collection("posts")
-    own_server.end(signal.SIGKILL)
-    own_server.start()
-    assert client.get_collections().collections == []
 
 
 def test_sigterm_ends_it_cleanly_and_keeps_everything(own_server: Server) -> None:
     client = connect(own_server.url)
     create(client, "posts")
     client.upsert("posts", [point(1, [1, 0, 0, 0], "kept")], wait=True)
+    create(client, "dropped")
+    client.delete_collection("dropped")
     assert own_server.end(signal.SIGTERM) in (0, -signal.SIGTERM)
     own_server.start()
     assert client.count("posts").count == 1
+    assert [one.name for one in client.get_collections().collections] == ["posts"]
 
 
-def test_several_processes_write_and_search_at_once(own_server: Server) -> None:
-    client = connect(own_server.url)
+def test_several_processes_write_and_search_at_once(shared_server: Server) -> None:
+    client = connect(shared_server.url)
     create(client, "shared")
     client.upsert("shared", [point(n, [1, n, 0, 0], "seed") for n in range(1, 6)], wait=True)
     writers = [
-        subprocess.Popen([sys.executable, "-c", _WRITER, own_server.url, str(first)]) for first in (1000, 2000, 3000)
+        subprocess.Popen([sys.executable, "-c", _WRITER, shared_server.url, str(first)]) for first in (1000, 2000)
     ]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    assert client.count("shared").count == 305
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert client.count("shared").count == 205
     assert {hit.value: hit.count for hit in client.facet("shared", "author").hits} == {
         "w1000": 100,
         "w2000": 100,
-        "w3000": 100,
     }
 
 
@@ -85,17 +93,18 @@ def test_a_key_is_asked_of_everything_but_health(tmp_path: Path) -> None:
         server.end(signal.SIGTERM)
 
 
-def test_a_folder_has_one_owner(own_server: Server) -> None:
-    second = Server(own_server.data)
+def test_a_folder_has_one_owner(shared_server: Server) -> None:
+    second = Server(shared_server.data)
     ended = subprocess.run(second.command(), capture_output=True, text=True, timeout=30)
     assert ended.returncode == 1
     assert "in use by another Qdrant server" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_taken_port_ends_it_and_frees_the_folder(own_server: Server, tmp_path: Path) -> None:
+def test_a_taken_port_ends_it_with_a_sentence(shared_server: Server, tmp_path: Path) -> None:
     second = Server(tmp_path / "other")
-    second.port = own_server.port
+    second.port = shared_server.port
     ended = subprocess.run(second.command(), capture_output=True, text=True, timeout=30)
     assert ended.returncode != 0
+    assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
