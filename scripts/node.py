@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 OLDEST_NODE = 22
-"""Node 20 works but doubles the time of a synth, and is past its end of life since 2026-04 (nodejs.org/en/about/previous-releases)."""
+"""Node 20 works, but doubles the time of a synth, and its support ended in 2026-04 (nodejs.org, previous releases)."""
 
 
 def system_node() -> Path | None:

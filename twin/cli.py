@@ -197,7 +197,7 @@ def drill(
         print_json({**answers, "report": seen.report, "message": seen.message})
         return
     views.show_report(seen.report)
-    console.print_json(data=seen.message)
+    views.show_message(seen.message)
 
 
 @app.command()

@@ -77,6 +77,17 @@ def show_report(report: dict[str, Any]) -> None:
     )
 
 
+def show_message(message: dict[str, Any]) -> None:
+    """A Slack message as its blocks read."""
+    console.print(message.get("text", ""), markup=False, style="bold")
+    for block in message.get("blocks", ()):
+        parts = [block.get("text"), *(block.get("fields") or ()), *(block.get("elements") or ())]
+        for part in parts:
+            text = part.get("text") if isinstance(part, dict) else None
+            if text and text != message.get("text"):
+                console.print(f"  {str(text).replace(chr(10), ': ')}", markup=False)
+
+
 def show_proof(left: list[Survivor]) -> None:
     """What survived a delete, or how much was looked at to say that nothing did."""
     looked = f"{kinds_checked()} kinds of resources in {len(services_checked())} services"

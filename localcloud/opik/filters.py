@@ -68,14 +68,14 @@ def matches(document: Document, filters: list[Document]) -> bool:
 def _holds(document: Document, one: Document) -> bool:
     have, operator, want = _value(document, one), one["operator"], one.get("value")
     if operator in ("is_empty", "is_not_empty"):
-        return bool(have) == (operator == "is_not_empty")
+        return bool(bool(have) == (operator == "is_not_empty"))
     if have is None:
         return False
     try:
         if operator in ORDERED:
             read = _time if one["field"] in TIMES else _number
-            return ORDERED[operator](read(have), read(want))
-        return OPERATORS[operator](have, want)
+            return bool(ORDERED[operator](read(have), read(want)))
+        return bool(OPERATORS[operator](have, want))
     except (ValueError, TypeError, KeyError):
         return False
 

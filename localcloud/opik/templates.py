@@ -37,7 +37,8 @@ TRACES = """{% extends "base" %}{% block content %}
 {% else %}<tr><td colspan="6">No trace has arrived yet.</td></tr>{% endfor %}</table>{% endblock %}"""
 
 TRACE = """{% extends "base" %}{% block content %}
-<p>{{ (trace.start_time or "")[:19] }} - {% if trace.ms is not none %}{{ "%.1f"|format(trace.ms) }} ms{% else %}running{% endif %}
+<p>{{ (trace.start_time or "")[:19] }}
+{% if trace.ms is not none %}{{ "%.1f"|format(trace.ms) }} ms{% else %}running{% endif %}
 {% for tag in trace.tags or [] %}<span class="tag">{{ tag }}</span>{% endfor %}</p>
 <table><tr><th>span</th><th class="num">duration</th><th style="width:55%">when</th></tr>
 {% for s in spans %}<tr><td style="padding-left:{{ s.depth * 1.2 + 0.6 }}rem"><details><summary>{{ s.name }}
@@ -45,7 +46,8 @@ TRACE = """{% extends "base" %}{% block content %}
 {% for name, text in s.body %}<b>{{ name }}</b><pre>{{ text }}</pre>{% endfor %}</details></td>
 <td class="num">{% if s.ms is not none %}{{ "%.1f"|format(s.ms) }} ms{% endif %}</td>
 <td><div class="lane"><div class="bar{% if s.error_info %} bad{% endif %}"
- style="left:{{ "%.2f"|format(s.left) }}%;width:{{ "%.2f"|format(s.width) }}%"></div></div></td></tr>{% endfor %}</table>
+ style="left:{{ "%.2f"|format(s.left) }}%;width:{{ "%.2f"|format(s.width) }}%"></div></div></td></tr>
+{% endfor %}</table>
 {% for name, text in body %}<h2>{{ name }}</h2><pre>{{ text }}</pre>{% endfor %}{% endblock %}"""
 
 DATASETS = """{% extends "base" %}{% block content %}

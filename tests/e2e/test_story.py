@@ -33,7 +33,7 @@ def first_answer(twin: Twin, started: dict[str, Any]) -> dict[str, Any]:
 
 def test_local_start_deploys_every_stack_and_ingests_the_corpus(started: dict[str, Any]) -> None:
     assert started["outputs"]["EndpointName"]
-    assert started["ingest"]["documents"] >= 40
+    assert started["ingest"]["added"] >= 40
 
 
 def test_a_second_start_changes_nothing(twin: Twin, started: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from twin.console import Steps, console
 from twin.errors import TwinError
 from twin.overrides import deployment_overrides
 from twin.project import CORPUS, STATE_ROOT
-from twin.views import ask_aloud, show_ingest, show_proof, show_report, show_trace
+from twin.views import ask_aloud, show_ingest, show_message, show_proof, show_report, show_trace
 
 QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
 
@@ -64,7 +64,7 @@ class Demo:
             drill = bad_release(stage, QUESTION, ask_aloud, _progress)
             show_report(drill.report)
             console.print("[bold]   What arrived at the webhook:[/bold]")
-            console.print_json(json.dumps(drill.message))
+            show_message(drill.message)
         with self.steps.step("Roll back"):
             roll_back(stage, QUESTION, ask_aloud, _progress)
         with self.steps.step("Delete, and prove it"):

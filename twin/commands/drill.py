@@ -18,6 +18,7 @@ from twin.overrides import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.stages import Stage, address
 
 MESSAGE_SECONDS = 60.0
+ALARM = "Alarm:"
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,16 @@ def messages(stage: Stage) -> list[dict[str, Any]]:
 
 
 def wait_for_message(stage: Stage, seen: int, seconds: float) -> dict[str, Any]:
-    """The first message after the `seen` ones that were there before.
+    """The first alarm after the `seen` messages that were there before; announced recoveries are passed over.
 
     Raises:
         TwinError: when none arrives in time.
     """
     deadline = time.monotonic() + seconds
     while True:
-        found = messages(stage)
-        if len(found) > seen:
-            return found[seen]
+        alarms = [message for message in messages(stage)[seen:] if ALARM in str(message["json"].get("text"))]
+        if alarms:
+            return dict(alarms[0]["json"])
         if time.monotonic() > deadline:
             raise TwinError(f"No alarm message arrived at the webhook within {seconds:.0f} s.")
         time.sleep(0.3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from localcloud import lifecycle
 from twin.cdk import Progress
 from twin.commands.deploy import Deployed, deploy, target
@@ -32,9 +30,8 @@ def urls(deployed: Deployed) -> dict[str, str]:
     state = deployed.stage.local
     if state is None:
         raise TwinError(f"Stage {deployed.stage.name} is not local.")
-    load_balancer = urlsplit(deployed.outputs["ApiUrl"]).hostname
     return {
-        "API": f"http://{load_balancer}:{state.ports['aws']}",
+        "API": f"http://{deployed.outputs['LoadBalancerName']}.alb.localhost:{state.ports['aws']}",
         "Traces (Opik)": address(state, "opik"),
         "Webhook sink": address(state, "sink"),
         "AWS endpoint": address(state, "aws"),

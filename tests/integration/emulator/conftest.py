@@ -70,7 +70,9 @@ class Stacks:
 
     def delete(self, name: str) -> None:
         self._client.delete_stack(StackName=name)
-        self._client.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        self._client.get_waiter("stack_delete_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
 
     def physical_id(self, name: str, logical_id: str) -> str:
         described = self._client.describe_stack_resource(StackName=name, LogicalResourceId=logical_id)

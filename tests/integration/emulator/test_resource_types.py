@@ -30,7 +30,10 @@ def endpoint_stack(engine: str, copies: int = 1) -> dict[str, Any]:
         },
         "Endpoint": {
             "Type": "AWS::SageMaker::Endpoint",
-            "Properties": {"EndpointName": "story", "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}},
+            "Properties": {
+                "EndpointName": "story",
+                "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]},
+            },
         },
         "Component": {
             "Type": "AWS::SageMaker::InferenceComponent",

@@ -7,11 +7,12 @@ import pytest
 from twin import cdk
 
 CREATED = (
-    "twin-local-llm |  7/12 | 3:04:05 AM | CREATE_COMPLETE      | AWS::SageMaker::Endpoint           | Llm/Endpoint (LlmEndpoint1)"
+    "twin-local-llm |  7/12 | 3:04:05 AM | CREATE_COMPLETE      "
+    "| AWS::SageMaker::Endpoint           | Llm/Endpoint (LlmEndpoint1)"
 )
 FAILED = (
-    "twin-local-llm |  8/12 | 3:04:06 AM | CREATE_FAILED        | AWS::SageMaker::InferenceComponent | Llm/Component (C1) "
-    "The container exited: LLM_ENGINE is wrong"
+    "twin-local-llm |  8/12 | 3:04:06 AM | CREATE_FAILED        "
+    "| AWS::SageMaker::InferenceComponent | Llm/Component (C1) The container exited: LLM_ENGINE is wrong"
 )
 
 

@@ -51,5 +51,3 @@ def test_tags_or_the_stages_vpc_make_a_network_resource_ours() -> None:
 )
 def test_what_is_deleted_is_gone(item: Any, gone: bool) -> None:
     assert _is_gone(item) is gone
-
-
