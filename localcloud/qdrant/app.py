@@ -126,7 +126,9 @@ class _Routes:
 
     async def _list(self) -> Response:
         started = time.perf_counter()
-        return http.success({"collections": [{"name": name} for name in self._engine.names()]}, started)
+        # Off the event loop: the engine's lock may be held by a deletion that waits for a busy collection.
+        names = await self._run(self._engine.names)
+        return http.success({"collections": [{"name": name} for name in names]}, started)
 
     async def _get(self, name: str) -> Response:
         started = time.perf_counter()
@@ -134,7 +136,7 @@ class _Routes:
 
     async def _exists(self, name: str) -> Response:
         started = time.perf_counter()
-        return http.success({"exists": name in self._engine.names()}, started)
+        return http.success({"exists": name in await self._run(self._engine.names)}, started)
 
     async def _create(self, name: str, request: Request) -> Response:
         started = time.perf_counter()

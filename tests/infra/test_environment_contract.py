@@ -1,0 +1,67 @@
+"""What the templates declare is what the services read: neither side imports the other, so a test compares them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.common.settings import ServiceSettings
+from services.evaluation.settings import CollectSettings, EvaluateSettings, ExpireSettings, NotifySettings
+from services.llm.settings import LlmSettings
+from services.rag.settings import RagSettings
+from tests.infra.conftest import STAGES, Templates, resources
+
+OPIK_SDK = {
+    "OPIK_SENTRY_ENABLE",
+    "OPIK_ANALYTICS_ENABLE",
+    "OPIK_DEFAULT_FLUSH_TIMEOUT",
+    "OPIK_LOG_START_TRACE_SPAN",
+}
+"""Read by the Opik SDK itself."""
+LAMBDAS = {
+    "collect_samples": CollectSettings,
+    "evaluate_monitoring": EvaluateSettings,
+    "notify": NotifySettings,
+    "expire": ExpireSettings,
+}
+
+
+def required(settings: type[ServiceSettings]) -> set[str]:
+    return {name.upper() for name, field in settings.model_fields.items() if field.is_required()}
+
+
+def known(settings: type[ServiceSettings]) -> set[str]:
+    return {name.upper() for name in settings.model_fields}
+
+
+def compare(declared: set[str], settings: type[ServiceSettings]) -> None:
+    assert required(settings) - declared == set()
+    assert declared - OPIK_SDK - known(settings) == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_business_service_gets_what_it_reads(stage: str, templates: dict[str, Templates]) -> None:
+    (task,) = resources(templates[stage]["business"], "ECS::TaskDefinition").values()
+    (container,) = task["Properties"]["ContainerDefinitions"]
+    declared = {pair["Name"] for pair in (*container["Environment"], *container["Secrets"])}
+    compare(declared, RagSettings)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("name", LAMBDAS)
+def test_each_lambda_gets_what_it_reads(stage: str, name: str, templates: dict[str, Templates]) -> None:
+    functions: list[dict[str, Any]] = [
+        found["Properties"]
+        for stack in ("evaluation", "guard")
+        for found in resources(templates[stage][stack], "Lambda::Function").values()
+        if found["Properties"]["Handler"] == f"services.evaluation.{name}.handler"
+    ]
+    assert len(functions) == 1
+    compare(set(functions[0]["Environment"]["Variables"]), LAMBDAS[name])
+
+
+def test_the_local_llm_container_gets_what_it_reads(templates: dict[str, Templates]) -> None:
+    (model,) = resources(templates["local"]["llm"], "SageMaker::Model").values()
+    declared = set(model["Properties"]["PrimaryContainer"]["Environment"])
+    assert {name for name in declared if not name.startswith(("SM_VLLM_", "HF_"))} - known(LlmSettings) == set()
