@@ -49,7 +49,6 @@ class EcsRunner:
         self._aws = aws
         self._root = root
         self._sets: dict[str, ReplicaSet] = {}
-        self._registered: dict[tuple[str, int], None] = {}
 
     def tick(self) -> None:
         """Read the services back and reconcile."""
@@ -152,20 +151,22 @@ class EcsRunner:
         )
 
     def _register(self, declared: Mapping[str, DeclaredService]) -> None:
-        wanted = {
-            (service.target_group, port): None
-            for name, service in declared.items()
-            if service.target_group
-            for port in self._sets[name].serving
-        }
+        """Make each target group hold the serving ports, whatever the emulator has done to it meanwhile."""
         elb = self._aws.client("elbv2")
-        for group, port in [key for key in wanted if key not in self._registered]:
-            elb.register_targets(TargetGroupArn=group, Targets=[{"Id": LOOPBACK, "Port": port}])
-        groups = {service.target_group for service in declared.values()}
-        for group, port in [key for key in self._registered if key not in wanted]:
-            if group in groups:
-                elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": LOOPBACK, "Port": port}])
-        self._registered = wanted
+        for name, service in declared.items():
+            if service.target_group is None:
+                continue
+            described = elb.describe_target_health(TargetGroupArn=service.target_group)["TargetHealthDescriptions"]
+            registered = {(found["Target"]["Id"], int(found["Target"]["Port"])) for found in described}
+            wanted = {(LOOPBACK, port) for port in self._sets[name].serving}
+            if missing := wanted - registered:
+                elb.register_targets(TargetGroupArn=service.target_group, Targets=_targets(missing))
+            if surplus := registered - wanted:
+                elb.deregister_targets(TargetGroupArn=service.target_group, Targets=_targets(surplus))
+
+
+def _targets(addresses: set[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"Id": host, "Port": port} for host, port in sorted(addresses)]
 
 
 def _short(name: str) -> str:

@@ -49,6 +49,7 @@ class Replica:
     port: int
     healthy: bool = False
     checked: float = 0.0
+    told: bool = False
 
 
 @dataclass
@@ -100,8 +101,9 @@ class ReplicaSet:
         for replica in list(self._replicas):
             self._check(replica)
         self._start_missing()
-        self._retire()
+        # What was retired in the last pass is out of the load balancer by now.
         self._end_retired()
+        self._retire()
 
     def stop(self) -> None:
         """End every process now."""
@@ -180,11 +182,13 @@ class ReplicaSet:
         for replica in [replica for replica in self._replicas if replica not in kept]:
             self._replicas.remove(replica)
             self._retired.append((time.monotonic() + replica.spec.grace_seconds, replica))
-            replica.child.terminate()
 
     def _end_retired(self) -> None:
         for entry in list(self._retired):
             deadline, replica = entry
+            if not replica.told:
+                replica.told = True
+                replica.child.terminate()
             if replica.child.exit_code() is not None or time.monotonic() > deadline:
                 replica.child.kill()
                 self._retired.remove(entry)

@@ -63,6 +63,7 @@ def test_the_task_role_grants_what_the_environment_references_and_no_more(dev: T
         "sagemaker:InvokeEndpoint",
         "sagemaker:InvokeEndpointWithResponseStream",
         "sqs:SendMessage",
+        "sqs:GetQueueAttributes",
         "secretsmanager:GetSecretValue",
     }
     invoke = rights["sagemaker:InvokeEndpointWithResponseStream"]

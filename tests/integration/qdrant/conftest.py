@@ -77,7 +77,7 @@ def contract_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(contract_url: str) -> Iterator[QdrantClient]:
     """The unmodified client over REST."""
-    opened = connect(contract_url)
+    opened = connect(contract_url, os.environ.get("QDRANT_CONTRACT_API_KEY"))
     yield opened
     opened.close()
 
