@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 from typing import Any
 
@@ -85,7 +86,7 @@ def show_message(message: dict[str, Any]) -> None:
         for part in parts:
             text = part.get("text") if isinstance(part, dict) else None
             if text and text != message.get("text"):
-                console.print(f"  {str(text).replace(chr(10), ': ')}", markup=False)
+                console.print(f"  {html.unescape(str(text)).replace(chr(10), ': ')}", markup=False)
 
 
 def show_proof(left: list[Survivor]) -> None:

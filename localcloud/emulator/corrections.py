@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import ecr
+from ministack.services import cloudwatch, ecr
 from ministack.services.cloudformation import provisioners
 
 FREE_FORM = ("options", "dockerLabels")
@@ -19,6 +19,7 @@ def install() -> None:
     provisioners._normalize_container_defs = lambda definitions: [camel_case(item) for item in definitions]
     _secrets_are_referred_to_by_arn()
     _metric_math_alarms_are_kept()
+    _alarms_look_at_their_own_dimensions()
 
 
 def camel_case(value: Any, parent: str = "") -> Any:
@@ -87,3 +88,36 @@ def _metric_math_alarms_are_kept() -> None:
         return kept
 
     provisioners._cw_metric_alarm_record = with_metric_math
+
+
+class _OneSeries:
+    """The metric store with only one series to look through; reads and writes by key see all of it."""
+
+    def __init__(self, store: Any, dimensions: str) -> None:
+        self._store = store
+        self._dimensions = dimensions
+
+    def items(self) -> list[tuple[Any, Any]]:
+        return [(key, points) for key, points in self._store.items() if key[2] == self._dimensions]
+
+    def get(self, key: Any) -> Any:
+        return self._store.get(key)
+
+    def __setitem__(self, key: Any, points: Any) -> None:
+        self._store[key] = points
+
+
+def _alarms_look_at_their_own_dimensions() -> None:
+    # MiniStack mixes every series of a metric's name: one stage's good answers would hide another's bad ones.
+    evaluate = cloudwatch._evaluate_alarm
+
+    def evaluate_own_series(alarm: dict[str, Any]) -> None:
+        store = cloudwatch._metrics
+        own = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+        cloudwatch._metrics = _OneSeries(store, own)
+        try:
+            evaluate(alarm)
+        finally:
+            cloudwatch._metrics = store
+
+    cloudwatch._evaluate_alarm = evaluate_own_series

@@ -163,8 +163,11 @@ class SageMaker(JsonService):
                 "ProductionVariants": variants,
                 "EndpointStatus": "Updating" if waits else "InService",
                 "LastModifiedTime": time.time(),
+                "FailureReason": "",
             }
         )
+        if not waits:
+            endpoint.pop("PreviousConfigName")
         return {"EndpointArn": endpoint["EndpointArn"]}
 
     def _delete_endpoint(self, request: Request) -> Request:
@@ -195,7 +198,8 @@ class SageMaker(JsonService):
         if "Specification" in request:
             component["PreviousSpecification"] = component["Specification"]
             component["Specification"] = request["Specification"]
-        if copies := (request.get("RuntimeConfig") or {}).get("CopyCount"):
+        copies = (request.get("RuntimeConfig") or {}).get("CopyCount")
+        if copies is not None:
             component["RuntimeConfig"]["DesiredCopyCount"] = int(copies)
         return self._touch(component)
 
@@ -211,6 +215,8 @@ class SageMaker(JsonService):
         component["LastModifiedTime"] = time.time()
         if not waits:
             component["RuntimeConfig"]["CurrentCopyCount"] = desired
+            component.pop("PreviousSpecification", None)
+            component["FailureReason"] = ""
         return {"InferenceComponentArn": component["InferenceComponentArn"]}
 
     def _add_tags(self, request: Request) -> Request:
@@ -227,6 +233,7 @@ class SageMaker(JsonService):
         kind = COMPONENT if request["Kind"] == COMPONENT.arn else ENDPOINT
         item = self._get(kind, request["Name"])
         failed = request["Status"] == "Failed"
+        kept = False
         for current, previous in (
             ("EndpointConfigName", "PreviousConfigName"),
             ("Specification", "PreviousSpecification"),
@@ -234,7 +241,9 @@ class SageMaker(JsonService):
             before = item.pop(previous, None)
             if failed and before is not None:
                 item[current] = before
-        item[f"{kind.field}Status"] = request["Status"]
+                kept = True
+        # What ran before goes on running: the update failed, the resource did not.
+        item[f"{kind.field}Status"] = "InService" if kept else request["Status"]
         item["FailureReason"] = request.get("FailureReason", "")
         if "CurrentCopyCount" in request and "RuntimeConfig" in item:
             item["RuntimeConfig"]["CurrentCopyCount"] = request["CurrentCopyCount"]

@@ -72,3 +72,33 @@ def test_a_missing_image_is_an_error(aws: Aws) -> None:
 
 def test_free_form_keys_are_not_respelt() -> None:
     assert camel_case({"DockerLabels": {"My.Label": "x"}}) == {"dockerLabels": {"My.Label": "x"}}
+
+
+def test_an_alarm_looks_at_its_own_dimensions(stacks: Stacks, aws: Aws) -> None:
+    cloudwatch = aws("cloudwatch")
+    alarm = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": "quality",
+            "Namespace": "Twin",
+            "MetricName": "Groundedness",
+            "Dimensions": [{"Name": "Stage", "Value": "a"}],
+            "ComparisonOperator": "LessThanThreshold",
+            "Threshold": 0.5,
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Statistic": "Average",
+        },
+    }
+    assert stacks.create("quality", {"Alarm": alarm}) == "CREATE_COMPLETE"
+
+    def publish(stage: str, value: float) -> str:
+        dimensions = [{"Name": "Stage", "Value": stage}]
+        data = [{"MetricName": "Groundedness", "Value": value, "Dimensions": dimensions}]
+        cloudwatch.put_metric_data(Namespace="Twin", MetricData=data)
+        return str(cloudwatch.describe_alarms(AlarmNames=["quality"])["MetricAlarms"][0]["StateValue"])
+
+    assert publish("b", 0.1) != "ALARM"
+    assert publish("a", 0.1) == "ALARM"
+    assert publish("b", 1.0) == "ALARM"
+    stacks.delete("quality")
