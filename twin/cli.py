@@ -19,6 +19,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 StageOption = Annotated[str, typer.Option(help="Target: local, dev, prod or an ephemeral stage.", envvar="STAGE")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 
 def _progress(line: str) -> None:
     if sys.stderr.isatty() or not os.environ.get("TWIN_QUIET"):
@@ -28,24 +31,23 @@ def _progress(line: str) -> None:
 def main() -> None:
     """Run a command; what a person can mend ends as one sentence and exit code 1, Ctrl-C as 130."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as error:
-        sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        sys.exit(130)
+        # Without standalone mode typer hands a command's exit code back instead of exiting with it.
+        code = app(standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is raised again by _report
-        sys.exit(_report(error))
+        code = _report(error)
+    if code == INTERRUPTED:
+        print("\nInterrupted.", file=sys.stderr)
+    sys.exit(code)
 
 
 def _report(error: Exception) -> int:
-    import click
-
-    if isinstance(error, click.ClickException):
-        error.show()
-        return error.exit_code
+    # Usage errors of typer know how to show themselves; their class is not part of its public interface.
+    show, exit_code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(exit_code, int):
+        show()
+        return exit_code
     if isinstance(error, TwinError | LocalCloudError):
         print(f"Error: {error}", file=sys.stderr)
     elif isinstance(error, BotoCoreError | ClientError):
