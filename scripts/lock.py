@@ -32,6 +32,7 @@ def main() -> None:
     compile_lock("dev", "pyproject.toml", "--all-extras", "--group", "dev")
     for extra in DEPLOYABLES:
         compile_lock(extra, "pyproject.toml", "--extra", extra, "-c", "requirements/dev.txt")
+    compile_lock("benchmark", "--group", "pyproject.toml:benchmark")
     for tool in ("uv", "node"):
         compile_lock(tool, f"requirements/{tool}.in")
 
