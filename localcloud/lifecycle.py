@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ __all__ = ["LocalCloudError", "start", "status", "stop"]
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 20.0
+MIB = 1024**2
+NEEDED_BYTES = 200 * MIB
+"""Logs, databases and synthesized templates of a deployment; less fails half-way, with a worse explanation."""
 
 
 def status(root: Path) -> State | None:
@@ -41,6 +45,7 @@ def start(root: Path, timeout: float) -> State:
     if running is not None:
         return running
     stop(root)
+    _check_disk(root)
     log = root / ".local" / "logs" / "supervisor.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +80,15 @@ def stop(root: Path) -> None:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(left, timeout=STOP_SECONDS)
     state_path(root).unlink(missing_ok=True)
+
+
+def _check_disk(root: Path) -> None:
+    free = shutil.disk_usage(root).free
+    if free < NEEDED_BYTES:
+        raise LocalCloudError(
+            f"No space left on device: the local cloud needs {NEEDED_BYTES // MIB} MB, {root} has {free // MIB} MB. "
+            "Free some and start again."
+        )
 
 
 def _wait_until_ready(root: Path, supervisor: subprocess.Popen[bytes], log: Path, timeout: float) -> State:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.errors import LocalCloudError
-from localcloud.ports import LOOPBACK
+from localcloud.ports import LOOPBACK, is_taken
 from localcloud.process import Child, answers, base_environment
+from localcloud.runner.backoff import delay
 from localcloud.state import ProcessState
 
 START_SECONDS = 45.0
@@ -20,15 +21,20 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Part:
-    """One process: its port's name, its module and the path that answers when it is ready."""
+    """One process.
+
+    Attributes:
+        durable: whether it finds all that it held in its files again, so that it may be started anew.
+    """
 
     port_name: str
     module: str
     health_path: str
+    durable: bool = True
 
 
 PARTS = (
-    Part("aws", "localcloud.emulator", "/_ministack/health"),
+    Part("aws", "localcloud.emulator", "/_ministack/health", durable=False),
     Part("opik", "localcloud.opik", "/api/is-alive/ping"),
     Part("qdrant", "localcloud.qdrant", "/readyz"),
     Part("sink", "localcloud.sink", "/healthz"),
@@ -36,12 +42,17 @@ PARTS = (
 
 
 class Platform:
-    """Starts every part, restarts none: a part that dies takes the local cloud's readiness with it, with its reason."""
+    """Starts every part, and those that keep their data in files again when they die.
+
+    The emulator holds what was deployed in memory: when it dies, that is shown as failed, with its reason.
+    """
 
     def __init__(self, root: Path, ports: Mapping[str, int]) -> None:
         self._root = root
         self._ports = ports
         self._children: dict[str, Child] = {}
+        self._restarts = dict.fromkeys(ports, 0)
+        self._next_start = dict.fromkeys(ports, 0.0)
 
     def start(self) -> None:
         """Start all parts and wait until each is ready.
@@ -50,6 +61,8 @@ class Platform:
             LocalCloudError: naming the part that is not, with the last line of its log.
         """
         for part in PARTS:
+            if is_taken(port := self._ports[part.port_name]):
+                raise LocalCloudError(f"{part.module} cannot listen on port {port}: it is in use by another program.")
             self._children[part.port_name] = self._spawn(part)
         deadline = time.monotonic() + START_SECONDS
         for part in PARTS:
@@ -62,6 +75,19 @@ class Platform:
     def url(self, port_name: str) -> str:
         """Base URL of a part."""
         return f"http://{LOOPBACK}:{self._ports[port_name]}"
+
+    def tick(self) -> None:
+        """Start again what died and may be, at growing distances."""
+        now = time.monotonic()
+        for part in PARTS:
+            name = part.port_name
+            child = self._children.get(name)
+            if child is None or child.exit_code() is None or not part.durable or now < self._next_start[name]:
+                continue
+            child.kill()
+            self._restarts[name] += 1
+            self._next_start[name] = now + delay(self._restarts[name])
+            self._children[name] = self._spawn(part)
 
     def stop(self) -> None:
         """End every part."""
@@ -95,6 +121,7 @@ class Platform:
             pid=child.pid,
             port=self._ports[part.port_name],
             status="failed" if dead else "healthy",
+            restarts=self._restarts[part.port_name],
             log=str(child.log),
             reason=child.last_words() if dead else "",
         )

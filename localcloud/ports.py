@@ -21,3 +21,9 @@ def free_port() -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise LocalCloudError(f"No port of {LOOPBACK} can be taken: {error.strerror}.") from None
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on this port of the loopback address."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -64,6 +64,7 @@ class Supervisor:
     def _loop(self, platform: Platform, runner: Runner, ports: dict[str, int]) -> None:
         while not self._stopping.is_set():
             started = time.monotonic()
+            platform.tick()
             runner.tick()
             processes = (*platform.states(), *runner.states())
             state = State(pid=os.getpid(), ports=ports, ready=True, processes=processes)

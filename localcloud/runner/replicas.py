@@ -70,18 +70,19 @@ class ReplicaSet:
     _retired: list[tuple[float, Replica]] = field(default_factory=list)
     _crashes: int = 0
     _next_start: float = 0.0
+    _refused: bool = False
 
     def apply(self, spec: Spec) -> None:
-        """Make `spec` what is wanted."""
-        if self._spec is None or spec.fingerprint != self._spec.fingerprint:
-            self.failed, self._crashes, self._next_start = "", 0, 0.0
+        """Make `spec` what is wanted; a generation that was refused before gets its first try."""
+        if self._refused or self._spec is None or spec.fingerprint != self._spec.fingerprint:
+            self.failed, self._crashes, self._next_start, self._refused = "", 0, 0.0, False
         self._spec = spec
 
     def give_up(self, fingerprint: str, reason: str) -> None:
         """Record that this generation cannot be started; an older one goes on serving."""
         if self._spec is None or self._spec.fingerprint != fingerprint:
             self._spec = Spec(fingerprint, (), lambda _: {}, "/", 0)
-        self.failed = reason
+        self.failed, self._refused = reason, True
 
     @property
     def complete(self) -> bool:

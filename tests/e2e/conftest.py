@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,19 @@ class Twin:
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.state_root / ".local" / "state.json").read_text())
         return found
+
+    def api_key(self) -> str:
+        return (self.state_root / ".local" / "keys" / "local").read_text().strip()
+
+    def process(self, kind: str, name: str = "") -> dict[str, Any]:
+        """The healthy process of a kind (and name), as the state file has it; waits for it."""
+        deadline = time.monotonic() + 60
+        while True:
+            for process in self.state()["processes"]:
+                if process["kind"] == kind and process["status"] == "healthy" and name in process["name"]:
+                    return dict(process)
+            assert time.monotonic() < deadline, self.state()["processes"]
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

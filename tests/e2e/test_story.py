@@ -47,7 +47,7 @@ def test_a_second_start_changes_nothing(twin: Twin, started: dict[str, Any]) -> 
 def test_an_answer_quotes_sources_and_counts_tokens(first_answer: dict[str, Any]) -> None:
     assert first_answer["sources"]
     assert first_answer["usage"]["completion_tokens"] > 5
-    assert first_answer["timings"]["ttft_ms"] < 2000
+    assert 0 < first_answer["timings"]["ttft_ms"] < first_answer["timings"]["total_ms"]
 
 
 def test_the_trace_has_every_span(twin: Twin, first_answer: dict[str, Any]) -> None:

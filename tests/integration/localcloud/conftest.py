@@ -1,0 +1,61 @@
+"""A local cloud of its own: the emulator, the runner and the rest, as `twin local-start` starts them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from localcloud import lifecycle
+from localcloud.state import ProcessState, State
+
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running local cloud and AWS clients for it."""
+
+    root: Path
+
+    def state(self) -> State:
+        found = lifecycle.status(self.root)
+        assert found is not None, (self.root / ".local" / "logs" / "supervisor.log").read_text()
+        return found
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{self.state().ports['aws']}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def until(self, resource: str, good: Callable[[list[ProcessState]], bool], seconds: float = 40) -> Any:
+        """The processes of a declared resource, once they are as wanted."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [process for process in self.state().processes if process.resource.endswith(resource)]
+            if good(found):
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+    def failure(self, resource: str) -> str:
+        """Why a declared resource could not be started."""
+        found = self.until(resource, lambda processes: any(p.status == "failed" for p in processes))
+        return next(process.reason for process in found if process.status == "failed")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    root = tmp_path_factory.mktemp("root")
+    lifecycle.start(root, START_SECONDS)
+    yield Cloud(root)
+    lifecycle.stop(root)
