@@ -207,7 +207,9 @@ def _collected(started: dict[str, Any]) -> set[str]:
     opik = started["urls"]["Traces (Opik)"]
     with httpx.Client(base_url=f"{opik}/api/v1/private", timeout=10, trust_env=False) as client:
         body = {"dataset_name": "LLMTwinMonitoringDataset", "stream": True}
-        lines = client.post("/datasets/items/stream", json=body).text.splitlines()
+        response = client.post("/datasets/items/stream", json=body)
+    # The first sample creates the dataset, so that there may be none yet.
+    lines = response.text.splitlines() if response.status_code == 200 else []
     return {str(json.loads(line)["id"]) for line in lines if line.strip()}
 
 

@@ -133,7 +133,8 @@ def test_a_client_that_leaves_ends_the_work(endless: Any, serving: Serving) -> N
     with serving(endless) as url:
         body = {"messages": [{"role": "user", "content": "go"}], "stream": True}
         with httpx.stream("POST", f"{url}/invocations", json=body) as response:
-            assert next(response.iter_lines()).startswith("data: ")
+            lines = response.iter_lines()
+            assert next(lines).startswith("data: ")
             assert not endless.closed.is_set()
         assert endless.closed.wait(5), "the engine kept generating for nobody"
         assert httpx.get(f"{url}/ping").status_code == 200

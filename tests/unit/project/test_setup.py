@@ -36,7 +36,16 @@ def test_a_failing_step_shows_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch
 
 def test_locks_carry_hashes_and_no_registry_address() -> None:
     locks = sorted((setup.ROOT / "requirements").glob("*.txt"))
-    assert {lock.stem for lock in locks} == {"dev", "embedding-build", "evaluation", "llm", "node", "rag", "uv"}
+    assert {lock.stem for lock in locks} == {
+        "benchmark",
+        "dev",
+        "embedding-build",
+        "evaluation",
+        "llm",
+        "node",
+        "rag",
+        "uv",
+    }
     for lock in locks:
         text = lock.read_text()
         assert "--hash=sha256:" in text
