@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import cloudwatch, ecr
+from ministack.services import cloudwatch, ec2, ecr
 from ministack.services.cloudformation import provisioners
 
 FREE_FORM = ("options", "dockerLabels")
@@ -20,6 +20,7 @@ def install() -> None:
     _secrets_are_referred_to_by_arn()
     _metric_math_alarms_are_kept()
     _alarms_look_at_their_own_dimensions()
+    _rules_keep_their_prefix_lists()
 
 
 def camel_case(value: Any, parent: str = "") -> Any:
@@ -121,3 +122,21 @@ def _alarms_look_at_their_own_dimensions() -> None:
             cloudwatch._metrics = store
 
     cloudwatch._evaluate_alarm = evaluate_own_series
+
+
+def _rules_keep_their_prefix_lists() -> None:
+    # MiniStack answers and matches the prefix lists of a security group's rule, and never reads them from a request.
+    parse = ec2._parse_ip_permissions
+
+    def with_prefix_lists(request: Any, prefix: str) -> Any:
+        rules = parse(request, prefix)
+        for number, rule in enumerate(rules, start=1):
+            kept = rule["PrefixListIds"]
+            while found := ec2._p(
+                request, (entry := f"{prefix}.{number}.PrefixListIds.{len(kept) + 1}") + ".PrefixListId"
+            ):
+                described = ec2._p(request, f"{entry}.Description")
+                kept.append({"PrefixListId": found, **({"Description": described} if described else {})})
+        return rules
+
+    ec2._parse_ip_permissions = with_prefix_lists
