@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ SpanType = Literal["general", "tool", "llm"]
 # Traces that wait for the sender; at the default budget this is 100 s of traffic.
 MAX_WAITING_TRACES = 1000
 END_TIMEOUT_SECONDS = 8
+MAX_RECENT_TRACES = 2000
 
 
 @dataclass
@@ -113,13 +115,26 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Whether one event may pass now."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
-        self._last = now
-        if self._tokens < 1:
+        if self.level() < 1:
             return False
         self._tokens -= 1
         return True
+
+    def level(self) -> float:
+        """Events that may pass at once now."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
+        self._last = now
+        return self._tokens
+
+    def seconds_until(self, level: float) -> float:
+        """Time until `level` events may pass at once; 0 when they may now.
+
+        Args:
+            level: at most the burst, which is never exceeded.
+        """
+        missing = min(level, self._burst) - self.level()
+        return max(0.0, missing / self._rate) if self._rate > 0 else float("inf")
 
 
 class Tracer:
@@ -137,6 +152,8 @@ class Tracer:
         self._bucket = TokenBucket(traces_per_second)
         self._queue: queue.Queue[Trace | None] = queue.Queue(MAX_WAITING_TRACES)
         self._thread: threading.Thread | None = None
+        self._built: Any = None
+        self._recent: OrderedDict[str, None] = OrderedDict()
         self.dropped = 0
         """Finished traces that were not sent because the sender could not keep up."""
 
@@ -164,7 +181,24 @@ class Tracer:
         except queue.Full:
             self.dropped += 1
             return False
+        self._recent[trace.id] = None
+        if len(self._recent) > MAX_RECENT_TRACES:
+            self._recent.popitem(last=False)
         return True
+
+    @property
+    def enabled(self) -> bool:
+        """Whether traces are sent anywhere."""
+        return self._client is not None
+
+    @property
+    def opik(self) -> Any:
+        """The `opik.Opik` client for other calls; None until the sender has built it. Its calls block."""
+        return self._built
+
+    def sent_recently(self, trace_id: str) -> bool:
+        """Whether this process took the trace, which may therefore still be on its way to Opik."""
+        return trace_id in self._recent
 
     def stop(self, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
         """Send what waits and close the client; blocks for at most about `timeout_seconds`, so not on an event loop."""
@@ -195,10 +229,10 @@ class Tracer:
 
     def _build(self) -> Any:
         try:
-            return self._client() if self._client is not None else None
+            self._built = self._client() if self._client is not None else None
         except Exception:
             logger.exception("the Opik client cannot be built; traces are lost until it can")
-            return None
+        return self._built
 
 
 def send(client: Any, trace: Trace) -> None:

@@ -12,6 +12,7 @@ from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
 from services.rag.app import create_app
+from services.rag.pipeline.tokens import TokenizerError
 from services.rag.settings import RagSettings
 
 # Streams that run when the service is told to stop may end; the platform kills it after about 30 s all told.
@@ -22,13 +23,12 @@ def main() -> int:
     """Serve until told to stop; returns the exit code (EX_CONFIG, 78, when the environment is wrong)."""
     try:
         settings = RagSettings.load()
-        embedder = Embedder(settings.embedding_model_dir)
-    except (ConfigurationError, EmbeddingModelError) as error:
+        configure_logging(file=settings.log_file)
+        app = create_app(settings, Embedder(settings.embedding_model_dir))
+    except (ConfigurationError, EmbeddingModelError, TokenizerError, OSError) as error:
         print(f"Configuration error: {error}", file=sys.stderr)
         return os.EX_CONFIG
-    configure_logging()
     logging.getLogger("uvicorn.access").disabled = True
-    app = create_app(settings, embedder)
     uvicorn.run(
         app,
         host=settings.bind_host,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,24 +15,31 @@ import httpx
 from botocore.config import Config
 from fastapi import FastAPI
 
+from services.common.logging import concern_logger
 from services.common.sagemaker import SageMakerChat
 from services.common.tracing import Tracer
-from services.rag.api import errors, health, rag
+from services.rag.api import documentation, errors, feedback, health, metrics, openai, rag
 from services.rag.api.auth import KeyStore
 from services.rag.api.deps import Services
+from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
+from services.rag.monitoring.feedback import Feedback
 from services.rag.monitoring.samples import SampleQueue
+from services.rag.observability.emf import EmfWriter
+from services.rag.observability.metrics import Metrics
+from services.rag.observability.sentry import Sentry
 from services.rag.pipeline.generate import Generator
 from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import Facts, RagPipeline
 from services.rag.pipeline.retrieve import Retriever
+from services.rag.pipeline.tokens import TokenCounter, token_counter
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
 from services.rag.stores.qdrant import QdrantStore
 
-logger = logging.getLogger(__name__)
+logger = concern_logger("api")
 
 # Short calls to control services: bounded so that neither a check nor a shutdown waits for a service that hangs.
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
@@ -45,29 +52,49 @@ def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
     Args:
         settings: read from the environment by the caller.
         embedder: the loaded embedding model.
+
+    Raises:
+        TokenizerError: the configured tokenizer cannot be read.
     """
-    app = FastAPI(title="LLM twin", version=settings.release, lifespan=partial(_lifespan, settings, embedder))
+    tokens = token_counter(settings.llm_tokenizer_path)
+    app = FastAPI(
+        title="LLM twin",
+        version=settings.release,
+        description=documentation.DESCRIPTION,
+        lifespan=partial(_lifespan, settings, embedder, tokens),
+    )
     app.add_middleware(Gateway, max_request_bytes=settings.max_request_bytes)
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(rag.router)
+    for module in (health, rag, openai, feedback, metrics):
+        app.include_router(module.router)
+    documentation.install(app, max_output_tokens=settings.llm_max_output_tokens)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(settings: RagSettings, embedder: EmbeddingModel, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: RagSettings, embedder: EmbeddingModel, tokens: TokenCounter, app: FastAPI
+) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        app.state.services = await _build(settings, embedder, stack)
+        app.state.services = await _build(settings, embedder, tokens, stack)
         logger.info("started", extra={"stage": settings.stage, "release": settings.release})
         yield
         logger.info("stopping")
 
 
-async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncExitStack) -> Services:
+async def _build(
+    settings: RagSettings, embedder: EmbeddingModel, tokens: TokenCounter, stack: AsyncExitStack
+) -> Services:
     """Build the shared objects; `stack` stops them in reverse order, so that traces and samples come last."""
+    if settings.sentry_dsn is not None:
+        sentry = Sentry(settings.sentry_dsn.get_secret_value(), stage=settings.stage, release=settings.release)
+        stack.push_async_callback(asyncio.to_thread, sentry.stop)
+
     tracer = Tracer(_opik(settings), settings.traces_per_second)
     tracer.start()
     stack.push_async_callback(asyncio.to_thread, tracer.stop)
+    opinions = Feedback(tracer, settings.opik_project_name)
+    stack.callback(opinions.close)
 
     sqs = boto3.client("sqs", config=AWS_CONFIG)
     samples = SampleQueue(sqs, settings.samples_queue_url)
@@ -88,9 +115,10 @@ async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncEx
     )
     stack.callback(chat.close)
 
+    measures = Metrics()
     pipeline = RagPipeline(
         Retriever(store, pool, settings.retrieval_top_k),
-        PromptBuilder(settings.context_max_tokens),
+        PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
         Generator(chat, max_output_tokens=settings.llm_max_output_tokens, temperature=settings.llm_temperature),
         tracer,
         samples,
@@ -101,10 +129,23 @@ async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncEx
             embedding_model_id=pool.model_id,
             sample_rate=settings.sample_rate,
             price_per_hour_usd=settings.llm_price_per_hour_usd,
+            query_max_tokens=settings.query_max_tokens,
         ),
+        pool,
+        measures,
     )
     checks = await _checks(settings, store, chat, sqs, stack)
-    return Services(keys, pipeline, Readiness(checks))
+    return Services(
+        keys=keys,
+        limiter=RateLimiter(settings.requests_per_minute),
+        pipeline=pipeline,
+        readiness=Readiness(checks),
+        feedback=opinions,
+        metrics=measures,
+        emf=EmfWriter(settings.metrics_namespace, settings.stage) if settings.metrics_namespace else None,
+        model_id=settings.llm_model_id,
+        started=int(time.time()),
+    )
 
 
 async def _checks(

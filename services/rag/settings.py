@@ -38,9 +38,26 @@ class RagSettings(StoreSettings):
         default=None, ge=0, description="price of the endpoint's instances per hour, for the cost estimate in traces"
     )
 
+    llm_max_model_len: int = Field(
+        default=8192, ge=512, le=1_048_576, description="the model's window: most tokens of prompt and answer together"
+    )
+    llm_tokenizer_path: Path | None = Field(
+        default=None, description="tokenizer.json of the served model; without it, budgets rest on an estimate"
+    )
+
     retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
-    context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, estimated tokens")
+    query_max_tokens: int = Field(default=1000, ge=16, le=131072, description="longest question, in tokens")
+    context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, in tokens")
     max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")
+    requests_per_minute: int = Field(
+        default=120, ge=1, le=100_000, description="rate limit of an API key that has none of its own, per process"
+    )
+
+    log_file: Path | None = Field(default=None, description="file that also gets the log, rotated at 10 MB")
+    metrics_namespace: str | None = Field(
+        default=None, description="CloudWatch namespace; unset writes no metrics to standard output"
+    )
+    sentry_dsn: SecretStr | None = Field(default=None, description="where unexpected errors go; unset sends none")
 
     opik_url_override: str | None = Field(default=None, description="address of Opik's API; unset switches tracing off")
     opik_workspace: str = Field(default="default", description="workspace in Opik")

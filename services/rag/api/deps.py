@@ -8,17 +8,33 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from services.rag.api.auth import KeyStore
+from services.rag.api.limits import RateLimiter
+from services.rag.monitoring.feedback import Feedback
+from services.rag.observability.emf import EmfWriter
+from services.rag.observability.metrics import Metrics
 from services.rag.pipeline.rag import RagPipeline
 from services.rag.readiness import Readiness
 
 
 @dataclass(frozen=True)
 class Services:
-    """The shared objects of a running application."""
+    """The shared objects of a running application.
+
+    Attributes:
+        model_id: of the model that answers.
+        started: Unix time of the start, in seconds.
+        emf: writes metrics for CloudWatch; None where nobody reads them.
+    """
 
     keys: KeyStore
+    limiter: RateLimiter
     pipeline: RagPipeline
     readiness: Readiness
+    feedback: Feedback
+    metrics: Metrics
+    emf: EmfWriter | None
+    model_id: str
+    started: int
 
 
 def services(request: Request) -> Services:

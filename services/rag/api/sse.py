@@ -1,4 +1,4 @@
-"""Server-Sent Events, and work that ends when the caller goes away."""
+"""Server-Sent Events, and work that ends when the caller goes away or stops reading."""
 
 from __future__ import annotations
 
@@ -6,30 +6,60 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.rag.api.errors import describe
+from services.rag.api.errors import ApiError, describe
 from services.rag.pipeline.events import Done, Event, Sources, Status
 from services.rag.pipeline.rag import ClientDisconnected
 
 T = TypeVar("T")
 
+# A caller that takes nothing for so long is gone or means harm: it holds a place at the model.
+SEND_TIMEOUT_SECONDS = 30.0
 
-def encode(event: Event) -> bytes:
-    """An event of the pipeline on the wire."""
-    if isinstance(event, Status):
-        return frame("status", {"state": event.state})
-    if isinstance(event, Sources):
-        return frame("sources", {"sources": event.sources})
-    if isinstance(event, Done):
-        return frame(
-            "done",
-            {"trace_id": event.trace_id, "model": event.model, "usage": event.usage, "timings": event.timings},
-        )
-    return frame("token", {"text": event.text})
+
+class Codec(Protocol):
+    """How one interface puts the pipeline's events on the wire; one instance per stream."""
+
+    def encode(self, event: Event) -> bytes:
+        """An event; empty when this interface does not speak of it."""
+        ...
+
+    def fail(self, error: ApiError) -> bytes:
+        """A failure after the stream began."""
+        ...
+
+
+class EventCodec:
+    """The events of `POST /rag`: named, one JSON object each."""
+
+    def encode(self, event: Event) -> bytes:
+        """An event of the pipeline."""
+        if isinstance(event, Status):
+            return frame("status", {"state": event.state})
+        if isinstance(event, Sources):
+            return frame("sources", {"sources": event.sources})
+        if isinstance(event, Done):
+            return frame("done", done_body(event))
+        return frame("token", {"text": event.text})
+
+    def fail(self, error: ApiError) -> bytes:
+        """The event `error`."""
+        return frame("error", error.body())
+
+
+def done_body(done: Done) -> dict[str, Any]:
+    """What `POST /rag` says at the end of an answer."""
+    return {
+        "trace_id": done.trace_id,
+        "model": done.model,
+        "usage": done.usage,
+        "timings": done.timings,
+        "degraded": list(done.degraded),
+    }
 
 
 def frame(name: str, data: dict[str, Any]) -> bytes:
@@ -38,34 +68,60 @@ def frame(name: str, data: dict[str, Any]) -> bytes:
 
 
 class EventStreamResponse(Response):
-    """Streams the pipeline's events; cancels it when its caller goes away; its failure becomes an `error` event."""
+    """Streams the pipeline's events and cancels it when its caller goes away.
+
+    The head goes out with the first bytes of the codec: what fails before is an error with its own status, what fails
+    after is the codec's word for it.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[Event, None], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, events: AsyncGenerator[Event, None], headers: Mapping[str, str], codec: Codec | None = None
+    ) -> None:
         # A proxy that buffers would turn a stream into a late answer.
-        headers = {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(None, 200, dict(headers))
+        super().__init__(None, 200, {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._events = events
+        self._error_headers = dict(headers)
+        self._codec: Codec = codec or EventCodec()
+        self._started = False
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        try:
-            await unless_disconnected(receive, self._body(send))
-        except ClientDisconnected:
-            return
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        """Send the stream.
 
-    async def _body(self, send: Send) -> None:
+        Raises:
+            ClientDisconnected: the caller went away, or did not read.
+        """
+        await unless_disconnected(receive, self._body(scope, receive, send))
+
+    async def _body(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._events) as events:
             try:
                 async for event in events:
-                    await send({"type": "http.response.body", "body": encode(event), "more_body": True})
+                    if data := self._codec.encode(event):
+                        await self._write(send, data)
+            except ClientDisconnected:
+                raise
             except Exception as error:  # noqa: BLE001 - described, logged, one shape
-                body = frame("error", describe(error).body())
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+                described = describe(error)
+                if not self._started:
+                    response = described.response()
+                    response.headers.update(self._error_headers)
+                    await response(scope, receive, send)
+                    return
+                await self._write(send, self._codec.fail(described))
+        await self._write(send, b"", more=False)
+
+    async def _write(self, send: Send, data: bytes, *, more: bool = True) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                if not self._started:
+                    self._started = True
+                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            raise ClientDisconnected(f"The caller read nothing for {SEND_TIMEOUT_SECONDS:g} s.") from None
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

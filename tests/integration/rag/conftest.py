@@ -92,6 +92,7 @@ def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             samples_queue_url=f"{cloud.url}/000000000000/samples",
             api_keys_secret_arn="arn:aws:secretsmanager:eu-west-1:1:secret:keys",
             max_request_bytes=8192,
+            requests_per_minute=100_000,
         )
         pool = CpuPool(WordEmbedder(), 1)
         asyncio.run(_fill(corpus, settings, pool))
@@ -123,6 +124,7 @@ async def _fill(corpus: Path, settings: RagSettings, pool: CpuPool) -> None:
 def world(running: World) -> Iterator[World]:
     """The running service, with every fault of the last test undone."""
     running.cloud.mode, running.cloud.queue_up, running.qdrant.down = "ok", True, False
+    running.opik.down = False
     running.cloud.aborted.clear()
     running.cloud.invocations.clear()
     running.qdrant.queries.clear()

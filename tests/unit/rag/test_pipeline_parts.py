@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from services.common.text import estimate_tokens
 from services.rag.pipeline.generate import Generation
-from services.rag.pipeline.prompt import PromptBuilder, estimate_tokens
+from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import sampled
 from services.rag.pipeline.rerank import blend, bm25, fuse
 from services.rag.pipeline.understand import expand_query, named_authors
