@@ -113,7 +113,7 @@ async def _build(
         settings.llm_inference_component_name,
         timeout_seconds=settings.llm_timeout_seconds,
     )
-    stack.callback(chat.close)
+    stack.push_async_callback(chat.close)
 
     measures = Metrics()
     pipeline = RagPipeline(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    EventStreamError,
-    ReadTimeoutError,
-)
+from aiohttp import ConnectionTimeoutError
+from botocore.exceptions import ClientError, EventStreamError
 
 _THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "ModelNotReadyException"})
 _TIMEOUT_CODES = frozenset({"ModelInvocationTimeExceeded"})
@@ -46,10 +42,10 @@ class EndpointUnavailable(InvocationError):  # noqa: N818
 
 
 def translate(error: Exception, endpoint_name: str, *, streaming: bool) -> InvocationError:
-    """The typed error for what boto3 raised.
+    """The typed error for what happened below this package.
 
     Args:
-        error: the exception of boto3, botocore or urllib3.
+        error: the exception of aiohttp, of botocore, or of the API in botocore's shape.
         endpoint_name: the endpoint that was invoked.
         streaming: whether the response had begun; a lost connection is then a broken stream.
     """
@@ -63,10 +59,10 @@ def translate(error: Exception, endpoint_name: str, *, streaming: bool) -> Invoc
         return StreamBroken(f"The model behind endpoint {endpoint_name} broke off while it was answering.")
     if isinstance(error, ClientError):
         return _client_error(error, endpoint_name)
-    if isinstance(error, ReadTimeoutError):
-        return InvocationTimeout(f"Endpoint {endpoint_name} did not answer in time.")
-    if isinstance(error, ConnectTimeoutError):
+    if isinstance(error, ConnectionTimeoutError):
         return EndpointUnavailable("The SageMaker runtime cannot be reached: connecting took too long.")
+    if isinstance(error, TimeoutError):
+        return InvocationTimeout(f"Endpoint {endpoint_name} did not finish its answer in time.")
     if streaming:
         return StreamBroken(f"The connection to endpoint {endpoint_name} was lost while it was answering.")
     return EndpointUnavailable(f"The SageMaker runtime cannot be reached ({type(error).__name__}).")

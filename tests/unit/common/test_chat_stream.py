@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from aiohttp import ConnectionTimeoutError
+from botocore.exceptions import ClientError
 
 from services.common.sagemaker import (
     ChatStreamParser,
@@ -85,4 +86,5 @@ def test_errors_of_aws_become_types_with_a_sentence(code: str, message: str, exp
 def test_a_lost_connection_depends_on_whether_the_answer_had_begun() -> None:
     assert isinstance(translate(ConnectionResetError(), "twin", streaming=True), StreamBroken)
     assert isinstance(translate(ConnectionResetError(), "twin", streaming=False), EndpointUnavailable)
-    assert isinstance(translate(ReadTimeoutError(endpoint_url="u"), "twin", streaming=True), InvocationTimeout)
+    assert isinstance(translate(TimeoutError(), "twin", streaming=True), InvocationTimeout)
+    assert isinstance(translate(ConnectionTimeoutError(), "twin", streaming=False), EndpointUnavailable)
