@@ -1,4 +1,4 @@
-"""LiteLLM proxy as a user would put it in front of the same endpoint: one uvicorn worker, a master key, no telemetry."""
+"""LiteLLM proxy as a user would put it before the same endpoint: one uvicorn worker, a master key, no telemetry."""
 
 from __future__ import annotations
 

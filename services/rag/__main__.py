@@ -12,6 +12,7 @@ from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
 from services.rag.app import create_app
+from services.rag.pipeline.rerank.factory import check_scorer
 from services.rag.pipeline.tokens import TokenizerError
 from services.rag.settings import RagSettings
 
@@ -23,6 +24,7 @@ def main() -> int:
     """Serve until told to stop; returns the exit code (EX_CONFIG, 78, when the environment is wrong)."""
     try:
         settings = RagSettings.load()
+        check_scorer(settings)
         configure_logging(file=settings.log_file)
         app = create_app(settings, Embedder(settings.embedding_model_dir))
     except (ConfigurationError, EmbeddingModelError, TokenizerError, OSError) as error:

@@ -30,9 +30,9 @@ from services.rag.observability.emf import EmfWriter
 from services.rag.observability.metrics import Metrics
 from services.rag.observability.sentry import Sentry
 from services.rag.pipeline.generate import Generator
+from services.rag.pipeline.opening import open_retriever
 from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import Facts, RagPipeline
-from services.rag.pipeline.retrieve import Retriever
 from services.rag.pipeline.tokens import TokenCounter, token_counter
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
 from services.rag.settings import RagSettings
@@ -117,7 +117,7 @@ async def _build(
 
     measures = Metrics()
     pipeline = RagPipeline(
-        Retriever(store, pool, settings.retrieval_top_k),
+        await open_retriever(settings, store, pool, chat, stack),
         PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
         Generator(chat, max_output_tokens=settings.llm_max_output_tokens, temperature=settings.llm_temperature),
         tracer,

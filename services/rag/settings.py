@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.common.settings import ServiceSettings
 
@@ -20,7 +21,78 @@ class StoreSettings(ServiceSettings):
     embedding_threads: int = Field(default=1, ge=1, le=64, description="threads that embed at the same time")
 
 
-class RagSettings(StoreSettings):
+RERANKER_FIELDS = {
+    "reranker_model": ("cross-encoder", True),
+    "reranker_model_revision": ("cross-encoder", False),
+    "reranker_url": ("tei", True),
+    "reranker_endpoint_name": ("sagemaker", True),
+    "reranker_inference_component_name": ("sagemaker", False),
+}
+"""Settings that belong to one re-ranker: name -> (the re-ranker, whether it needs the setting)."""
+
+
+class RetrievalSettings(StoreSettings):
+    """How documents are found."""
+
+    retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
+    retrieval_candidates: int = Field(
+        default=20, ge=1, le=100, description="documents that each collection's search gives, and that are re-ranked"
+    )
+
+    query_understanding: Literal["deterministic", "llm"] = Field(
+        default="deterministic", description="who rephrases a question and finds the filters in it"
+    )
+    query_variants: int = Field(default=3, ge=0, le=8, description="rephrasings to search with; 0 switches them off")
+    understanding_timeout_seconds: float = Field(
+        default=2, gt=0, le=8, description="upper bound of one call for query understanding"
+    )
+    understanding_endpoint_name: str | None = Field(
+        default=None, description="SageMaker endpoint for query understanding; unset means the one that generates"
+    )
+    understanding_inference_component_name: str | None = Field(
+        default=None, description="inference component of understanding_endpoint_name"
+    )
+
+    reranker: Literal["blend", "cross-encoder", "tei", "sagemaker", "llm"] = Field(
+        default="blend", description="who orders what the searches found"
+    )
+    reranker_model: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="cross-encoder: directory with tokenizer.json and [onnx/]model*.onnx, or id on the model hub",
+    )
+    reranker_model_revision: str | None = Field(
+        default=None, validate_default=True, description="commit of reranker_model on the model hub"
+    )
+    reranker_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        validate_default=True,
+        description="address of the server with POST /rerank",
+    )
+    reranker_endpoint_name: str | None = Field(
+        default=None, validate_default=True, description="SageMaker endpoint that re-ranks"
+    )
+    reranker_inference_component_name: str | None = Field(
+        default=None, validate_default=True, description="inference component of reranker_endpoint_name"
+    )
+    reranker_timeout_seconds: float = Field(
+        default=2, gt=0, le=8, description="upper bound of one call of a remote re-ranker"
+    )
+
+    @field_validator(*RERANKER_FIELDS)
+    @classmethod
+    def _belongs_to_the_reranker(cls, value: str | None, info: ValidationInfo) -> str | None:
+        owner, needed = RERANKER_FIELDS[str(info.field_name)]
+        chosen = info.data.get("reranker", owner)
+        if value is None and needed and chosen == owner:
+            raise ValueError(f"RERANKER={owner} needs it")
+        if value is not None and chosen != owner:
+            raise ValueError(f"it belongs to RERANKER={owner}, but RERANKER is {chosen}")
+        return value
+
+
+class RagSettings(RetrievalSettings):
     """The environment of `python -m services.rag`."""
 
     stage: str = Field(min_length=1, description="deployment stage, for example dev")
@@ -45,7 +117,6 @@ class RagSettings(StoreSettings):
         default=None, description="tokenizer.json of the served model; without it, budgets rest on an estimate"
     )
 
-    retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
     query_max_tokens: int = Field(default=1000, ge=16, le=131072, description="longest question, in tokens")
     context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, in tokens")
     max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")

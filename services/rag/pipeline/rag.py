@@ -19,7 +19,6 @@ from services.rag.observability.metrics import Measured, Metrics
 from services.rag.pipeline.events import Done, Event, Question, Sources, Status, Token
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
-from services.rag.pipeline.rerank import RERANKER_ID
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
 
@@ -213,7 +212,7 @@ class RagPipeline:
         return {
             "model_id": self._facts.model_id,
             "embedding_model_id": self._facts.embedding_model_id,
-            "reranker_id": RERANKER_ID if question.enable_rag else None,
+            "reranker_id": self._retriever.reranker_id if question.enable_rag else None,
             "temperature": self._generator.settled(question.sampling).temperature,
             "stage": self._facts.stage,
             "release": self._facts.release,

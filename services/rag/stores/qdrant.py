@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,6 +23,7 @@ from services.rag.stores.documents import (
     Vector,
     chunk_from_payload,
 )
+from services.rag.stores.filters import Filters
 
 DENSE = "dense"
 SPARSE = "bm25"
@@ -77,36 +80,43 @@ class QdrantStore:
             await self._client.get_collections()
 
     async def search(
-        self, collection: str, vectors: Sequence[Vector], text: str, *, authors: Sequence[str] = (), limit: int = 20
+        self,
+        collection: str,
+        vectors: Sequence[Vector],
+        text: str | None,
+        *,
+        filters: Filters | None = None,
+        limit: int = 20,
     ) -> list[Hit]:
-        """Hybrid search: dense for each vector, BM25 for the text, fused by reciprocal rank in the server.
+        """Dense search for each vector and BM25 for the text, fused by reciprocal rank when they are several.
 
         Args:
             collection: one of COLLECTIONS. One that does not exist yet holds nothing.
-            vectors: embeddings of the question and its variants.
-            text: the question, for BM25.
-            authors: only documents of these authors; empty means of anyone.
+            vectors: embeddings of the question and its variants; none leaves it to BM25.
+            text: the question, for BM25; None leaves it to the vectors.
+            filters: only documents that meet these; None means all of the tenant.
             limit: most hits.
 
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
             StoreMismatch: the collection belongs to another embedding model.
         """
-        where = self._filter(authors)
+        where = self._filter(filters)
+        dense = [models.Prefetch(query=vector.tolist(), using=DENSE, filter=where, limit=limit) for vector in vectors]
+        sparse = [
+            models.Prefetch(
+                query=models.Document(text=one, model=SPARSE_MODEL), using=SPARSE, filter=where, limit=limit
+            )
+            for one in (text,)
+            if one is not None
+        ]
         with _translated():
             if not await self._compatible(collection):
                 return []
-            dense = [
-                models.Prefetch(query=vector.tolist(), using=DENSE, filter=where, limit=limit) for vector in vectors
-            ]
-            sparse = models.Prefetch(
-                query=models.Document(text=text, model=SPARSE_MODEL), using=SPARSE, filter=where, limit=limit
-            )
             try:
                 found = await self._client.query_points(
                     collection,
-                    prefetch=[*dense, sparse],
-                    query=models.FusionQuery(fusion=models.Fusion.RRF),
+                    **_query([*dense, *sparse]),
                     query_filter=where,
                     limit=limit,
                     with_payload=True,
@@ -129,6 +139,18 @@ class QdrantStore:
         with _translated():
             found = await asyncio.gather(*(self._authors(collection) for collection in COLLECTIONS))
         return sorted(set().union(*found))
+
+    async def document_ids(self, collection: str) -> set[str]:
+        """Ids of the documents in a collection; one that does not exist yet holds none.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+            StoreMismatch: the collection belongs to another embedding model.
+        """
+        with _translated():
+            if not await self._compatible(collection):
+                return set()
+        return {document_id for document_id, _ in (await self.stored(collection)).values()}
 
     async def ensure(self, collection: str) -> None:
         """Create the collection unless it exists.
@@ -169,21 +191,27 @@ class QdrantStore:
             await self._client.upsert(collection, points, wait=True)
 
     async def delete(self, collection: str, ids: Sequence[str]) -> None:
-        """Remove points by id.
+        """Remove points by id; ids of another tenant's points are left alone.
 
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
         """
+        own = self._filter(None, models.HasIdCondition(has_id=list(ids)))
         with _translated():
-            await self._client.delete(collection, models.PointIdsList(points=list(ids)), wait=True)
+            await self._client.delete(collection, models.FilterSelector(filter=own), wait=True)
 
-    def _filter(self, authors: Sequence[str] = ()) -> models.Filter:
-        """The one place where a tenant is kept to its own documents: every read and search goes through it."""
+    def _filter(self, filters: Filters | None = None, *further: models.Condition) -> models.Filter:
+        """The one place where a tenant is kept to its own documents: every read, search and removal goes through it."""
+        asked = filters or Filters()
         must: list[models.Condition] = [
             models.FieldCondition(key="tenant", match=models.MatchValue(value=self._tenant)),
+            *further,
         ]
-        if authors:
-            must.append(models.FieldCondition(key="author", match=models.MatchAny(any=list(authors))))
+        if asked.authors:
+            must.append(models.FieldCondition(key="author", match=models.MatchAny(any=list(asked.authors))))
+        if asked.dated:
+            days = models.DatetimeRange(gte=_midnight(asked.after), lt=_midnight(asked.before))
+            must.append(models.FieldCondition(key="date", range=days))
         return models.Filter(must=must)
 
     async def _compatible(self, collection: str) -> bool:
@@ -257,6 +285,18 @@ class QdrantStore:
         vectors = point.vector if isinstance(point.vector, dict) else {}
         vector = np.asarray(vectors.get(DENSE, np.zeros(self._dimension)), dtype=np.float32)
         return Hit(chunk_from_payload(str(point.id), point.payload or {}), collection, vector, point.score)
+
+
+def _query(parts: Sequence[models.Prefetch]) -> dict[str, Any]:
+    """One search as it is, with its own scores; several fused."""
+    if len(parts) == 1:
+        return {"query": parts[0].query, "using": parts[0].using}
+    return {"prefetch": list(parts), "query": models.FusionQuery(fusion=models.Fusion.RRF)}
+
+
+def _midnight(day: date | None) -> datetime | None:
+    """The start of a day in UTC, as which Qdrant reads a date without a time."""
+    return datetime.combine(day, time(), UTC) if day else None
 
 
 @contextlib.contextmanager

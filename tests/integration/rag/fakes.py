@@ -188,7 +188,6 @@ class Cloud(Server):
         part(b'data: {"choices": [], "usage": {"prompt_tokens": 40, "completion_tokens": 6, "total_tokens": 46}}\n\n')
         part(b"data: [DONE]\n\n")
 
-
     @staticmethod
     def _flood(part: Any) -> None:
         """More text than sockets between here and a caller can hold, for as long as somebody takes it."""

@@ -108,7 +108,7 @@ def test_trace_holds_the_whole_tree(world: World) -> None:
             ("generate", "call_llm_service"),
             (top, "query_expansion"),
             (top, "self_query"),
-            (top, "embed"),
+            *[(top, "embed")] * 2,  # the question, and its keywords
             *[(top, "search")] * 3,
         ]
     )

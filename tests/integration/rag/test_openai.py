@@ -114,7 +114,13 @@ def test_retrieval_can_be_switched_off(world: World, client: openai.OpenAI) -> N
     ],
 )
 def test_faults_before_the_first_token_have_a_status(
-    world: World, client: openai.OpenAI, mode: str, kind: type[openai.APIStatusError], status: int, code: str, stream: bool
+    world: World,
+    client: openai.OpenAI,
+    mode: str,
+    kind: type[openai.APIStatusError],
+    status: int,
+    code: str,
+    stream: bool,
 ) -> None:
     world.cloud.mode = mode
     with pytest.raises(kind) as caught:
@@ -205,9 +211,7 @@ async def test_many_async_streams_at_once(world: World) -> None:
         assert await asyncio.gather(*(ask() for _ in range(20))) == [ANSWER] * 20
 
 
-def test_retrieval_down_is_503_unless_the_request_allows_an_answer_without(
-    world: World, client: openai.OpenAI
-) -> None:
+def test_retrieval_down_is_503_unless_the_request_allows_an_answer_without(world: World, client: openai.OpenAI) -> None:
     world.qdrant.down = True
     with pytest.raises(openai.InternalServerError) as caught:
         client.chat.completions.create(model=MODEL, messages=ASK)
