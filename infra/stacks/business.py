@@ -111,6 +111,10 @@ class BusinessStack(cdk.Stack):
         )
 
 
+# A caller gets our own answer instead of the load balancer's 504.
+SILENCE_MARGIN_SECONDS = 10
+
+
 def _environment(settings: DeploymentSettings) -> dict[str, str]:
     names = Names.of(settings)
     return {
@@ -125,6 +129,8 @@ def _environment(settings: DeploymentSettings) -> dict[str, str]:
         "QDRANT_URL": settings.vectors.url,
         "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
         "RETRIEVAL_TOP_K": str(settings.business.retrieval_top_k),
+        "DRAIN_SECONDS": str(settings.business.drain_seconds),
+        "WAKE_HOLD_SILENT_SECONDS": str(settings.business.idle_timeout_seconds - SILENCE_MARGIN_SECONDS),
         "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
         "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
         **opik_environment(settings),

@@ -15,12 +15,13 @@ import httpx
 from botocore.config import Config
 from fastapi import FastAPI
 
+from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
-from services.common.sagemaker import SageMakerChat
+from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tracing import Tracer
 from services.rag.api import documentation, errors, feedback, health, metrics, openai, rag
 from services.rag.api.auth import KeyStore
-from services.rag.api.deps import Services
+from services.rag.api.deps import Patience, Services
 from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
@@ -34,6 +35,7 @@ from services.rag.pipeline.opening import open_retriever
 from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import Facts, RagPipeline
 from services.rag.pipeline.tokens import TokenCounter, token_counter
+from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
@@ -63,7 +65,9 @@ def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
         description=documentation.DESCRIPTION,
         lifespan=partial(_lifespan, settings, embedder, tokens),
     )
-    app.add_middleware(Gateway, max_request_bytes=settings.max_request_bytes)
+    app.add_middleware(
+        Gateway, max_request_bytes=settings.max_request_bytes, max_concurrent=settings.max_concurrent_requests
+    )
     errors.install(app)
     for module in (health, rag, openai, feedback, metrics):
         app.include_router(module.router)
@@ -112,14 +116,23 @@ async def _build(
         settings.llm_endpoint_name,
         settings.llm_inference_component_name,
         timeout_seconds=settings.llm_timeout_seconds,
+        silence_seconds=settings.llm_silence_seconds,
     )
     stack.push_async_callback(chat.close)
 
     measures = Metrics()
+    gate = WakeGate(partial(chat.probe, CHECK_TIMEOUT_SECONDS), measures, most=settings.wake_max_held)
+    stack.callback(gate.close)
     pipeline = RagPipeline(
-        await open_retriever(settings, store, pool, chat, stack),
+        await open_retriever(settings, store, pool, chat, measures, stack),
         PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
-        Generator(chat, max_output_tokens=settings.llm_max_output_tokens, temperature=settings.llm_temperature),
+        Generator(
+            chat,
+            CircuitBreaker("llm", (EndpointUnavailable, InvocationTimeout), on_change=measures.breaker),
+            max_output_tokens=settings.llm_max_output_tokens,
+            temperature=settings.llm_temperature,
+        ),
+        gate,
         tracer,
         samples,
         Facts(
@@ -138,6 +151,8 @@ async def _build(
     return Services(
         keys=keys,
         limiter=RateLimiter(settings.requests_per_minute),
+        gate=gate,
+        patience=Patience(settings.wake_hold_seconds, settings.wake_hold_silent_seconds),
         pipeline=pipeline,
         readiness=Readiness(checks),
         feedback=opinions,

@@ -110,6 +110,9 @@ class RagSettings(RetrievalSettings):
         default=None, ge=0, description="price of the endpoint's instances per hour, for the cost estimate in traces"
     )
 
+    llm_silence_seconds: float = Field(
+        default=30, gt=0, le=900, description="longest wait for the first or the next piece of an answer"
+    )
     llm_max_model_len: int = Field(
         default=8192, ge=512, le=1_048_576, description="the model's window: most tokens of prompt and answer together"
     )
@@ -120,6 +123,24 @@ class RagSettings(RetrievalSettings):
     query_max_tokens: int = Field(default=1000, ge=16, le=131072, description="longest question, in tokens")
     context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, in tokens")
     max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")
+    max_concurrent_requests: int = Field(
+        default=256, ge=1, le=10_000, description="requests at the same time, those that wait for the model included"
+    )
+    wake_max_held: int = Field(
+        default=100, ge=0, le=10_000, description="requests that may wait for a sleeping model; more are refused"
+    )
+    wake_hold_seconds: float = Field(
+        default=600, ge=0, le=3600, description="longest wait of a streamed request for a sleeping model"
+    )
+    wake_hold_silent_seconds: float = Field(
+        default=50,
+        ge=0,
+        le=3600,
+        description="the same for a request that is not streamed: less than the load balancer's idle timeout",
+    )
+    drain_seconds: int = Field(
+        default=15, ge=0, le=110, description="time for running answers to end when the service is told to stop"
+    )
     requests_per_minute: int = Field(
         default=120, ge=1, le=100_000, description="rate limit of an API key that has none of its own, per process"
     )

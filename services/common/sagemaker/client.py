@@ -45,6 +45,7 @@ class SageMakerChat:
         inference_component_name: str | None = None,
         *,
         timeout_seconds: float = 60.0,
+        silence_seconds: float = 30.0,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
         """Build the client from the process's AWS configuration; connects on first use.
@@ -53,6 +54,7 @@ class SageMakerChat:
             endpoint_name: EndpointName.
             inference_component_name: InferenceComponentName, for endpoints that have them.
             timeout_seconds: upper bound of one invocation from start to end.
+            silence_seconds: longest wait for the first or the next piece of an answer.
             concurrency: invocations (and connections) at the same time; more are refused as throttled.
 
         Raises:
@@ -63,6 +65,7 @@ class SageMakerChat:
         if inference_component_name:
             self._headers["X-Amzn-SageMaker-Inference-Component"] = inference_component_name
         self._timeout = timeout_seconds
+        self._silence = silence_seconds
         self._concurrency = concurrency
         self._running = 0
         self._api = RuntimeApi()
@@ -130,7 +133,9 @@ class SageMakerChat:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            timeout = aiohttp.ClientTimeout(total=deadline - loop.time(), sock_connect=CONNECT_TIMEOUT_SECONDS)
+            timeout = aiohttp.ClientTimeout(
+                total=deadline - loop.time(), sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=self._silence
+            )
             # Signed anew: a signature is only good for its moment.
             headers = await self._api.signed(url, self._headers, body)
             try:

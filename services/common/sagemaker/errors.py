@@ -5,7 +5,10 @@ from __future__ import annotations
 from aiohttp import ConnectionTimeoutError
 from botocore.exceptions import ClientError, EventStreamError
 
-_THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "ModelNotReadyException"})
+_THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
+# Resources are still being provisioned or a model loaded, in the words of the API reference of InvokeEndpoint.
+_NOT_READY = frozenset({"ModelNotReadyException"})
+_CHANGING = ("not in service", "not inservice", "is being created", "is being updated", "creating", "updating")
 _TIMEOUT_CODES = frozenset({"ModelInvocationTimeExceeded"})
 
 
@@ -19,6 +22,10 @@ class EndpointNotFound(InvocationError):  # noqa: N818 - the name says what happ
 
 class NoCapacity(InvocationError):  # noqa: N818
     """The inference component has no copy in service: it sleeps or is waking."""
+
+
+class EndpointUpdating(InvocationError):  # noqa: N818
+    """The endpoint or its inference component is being created or changed and serves nobody for the moment."""
 
 
 class Throttled(InvocationError):  # noqa: N818
@@ -73,11 +80,15 @@ def _client_error(error: ClientError, endpoint_name: str) -> InvocationError:
     code, message = details.get("Code", ""), details.get("Message", "")
     if code in _THROTTLING:
         return Throttled(f"Endpoint {endpoint_name} is busy and refused the request.")
-    # AWS has no type of its own for these two: the message is all there is to tell them from a bad request.
+    if code in _NOT_READY:
+        return EndpointUpdating(f"The model behind endpoint {endpoint_name} is not ready yet.")
+    # AWS has no type of its own for these three: the message is all there is to tell them from a bad request.
     if code == "ValidationError" and "no capacity" in message.lower():
         return NoCapacity(f"Endpoint {endpoint_name} has no capacity now: the model sleeps or is waking up.")
     if code == "ValidationError" and "not found" in message.lower():
         return EndpointNotFound(f"Endpoint {endpoint_name} (or its inference component) does not exist.")
+    if code == "ValidationError" and any(word in message.lower() for word in _CHANGING):
+        return EndpointUpdating(f"Endpoint {endpoint_name} is being created or updated and serves nobody now.")
     if code == "ModelError":
         status = error.response.get("OriginalStatusCode", "unknown")
         return ModelFailed(f"The model behind endpoint {endpoint_name} failed (its status: {status}).")

@@ -13,7 +13,25 @@ from services.rag.monitoring.feedback import Feedback
 from services.rag.observability.emf import EmfWriter
 from services.rag.observability.metrics import Metrics
 from services.rag.pipeline.rag import RagPipeline
+from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import Readiness
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a request waits for a model that sleeps, in seconds.
+
+    Attributes:
+        streamed: with signs of life, which keep every connection on the way open.
+        silent: without.
+    """
+
+    streamed: float
+    silent: float
+
+    def of(self, *, stream: bool) -> float:
+        """The patience with one request."""
+        return self.streamed if stream else self.silent
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,8 @@ class Services:
 
     keys: KeyStore
     limiter: RateLimiter
+    gate: WakeGate
+    patience: Patience
     pipeline: RagPipeline
     readiness: Readiness
     feedback: Feedback

@@ -18,6 +18,7 @@ from services.common.logging import concern_logger, request_id_var
 from services.common.sagemaker import (
     EndpointNotFound,
     EndpointUnavailable,
+    EndpointUpdating,
     InvocationTimeout,
     ModelFailed,
     NoCapacity,
@@ -83,6 +84,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, int | None]] = {
     ModelFailed: (502, "llm_failed", None),
     StreamBroken: (502, "llm_stream_broken", None),
     NoCapacity: (503, "llm_no_capacity", WAKING_RETRY_SECONDS),
+    EndpointUpdating: (503, "llm_updating", WAKING_RETRY_SECONDS),
     EndpointNotFound: (503, "llm_endpoint_not_found", None),
     EndpointUnavailable: (503, "llm_unavailable", BUSY_RETRY_SECONDS),
     Throttled: (503, "llm_throttled", BUSY_RETRY_SECONDS),

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
-from services.rag.api.errors import ApiError, describe
+from services.rag.api.errors import BUSY_RETRY_SECONDS, ApiError, describe
 from services.rag.observability.metrics import RequestRecord
 from services.rag.pipeline.rag import ClientDisconnected
 
@@ -40,9 +40,11 @@ class _Refused(Exception):  # noqa: N818 - carries a finished answer
 class Gateway:
     """ASGI middleware; what it needs comes from `app.state.services`, which the lifespan sets."""
 
-    def __init__(self, app: ASGIApp, max_request_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_request_bytes: int, max_concurrent: int) -> None:
         self._app = app
         self._limit = max_request_bytes
+        self._most = max_concurrent
+        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -76,7 +78,22 @@ class Gateway:
     ) -> None:
         if not _public(scope):
             await self._authenticate(scope, headers, answer, services)
-        await self._app(scope, await self._bounded(headers, receive), answer.send)
+        if scope["method"] != "POST":
+            await self._app(scope, await self._bounded(headers, receive), answer.send)
+            return
+        self._admit(services)
+        self._running += 1
+        try:
+            await self._app(scope, await self._bounded(headers, receive), answer.send)
+        finally:
+            self._running -= 1
+
+    def _admit(self, services: Services) -> None:
+        """Refuse at the door what could only make the others slow."""
+        if self._running >= self._most:
+            services.metrics.shed("requests")
+            message = f"The service works on {self._running} requests, which is the most; ask again in a moment."
+            raise _Refused(ApiError(503, "overloaded", message, {"Retry-After": str(BUSY_RETRY_SECONDS)}))
 
     async def _authenticate(self, scope: Scope, headers: Headers, answer: _Answer, services: Services) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")

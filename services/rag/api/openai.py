@@ -37,7 +37,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     OpenAI's fields, the answer (when streaming: its last chunk before `[DONE]`) has `sources`, `trace_id`, `timings`
     and `degraded`.
     """
-    question = _question(body, request.state.received)
+    question = _question(body, request.state.received, services.patience.of(stream=bool(body.stream)))
     services.pipeline.check(question)
     trace = Trace(TRACE_NAME)
     trace_id_var.set(trace.id)
@@ -75,7 +75,7 @@ def _card(services: Services) -> dict[str, Any]:
     return {"id": services.model_id, "object": "model", "created": services.started, "owned_by": OWNER}
 
 
-def _question(body: ChatCompletionRequest, received: float) -> Question:
+def _question(body: ChatCompletionRequest, received: float, patience_seconds: float) -> Question:
     if body.n not in (None, 1):
         raise BadRequest("This service gives one answer per request: leave n out or set it to 1.", "unsupported", "n")
     if body.tools:
@@ -106,6 +106,7 @@ def _question(body: ChatCompletionRequest, received: float) -> Question:
             stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
         ),
         allow_without_context=body.allow_without_context,
+        patience_seconds=patience_seconds,
     )
 
 

@@ -38,6 +38,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
         request_id_var.get(),
         request.state.received,
         allow_without_context=body.allow_without_context,
+        patience_seconds=services.patience.of(stream=body.stream),
     )
     services.pipeline.check(question)
     trace = Trace(TRACE_NAME)

@@ -39,7 +39,8 @@ class EventCodec:
     def encode(self, event: Event) -> bytes:
         """An event of the pipeline."""
         if isinstance(event, Status):
-            return frame("status", {"state": event.state})
+            waited = {} if event.waited_seconds is None else {"waited_seconds": event.waited_seconds}
+            return frame("status", {"state": event.state, **waited})
         if isinstance(event, Sources):
             return frame("sources", {"sources": event.sources})
         if isinstance(event, Done):

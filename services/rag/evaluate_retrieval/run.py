@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from services.common.breaker import CircuitBreaker
 from services.common.tracing import Trace
 from services.rag.embeddings.pool import CpuPool
 from services.rag.evaluate_retrieval.bootstrap import CONFIDENCE, RESAMPLES, paired_difference
@@ -33,9 +34,19 @@ def retrievers(
     last of them with query understanding (variants, and the filters that a question contains).
     """
 
+    # One question after the other: a store that fails is an error at once, whatever the breaker thinks.
+    breaker = CircuitBreaker("store", ())
+
     def retriever(mode: SearchMode, order: Reranking | None, asks: QueryUnderstanding | None = None) -> Retriever:
         return Retriever(
-            store, pool, asks or NoUnderstanding(), order, top_k=candidates, candidates=candidates, mode=mode
+            store,
+            pool,
+            asks or NoUnderstanding(),
+            order,
+            breaker=breaker,
+            top_k=candidates,
+            candidates=candidates,
+            mode=mode,
         )
 
     return {

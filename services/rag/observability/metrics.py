@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client import Enum as State
 
 Breaker = Literal["closed", "half_open", "open"]
-SHED_REASONS = ("rate_limit", "cpu", "llm")
+SHED_REASONS = ("rate_limit", "requests", "cpu", "llm", "waking")
 
 # Seconds. From a status page (1 ms) over a first token (tens of ms to seconds) to the longest generation.
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)

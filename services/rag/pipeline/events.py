@@ -45,6 +45,7 @@ class Question:
         system: the caller's own instructions to the model.
         sampling: how to generate.
         allow_without_context: answer without documents when retrieval is down, instead of failing.
+        patience_seconds: how long to wait for a model that sleeps.
     """
 
     query: str
@@ -56,13 +57,20 @@ class Question:
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     allow_without_context: bool = False
+    patience_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """The pipeline entered a state; `waking` may come repeatedly, as a sign of life."""
+    """The pipeline entered a state; `waking` comes repeatedly, as a sign of life.
+
+    Attributes:
+        state: which.
+        waited_seconds: how long this request has waited for the model to wake; None in other states.
+    """
 
     state: Literal["waking", "retrieving", "generating"]
+    waited_seconds: float | None = None
 
 
 @dataclass(frozen=True)

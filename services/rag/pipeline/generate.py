@@ -8,7 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.common.sagemaker import SageMakerChat
+from services.common.breaker import CircuitBreaker, CircuitOpen
+from services.common.sagemaker import ChatChunk, EndpointUnavailable, SageMakerChat
 from services.common.text import estimate_tokens
 from services.rag.pipeline.events import Sampling
 from services.rag.pipeline.prompt import Prompt
@@ -23,6 +24,7 @@ class Generation:
     parts: list[str] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     reported: dict[str, Any] | None = None
+    held_seconds: float = 0.0
     finish_reason: str | None = None
 
     @property
@@ -62,8 +64,11 @@ class Generation:
 class Generator:
     """The LLM with this service's sampling settings."""
 
-    def __init__(self, client: SageMakerChat, *, max_output_tokens: int, temperature: float) -> None:
+    def __init__(
+        self, client: SageMakerChat, breaker: CircuitBreaker, *, max_output_tokens: int, temperature: float
+    ) -> None:
         self._client = client
+        self._breaker = breaker
         self._temperature = temperature
         self.max_output_tokens = max_output_tokens
         """Longest answer, for every request."""
@@ -94,7 +99,7 @@ class Generator:
             body["top_p"] = settled.top_p
         if settled.stop:
             body["stop"] = list(settled.stop)
-        async with aclosing(self._client.stream(body)) as chunks:
+        async with aclosing(self._chunks(body)) as chunks:
             async for chunk in chunks:
                 generation.reported = chunk.usage or generation.reported
                 generation.finish_reason = chunk.finish_reason or generation.finish_reason
@@ -102,6 +107,15 @@ class Generator:
                     generation.parts.append(chunk.text)
                     generation.arrivals.append(time.perf_counter())
                     yield chunk.text
+
+    async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[ChatChunk, None]:
+        try:
+            with self._breaker.call():
+                async with aclosing(self._client.stream(body)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+        except CircuitOpen as error:
+            raise EndpointUnavailable(str(error)) from None
 
 
 def _rounded(value: float | None) -> float | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from services.common.breaker import CircuitBreaker
 from services.common.sagemaker import SageMakerChat
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
+from services.rag.observability.metrics import Metrics
 from services.rag.pipeline.rerank.factory import open_scorer
 from services.rag.pipeline.rerank.ranking import Reranking
 from services.rag.pipeline.retrieve import Retriever
@@ -15,6 +17,7 @@ from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.keywords import DeterministicUnderstanding
 from services.rag.pipeline.understand.llm import LlmUnderstanding
 from services.rag.settings import RetrievalSettings
+from services.rag.stores.documents import StoreUnavailable
 from services.rag.stores.qdrant import QdrantStore
 
 GENERATING_MODEL = "generating model"
@@ -26,6 +29,7 @@ async def open_retriever(
     store: QdrantStore,
     pool: CpuPool,
     chat: SageMakerChat | None,
+    metrics: Metrics,
     stack: AsyncExitStack,
 ) -> Retriever:
     """The retriever of the service; `stack` closes what is opened for it.
@@ -35,6 +39,7 @@ async def open_retriever(
         store: where documents are.
         pool: embeds and re-ranks.
         chat: the model that generates, for settings that name no other; None when there is none.
+        metrics: are told about the state of the circuit breaker.
         stack: closes clients.
 
     Raises:
@@ -46,6 +51,7 @@ async def open_retriever(
         pool,
         understanding,
         reranking,
+        breaker=CircuitBreaker("store", (StoreUnavailable,), on_change=metrics.breaker),
         top_k=settings.retrieval_top_k,
         candidates=settings.retrieval_candidates,
     )

@@ -16,10 +16,11 @@ from services.common.sagemaker import Throttled
 from services.common.tracing import Span, Trace, Tracer
 from services.rag.embeddings.pool import CpuPool, Overloaded
 from services.rag.observability.metrics import Measured, Metrics
-from services.rag.pipeline.events import Done, Event, Question, Sources, Status, Token
+from services.rag.pipeline.events import Done, Event, Question, Sources, Status
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
 from services.rag.pipeline.retrieve import Retriever
+from services.rag.pipeline.waking import PatientGenerator, WakeGate
 from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
 
 logger = concern_logger("llm")
@@ -76,6 +77,7 @@ class RagPipeline:
         retriever: Retriever,
         prompts: PromptBuilder,
         generator: Generator,
+        gate: WakeGate,
         tracer: Tracer,
         samples: SampleSink,
         facts: Facts,
@@ -85,6 +87,8 @@ class RagPipeline:
         self._retriever = retriever
         self._prompts = prompts
         self._generator = generator
+        self._gate = gate
+        self._patient = PatientGenerator(generator, gate)
         self._tracer = tracer
         self._samples = samples
         self._facts = facts
@@ -145,6 +149,7 @@ class RagPipeline:
     async def _steps(self, question: Question, trace: Trace, root: Span) -> AsyncGenerator[Event, None]:
         hits: list[Hit] | None = None
         degraded: tuple[str, ...] = ()
+        self._gate.check()
         if question.enable_rag:
             yield Status("retrieving")
             hits, degraded = await self._retrieve(question, trace, root)
@@ -159,14 +164,17 @@ class RagPipeline:
         with root.child("call_llm_service", "llm", messages=prompt.messages) as span:
             span.model, span.provider = self._facts.model_id, "sagemaker"
             try:
-                async with aclosing(self._generator.stream(prompt, generation, question.sampling)) as texts:
-                    async for text in texts:
-                        yield Token(text)
+                stream = self._patient.stream(prompt, generation, question.sampling, question.patience_seconds)
+                async with aclosing(stream) as events:
+                    async for event in events:
+                        yield event
             finally:
                 # Also when it broke off: how far it came is what one looks for in such a trace.
                 usage = generation.usage(prompt, self._prompts.tokens.count)
                 span.usage = {key: usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
                 span.output = {"answer": generation.answer, "finish_reason": generation.finish_reason}
+                if generation.held_seconds:
+                    span.metadata = {"held_ms": round(generation.held_seconds * 1000, 2)}
 
         if not usage["estimated"]:
             self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
+from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.tracing import Span
 from services.rag.embeddings.pool import CpuPool
 from services.rag.pipeline.rerank.fuse import fuse
@@ -34,6 +35,7 @@ class Retriever:
         understanding: QueryUnderstanding,
         reranking: Reranking | None,
         *,
+        breaker: CircuitBreaker,
         top_k: int,
         candidates: int,
         mode: SearchMode = "hybrid",
@@ -45,6 +47,7 @@ class Retriever:
             pool: embeds.
             understanding: finds other wordings and filters.
             reranking: orders the candidates; None leaves them in the order of their search.
+            breaker: of the store.
             top_k: most documents per question.
             candidates: most hits per collection, and most to be ordered.
             mode: which searches to use; anything but `hybrid` is for comparisons.
@@ -53,6 +56,7 @@ class Retriever:
         self._pool = pool
         self._understanding = understanding
         self._reranking = reranking
+        self._breaker = breaker
         self._top_k = top_k
         self._candidates = candidates
         self._mode = mode
@@ -79,6 +83,13 @@ class Retriever:
             StoreMismatch: a collection belongs to another embedding model.
             Overloaded: too much CPU work is waiting.
         """
+        try:
+            with self._breaker.call():
+                return await self._retrieve(query, author, root)
+        except CircuitOpen as error:
+            raise StoreUnavailable(str(error)) from None
+
+    async def _retrieve(self, query: str, author: str | None, root: Span) -> list[Hit]:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 vector, found = await self._find(query, author, root)

@@ -92,6 +92,9 @@ def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             samples_queue_url=f"{cloud.url}/000000000000/samples",
             api_keys_secret_arn="arn:aws:secretsmanager:eu-west-1:1:secret:keys",
             max_request_bytes=8192,
+            wake_hold_seconds=20,
+            wake_hold_silent_seconds=3,
+            wake_max_held=20,
             requests_per_minute=100_000,
         )
         pool = CpuPool(WordEmbedder(), 1)

@@ -12,6 +12,7 @@ from services.common.sagemaker import (
     ChatStreamParser,
     EndpointNotFound,
     EndpointUnavailable,
+    EndpointUpdating,
     InvocationTimeout,
     ModelFailed,
     NoCapacity,
@@ -70,6 +71,8 @@ def test_what_is_not_a_chat_stream(line: bytes, error: type[Exception]) -> None:
     [
         ("ValidationError", "Inference Component has no capacity to process this request.", NoCapacity),
         ("ValidationError", "Endpoint x of account 1 not found.", EndpointNotFound),
+        ("ValidationError", "Inference component x is not in service.", EndpointUpdating),
+        ("ModelNotReadyException", "secret details", EndpointUpdating),
         ("ValidationError", "something else", EndpointUnavailable),
         ("ThrottlingException", "Rate exceeded", Throttled),
         ("ModelError", "secret details", ModelFailed),
