@@ -1,4 +1,4 @@
-"""Streams chat completions from a SageMaker endpoint into asyncio.
+"""Streams chat completions from a SageMaker endpoint into asyncio, and invokes models of other kinds.
 
 The transport is aiohttp with pooled keep-alive connections; botocore signs (`signing`). A thread per stream around the
 blocking boto3 client was measured beside it (`benchmarks/llm_client.py`): it needs more than twice the processor time
@@ -94,15 +94,28 @@ class SageMakerChat:
             for chunk in parser.finish():
                 yield chunk
 
+    async def invoke(self, body: bytes, timeout_seconds: float | None = None) -> bytes:
+        """The container's whole answer to a JSON body, whatever the model behind the endpoint speaks.
+
+        Args:
+            body: as the container takes it.
+            timeout_seconds: upper bound of this invocation; None takes the client's.
+
+        Raises:
+            InvocationError: one of its subclasses.
+        """
+        async with self._invocation("invocations", body, timeout_seconds or self._timeout) as response:
+            return await response.read()
+
     async def probe(self, timeout_seconds: float) -> None:
         """Ask for one token.
 
         Raises:
             InvocationError: what a request would meet now.
         """
-        body = orjson.dumps({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1})
-        async with self._invocation("invocations", body, timeout_seconds) as response:
-            await response.read()
+        await self.invoke(
+            orjson.dumps({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}), timeout_seconds
+        )
 
     async def close(self) -> None:
         """Close every connection; running invocations end as broken."""
@@ -146,10 +159,12 @@ class SageMakerChat:
                     return response
                 raise await _refusal(response)
             except (aiohttp.ClientConnectionError, ClientError) as error:
-                if attempt == MAX_ATTEMPTS or not _may_pass(error):
+                # With jitter: callers that were refused together must not come back together.
+                pause = random.uniform(0, MAX_RETRY_PAUSE_SECONDS)  # noqa: S311 - not a secret
+                # For aiohttp, a time limit of 0 or less is none.
+                if attempt == MAX_ATTEMPTS or not _may_pass(error) or loop.time() + pause >= deadline:
                     raise
-            # With jitter: callers that were refused together must not come back together.
-            await asyncio.sleep(random.uniform(0, MAX_RETRY_PAUSE_SECONDS))  # noqa: S311 - not a secret
+            await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
     def _connected(self) -> aiohttp.ClientSession:

@@ -43,8 +43,8 @@ class QdrantStore:
         *,
         embedding_model_id: str,
         dimension: int,
+        tenant: str,
         api_key: str | None = None,
-        tenant: str = "default",
         timeout_seconds: int = 5,
     ) -> None:
         """Build the client; connects on first use.
@@ -53,8 +53,9 @@ class QdrantStore:
             url: address of the server.
             embedding_model_id: the model of all vectors that go in or are searched with.
             dimension: length of its vectors.
+            tenant: only this tenant's documents are seen, written and removed. Required: a forgotten one would be
+                somebody else's.
             api_key: sent with every call when set.
-            tenant: only this tenant's documents are seen, written and removed.
             timeout_seconds: upper bound of one call.
         """
         self._model_id = embedding_model_id
@@ -183,12 +184,14 @@ class QdrantStore:
     async def upsert(self, collection: str, chunks: Sequence[Chunk], vectors: Vector) -> None:
         """Write chunks with their embeddings (one row per chunk); the same id replaces.
 
+        An id that is another tenant's is left alone (`update_filter`, since Qdrant 1.16).
+
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
         """
         points = [self._point(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
         with _translated():
-            await self._client.upsert(collection, points, wait=True)
+            await self._client.upsert(collection, points, wait=True, update_filter=self._filter())
 
     async def delete(self, collection: str, ids: Sequence[str]) -> None:
         """Remove points by id; ids of another tenant's points are left alone.
@@ -201,7 +204,7 @@ class QdrantStore:
             await self._client.delete(collection, models.FilterSelector(filter=own), wait=True)
 
     def _filter(self, filters: Filters | None = None, *further: models.Condition) -> models.Filter:
-        """The one place where a tenant is kept to its own documents: every read, search and removal goes through it."""
+        """The one place where a tenant is kept to its own documents: whatever reads, searches, replaces or removes."""
         asked = filters or Filters()
         must: list[models.Condition] = [
             models.FieldCondition(key="tenant", match=models.MatchValue(value=self._tenant)),
