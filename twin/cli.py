@@ -178,6 +178,29 @@ def evaluate(
     print_json(report) if as_json else views.show_report(report)
 
 
+@app.command("evaluate-rag")
+def evaluate_rag(
+    file: Annotated[str, typer.Argument(help="JSON lines: query, relevant document ids.")] = "examples/retrieval.jsonl",
+    stage: StageOption = "local",
+    at_least: Annotated[
+        list[str] | None, typer.Option(help="Fail below, for example ndcg@10=0.75; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recall, MRR and nDCG of the stage's retrieval on labelled questions; exit 1 below a threshold."""
+    from pathlib import Path
+
+    from twin.commands import evaluate_rag as command
+    from twin.stages import connect
+
+    least = command.thresholds(at_least or ())
+    report = command.evaluate_rag(connect(stage), Path(file))
+    missed = command.missed(report, least)
+    print_json({**report, "missed": missed}) if as_json else views.show_retrieval(report)
+    if missed:
+        raise TwinError(f"Retrieval is not as good as asked: {'; '.join(missed)}.")
+
+
 @app.command()
 def drill(
     query: Annotated[str, typer.Argument(help="The question to ask before and after.")],

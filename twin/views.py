@@ -78,6 +78,25 @@ def show_report(report: dict[str, Any]) -> None:
     )
 
 
+def show_retrieval(report: dict[str, Any]) -> None:
+    """The figures of every mode of retrieval, and how sure its difference to dense search is."""
+    figure = f"ndcg@{report['ndcg_at']}"
+    rows = []
+    for name, mode in report["modes"].items():
+        against = mode["against_dense"].get(figure)
+        shown = f"{against['mean']:+.3f} [{against['low']:+.3f}, {against['high']:+.3f}]" if against else ""
+        rows.append((name, *(_score(value) for value in mode["means"].values()), shown, mode["degraded"] or ""))
+    figures = next(iter(report["modes"].values()))["means"]
+    print_table(
+        f"{report['queries']} questions, {report['embedding_model_id']}, {report['reranker_id']}",
+        ("mode", *figures, f"{figure} against dense", "fell back"),
+        rows,
+    )
+    console.print(
+        f"Intervals: {report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples.", markup=False
+    )
+
+
 def show_message(message: dict[str, Any]) -> None:
     """A Slack message as its blocks read."""
     console.print(message.get("text", ""), markup=False, style="bold")

@@ -43,7 +43,10 @@ class RagRequest(BaseModel):
 
 
 class Source(BaseModel):
-    """A document that the model saw; its id is the number by which the answer cites it."""
+    """A document that the model saw; its id is the number by which the answer cites it.
+
+    `ranked_by` names the re-ranker, on whose scale `score` is.
+    """
 
     id: int
     title: str
@@ -53,6 +56,7 @@ class Source(BaseModel):
     document_id: str
     chunk_index: int
     score: float
+    ranked_by: str
 
 
 class Usage(BaseModel):
@@ -74,7 +78,7 @@ class Timings(BaseModel):
 
 
 Degraded = Annotated[
-    list[Literal["retrieval"]], Field(description="parts of the service that the answer had to do without")
+    list[Literal["retrieval", "rerank"]], Field(description="parts of the service that the answer had to do without")
 ]
 
 

@@ -1,4 +1,4 @@
-"""`python -m services.rag.evaluate_retrieval FILE`: recall, MRR and nDCG of retrieval on labelled questions."""
+"""`python -m services.rag.evaluate_retrieval FILE`: recall, MRR and nDCG on labelled questions, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -21,30 +21,29 @@ from services.rag.settings import RetrievalSettings
 from services.rag.stores.documents import StoreMismatch, StoreUnavailable
 from services.rag.stores.opening import open_store
 
-DEFAULT_KS = (1, 3, 5, 10)
+KS = (1, 3, 5, 10)
+"""Where recall is measured."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate; returns 0, 1 when it failed, or EX_CONFIG (78) when the environment is wrong."""
     parser = argparse.ArgumentParser(prog="python -m services.rag.evaluate_retrieval", description=__doc__)
     parser.add_argument("file", type=Path, help='JSON lines {"query", "relevant": [document ids], "author"?}')
-    parser.add_argument("--k", type=_ks, default=DEFAULT_KS, help="where recall is measured, for example 1,3,5,10")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--progress-json", action="store_true", help='write {"done", "total"} lines to standard error')
     options = parser.parse_args(arguments)
     try:
-        report = asyncio.run(_run(options.file, options.k, RetrievalSettings.load(), as_json=options.progress_json))
+        report = asyncio.run(_run(options.file, RetrievalSettings.load(), as_json=options.progress_json))
     except (ConfigurationError, EmbeddingModelError) as error:
         print(f"Configuration error: {error}", file=sys.stderr)
         return os.EX_CONFIG
     except (LabelError, StoreUnavailable, StoreMismatch) as error:
         print(f"Evaluation failed: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(report, ensure_ascii=False) if options.json else _table(report))
+    print(json.dumps(report, ensure_ascii=False))
     return 0
 
 
-async def _run(file: Path, ks: tuple[int, ...], settings: RetrievalSettings, *, as_json: bool) -> dict[str, Any]:
+async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dict[str, Any]:
     def show(done: int, total: int) -> None:
         if as_json:
             print(json.dumps({"done": done, "total": total}), file=sys.stderr, flush=True)
@@ -58,7 +57,7 @@ async def _run(file: Path, ks: tuple[int, ...], settings: RetrievalSettings, *, 
         understanding, reranking = await open_parts(settings, pool, None, stack)
         await check_labels(labels, store)
         modes = retrievers(store, pool, understanding, reranking, settings.retrieval_candidates)
-        report = await evaluate(labels, modes, ks, show)
+        report = await evaluate(labels, modes, KS, show)
     return {
         "file": str(file),
         "embedding_model_id": pool.model_id,
@@ -66,25 +65,6 @@ async def _run(file: Path, ks: tuple[int, ...], settings: RetrievalSettings, *, 
         "query_understanding": settings.query_understanding,
         **report,
     }
-
-
-def _ks(text: str) -> tuple[int, ...]:
-    ks = tuple(sorted({int(part) for part in text.split(",")}))
-    if ks[0] < 1:
-        raise ValueError("k starts at 1")
-    return ks
-
-
-def _table(report: dict[str, Any]) -> str:
-    figures = list(next(iter(report["modes"].values()))["means"])
-    lines = ["".join([f"{'mode':<15}", *(f"{figure:>11}" for figure in figures), "   nDCG against dense"])]
-    for name, mode in report["modes"].items():
-        cells = [f"{name:<15}", *(f"{mode['means'][figure]:>11.4f}" for figure in figures)]
-        if difference := mode["against_dense"].get(f"ndcg@{report['ndcg_at']}"):
-            cells.append(f"   {difference['mean']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]")
-        lines.append("".join(cells))
-    lines.append(f"{report['queries']} questions; re-ranker {report['reranker_id']}; intervals: paired bootstrap, 95 %")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

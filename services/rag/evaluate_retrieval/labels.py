@@ -47,9 +47,15 @@ def read_labels(path: Path) -> list[LabelledQuery]:
         try:
             labels.append(LabelledQuery.model_validate_json(line))
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in problem["loc"]) or "the line"
-            raise LabelError(f"{path}, line {number}: {field}: {problem['msg']}.") from None
+            raise LabelError(f"{path}, line {number}: {_problem(error)}.") from None
     if not labels:
         raise LabelError(f"{path} holds no questions.")
     return labels
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    # The parser counts lines within the one that it got.
+    if first["type"] == "json_invalid":
+        return "it is not JSON"
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the line'}: {first['msg']}"

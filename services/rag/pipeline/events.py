@@ -97,7 +97,7 @@ class Done:
         usage: `prompt_tokens`, `completion_tokens`, `total_tokens`, and whether they are `estimated`.
         timings: `ttft_ms`, `tpot_ms`, `total_ms` and `steps` with the milliseconds of each step.
         finish_reason: why the model stopped, in OpenAI's words (`stop`, `length`).
-        degraded: parts of the service that the answer had to do without (`retrieval`).
+        degraded: parts of the service that the answer had to do without (`retrieval`, `rerank`).
     """
 
     trace_id: str

@@ -178,11 +178,12 @@ class RagPipeline:
 
         if not usage["estimated"]:
             self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])
-        yield Sources([_source(number, hit) for number, hit in enumerate(prompt.used, 1)])
+        ranked_by = trace.metadata["reranker_id"]
+        yield Sources([_source(number, hit, ranked_by) for number, hit in enumerate(prompt.used, 1)])
         timings = generation.timings(question.received, time.perf_counter(), usage["completion_tokens"])
         trace.output = {"answer": generation.answer}
         trace.metadata |= self._measurements(usage, timings)
-        if question.enable_rag and not degraded:
+        if hits is not None:
             self._sample(question, trace, prompt, generation.answer)
         shown: dict[str, Any] = {key: timings[key] for key in ("ttft_ms", "tpot_ms", "total_ms")}
         shown["steps"] = _steps_ms(trace)
@@ -190,16 +191,22 @@ class RagPipeline:
         yield Done(trace.id, self._facts.model_id, usage, shown, finish_reason, degraded)
 
     async def _retrieve(self, question: Question, trace: Trace, root: Span) -> tuple[list[Hit] | None, tuple[str, ...]]:
-        """The hits and nothing degraded; or, where the request allows it, no retrieval, and that it is missing."""
+        """The hits and what they had to do without; or, where the request allows it, no hits."""
+        degraded: tuple[str, ...] = ()
+        hits: list[Hit] | None = None
         try:
-            return await self._retriever.retrieve(question.query, question.author, root), ()
+            hits = await self._retriever.retrieve(question.query, question.author, root)
+            if "reranker_degraded" in trace.metadata:
+                degraded = ("rerank",)
         except (StoreUnavailable, StoreMismatch, Overloaded) as error:
             if not question.allow_without_context:
                 raise
             retrieval_logger.warning("answering without context", extra={"reason": str(error)})
-            trace.metadata["degraded"] = ["retrieval"]
+            degraded = ("retrieval",)
+        if degraded:
+            trace.metadata["degraded"] = list(degraded)
             trace.tags.append("degraded")
-            return None, ("retrieval",)
+        return hits, degraded
 
     async def _format(self, question: Question, hits: list[Hit] | None) -> Prompt:
         build = partial(
@@ -318,7 +325,7 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _source(number: int, hit: Hit) -> dict[str, Any]:
+def _source(number: int, hit: Hit, ranked_by: str) -> dict[str, Any]:
     return {
         "id": number,
         "title": hit.chunk.title,
@@ -328,6 +335,7 @@ def _source(number: int, hit: Hit) -> dict[str, Any]:
         "document_id": hit.chunk.document_id,
         "chunk_index": hit.chunk.chunk_index,
         "score": round(hit.score, 4),
+        "ranked_by": ranked_by,
     }
 
 
