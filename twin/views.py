@@ -80,21 +80,20 @@ def show_report(report: dict[str, Any]) -> None:
 
 def show_retrieval(report: dict[str, Any]) -> None:
     """The figures of every mode of retrieval, and how sure its difference to dense search is."""
-    figure = f"ndcg@{report['ndcg_at']}"
-    rows = []
-    for name, mode in report["modes"].items():
-        against = mode["against_dense"].get(figure)
-        shown = f"{against['mean']:+.3f} [{against['low']:+.3f}, {against['high']:+.3f}]" if against else ""
-        rows.append((name, *(_score(value) for value in mode["means"].values()), shown, mode["degraded"] or ""))
-    figures = next(iter(report["modes"].values()))["means"]
-    print_table(
-        f"{report['queries']} questions, {report['embedding_model_id']}, {report['reranker_id']}",
-        ("mode", *figures, f"{figure} against dense", "fell back"),
-        rows,
-    )
-    console.print(
-        f"Intervals: {report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples.", markup=False
-    )
+    modes, figure = report["modes"], f"ndcg@{report['ndcg_at']}"
+    against = [mode["against_dense"].get(figure, {}) for mode in modes.values()]
+    rows: list[tuple[object, ...]] = [
+        (name, *(_score(mode["means"][name]) for mode in modes.values()))
+        for name in next(iter(modes.values()))["means"]
+    ]
+    rows += [
+        (f"{figure}, {label}", *(f"{found[key]:+.3f}" if found else "" for found in against))
+        for label, key in (("minus dense", "mean"), ("at least", "low"), ("at most", "high"))
+    ]
+    rows.append(("fell back", *(mode["degraded"] or "" for mode in modes.values())))
+    print_table(f"{report['queries']} questions, re-ranker {report['reranker_id']}", ("figure", *modes), rows)
+    how = f"{report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples"
+    console.print(f"Differences are at least and at most so large in {how}.", markup=False)
 
 
 def show_message(message: dict[str, Any]) -> None:

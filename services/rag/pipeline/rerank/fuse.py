@@ -10,6 +10,8 @@ from services.rag.stores.documents import Hit
 def fuse(per_collection: Sequence[Sequence[Hit]], limit: int) -> list[Hit]:
     """The best hits of all collections by their score, without texts that repeat."""
     best: dict[str, Hit] = {}
-    for hit in sorted((hit for hits in per_collection for hit in hits), key=lambda hit: hit.score, reverse=True):
+    found = [hit for hits in per_collection for hit in hits]
+    # Scores of ranks tie between collections: by id, the same question always gives the same candidates.
+    for hit in sorted(found, key=lambda hit: (-hit.score, hit.chunk.id)):
         best.setdefault(" ".join(hit.chunk.text.split()), hit)
     return list(best.values())[:limit]
