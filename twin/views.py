@@ -92,8 +92,8 @@ def show_retrieval(report: dict[str, Any]) -> None:
     ]
     rows.append(("fell back", *(mode["degraded"] or "" for mode in modes.values())))
     print_table(f"{report['queries']} questions, re-ranker {report['reranker_id']}", ("figure", *modes), rows)
-    how = f"{report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples"
-    console.print(f"Differences are at least and at most so large in {how}.", markup=False)
+    resamples = f"{report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples"
+    console.print(f"At least, at most: in {resamples}.", markup=False)
 
 
 def show_message(message: dict[str, Any]) -> None:

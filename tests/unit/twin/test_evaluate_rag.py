@@ -21,6 +21,10 @@ def report(**means: float) -> dict[str, Any]:
         "resamples": 10_000,
         "modes": {
             "dense": {"means": {"ndcg@10": 0.7}, "against_dense": {}, "degraded": 0},
+            **{
+                name: {"means": {"ndcg@10": 0.7}, "against_dense": {"ndcg@10": difference}, "degraded": 0}
+                for name in ("sparse", "hybrid", "hybrid+rerank")
+            },
             "service": {"means": means, "against_dense": {"ndcg@10": difference}, "degraded": 3},
         },
     }
