@@ -145,6 +145,9 @@ def _where(problem: dict[str, Any]) -> str:
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == http.HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for bytes that are no text, or nest too deeply: for a caller the same as broken JSON.
+        return ApiError(422, "invalid_request", "The request body cannot be read as JSON.", param="body").response()
     phrase = http.HTTPStatus(status).phrase
     headers = dict(getattr(error, "headers", None) or {})
     return ApiError(status, phrase.lower().replace(" ", "_"), f"{phrase}.", headers).response()

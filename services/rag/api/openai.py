@@ -13,8 +13,7 @@ from services.rag.api.deps import Services, ServicesDep
 from services.rag.api.errors import ApiError, BadRequest, describe
 from services.rag.api.openai_codec import ChunkCodec, completion
 from services.rag.api.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
-from services.rag.api.rag import STREAM
-from services.rag.api.schemas import GENERATION_ERRORS, errors
+from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
 from services.rag.api.sse import EventStreamResponse, unless_disconnected
 from services.rag.pipeline.events import Question, Sampling, Turn
 from services.rag.pipeline.rag import TRACE_NAME, ClientDisconnected
@@ -28,7 +27,7 @@ _INSTRUCTING = ("system", "developer")
 @router.post(
     "/chat/completions",
     response_model=ChatCompletion,
-    responses={**GENERATION_ERRORS, **errors(400), **STREAM},
+    responses={**GENERATION_ERRORS, **errors(400), **event_stream()},
 )
 async def chat_completions(body: ChatCompletionRequest, request: Request, services: ServicesDep) -> Response:
     """Answer the last user message from the authors' documents, in OpenAI's shape.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from services.rag.api.schemas import SAYS_SOMETHING, Degraded, Source, Usage
+from services.rag.api.unicode import RequestBody
 
 MAX_STOPS = 4
 
@@ -56,6 +57,14 @@ _MESSAGES_SCHEMA: dict[str, Any] = {
 }
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number, and JSON Schema calls 64.0 an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Tokens = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+
+
 class Part(BaseModel):
     """A part of a message's content; only text can be read here, and the rest is refused with a sentence."""
 
@@ -96,7 +105,7 @@ class StreamOptions(BaseModel):
     include_usage: bool | None = Field(default=None, description="end with a chunk that holds the token counts")
 
 
-class ChatCompletionRequest(BaseModel):
+class ChatCompletionRequest(RequestBody):
     """Body of `POST /v1/chat/completions`. Parameters that are not named here are accepted and have no effect."""
 
     model_config = ConfigDict(strict=True)
@@ -107,8 +116,8 @@ class ChatCompletionRequest(BaseModel):
     )
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
-    max_tokens: int | None = Field(default=None, ge=1, description="longest answer")
-    max_completion_tokens: int | None = Field(default=None, ge=1, description="longest answer; goes before max_tokens")
+    max_tokens: Tokens | None = Field(default=None, description="longest answer")
+    max_completion_tokens: Tokens | None = Field(default=None, description="longest answer; goes before max_tokens")
     stop: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)]

@@ -13,17 +13,17 @@ from services.common.logging import request_id_var, trace_id_var
 from services.common.tracing import Trace
 from services.rag.api.deps import ServicesDep
 from services.rag.api.errors import describe
-from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse
+from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
 from services.rag.api.sse import EventStreamResponse, done_body, unless_disconnected
 from services.rag.pipeline.events import Done, Event, Question, Sources, Token
 from services.rag.pipeline.rag import TRACE_NAME, ClientDisconnected
 
 router = APIRouter(tags=["rag"])
 
-STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+EVENTS = ("status", "token", "sources", "done", "error")
 
 
-@router.post("/rag", response_model=RagResponse, responses={**GENERATION_ERRORS, **STREAM})
+@router.post("/rag", response_model=RagResponse, responses={**GENERATION_ERRORS, **event_stream(*EVENTS)})
 async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Response:
     """Answer a question from the authors' documents.
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from services.rag.api.unicode import RequestBody
+
 # About 1,000 tokens: a question, not a document.
 MAX_QUERY_CHARS = 4000
 # Something other than white space.
@@ -27,7 +29,7 @@ Query = Annotated[
 ]
 
 
-class RagRequest(BaseModel):
+class RagRequest(RequestBody):
     """Body of `POST /rag`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -94,7 +96,7 @@ class RagResponse(BaseModel):
     degraded: Degraded
 
 
-class FeedbackRequest(BaseModel):
+class FeedbackRequest(RequestBody):
     """Body of `POST /feedback`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -145,6 +147,15 @@ class ErrorResponse(BaseModel):
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of a route's errors."""
     return {status: {"model": ErrorResponse} for status in statuses}
+
+
+def event_stream(*names: str) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's stream: the names of its events, if they have any, and JSON as their data."""
+    fields: dict[str, Any] = {"data": {"type": "string"}}
+    if names:
+        fields["event"] = {"type": "string", "enum": list(names)}
+    item = {"type": "object", "properties": fields, "required": list(fields)}
+    return {200: {"content": {"text/event-stream": {"itemSchema": item}}}}
 
 
 GENERATION_ERRORS = errors(401, 408, 413, 422, 429, 500, 502, 503, 504)
