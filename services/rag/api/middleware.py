@@ -40,10 +40,17 @@ class _Refused(Exception):  # noqa: N818 - carries a finished answer
 class Gateway:
     """ASGI middleware; what it needs comes from `app.state.services`, which the lifespan sets."""
 
-    def __init__(self, app: ASGIApp, max_request_bytes: int, max_concurrent: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_request_bytes: int,
+        max_concurrent: int,
+        body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+    ) -> None:
         self._app = app
         self._limit = max_request_bytes
         self._most = max_concurrent
+        self._body_timeout = body_timeout_seconds
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +121,11 @@ class Gateway:
             raise _Refused(ApiError(429, "rate_limit_exceeded", message))
 
     async def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """The request with its whole body read, or a refusal when it is too large or does not come."""
+        """The request with its whole body read, or a refusal when it is too large or does not come.
+
+        Raises:
+            ClientDisconnected: the caller went away before all of it was here.
+        """
         too_large = _Refused(
             ApiError(413, "request_too_large", f"The request body is larger than {self._limit} bytes.")
         )
@@ -123,19 +134,19 @@ class Gateway:
             raise too_large
         body = b""
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._body_timeout):
                 while True:
                     message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnected("The caller went away before the request was complete.")
                     body += message.get("body", b"")
                     if len(body) > self._limit:
                         raise too_large
-                    if message["type"] != "http.request" or not message.get("more_body", False):
+                    if not message.get("more_body", False):
                         break
         except TimeoutError:
             raise _Refused(ApiError(408, "request_timeout", "The request body did not arrive in time.")) from None
         first: Message | None = {"type": "http.request", "body": body, "more_body": False}
-        if message["type"] == "http.disconnect":
-            first = message
 
         async def replay() -> Message:
             nonlocal first

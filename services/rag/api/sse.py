@@ -78,13 +78,18 @@ class EventStreamResponse(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, events: AsyncGenerator[Event, None], headers: Mapping[str, str], codec: Codec | None = None
+        self,
+        events: AsyncGenerator[Event, None],
+        headers: Mapping[str, str],
+        codec: Codec | None = None,
+        send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         # A proxy that buffers would turn a stream into a late answer.
         super().__init__(None, 200, {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._events = events
         self._error_headers = dict(headers)
         self._codec: Codec = codec or EventCodec()
+        self._send_timeout = send_timeout_seconds
         self._started = False
         del self.headers["content-length"]
 
@@ -116,13 +121,13 @@ class EventStreamResponse(Response):
 
     async def _write(self, send: Send, data: bytes, *, more: bool = True) -> None:
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._send_timeout):
                 if not self._started:
                     self._started = True
                     await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 await send({"type": "http.response.body", "body": data, "more_body": more})
         except TimeoutError:
-            raise ClientDisconnected(f"The caller read nothing for {SEND_TIMEOUT_SECONDS:g} s.") from None
+            raise ClientDisconnected(f"The caller read nothing for {self._send_timeout:g} s.") from None
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

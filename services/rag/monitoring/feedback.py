@@ -82,14 +82,16 @@ class Feedback:
         from opik.rest_api.core.api_error import ApiError
         from opik.rest_api.types.feedback_score_batch_item import FeedbackScoreBatchItem
 
+        # The plain methods are wrapped by the SDK in retries that sleep for eleven seconds, whatever the options say.
+        calls = traces.with_raw_response
         options = {"timeout_in_seconds": CALL_TIMEOUT_SECONDS, "max_retries": 0}
         item = FeedbackScoreBatchItem(
             id=trace_id, project_name=self._project, name=SCORE_NAME, value=score, reason=reason, source="sdk"
         )
         try:
             if not recent:
-                traces.get_trace_by_id(trace_id, request_options=options)
-            traces.score_batch_of_traces(scores=[item], request_options=options)
+                calls.get_trace_by_id(trace_id, request_options=options)
+            calls.score_batch_of_traces(scores=[item], request_options=options)
         except ApiError as error:
             if error.status_code == http.HTTPStatus.NOT_FOUND:
                 raise UnknownTrace(f"There is no recorded answer with the trace id {trace_id}.") from None

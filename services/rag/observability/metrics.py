@@ -7,7 +7,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client import Enum as State
 
 Breaker = Literal["closed", "half_open", "open"]
@@ -55,6 +63,8 @@ class Metrics:
     """All metrics of one application, in a registry of its own; for one event loop."""
 
     def __init__(self) -> None:
+        # A series per series that tells when it began: nobody asks, and it doubles what is scraped and stored.
+        disable_created_metrics()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = self._counter("twin_requests", "Requests by route and status.", "method", "route", "status")

@@ -18,6 +18,8 @@ import numpy as np
 
 DIMENSION = 64
 KEY = "test-key"
+# Keys with a limit of their own, per minute: one for each test that uses it up.
+LIMITED = {"key-of-two": 2, "key-of-one": 1}
 ANSWER = "Grüße: the timeout covers the weights."
 
 
@@ -103,7 +105,11 @@ class Cloud(Server):
         self.invocations: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.aborted = threading.Event()
-        self.secret = json.dumps({"keys": [{"name": "tests", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}]})
+        keys = [
+            {"name": "tests" if key == KEY else key, "sha256": hashlib.sha256(key.encode()).hexdigest(), **limit}
+            for key, limit in ((KEY, {}), *((key, {"requests_per_minute": n}) for key, n in LIMITED.items()))
+        ]
+        self.secret = json.dumps({"keys": keys})
         super().__init__()
 
     def handle(self, request: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]] | None:
