@@ -64,7 +64,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # A series per series that tells when it began: nobody asks, and it doubles what is scraped and stored.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own lacks a type
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = self._counter("twin_requests", "Requests by route and status.", "method", "route", "status")

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.integration.rag.conftest import World
+from tests.integration.rag.conftest import World, eventually
 from tests.integration.rag.fakes import ANSWER, KEY
 from tests.integration.rag.test_answers import QUESTION
 
@@ -199,6 +199,24 @@ def test_closing_the_stream_cancels_the_model(world: World, client: openai.OpenA
     assert world.cloud.aborted.wait(10), "the model was not told"
     trace, _ = world.opik.wait_for(trace_id)
     assert trace["error_info"]["exception_type"] == "ClientDisconnected"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_cancelling_the_async_client_cancels_the_model(world: World, stream: bool) -> None:
+    world.cloud.mode = "slow"
+    async with openai.AsyncOpenAI(base_url=f"{world.url}/v1", api_key=KEY, max_retries=0, timeout=30) as client:
+
+        async def ask() -> None:
+            answer: Any = await client.chat.completions.create(model=MODEL, messages=ASK, stream=stream)
+            async for _ in answer:
+                pass
+
+        asking = asyncio.create_task(ask())
+        await asyncio.to_thread(eventually, lambda: world.cloud.invocations)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await asyncio.to_thread(world.cloud.aborted.wait, 10), "the model was not told"
 
 
 async def test_many_async_streams_at_once(world: World) -> None:
