@@ -29,6 +29,11 @@ DENSE = "dense"
 SPARSE = "bm25"
 SPARSE_MODEL = "qdrant/bm25"
 MODEL_KEY = "embedding_model_id"
+INDEXES = {
+    "author": models.PayloadSchemaType.KEYWORD,
+    "tenant": models.PayloadSchemaType.KEYWORD,
+    "date": models.PayloadSchemaType.DATETIME,
+}
 SCROLL_PAGE = 500
 MAX_AUTHORS = 1000
 _NOT_FOUND = 404
@@ -154,23 +159,23 @@ class QdrantStore:
         return {document_id for document_id, _ in (await self.stored(collection)).values()}
 
     async def ensure(self, collection: str) -> None:
-        """Create the collection unless it exists.
+        """Create the collection and its payload indexes unless they exist.
 
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
             StoreMismatch: it exists and belongs to another embedding model.
         """
         with _translated():
-            if await self._compatible(collection):
-                return
-            await self._client.create_collection(
-                collection,
-                vectors_config={DENSE: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)},
-                sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                metadata={MODEL_KEY: self._model_id, "dimension": self._dimension},
-            )
-            for field in ("author", "tenant"):
-                await self._client.create_payload_index(collection, field, models.PayloadSchemaType.KEYWORD, wait=True)
+            if not await self._compatible(collection):
+                await self._client.create_collection(
+                    collection,
+                    vectors_config={DENSE: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)},
+                    sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                    metadata={MODEL_KEY: self._model_id, "dimension": self._dimension},
+                )
+            # Also for a collection that was there: an earlier release, or a run that was killed, made fewer of them.
+            for field, kind in INDEXES.items():
+                await self._client.create_payload_index(collection, field, kind, wait=True)
 
     async def stored(self, collection: str) -> dict[str, tuple[str, str]]:
         """Point id -> (document id, content hash) of everything in the collection.
@@ -280,6 +285,8 @@ class QdrantStore:
                 "text": chunk.text,
                 "url": chunk.url,
                 "content_hash": chunk.content_hash,
+                "date": chunk.date or None,
+                "language": chunk.language or None,
                 "tenant": self._tenant,
             },
         )

@@ -1,0 +1,65 @@
+"""What is read from a source, before it is cut into chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class IngestError(Exception):
+    """Nothing can be ingested; the message says why."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as read.
+
+    Attributes:
+        id: stable over contents: the path below the source, with the source's name before it unless it is a tree.
+        collection: one of COLLECTIONS.
+        date: ISO date, empty when unknown.
+        text: Markdown, or source code when `language` is set.
+        language: of code; empty for prose.
+        path: of code, inside its repository.
+    """
+
+    id: str
+    collection: str
+    title: str
+    author: str
+    url: str
+    date: str
+    text: str
+    language: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or line that was not ingested, and why.
+
+    Attributes:
+        unreadable: it may well be there, so what the store holds of it stays. Everything else that is skipped was left
+            out on purpose, and leaves the store.
+    """
+
+    id: str
+    reason: str
+    unreadable: bool = False
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a source holds.
+
+    Attributes:
+        scope: collection -> what the ids of this source's documents begin with. Nothing else is looked at or removed.
+    """
+
+    documents: list[Document]
+    skipped: list[Skipped] = field(default_factory=list)
+    scope: dict[str, str] = field(default_factory=dict)
+
+    def owns(self, collection: str, document_id: str) -> bool:
+        """Whether a document of the store came from this source."""
+        prefix = self.scope[collection]
+        return document_id == prefix or document_id.startswith((f"{prefix}/", f"{prefix}#"))
