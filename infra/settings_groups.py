@@ -170,6 +170,11 @@ class BusinessSettings(Group):
         600, description="Requests per minute and task that scaling aims at.", ge=10, le=100_000
     )
     tmpfs_mb: int = Field(64, description="Size of /tmp, the only place that a task can write to.", ge=16, le=1024)
+    documents_bucket: str | None = Field(
+        None,
+        description="Bucket that `twin ingest s3://...` reads in the service's place; empty lets it read none.",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    )
     retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)
     sample_rate: float = Field(0.1, description="Share of answers that go to evaluation.", ge=0, le=1)
     idle_timeout_seconds: int = Field(

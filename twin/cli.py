@@ -122,17 +122,21 @@ def synth(stage: StageOption = "local") -> None:
 
 @app.command()
 def ingest(
-    path: Annotated[str, typer.Argument(help="Folder with posts/, articles/, repositories/.")] = "examples/corpus",
+    source: Annotated[
+        str, typer.Argument(help="Folder, file, s3://bucket/prefix or Git repository.")
+    ] = "examples/corpus",
     stage: StageOption = "local",
+    kind: Annotated[
+        str, typer.Option("--type", help="posts, articles or repositories: what a folder without that layout holds.")
+    ] = "",
+    author: Annotated[str, typer.Option(help="Author of documents that name none.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Read documents, chunk, embed and upsert them; idempotent."""
-    from pathlib import Path
-
     from twin.commands.ingest import ingest as run
     from twin.stages import connect
 
-    report = run(connect(stage), Path(path))
+    report = run(connect(stage), source, kind=kind, author=author)
     print_json(report) if as_json else views.show_ingest(report)
 
 

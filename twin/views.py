@@ -13,6 +13,7 @@ from twin.opik import opik_reader
 from twin.stages import Stage
 
 TRACE_SECONDS = 30.0
+SHOWN_SKIPPED = 3
 SHOWN_METADATA = ("prompt_name", "prompt_version", "model_id", "embedding_model_id", "reranker_id", "stage", "release")
 
 
@@ -34,8 +35,12 @@ def show_ingest(report: dict[str, Any]) -> None:
     """What an ingest read and wrote."""
     counts = [f"{value} {name}" for name, value in report.items() if isinstance(value, int)]
     console.print("ingested: " + ", ".join(counts), markup=False)
+    by_reason: dict[str, list[str]] = {}
     for skipped in report.get("skipped") or ():
-        console.print(f"skipped: {skipped}", markup=False)
+        by_reason.setdefault(skipped["reason"].split(" of ")[0], []).append(skipped["id"])
+    rows = [(reason, len(ids), ", ".join(ids[:SHOWN_SKIPPED])) for reason, ids in by_reason.items()]
+    if rows:
+        print_table("Skipped", ("why", "how many", "for example"), rows)
 
 
 def show_answer(stage: Stage, answer: Answer) -> None:

@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.alarms import Alarms
 from infra.constructs.fargate_api import FargateApi
 from infra.constructs.secret import empty_key_list, placeholder_secret
@@ -72,6 +73,8 @@ class BusinessStack(cdk.Stack):
                 sid="ReadApiKeys", actions=["secretsmanager:GetSecretValue"], resources=[api_keys.secret_arn]
             )
         )
+        if settings.business.documents_bucket:
+            self._read_documents(api, settings.business.documents_bucket)
         self._alarms(api, alerts)
         for name, value in {
             "ApiUrl": api.url,
@@ -94,6 +97,21 @@ class BusinessStack(cdk.Stack):
                     service="sagemaker", resource="inference-component", resource_name=names.inference_component
                 ),
             ],
+        )
+
+    def _read_documents(self, api: FargateApi, bucket: str) -> None:
+        """Grant what an ingest in the service's place needs of the bucket with the documents."""
+        arn = f"arn:{self.partition}:s3:::{bucket}"
+        objects = f"{arn}/*"
+        for sid, action, resource in (
+            ("ListDocuments", "s3:ListBucket", arn),
+            ("ReadDocuments", "s3:GetObject", objects),
+        ):
+            api.task.add_to_task_role_policy(iam.PolicyStatement(sid=sid, actions=[action], resources=[resource]))
+        acknowledge(
+            api.task,
+            f"AwsSolutions-IAM5[Resource::{readable(self, objects)}]",
+            "Reading is granted on all objects of the one bucket that the stage names.",
         )
 
     def _alarms(self, api: FargateApi, alerts: sns.ITopic) -> None:

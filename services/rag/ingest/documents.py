@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -40,11 +41,14 @@ class Skipped:
     Attributes:
         unreadable: it may well be there, so what the store holds of it stays. Everything else that is skipped was left
             out on purpose, and leaves the store.
+        line_of: id of the file that a line stands in; empty for a file. Nobody knows which document of its file an
+            unreadable line was, so all of them stay.
     """
 
     id: str
     reason: str
     unreadable: bool = False
+    line_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,9 @@ class Corpus:
         """Whether a document of the store came from this source."""
         prefix = self.scope[collection]
         return document_id == prefix or document_id.startswith((f"{prefix}/", f"{prefix}#"))
+
+    def lost(self, document_ids: Iterable[str]) -> set[str]:
+        """Those of `document_ids` that may well be in this source, in something that cannot be read now."""
+        files = {skipped.line_of or skipped.id for skipped in self.skipped if skipped.unreadable}
+        lines = tuple(f"{file}#" for file in files)
+        return {found for found in document_ids if found in files or found.startswith(lines)}

@@ -15,6 +15,7 @@ from services.rag.ingest.formats import MAX_BYTES, Kind
 from services.rag.stores.documents import COLLECTIONS
 
 MAX_LINE_BYTES = MAX_BYTES[Kind.MARKDOWN]
+EMPTY = "empty"
 
 
 class _Line(BaseModel):
@@ -48,7 +49,7 @@ def read_lines(path: Path, source: str, *, collection: str = "", author: str = "
         while raw := lines.readline(MAX_LINE_BYTES + 1):
             number += 1
             if len(raw) > MAX_LINE_BYTES:
-                yield Skipped(f"{source}:{number}", f"line longer than {MAX_LINE_BYTES} bytes")
+                yield Skipped(f"{source}:{number}", f"line longer than {MAX_LINE_BYTES} bytes", True, source)
                 while raw and not raw.endswith(b"\n"):
                     raw = lines.readline(MAX_LINE_BYTES)
                 continue
@@ -56,7 +57,7 @@ def read_lines(path: Path, source: str, *, collection: str = "", author: str = "
                 continue
             read = _read(raw.removeprefix(b"\xef\xbb\xbf").strip(), source, collection, author)
             if isinstance(read, str):
-                yield Skipped(f"{source}:{number}", read)
+                yield Skipped(f"{source}:{number}", read, unreadable=read != EMPTY, line_of=source)
             elif read.id in seen:
                 yield Skipped(f"{source}:{number}", f"same id as line {seen[read.id]}")
             else:
@@ -82,7 +83,7 @@ def _read(raw: bytes, source: str, collection: str, author: str) -> Document | s
         return "names no author"
     text = clean(line.text)
     if not text:
-        return "empty"
+        return EMPTY
     named = line.url if line.id in (None, "") else str(line.id)
     name = named or hashlib.sha256(text.encode()).hexdigest()[:16]
     title = " ".join((line.title or text.lstrip("# ").split("\n", 1)[0][:100]).split())

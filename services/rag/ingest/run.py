@@ -126,7 +126,7 @@ async def _plan(
         else:
             report.unchanged += 1
     # What cannot be read today was not deleted by its author.
-    kept = {skipped.id for skipped in corpus.skipped if skipped.unreadable}
+    kept = corpus.lost(of_document)
     remove = [key for key, (owner, _) in stored.items() if key not in wanted and owner not in kept]
     report.removed += len(of_document.keys() - {document.id for document in documents} - kept)
     return _Plan(collection, changes, remove)
