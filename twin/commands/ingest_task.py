@@ -53,9 +53,10 @@ def run_task(
     ecs, cluster = stage.client("ecs"), found["ClusterName"]
     service = _service(ecs, cluster, found["ServiceName"])
     container = _container(ecs, service)
+    logs = stage.client("logs")
     task = _start(ecs, cluster, service, container["name"], command)
-    lines = _Lines(stage.client("logs"), _logs(container, task), on_line)
     try:
+        lines = _Lines(logs, _logs(container, task), on_line)
         stopped = _followed(ecs, cluster, task, lines, poll_seconds)
     except KeyboardInterrupt:
         ecs.stop_task(cluster=cluster, task=task, reason="interrupted by its caller")

@@ -17,7 +17,7 @@ from services.rag.ingest.walk import VENDORED
 CONNECTIONS = 8
 _MISSING = {
     "NoSuchBucket": "there is no such bucket",
-    "AccessDenied": "access is denied; the setting business.documents_bucket names the bucket that the service may read",
+    "AccessDenied": "access is denied; business.documents_bucket names the bucket that the service may read",
 }
 
 
