@@ -15,7 +15,7 @@ from services.rag.api.deps import ServicesDep
 from services.rag.api.errors import describe
 from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
 from services.rag.api.sse import EventStreamResponse, done_body, unless_disconnected
-from services.rag.pipeline.events import Done, Event, Question, Sources, Token
+from services.rag.pipeline.events import Done, Event, Question, Sources, Token, Turn
 from services.rag.pipeline.rag import TRACE_NAME, ClientDisconnected
 
 router = APIRouter(tags=["rag"])
@@ -37,6 +37,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
         body.author,
         request_id_var.get(),
         request.state.received,
+        history=tuple(Turn(turn.role, turn.content) for turn in body.history),
         allow_without_context=body.allow_without_context,
         patience_seconds=services.patience.of(stream=body.stream),
     )

@@ -29,6 +29,15 @@ Query = Annotated[
 ]
 
 
+class HistoryTurn(RequestBody):
+    """An earlier message of the conversation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(json_schema_extra={"pattern": SAYS_SOMETHING}), AfterValidator(_says_something)]
+
+
 class RagRequest(RequestBody):
     """Body of `POST /rag`."""
 
@@ -41,6 +50,9 @@ class RagRequest(RequestBody):
     allow_without_context: bool = Field(
         default=False,
         description="answer without documents when retrieval is down, and say so in `degraded`; else 503",
+    )
+    history: list[HistoryTurn] = Field(
+        default=[], description="earlier messages, oldest first; the newest are kept as far as they fit"
     )
 
 
