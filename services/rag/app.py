@@ -19,7 +19,7 @@ from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tracing import Tracer
-from services.rag.api import documentation, errors, feedback, health, metrics, openai, rag
+from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
 from services.rag.api.auth import KeyStore
 from services.rag.api.deps import Patience, Services
 from services.rag.api.limits import RateLimiter
@@ -69,7 +69,7 @@ def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
         Gateway, max_request_bytes=settings.max_request_bytes, max_concurrent=settings.max_concurrent_requests
     )
     errors.install(app)
-    for module in (health, rag, openai, feedback, metrics):
+    for module in (page, health, rag, openai, feedback, metrics):
         app.include_router(module.router)
     documentation.install(app, max_output_tokens=settings.llm_max_output_tokens)
     return app
