@@ -29,7 +29,7 @@ Query = Annotated[
 ]
 
 
-class HistoryTurn(RequestBody):
+class HistoryTurn(BaseModel):
     """An earlier message of the conversation."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
