@@ -13,7 +13,7 @@ def _recorded(chat: Chat, service: Service) -> str:
     facts = chat.turn.locator(".measurements")
     facts.locator("summary").click()
     trace = facts.locator("dt", has_text="Trace").locator("xpath=following-sibling::dd").inner_text()
-    service.opik.wait_for(trace)
+    service.opik.wait_for(trace, 60)
     return trace
 
 

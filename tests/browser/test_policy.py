@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib import resources
 
 import httpx
@@ -24,31 +25,34 @@ POLICY = {
 FILES = sorted(file.name for file in (resources.files("services.rag") / "page").iterdir())
 
 
-def _get(service: Service, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(f"{service.url}{path}", headers=headers, trust_env=False, timeout=20)
+@pytest.fixture(scope="module")
+def client(service: Service) -> Iterator[httpx.Client]:
+    """A caller without a key."""
+    with httpx.Client(base_url=service.url, trust_env=False, timeout=20) as client:
+        yield client
 
 
 @pytest.mark.parametrize("path", ["/", *(f"/static/{name}" for name in FILES if name != "index.html")])
-def test_every_file_comes_without_a_key_and_with_the_strict_policy(service: Service, path: str) -> None:
-    response = _get(service, path)
+def test_every_file_comes_without_a_key_and_with_the_strict_policy(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
     assert response.status_code == 200
     directives = response.headers["Content-Security-Policy"].split("; ")
     assert dict(directive.split(" ", 1) for directive in directives) == POLICY
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Referrer-Policy"] == "no-referrer"
-    again = _get(service, path, **{"If-None-Match": response.headers["ETag"]})
+    again = client.get(path, headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_the_document_names_only_files_of_its_own(service: Service) -> None:
-    document = _get(service, "/").text
+def test_the_document_names_only_files_of_its_own(client: httpx.Client) -> None:
+    document = client.get("/").text
     addresses = re.findall(r"\b(?:src|href)=\"([^\"#]+)\"", document)
     assert {address.removeprefix("/static/") for address in addresses} == {*FILES} - {"index.html"}
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", document) == []
 
 
-def test_other_methods_and_other_files_are_not_public(service: Service) -> None:
-    assert httpx.post(f"{service.url}/", trust_env=False, timeout=20).status_code == 401
-    unknown = _get(service, "/static/secrets.js")
+def test_other_methods_and_other_files_are_not_public(client: httpx.Client) -> None:
+    assert client.post("/").status_code == 401
+    unknown = client.get("/static/secrets.js")
     assert unknown.status_code == 404
     assert unknown.json()["error"]["request_id"] == unknown.headers["X-Request-Id"]
