@@ -91,9 +91,9 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
 
 def test_waiting_for_a_model_looks_like_waiting(open_staged: Callable[..., Chat], stage: Stage, tmp_path: Path) -> None:
     chat = open_staged(color_scheme="dark", viewport=PHONE)
-    stage.play(("status", {"state": "waking", "detail": "One copy is loading its weights."}))
+    stage.play(("status", {"state": "waking", "waited_seconds": 3.5}))
     chat.ask()
-    expect(chat.turn).to_contain_text("One copy is loading its weights.")
+    expect(chat.turn).to_contain_text("Your question is kept")
     _legible(chat.page)
     assert overflow(chat.page) <= 0
     chat.page.screenshot(path=tmp_path / "waking.png")

@@ -13,19 +13,14 @@ from tests.browser.servers import SLOW_KEY, Model, Stage
 REQUEST_ID = re.compile(r"Request [0-9a-f-]{36}")
 
 
-def test_a_model_that_wakes_is_waited_for_with_word_of_it(open_staged: Callable[..., Chat], stage: Stage) -> None:
-    chat = open_staged()
-    stage.play(("status", {"state": "retrieving"}))
+def test_a_model_that_sleeps_is_waited_for_with_word_of_it(chat: Chat, model: Model) -> None:
+    model.mode = "no_capacity"
     chat.ask()
-    expect(chat.turn).to_contain_text("Searching the documents")
-    stage.play(("status", {"state": "waking"}))
     expect(chat.turn).to_contain_text("The model is waking up")
     expect(chat.turn).to_contain_text("Your question is kept")
     expect(chat.announcer).to_contain_text("The model is waking up")
-    stage.play(("status", {"state": "waking", "detail": "One copy is loading its weights."}))
-    expect(chat.turn).to_contain_text("One copy is loading its weights.")
-    stage.play(("status", {"state": "generating"}), ("token", {"text": "Good morning."}))
-    expect(chat.answer).to_have_text("Good morning.")
+    model.mode = "ok"
+    chat.complete()
     expect(chat.turn.locator(".progress")).to_be_hidden()
 
 

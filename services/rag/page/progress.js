@@ -34,10 +34,9 @@ export class Progress {
    * Enters a state, or hears of the one it is in again.
    *
    * @param {string} state `sending`, `retrieving`, `waking` or `generating`; others are shown as they are called
-   * @param {string} detail what the service says about it
    */
-  show(state, detail = "") {
-    const more = detail || (state === "waking" ? WAKING : "");
+  show(state) {
+    const more = state === "waking" ? WAKING : "";
     this.#detail.textContent = more;
     this.#detail.hidden = more === "";
     if (state !== this.#state) {

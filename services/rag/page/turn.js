@@ -66,7 +66,7 @@ export class TurnView {
 
   /** Takes an event of the stream. */
   take(name, data) {
-    if (name === "status") this.#progress.show(String(data.state), String(data.detail ?? ""));
+    if (name === "status") this.#progress.show(String(data.state));
     else if (name === "token") this.#append(String(data.text));
     else if (name === "sources") {
       this.turn.sources = data.sources;
