@@ -19,7 +19,7 @@ from tests.integration.rag.local_servers import serving
 
 ROOT = Path(__file__).parents[3]
 MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
-POSTS = 96
+POSTS = 160
 
 
 class Runner:
@@ -92,7 +92,7 @@ def runner(qdrant_url: str, model_dir: Path) -> Runner:
 def tree(tmp_path: Path) -> Path:
     """Posts that take some seconds to embed."""
     for number in range(POSTS):
-        words = " ".join(f"word{number}x{count}" for count in range(20 + number % 60))
+        words = " ".join(f"word{number}x{count}" for count in range(10 + number % 40))
         path = tmp_path / "corpus" / "posts" / "ada" / f"{number:03}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# Post {number}\n{words}\n")
