@@ -79,7 +79,8 @@ def ingest(stage: Stage, source: str | Path, *, kind: str = "", author: str = ""
     named = [*(("--type", kind) if kind else ()), *(("--author", author) if author else ())]
     arguments = [_absolute(str(source)), *named, "--progress-json"]
     # On standard error: `--json` into a file or a pipe still shows how far it is.
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         bar.add_task("Embedding chunks", total=None)
         if stage.local is None and str(source).startswith("s3://"):
             return _in_aws(stage, arguments, bar)
