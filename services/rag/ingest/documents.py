@@ -57,16 +57,20 @@ class Corpus:
 
     Attributes:
         scope: collection -> what the ids of this source's documents begin with. Nothing else is looked at or removed.
+        prefix: what stands before the ids of this source; empty for a tree.
     """
 
     documents: list[Document]
     skipped: list[Skipped] = field(default_factory=list)
-    scope: dict[str, str] = field(default_factory=dict)
+    scope: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prefix: str = ""
 
     def owns(self, collection: str, document_id: str) -> bool:
         """Whether a document of the store came from this source."""
-        prefix = self.scope[collection]
-        return document_id == prefix or document_id.startswith((f"{prefix}/", f"{prefix}#"))
+        return any(
+            document_id == prefix or document_id.startswith((f"{prefix}/", f"{prefix}#"))
+            for prefix in self.scope[collection]
+        )
 
     def lost(self, document_ids: Iterable[str]) -> set[str]:
         """Those of `document_ids` that may well be in this source, in something that cannot be read now."""

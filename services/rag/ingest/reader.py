@@ -70,7 +70,8 @@ def read_repository(repository: Repository, given: Given) -> Corpus:
     prefix = f"git:{repository.name}"
     names = walk(repository.root) if repository.files is None else _tracked(repository)
     return _corpus(
-        {REPOSITORIES: prefix},
+        [REPOSITORIES],
+        prefix,
         (
             Skipped(f"{prefix}/{name.id}", name.reason)
             if isinstance(name, Skipped)
@@ -100,13 +101,19 @@ def _read_tree(root: Path, collections: list[str]) -> Corpus:
                 else:
                     yield SourceFile(root / name, name, name, collection, parts[1])
 
-    return _corpus({name: name for name in collections}, files())
+    # By author: who ingests one author's folder must not remove what somebody else wrote.
+    scope = {
+        name: tuple(sorted(f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir()))
+        for name in collections
+    }
+    return _fill(Corpus([], [], scope), files())
 
 
 def _read_folder(root: Path, given: Given) -> Corpus:
     prefix = f"folder:{given.type}/{given.author}/{root.resolve().name}"
     return _corpus(
-        {given.type: prefix},
+        [given.type],
+        prefix,
         (
             Skipped(f"{prefix}/{name.id}", name.reason)
             if isinstance(name, Skipped)
@@ -120,12 +127,12 @@ def _read_single(path: Path, given: Given) -> Corpus:
     known = format_of(path.name)
     if known and known[0] is Kind.JSONL:
         source = f"jsonl:{path.stem}"
-        scope = dict.fromkeys([given.type] if given.type else COLLECTIONS, source)
-        return _corpus(scope, [SourceFile(path, source, path.name, given.type, given.author)])
+        collections = [given.type] if given.type else COLLECTIONS
+        return _corpus(collections, source, [SourceFile(path, source, path.name, given.type, given.author)])
     if not (given.type and given.author):
         raise IngestError(f"{path} does not say what it holds: give --type and --author.")
     source = f"file:{given.type}/{given.author}/{path.name}"
-    return _corpus({given.type: source}, [SourceFile(path, source, path.name, given.type, given.author)])
+    return _corpus([given.type], source, [SourceFile(path, source, path.name, given.type, given.author)])
 
 
 def _tracked(repository: Repository) -> Iterator[str | Skipped]:
@@ -143,9 +150,13 @@ def _tracked(repository: Repository) -> Iterator[str | Skipped]:
             yield name
 
 
-def _corpus(scope: dict[str, str], files: Iterable[SourceFile | Skipped]) -> Corpus:
+def _corpus(collections: Iterable[str], prefix: str, files: Iterable[SourceFile | Skipped]) -> Corpus:
+    """What is in the files of a source of its own."""
+    return _fill(Corpus([], [], dict.fromkeys(collections, (prefix,)), prefix), files)
+
+
+def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped]) -> Corpus:
     """What is in the files, each document once."""
-    corpus = Corpus([], [], scope)
     first: dict[tuple[str, str, str], str] = {}
     for file in files:
         for read in [file] if isinstance(file, Skipped) else read_file(file):

@@ -40,8 +40,7 @@ def read_source(source: str | Path, given: Given) -> Corpus:
 
 def _named(corpus: Corpus, skipped: Skipped) -> Skipped:
     """Objects are named as the documents beside them are: in a tree by their path alone."""
-    prefixes = [prefix for collection, prefix in corpus.scope.items() if prefix != collection]
-    return dataclasses.replace(skipped, id=f"{prefixes[0]}/{skipped.id}") if prefixes else skipped
+    return dataclasses.replace(skipped, id=f"{corpus.prefix}/{skipped.id}") if corpus.prefix else skipped
 
 
 def _read_here(path: Path, given: Given) -> Corpus:

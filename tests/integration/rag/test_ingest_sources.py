@@ -119,6 +119,18 @@ async def test_a_second_run_writes_only_what_changed_and_removes_what_vanished(s
     assert store.payloads("articles").keys() == {"articles/ada/queues.html", "articles/ben/notes.jsonl#two"}
 
 
+async def test_another_tree_removes_nothing_of_authors_it_does_not_have(
+    store: Store, tree: Path, tmp_path: Path
+) -> None:
+    await store.ingest(tree)
+    other = write(
+        tmp_path / "other", {"articles/cleo/one.md": "# One\nA third author.", "posts/ada/wake.md": "# W\nMoved."}
+    )
+    assert numbers(await store.ingest(other)) == (1, 1, 0, 0, 2)
+    assert len(store.payloads("articles")) == 4
+    assert store.payloads("repositories").keys() == {"repositories/ben/tool/load.py"}
+
+
 async def test_a_broken_line_does_not_take_the_document_that_it_was_with_it(store: Store, tree: Path) -> None:
     await store.ingest(tree)
     (tree / "articles/ben/notes.jsonl").write_text('{"id": "one", "text": "First no\n{"id": "two", "text": "Changed."}')

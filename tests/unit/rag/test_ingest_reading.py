@@ -114,7 +114,7 @@ def test_a_tree_tells_what_it_skipped_and_why(tmp_path: Path) -> None:
         "repositories/ada/made.go": "generated",
         "repositories/ada/flat.js": "generated",
     }
-    assert corpus.scope == {"posts": "posts", "repositories": "repositories"}
+    assert corpus.scope == {"posts": ("posts/ada",), "repositories": ("repositories/ada",)}
     assert {found.id for found in corpus.skipped if found.unreadable} == {
         *("posts/ada/latin.md", "posts/ada/wide.txt", "posts/ada/large.md", "posts/stray.md"),
     }
