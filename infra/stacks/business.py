@@ -18,6 +18,7 @@ from infra.constructs.secret import empty_key_list, placeholder_secret
 from infra.environment import opik_environment
 from infra.names import Names
 from infra.settings import DeploymentSettings
+from infra.settings_groups import RetrievalSettings
 from infra.stacks.network import NetworkStack
 
 
@@ -61,6 +62,8 @@ class BusinessStack(cdk.Stack):
             log_retention_days=settings.monitoring.log_retention_days,
         )
         api.task.add_to_task_role_policy(self._invokes(names))
+        if settings.retrieval.reranker_endpoint_name:
+            api.task.add_to_task_role_policy(self._reranks(settings.retrieval.reranker_endpoint_name))
         api.task.add_to_task_role_policy(
             iam.PolicyStatement(
                 sid="HandOverSamples",
@@ -114,6 +117,13 @@ class BusinessStack(cdk.Stack):
             "Reading is granted on all objects of the one bucket that the stage names.",
         )
 
+    def _reranks(self, endpoint_name: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid="AskTheReranker",
+            actions=["sagemaker:InvokeEndpoint"],
+            resources=[self.format_arn(service="sagemaker", resource="endpoint", resource_name=endpoint_name)],
+        )
+
     def _alarms(self, api: FargateApi, alerts: sns.ITopic) -> None:
         alarms = Alarms(self, "Alarms", topic=alerts)
         minute = cdk.Duration.minutes(1)
@@ -151,5 +161,16 @@ def _environment(settings: DeploymentSettings) -> dict[str, str]:
         "WAKE_HOLD_SILENT_SECONDS": str(settings.business.idle_timeout_seconds - SILENCE_MARGIN_SECONDS),
         "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
         "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
+        **_retrieval(settings.retrieval),
         **opik_environment(settings),
+    }
+
+
+def _retrieval(settings: RetrievalSettings) -> dict[str, str]:
+    return {
+        "TENANT": settings.tenant,
+        "RETRIEVAL_CANDIDATES": str(settings.candidates),
+        "QUERY_UNDERSTANDING": settings.query_understanding,
+        "RERANKER": settings.reranker,
+        **{name.upper(): value for name, value in settings.reranker_settings.items()},
     }

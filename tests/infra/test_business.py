@@ -12,6 +12,7 @@ DECLARED = {
     *("RETRIEVAL_TOP_K", "OPIK_URL_OVERRIDE", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME", "TRACES_PER_SECOND"),
     *("SAMPLES_QUEUE_URL", "SAMPLE_RATE", "API_KEYS_SECRET_ARN", "OPIK_SENTRY_ENABLE", "OPIK_ANALYTICS_ENABLE"),
     *("OPIK_DEFAULT_FLUSH_TIMEOUT", "OPIK_LOG_START_TRACE_SPAN"),
+    *("TENANT", "RETRIEVAL_CANDIDATES", "QUERY_UNDERSTANDING", "RERANKER"),
 }
 
 
@@ -71,6 +72,26 @@ def test_the_task_role_grants_what_the_environment_references_and_no_more(dev: T
     assert f":inference-component/{variables['LLM_INFERENCE_COMPONENT_NAME']}" in invoke
     assert "SamplesQueue" in rights["sqs:SendMessage"]
     assert rights["secretsmanager:GetSecretValue"] == json.dumps(variables["API_KEYS_SECRET_ARN"])
+
+
+def test_a_reranker_of_its_own_gets_its_setting_and_its_right(synthesize: Synthesize) -> None:
+    variables = {
+        "TWIN_RETRIEVAL__TENANT": "acme",
+        "TWIN_RETRIEVAL__RERANKER": "sagemaker",
+        "TWIN_RETRIEVAL__RERANKER_ENDPOINT_NAME": "cross-encoder",
+    }
+    template = read(synthesize("dev", variables), "dev")["business"]
+    declared = {variable["Name"]: variable["Value"] for variable in container(template)["Environment"]}
+    assert (declared["TENANT"], declared["RERANKER"]) == ("acme", "sagemaker")
+    assert declared["RERANKER_ENDPOINT_NAME"] == "cross-encoder"
+    statements = [
+        statement
+        for policy in resources(template, "IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement.get("Sid") == "AskTheReranker"
+    ]
+    assert [statement["Action"] for statement in statements] == ["sagemaker:InvokeEndpoint"]
+    assert ":endpoint/cross-encoder" in json.dumps(statements[0]["Resource"])
 
 
 def test_the_execution_role_reads_exactly_the_secrets_of_the_task(dev: Templates) -> None:
