@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import subprocess
@@ -24,17 +26,22 @@ CONCERNS = {"api", "retrieval", "llm", "ingest", "evaluation", "security"}
 
 
 @pytest.fixture
-def log(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Path]:
+def log(world: World, tmp_path: Path) -> Iterator[Path]:
     """The service's log file, with logging as the command sets it up; undone at the end."""
     root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
-    level, handlers = root.level, root.handlers
+    level, others = root.level, root.handlers
     root.handlers, access.disabled = [], True
     file = tmp_path / "rag.log"
-    configure_logging(file=file)
+    with contextlib.redirect_stdout(io.StringIO()):
+        configure_logging(file=file)
+    made, root.handlers = root.handlers, others  # the same list as before: pytest takes its own out of it
+    for handler in made:
+        root.addHandler(handler)
     yield file
-    for handler in root.handlers:
+    for handler in made:
+        root.removeHandler(handler)
         handler.close()
-    root.handlers, access.disabled = handlers, False
+    access.disabled = False
     root.setLevel(level)
 
 
