@@ -13,6 +13,9 @@ from typing import Literal
 
 State = Literal["closed", "half_open", "open"]
 
+OnChange = Callable[[str, State], None]
+"""Told (dependency, state)."""
+
 FAILURES = 5
 PAUSE_SECONDS = 5.0
 
@@ -34,7 +37,7 @@ class CircuitBreaker:
         *,
         failures: int = FAILURES,
         pause_seconds: float = PAUSE_SECONDS,
-        on_change: Callable[[str, State], None] = lambda dependency, state: None,
+        on_change: OnChange = lambda dependency, state: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start closed.

@@ -124,7 +124,7 @@ async def _build(
     gate = WakeGate(partial(chat.probe, CHECK_TIMEOUT_SECONDS), measures, most=settings.wake_max_held)
     stack.callback(gate.close)
     pipeline = RagPipeline(
-        await open_retriever(settings, store, pool, chat, measures, stack),
+        await open_retriever(settings, store, pool, chat, measures.breaker, stack),
         PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
         Generator(
             chat,

@@ -79,7 +79,7 @@ async def _run(source: str, given: Given, settings: StoreSettings, progress: Pro
     pool = CpuPool(Embedder(settings.embedding_model_dir, settings.embedding_threads), 1)
     store = open_store(settings, pool)
     try:
-        return await ingest(source, store, pool, tenant=settings.tenant, given=given, progress=progress)
+        return await ingest(source, store, pool, given=given, progress=progress)
     finally:
         await store.close()
         pool.close()

@@ -60,7 +60,6 @@ async def ingest(
     store: QdrantStore,
     pool: CpuPool,
     *,
-    tenant: str = "default",
     given: Given | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
@@ -73,7 +72,6 @@ async def ingest(
         source: a path, `s3://bucket/prefix`, or the address of a Git repository.
         store: where to, opened for the tenant.
         pool: embeds.
-        tenant: part of the ids, as the store's.
         given: type and author, where the source does not tell them.
         progress: called with (chunks done, chunks to write), first with (0, total).
 
@@ -83,7 +81,7 @@ async def ingest(
     """
     corpus = await asyncio.to_thread(read_source, source, given or Given())
     report = IngestReport(skipped=list(corpus.skipped))
-    plans = [await _plan(collection, corpus, store, pool, tenant, report) for collection in corpus.scope]
+    plans = [await _plan(collection, corpus, store, pool, report) for collection in corpus.scope]
     total = sum(len(plan.write) for plan in plans)
 
     def written(count: int) -> None:
@@ -101,9 +99,7 @@ async def ingest(
     return report
 
 
-async def _plan(
-    collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPool, tenant: str, report: IngestReport
-) -> _Plan:
+async def _plan(collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPool, report: IngestReport) -> _Plan:
     await store.ensure(collection)
     everything = await store.stored(collection)
     stored = {key: found for key, found in everything.items() if corpus.owns(collection, found[0])}
@@ -114,7 +110,7 @@ async def _plan(
     wanted: set[str] = set()
     documents = [document for document in corpus.documents if document.collection == collection]
     for document in documents:
-        chunks = await asyncio.to_thread(chunk_document, document, tenant=tenant, model_id=pool.model_id)
+        chunks = await asyncio.to_thread(chunk_document, document, tenant=store.tenant, model_id=pool.model_id)
         ids = {chunk.id for chunk in chunks}
         wanted |= ids
         changed = [chunk for chunk in chunks if stored.get(chunk.id, ("", ""))[1] != chunk.content_hash]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from services.common.breaker import CircuitBreaker
-from services.common.sagemaker import SageMakerChat
+from services.common.breaker import CircuitBreaker, OnChange
+from services.common.sagemaker import InvocationError, SageMakerChat
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
-from services.rag.observability.metrics import Metrics
+from services.rag.pipeline.rerank.base import RerankFailed
 from services.rag.pipeline.rerank.factory import open_scorer
+from services.rag.pipeline.rerank.guarded import GuardedScorer
 from services.rag.pipeline.rerank.ranking import Reranking
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.pipeline.structured import ChatModel, StructuredChat
@@ -29,7 +30,7 @@ async def open_retriever(
     store: QdrantStore,
     pool: CpuPool,
     chat: SageMakerChat | None,
-    metrics: Metrics,
+    on_change: OnChange,
     stack: AsyncExitStack,
 ) -> Retriever:
     """The retriever of the service; `stack` closes what is opened for it.
@@ -39,40 +40,48 @@ async def open_retriever(
         store: where documents are.
         pool: embeds and re-ranks.
         chat: the model that generates, for settings that name no other; None when there is none.
-        metrics: are told about the state of the circuit breaker.
+        on_change: is told about the state of each circuit breaker.
         stack: closes clients.
 
     Raises:
         ConfigurationError: the settings ask for a model that cannot be used.
     """
-    understanding, reranking = await open_parts(settings, pool, chat, stack)
+    understanding, reranking = await open_parts(settings, pool, chat, on_change, stack)
     return Retriever(
         store,
         pool,
         understanding,
         reranking,
-        breaker=CircuitBreaker("store", (StoreUnavailable,), on_change=metrics.breaker),
+        breaker=CircuitBreaker("store", (StoreUnavailable,), on_change=on_change),
         top_k=settings.retrieval_top_k,
         candidates=settings.retrieval_candidates,
     )
 
 
 async def open_parts(
-    settings: RetrievalSettings, pool: CpuPool, chat: SageMakerChat | None, stack: AsyncExitStack
+    settings: RetrievalSettings,
+    pool: CpuPool,
+    chat: SageMakerChat | None,
+    on_change: OnChange,
+    stack: AsyncExitStack,
 ) -> tuple[QueryUnderstanding, Reranking]:
     """What a retriever is made of besides its store; arguments and errors as of `open_retriever`."""
     helper, name = _helper(settings, chat, stack)
     scorer = await open_scorer(settings, pool, helper, name, stack)
-    return open_understanding(settings, helper, name), Reranking(pool, scorer)
+    guarded = scorer and GuardedScorer(scorer, CircuitBreaker("reranker", (RerankFailed,), on_change=on_change))
+    return open_understanding(settings, helper, name, on_change), Reranking(pool, guarded)
 
 
-def open_understanding(settings: RetrievalSettings, chat: ChatModel | None, model: str) -> QueryUnderstanding:
+def open_understanding(
+    settings: RetrievalSettings, chat: ChatModel | None, model: str, on_change: OnChange
+) -> QueryUnderstanding:
     """The configured way to understand questions.
 
     Args:
         settings: how.
         chat: the model for QUERY_UNDERSTANDING=llm.
         model: what traces call it.
+        on_change: is told about the state of its circuit breaker.
 
     Raises:
         ConfigurationError: there is no model to ask.
@@ -83,7 +92,8 @@ def open_understanding(settings: RetrievalSettings, chat: ChatModel | None, mode
         raise ConfigurationError(
             "environment variable UNDERSTANDING_ENDPOINT_NAME is not set: QUERY_UNDERSTANDING=llm needs a model to ask"
         )
-    structured = StructuredChat(chat, settings.understanding_timeout_seconds)
+    breaker = CircuitBreaker("understanding", (TimeoutError, InvocationError), on_change=on_change)
+    structured = StructuredChat(chat, settings.understanding_timeout_seconds, breaker)
     return LlmUnderstanding(structured, model, settings.query_variants)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from importlib import resources
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.sagemaker import ChatChunk, InvocationError
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
@@ -34,9 +35,17 @@ class ChatModel(Protocol):
 class StructuredChat:
     """A chat model that answers with JSON within a time limit; safe for concurrent use."""
 
-    def __init__(self, chat: ChatModel, timeout_seconds: float) -> None:
+    def __init__(self, chat: ChatModel, timeout_seconds: float, breaker: CircuitBreaker | None = None) -> None:
+        """Keep the parts.
+
+        Args:
+            chat: the model.
+            timeout_seconds: upper bound of one answer.
+            breaker: leaves the model alone when it keeps failing; counts TimeoutError and InvocationError.
+        """
         self._chat = chat
         self._timeout = timeout_seconds
+        self._breaker = breaker
 
     async def ask(self, prompt: str, question: dict[str, Any], answer: type[AnswerT], max_tokens: int) -> AnswerT:
         """The model's answer as `answer`, whose JSON schema goes along as `response_format`.
@@ -63,8 +72,11 @@ class StructuredChat:
             },
         }
         try:
-            async with asyncio.timeout(self._timeout):
-                text = await self._text(body)
+            with self._breaker.call() if self._breaker else nullcontext():
+                async with asyncio.timeout(self._timeout):
+                    text = await self._text(body)
+        except CircuitOpen as error:
+            raise StructuredAnswerFailed(str(error)) from None
         except TimeoutError:
             raise StructuredAnswerFailed(f"The model did not answer within {self._timeout:g} s.") from None
         except InvocationError as error:

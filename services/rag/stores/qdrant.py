@@ -65,7 +65,8 @@ class QdrantStore:
         """
         self._model_id = embedding_model_id
         self._dimension = dimension
-        self._tenant = tenant
+        self.tenant = tenant
+        """Whose documents these are."""
         self._checked: set[str] = set()
         # cloud_inference: the server turns text into sparse vectors; the client must not try to.
         self._client = AsyncQdrantClient(
@@ -212,7 +213,7 @@ class QdrantStore:
         """The one place where a tenant is kept to its own documents: whatever reads, searches, replaces or removes."""
         asked = filters or Filters()
         must: list[models.Condition] = [
-            models.FieldCondition(key="tenant", match=models.MatchValue(value=self._tenant)),
+            models.FieldCondition(key="tenant", match=models.MatchValue(value=self.tenant)),
             *further,
         ]
         if asked.authors:
@@ -287,7 +288,7 @@ class QdrantStore:
                 "content_hash": chunk.content_hash,
                 "date": chunk.date or None,
                 "language": chunk.language or None,
-                "tenant": self._tenant,
+                "tenant": self.tenant,
             },
         )
 

@@ -32,7 +32,7 @@ async def run(qdrant: Qdrant, tree: Path, tenant: str = "default", **options: ob
     pool = CpuPool(WordEmbedder(), 1)
     store = QdrantStore(qdrant.url, embedding_model_id=pool.model_id, dimension=DIMENSION, tenant=tenant)
     try:
-        return await ingest(tree, store, pool, tenant=tenant, **options)  # type: ignore[arg-type]
+        return await ingest(tree, store, pool, **options)  # type: ignore[arg-type]
     finally:
         await store.close()
         pool.close()

@@ -41,7 +41,7 @@ class Store:
         pool = CpuPool(WordEmbedder(), 1)
         store = QdrantStore(self.url, embedding_model_id=pool.model_id, dimension=DIMENSION, tenant=self.tenant)
         try:
-            return await ingest(source, store, pool, tenant=self.tenant, given=given)
+            return await ingest(source, store, pool, given=given)
         finally:
             await store.close()
             pool.close()

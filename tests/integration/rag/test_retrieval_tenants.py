@@ -57,7 +57,7 @@ class Tenant:
             file.write_text(text.format(name=author), encoding="utf-8")
 
     async def ingest(self) -> None:
-        await ingest(self.tree, self.store, self._pool, tenant=self.name)
+        await ingest(self.tree, self.store, self._pool)
 
     async def found(self, query: str, filters: Filters | None = None) -> set[str]:
         """Authors of everything that dense, sparse and hybrid searches find."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.common.breaker import CircuitBreaker
 from services.common.sagemaker import ChatChunk, ModelFailed
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
@@ -21,6 +22,7 @@ from services.rag.pipeline.rerank.blend import BLEND_ID, blend, bm25
 from services.rag.pipeline.rerank.cross_encoder import CrossEncoder, CrossEncoderScorer, find_model
 from services.rag.pipeline.rerank.factory import check_scorer, open_scorer
 from services.rag.pipeline.rerank.fuse import fuse
+from services.rag.pipeline.rerank.guarded import GuardedScorer
 from services.rag.pipeline.rerank.llm import LlmScorer
 from services.rag.pipeline.rerank.model_files import is_hub_id, model_directory
 from services.rag.pipeline.rerank.ranking import Reranking
@@ -270,3 +272,14 @@ async def test_the_factory_opens_what_is_configured(tmp_path: Path, pool: CpuPoo
         await open_(reranker="llm")
     with pytest.raises(ConfigurationError, match="is not a directory"):
         await open_(reranker="cross-encoder", reranker_model=str(tmp_path / "gone"))
+
+
+async def test_a_scorer_that_keeps_failing_is_left_alone(pool: CpuPool) -> None:
+    scorer = Longest(RerankFailed("It is down."))
+    guarded = GuardedScorer(scorer, CircuitBreaker("reranker", (RerankFailed,), failures=2))
+    reranking = Reranking(pool, guarded)
+    hits = [hit("a"), hit("b")]
+    reasons = [(await reranking.rank("q", RIGHT, hits, top_k=2)).degraded for _ in range(4)]
+    assert len(scorer.asked) == 2
+    assert reasons[:2] == ["It is down."] * 2
+    assert all("left alone" in (reason or "") for reason in reasons[2:])
