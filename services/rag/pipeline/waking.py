@@ -108,6 +108,8 @@ class WakeGate:
                     raise NoCapacity(self._closed)
         finally:
             self._count(-1)
+            if not self._held and self._task is not None:
+                self._task.cancel()  # nobody waits, so nobody needs to know
 
     def close(self) -> None:
         """Send everybody away who waits: the service stops, and another one can hold them."""
@@ -124,16 +126,15 @@ class WakeGate:
         logger.info("the model sleeps or changes: holding requests")
         # With jitter: several processes of a service must not ask in step.
         await asyncio.sleep(self._pause())
-        while self._held:
+        while True:
             try:
                 await self._probe()
+                break
             except _NOT_YET:
                 await asyncio.sleep(self._pause())
             except InvocationError as error:
                 logger.warning("the model did not wake", extra={"reason": str(error)})
                 return
-            else:
-                break
         logger.info("no longer holding requests", extra={"seconds": round(time.monotonic() - began, 1)})
 
     def _pause(self) -> float:

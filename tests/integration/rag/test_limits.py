@@ -43,7 +43,7 @@ def strict_service(running: World) -> Iterator[World]:
         llm_max_model_len=WINDOW,
         opik_url_override=None,
     )
-    app.add_middleware(Gateway, max_request_bytes=8192, body_timeout_seconds=PATIENCE_SECONDS)
+    app.add_middleware(Gateway, max_request_bytes=8192, max_concurrent=100, body_timeout_seconds=PATIENCE_SECONDS)
     app.add_api_route(NOT_READ, _impatient, response_model=None)
     with serving(app) as url:
         yield running.at(url)

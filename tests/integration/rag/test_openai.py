@@ -104,13 +104,14 @@ def test_retrieval_can_be_switched_off(world: World, client: openai.OpenAI) -> N
     assert (answer.model_extra or {})["sources"] == [] and world.qdrant.queries == []
 
 
-@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    ("mode", "kind", "status", "code"),
+    ("mode", "kind", "status", "code", "stream"),
     [
-        ("no_capacity", openai.InternalServerError, 503, "llm_no_capacity"),
-        ("throttled", openai.InternalServerError, 503, "llm_throttled"),
-        ("model_error", openai.InternalServerError, 502, "llm_failed"),
+        ("no_capacity", openai.InternalServerError, 503, "llm_no_capacity", False),  # a stream waits: test_cold_start
+        ("throttled", openai.InternalServerError, 503, "llm_throttled", False),
+        ("throttled", openai.InternalServerError, 503, "llm_throttled", True),
+        ("model_error", openai.InternalServerError, 502, "llm_failed", False),
+        ("model_error", openai.InternalServerError, 502, "llm_failed", True),
     ],
 )
 def test_faults_before_the_first_token_have_a_status(

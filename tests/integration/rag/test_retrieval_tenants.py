@@ -122,8 +122,9 @@ async def test_what_vanishes_from_one_tree_stays_with_the_other_tenant(tenants: 
     assert (await one.held())["posts"] == (await one.held())["articles"] == set()
     assert await two.held() == before
     # The same documents under both names: what one of them drops, the other keeps.
-    shutil.rmtree(one.tree)
-    shutil.copytree(two.tree, one.tree)
+    for file in one.tree.rglob("*.md"):
+        file.unlink()
+    shutil.copytree(two.tree, one.tree, dirs_exist_ok=True)
     await one.ingest()
     assert await one.found("queue") == {two.author}
     for file in (one.tree / "posts").rglob("*.md"):
