@@ -153,6 +153,7 @@ class Tracer:
         self._queue: queue.Queue[Trace | None] = queue.Queue(MAX_WAITING_TRACES)
         self._thread: threading.Thread | None = None
         self._built: Any = None
+        self._tried = threading.Event()
         self._recent: OrderedDict[str, None] = OrderedDict()
         self.dropped = 0
         """Finished traces that were not sent because the sender could not keep up."""
@@ -191,9 +192,9 @@ class Tracer:
         """Whether traces are sent anywhere."""
         return self._client is not None
 
-    @property
-    def opik(self) -> Any:
-        """The `opik.Opik` client for other calls; None until the sender has built it. Its calls block."""
+    def opik(self, timeout_seconds: float) -> Any:
+        """The `opik.Opik` client for other calls, which block as this one does; None when it is not built in time."""
+        self._tried.wait(timeout_seconds)
         return self._built
 
     def sent_recently(self, trace_id: str) -> bool:
@@ -232,6 +233,7 @@ class Tracer:
             self._built = self._client() if self._client is not None else None
         except Exception:
             logger.exception("the Opik client cannot be built; traces are lost until it can")
+        self._tried.set()
         return self._built
 
 

@@ -35,9 +35,8 @@ class TraceBook(Protocol):
         """Whether traces are sent anywhere."""
         ...
 
-    @property
-    def opik(self) -> Any:
-        """The Opik client, or None while there is none."""
+    def opik(self, timeout_seconds: float) -> Any:
+        """The Opik client, or None when there is none after that time; blocks."""
         ...
 
     def sent_recently(self, trace_id: str) -> bool:
@@ -67,23 +66,22 @@ class Feedback:
         """
         if not self._traces.enabled:
             raise MonitoringUnavailable("This service records no traces, so there is nothing to give feedback to.")
-        client = self._traces.opik
-        if client is None:
-            raise MonitoringUnavailable("Monitoring is not connected yet.")
         recent = self._traces.sent_recently(trace_id)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, self._send, client.rest_client.traces, trace_id, score, reason, recent)
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._send, trace_id, score, reason, recent)
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _send(self, traces: Any, trace_id: str, score: float, reason: str | None, recent: bool) -> None:
+    def _send(self, trace_id: str, score: float, reason: str | None, recent: bool) -> None:
+        client = self._traces.opik(CALL_TIMEOUT_SECONDS)
+        if client is None:
+            raise MonitoringUnavailable("Monitoring is not connected yet.")
         from opik.rest_api.core.api_error import ApiError
         from opik.rest_api.types.feedback_score_batch_item import FeedbackScoreBatchItem
 
         # The plain methods are wrapped by the SDK in retries that sleep for eleven seconds, whatever the options say.
-        calls = traces.with_raw_response
+        calls = client.rest_client.traces.with_raw_response
         options = {"timeout_in_seconds": CALL_TIMEOUT_SECONDS, "max_retries": 0}
         item = FeedbackScoreBatchItem(
             id=trace_id, project_name=self._project, name=SCORE_NAME, value=score, reason=reason, source="sdk"
