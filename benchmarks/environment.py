@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.processes import BenchmarkError
 from localcloud.process import REPOSITORY
 
-VENV = REPOSITORY / ".local" / "benchmark-venv"
+VENV = REPOSITORY / ".local" / "venvs" / "benchmark"
 LOCK = REPOSITORY / "requirements" / "benchmark.txt"
 PYTHON = VENV / "bin" / "python"
 _STAMP = VENV / ".lock-digest"

@@ -28,17 +28,18 @@ class Plan:
 
     Attributes:
         kind: "rag" (`POST /rag` streamed), "openai" (`POST /v1/chat/completions` streamed), "json" (an answer in one
-            piece) or "direct" (InvokeEndpointWithResponseStream through the service's own client library).
-        url: address of the server, or of the SageMaker runtime for "direct".
-        body: the request's JSON; for "direct" the chat completion request.
+            piece), "direct" (InvokeEndpointWithResponseStream through the service's own client library) or "threaded"
+            (the same through the client of `baselines.threaded_client`).
+        url: address of the server, or of the SageMaker runtime for a client library.
+        body: the request's JSON; for a client library the chat completion request.
         users: requests in flight.
-        requests: how many answers are measured, after one unmeasured answer per user.
+        requests: how many answers are measured.
         tokens: how many token events a correct answer has; 0 accepts any number.
         spread_ms: time over which users start.
-        path: where to POST, unless "direct".
+        path: where to POST, unless a client library does.
         key: bearer key.
-        endpoint: endpoint name, for "direct".
-        variants: every nth user request gets `body | variant` instead; keys are n.
+        endpoint: endpoint name, for a client library.
+        warm: whether every user asks once before measuring starts.
     """
 
     kind: str
@@ -51,7 +52,7 @@ class Plan:
     path: str = "/rag"
     key: str = ""
     endpoint: str = ""
-    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    warm: bool = True
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Answer:
     problem: str = ""
 
 
-Ask = Callable[[int], Awaitable[Answer]]
+Ask = Callable[[], Awaitable[Answer]]
 
 
 class HttpUser(asyncio.Protocol):
@@ -111,16 +112,13 @@ class HttpUser(asyncio.Protocol):
         self._transport = None
         self._finish("connection lost")
 
-    async def ask(self, number: int) -> Answer:
+    async def ask(self) -> Answer:
         """Send one request and wait for the end of its answer."""
         loop = asyncio.get_running_loop()
         address = urlsplit(self._plan.url)
         if self._transport is None:
             await loop.create_connection(lambda: self, address.hostname or "", address.port or 80)
-        body = self._plan.body
-        for every, variant in self._plan.variants.items():
-            body = body | variant if number % int(every) == 0 else body
-        content = json.dumps(body).encode()
+        content = json.dumps(self._plan.body).encode()
         request = (
             f"POST {self._plan.path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
             f"Authorization: Bearer {self._plan.key}\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -197,13 +195,15 @@ def http_users(plan: Plan) -> list[Ask]:
     return [HttpUser(plan).ask for _ in range(plan.users)]
 
 
-def direct_users(plan: Plan) -> list[Ask]:
-    """Askers that invoke the endpoint with the client library of the service."""
+def library_users(plan: Plan) -> list[Ask]:
+    """Askers that invoke the endpoint with a client library: the service's, or the threaded baseline."""
+    from benchmarks.baselines import threaded_client
     from services.common.sagemaker import InvocationError, SageMakerChat
 
-    client = SageMakerChat(plan.endpoint, timeout_seconds=ANSWER_SECONDS, concurrency=max(plan.users, 8))
+    kind: Any = SageMakerChat if plan.kind == "direct" else threaded_client.SageMakerChat
+    client = kind(plan.endpoint, timeout_seconds=ANSWER_SECONDS, concurrency=max(plan.users, 8))
 
-    async def ask(_: int) -> Answer:
+    async def ask() -> Answer:
         answer = Answer(time.perf_counter())
         try:
             async for chunk in client.stream(plan.body):
@@ -219,7 +219,7 @@ def direct_users(plan: Plan) -> list[Ask]:
 
 async def run(plan: Plan) -> LoadResult:
     """Carry out the plan."""
-    askers = direct_users(plan) if plan.kind == "direct" else http_users(plan)
+    askers = library_users(plan) if plan.kind in {"direct", "threaded"} else http_users(plan)
     left = iter(range(plan.requests))
     result = LoadResult()
     started = [0.0, 0.0]
@@ -227,13 +227,14 @@ async def run(plan: Plan) -> LoadResult:
 
     async def user(ask: Ask, delay: float) -> None:
         await asyncio.sleep(delay)
-        await ask(0)
+        if plan.warm:
+            await ask()
         await warm.wait()
         if not started[0]:
             started[:] = [time.perf_counter(), time.process_time()]
         await asyncio.sleep(delay)
-        for number in left:
-            _record(result, await ask(number + 1), plan)
+        for _ in left:
+            _record(result, await ask(), plan)
 
     pause = plan.spread_ms / 1000
     delays = [pause * (number + random.random()) / plan.users for number in range(plan.users)]  # noqa: S311

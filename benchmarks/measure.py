@@ -59,12 +59,12 @@ class Goal:
     name: str
     reached: float
     wanted: float
-    direction: Literal["at most", "at least"]
-    unit: str
+    direction: Literal["at most", "at least"] = "at most"
+    unit: str = "x"
 
     @property
     def met(self) -> bool:
-        """Whether the goal is reached."""
+        """Whether the figure is as good as wanted."""
         return self.reached <= self.wanted if self.direction == "at most" else self.reached >= self.wanted
 
     def as_row(self) -> tuple[str, str, str, str]:
@@ -73,7 +73,7 @@ class Goal:
             self.name,
             f"{self.reached:.2f} {self.unit}",
             f"{self.direction} {self.wanted:g} {self.unit}",
-            "met" if self.met else "MISSED",
+            "reached" if self.met else "missed",
         )
 
 

@@ -160,8 +160,9 @@ class StubProtocol(asyncio.Protocol):
             self._transport.write(_STREAM_HEAD)
             self._at(now + timetable.ttft_ms / 1000, 0, pieces(timetable), timetable.gap_ms / 1000)
         else:
+            # In one piece it takes as long as in a hundred: until the last token.
             self._timer = self._loop.call_at(
-                now + timetable.ttft_ms / 1000, self._transport.write, _response("200 OK", whole(timetable))
+                now + timetable.total_ms / 1000, self._transport.write, _response("200 OK", whole(timetable))
             )
 
     def _at(self, when: float, number: int, out: tuple[bytes, ...], gap: float) -> None:
