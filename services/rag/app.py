@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
+from services.common.opik_api import OpikApi
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tracing import Tracer
 from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
@@ -94,10 +95,11 @@ async def _build(
         sentry = Sentry(settings.sentry_dsn.get_secret_value(), stage=settings.stage, release=settings.release)
         stack.push_async_callback(asyncio.to_thread, sentry.stop)
 
-    tracer = Tracer(_opik(settings), settings.traces_per_second)
+    opik = _opik(settings)
+    tracer = Tracer(opik, settings.traces_per_second)
     tracer.start()
     stack.push_async_callback(asyncio.to_thread, tracer.stop)
-    opinions = Feedback(tracer, settings.opik_project_name)
+    opinions = Feedback(opik, tracer)
     stack.callback(opinions.close)
 
     sqs = boto3.client("sqs", config=AWS_CONFIG)
@@ -179,21 +181,14 @@ async def _checks(
     return checks
 
 
-def _opik(settings: RagSettings) -> Callable[[], Any] | None:
-    """Builds the Opik client, or None when no Opik is configured."""
+def _opik(settings: RagSettings) -> OpikApi | None:
+    """The API of Opik, or None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
-
-    def build() -> Any:
-        import opik  # seconds of import: on the sender's thread, not before the first request can be served
-
-        key = settings.opik_api_key
-        return opik.Opik(
-            project_name=settings.opik_project_name,
-            workspace=settings.opik_workspace,
-            host=settings.opik_url_override,
-            api_key=key.get_secret_value() if key else None,
-            _show_misconfiguration_message=False,
-        )
-
-    return build
+    key = settings.opik_api_key
+    return OpikApi(
+        settings.opik_url_override,
+        project_name=settings.opik_project_name,
+        workspace=settings.opik_workspace,
+        api_key=key.get_secret_value() if key else None,
+    )
