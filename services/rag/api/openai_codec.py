@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
+
+import orjson
 
 from services.rag.api.errors import ApiError
 from services.rag.pipeline.events import Done, Event, Sources, Status, Token
@@ -107,4 +108,4 @@ def _comment(status: Status) -> bytes:
 
 
 def _data(body: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+    return b"data: %s\n\n" % orjson.dumps(body)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from contextlib import aclosing
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -65,7 +66,7 @@ def done_body(done: Done) -> dict[str, Any]:
 
 def frame(name: str, data: dict[str, Any]) -> bytes:
     """One Server-Sent Event; JSON never holds a raw line end, so one data line is enough."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
 
 
 class EventStreamResponse(Response):
@@ -99,14 +100,18 @@ class EventStreamResponse(Response):
         Raises:
             ClientDisconnected: the caller went away, or did not read.
         """
-        await unless_disconnected(receive, self._body(scope, receive, send))
+        await unless_disconnected(receive, self._watched(scope, receive, send))
 
-    async def _body(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with _SlowReader(self._send_timeout) as watch:
+            await self._body(scope, receive, send, watch)
+
+    async def _body(self, scope: Scope, receive: Receive, send: Send, watch: _SlowReader) -> None:
         async with aclosing(self._events) as events:
             try:
                 async for event in events:
                     if data := self._codec.encode(event):
-                        await self._write(send, data)
+                        await self._write(send, data, watch)
             except ClientDisconnected:
                 raise
             except Exception as error:  # noqa: BLE001 - described, logged, one shape
@@ -116,18 +121,60 @@ class EventStreamResponse(Response):
                     response.headers.update(self._error_headers)
                     await response(scope, receive, send)
                     return
-                await self._write(send, self._codec.fail(described))
-        await self._write(send, b"", more=False)
+                await self._write(send, self._codec.fail(described), watch)
+        await self._write(send, b"", watch, more=False)
 
-    async def _write(self, send: Send, data: bytes, *, more: bool = True) -> None:
+    async def _write(self, send: Send, data: bytes, watch: _SlowReader, *, more: bool = True) -> None:
+        watch.begin()
+        if not self._started:
+            self._started = True
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": data, "more_body": more})
+        watch.end()
+
+
+class _SlowReader:
+    """Ends the task when one write takes longer than `seconds`; a context manager.
+
+    A timer per write would cost more than the write: here a single one looks when the first write that it knows of
+    could be due, and again when a later one could.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._limit = asyncio.timeout(None)
+        self._since: float | None = None
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    async def __aenter__(self) -> _SlowReader:
+        await self._limit.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
         try:
-            async with asyncio.timeout(self._send_timeout):
-                if not self._started:
-                    self._started = True
-                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                await send({"type": "http.response.body", "body": data, "more_body": more})
+            await self._limit.__aexit__(kind, error, traceback)
         except TimeoutError:
-            raise ClientDisconnected(f"The caller read nothing for {self._send_timeout:g} s.") from None
+            raise ClientDisconnected(f"The caller read nothing for {self._seconds:g} s.") from None
+
+    def begin(self) -> None:
+        """A write begins."""
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """It is done."""
+        self._since = None
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        due = (now if self._since is None else self._since) + self._seconds
+        if due <= now:
+            self._limit.reschedule(now)
+        else:
+            self._timer = self._loop.call_at(due, self._look)
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
