@@ -57,8 +57,11 @@ class Services:
     started: int
 
 
-def services(request: Request) -> Services:
-    """The shared objects, which the lifespan built."""
+async def services(request: Request) -> Services:
+    """The shared objects, which the lifespan built.
+
+    `async` for its cost alone: FastAPI hands every other dependency to a thread and waits for it.
+    """
     found = request.app.state.services
     assert isinstance(found, Services)  # noqa: S101 - for the type checker
     return found
