@@ -24,7 +24,8 @@ from localcloud.process import REPOSITORY, base_environment
 NAMES = ("gateway", "llm_client", "retrieval", "tracing", "memory")
 """Modules of this package with `run(effort) -> Report`."""
 
-console = Console()
+# Piped into a file the tables keep their lines whole.
+console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ DIRECT, SERVICE, LITELLM, LITELLM_OPENAI = "direct", "service", "LiteLLM (SageMa
 HANDBOOK = "Handbook-shaped baseline"
 COLUMNS = (
     *("users", "system", "total p50", "p95", "p99", "added p50", "p95", "p99"),
-    *("TTFT p50", "answers/s", "CPU ms", "tokens lost"),
+    *("TTFT p50", "answers/s", "CPU ms", "tokens lost", "failed"),
 )
 COMPARED_USERS = 64
 """Users of the comparison with the Handbook-shaped baseline."""
@@ -40,7 +40,8 @@ class Runs:
 
     Attributes:
         cpu_ms: processor time of the server per answer; nothing for the direct caller.
-        lost: share of the stub's tokens that never reached the caller.
+        lost: share of the stub's tokens that never reached the caller of a complete answer.
+        failed: share of the requests without a complete answer.
     """
 
     total: list[Spread] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Runs:
     rate: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)
 
     def per_core(self) -> float:
         """Answers per second of processor time."""
@@ -98,13 +100,15 @@ def _measure(world: World, asker: Asker, users: int, count: int, runs: Runs) -> 
     # LiteLLM leaves tokens out when several arrive together; it is measured all the same, and what it lost is told.
     plan = replace(plan, tokens=0) if lossy else plan
     before = server.cpu_seconds() if server else 0.0
-    result = run_load(plan, world.aws_environment, server_core() if server is None else None)
+    where = server_core() if server is None else None
+    result = run_load(plan, world.aws_environment, where, 0.5 if lossy else 0.01)
     answers = len(result.total_ms)
     runs.total.append(Spread.of(result.total_ms))
     if result.ttft_ms:
         runs.ttft.append(Spread.of(result.ttft_ms))
         runs.lost.append(1 - (len(result.gap_ms) + answers) / (answers * STANDARD.tokens))
     runs.rate.append(answers / result.seconds)
+    runs.failed.append(1 - answers / count)
     if server:
         served = answers + (users if plan.warm else 0)
         runs.cpu_ms.append((server.cpu_seconds() - before) * 1000 / served)
@@ -144,12 +148,25 @@ def _report(found: dict[int, dict[str, Runs]], slow: Runs) -> Report:
                     f"{median(one.rate):.1f}",
                     cost,
                     f"{median(one.lost):.1%}",
+                    f"{median(one.failed):.1%}",
                 )
             )
     total = Spread.median_of(slow.total)
     cost = ms(median(slow.cpu_ms))
     report.rows.append(
-        (str(COMPARED_USERS), HANDBOOK, *_spread(total), "", "", "", "", f"{median(slow.rate):.2f}", cost, "")
+        (
+            str(COMPARED_USERS),
+            HANDBOOK,
+            *_spread(total),
+            "",
+            "",
+            "",
+            "",
+            f"{median(slow.rate):.2f}",
+            cost,
+            "",
+            f"{median(slow.failed):.1%}",
+        )
     )
     report.goals = _goals(found, slow)
     report.charts = _charts(found, slow)

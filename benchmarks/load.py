@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 ANSWER_SECONDS = 120.0
+LOST = "connection lost"
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,17 @@ class HttpUser(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """An answer that was under way is lost; the next one takes a new connection."""
         self._transport = None
-        self._finish("connection lost")
+        self._finish(LOST)
 
     async def ask(self) -> Answer:
-        """Send one request and wait for the end of its answer."""
+        """Send one request and wait for the end of its answer.
+
+        A server may close a connection that was idle at the moment of the next request: that is asked again.
+        """
+        answer = await self._ask()
+        return await self._ask() if answer.problem == LOST and not self._head else answer
+
+    async def _ask(self) -> Answer:
         loop = asyncio.get_running_loop()
         address = urlsplit(self._plan.url)
         if self._transport is None:

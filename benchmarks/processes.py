@@ -98,12 +98,15 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def run_load(
-    plan: Plan, environment: Mapping[str, str] | None = None, where: Sequence[int] | None = None
+    plan: Plan,
+    environment: Mapping[str, str] | None = None,
+    where: Sequence[int] | None = None,
+    most_wrong: float = 0.01,
 ) -> LoadResult:
     """Carry out a plan in a process of its own, on the cores beside the server or those given.
 
     Raises:
-        BenchmarkError: the load generator failed, or more than 1 % of the answers were wrong.
+        BenchmarkError: the load generator failed, or more than this share of the answers was wrong.
     """
     done = subprocess.run(
         pinned(python("benchmarks.load"), where or other_cores()),
@@ -118,7 +121,7 @@ def run_load(
         raise BenchmarkError(f"The load generator failed: {done.stderr.strip().splitlines()[-1:]}")
     result = LoadResult(**json.loads(done.stdout))
     wrong = sum(result.errors.values())
-    if not result.total_ms or wrong > plan.requests // 100:
+    if not result.total_ms or wrong > plan.requests * most_wrong:
         raise BenchmarkError(f"{wrong} of {plan.requests} answers of {plan.url}{plan.path} were wrong: {result.errors}")
     return result
 
