@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 COLOURS = ("#1f6f8b", "#e07a3f", "#8d99ae", "#5b8c5a")
 GROUP_WIDTH = 0.8
 PANEL_INCHES = (5.2, 4.2)
+LOG_HEADROOM = 8
+"""So that the legend does not lie on the bars."""
 
 
 def draw(report: dict[str, Any], folder: Path) -> Path:
@@ -33,6 +35,7 @@ def draw(report: dict[str, Any], folder: Path) -> Path:
         if chart["log"]:
             # Differences may be below nothing on a noisy machine: linear around zero.
             axes.set_yscale("symlog", linthresh=1)
+            axes.set_ylim(top=axes.get_ylim()[1] * LOG_HEADROOM)
         axes.grid(axis="y", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if len(chart["series"]) > 1:
@@ -51,10 +54,14 @@ def _bars(axes: Axes, chart: dict[str, Any]) -> None:
         offset = (number - (len(series) - 1) / 2) * width
         places = [place + offset for place in range(len(values))]
         bars = axes.bar(places, values, width * 0.94, label=name, color=COLOURS[number % len(COLOURS)])
-        axes.bar_label(bars, labels=[f"{value:.3g}" for value in values], fontsize=7, padding=2)
-    axes.margins(y=0.12)
+        axes.bar_label(bars, labels=[_short(value) for value in values], fontsize=7, padding=2)
+    axes.margins(y=0.15)
     long = sum(len(str(label)) for label in chart["x"]) > 40
     axes.set_xticks(range(len(chart["x"])), chart["x"], fontsize=8, rotation=20 if long else 0)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _lines(axes: Axes, chart: dict[str, Any]) -> None:
