@@ -177,7 +177,7 @@ def _whole(tree: Path, expected: int, model: Embedder, url: str) -> Sample:
         pool = CpuPool(model, 1)
         store = QdrantStore(url, embedding_model_id=model.model_id, dimension=model.dimension, tenant=TENANT)
         try:
-            return (await ingest(tree, store, pool, tenant=TENANT)).chunks_written
+            return (await ingest(tree, store, pool)).chunks_written
         finally:
             await store.close()
             pool.close()

@@ -111,7 +111,7 @@ async def measure(repeats: int) -> dict[str, Any]:
 async def _retriever(settings: RetrievalSettings, pool: CpuPool, stack: AsyncExitStack) -> Retriever:
     store = open_store(settings, pool)
     stack.push_async_callback(store.close)
-    return await open_retriever(settings, store, pool, None, stack)
+    return await open_retriever(settings, store, pool, None, lambda dependency, state: None, stack)
 
 
 async def _send(session: aiohttp.ClientSession, path: str, body: bytes) -> None:

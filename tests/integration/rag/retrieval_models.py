@@ -179,11 +179,6 @@ def retrieval_world(corpus: Path, folder: Path) -> Iterator[RetrievalWorld]:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "eu-west-1",
             "NO_PROXY": "127.0.0.1",
-            "OPIK_SENTRY_ENABLE": "false",
-            "OPIK_ANALYTICS_ENABLE": "false",
-            "OPIK_LOG_START_TRACE_SPAN": "false",
-            "OPIK_DEFAULT_FLUSH_TIMEOUT": "5",
-            "OPIK_CONFIG_PATH": str(folder / "opik"),
         }.items():
             patch.setenv(name, value)
         world = RetrievalWorld(qdrant, model, opik, cloud)

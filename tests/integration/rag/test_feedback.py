@@ -15,7 +15,7 @@ import pytest
 
 from localcloud.ports import free_port
 from localcloud.process import answers
-from services.rag.monitoring.feedback import CALL_TIMEOUT_SECONDS
+from services.common.opik_api import FEEDBACK_TIMEOUT_SECONDS
 from tests.integration.rag.conftest import World, another, eventually, serving
 from tests.integration.rag.test_answers import QUESTION
 
@@ -82,7 +82,7 @@ def test_while_monitoring_is_down_feedback_is_503_and_answers_go_on(world: World
         world.opik.down = True
         asked = time.monotonic()
         answer = client.post("/feedback", json={"trace_id": str(uuid.uuid4()), "score": 1})
-        assert time.monotonic() - asked < 2 * CALL_TIMEOUT_SECONDS
+        assert time.monotonic() - asked < 2 * FEEDBACK_TIMEOUT_SECONDS
         assert client.post("/rag", json={"query": QUESTION}).status_code == 200
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "monitoring_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
