@@ -67,7 +67,7 @@ def _short(value: float) -> str:
 def _lines(axes: Axes, chart: dict[str, Any]) -> None:
     for number, (name, values) in enumerate(chart["series"].items()):
         axes.plot(chart["x"], values, marker="o", markersize=3, label=name, color=COLOURS[number % len(COLOURS)])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max(value for values in chart["series"].values() for value in values))
 
 
 def main() -> None:
