@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -247,6 +248,29 @@ def delete(stage: StageOption = "local", as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
     if target.is_local:
         local.stop()
+
+
+@app.command()
+def cost(
+    stage: StageOption = "local",
+    assembly: Annotated[Path | None, typer.Option(help="A cdk.out to price instead of synthesizing the stage.")] = None,
+    base: Annotated[Path | None, typer.Option("--diff", help="A cdk.out to compare with.")] = None,
+    assume: Annotated[list[str] | None, typer.Option(help="An assumption, name=value; repeatable.")] = None,
+    refresh_prices: Annotated[bool, typer.Option(help="Fetch prices from AWS first; needs credentials.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Markdown, for a pull request.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What the stage costs: per resource, idle, in office hours, at full load, per 1,000 answers."""
+    from twin.commands import cost as command
+
+    found = command.templates(stage, assembly)
+    if refresh_prices:
+        views.show_refresh(command.refresh_prices(found, _progress))
+    if base is not None:
+        views.show_cost_diff(command.compare(base, found, assume or ()), markdown=markdown, as_json=as_json)
+    else:
+        title = f"Stage {stage} on AWS" if assembly is None else f"{assembly} on AWS"
+        views.show_cost(command.cost(found, assume or ()), found, title, markdown=markdown, as_json=as_json)
 
 
 @app.command()

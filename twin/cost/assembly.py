@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,14 @@ def refers_to(value: object, logical_id: str) -> bool:
             return True
         return any(refers_to(each, logical_id) for each in value.values())
     return isinstance(value, list) and any(refers_to(each, logical_id) for each in value)
+
+
+def short_names(stacks: Iterable[str]) -> dict[str, str]:
+    """Names of stacks without the words that all of them start with; the last word of a name always stays."""
+    names = sorted(set(stacks))
+    words = zip(*(name.split("-")[:-1] for name in names), strict=False)
+    prefix = "".join(f"{each[0]}-" for each in takewhile(lambda each: len(set(each)) == 1, words))
+    return {name: name.removeprefix(prefix) for name in names}
 
 
 def _resources(folder: Path, name: str, artifact: Mapping[str, Any]) -> Iterator[Resource]:

@@ -39,7 +39,7 @@ class Assumptions(BaseModel):
         gt=0,
     )
     answer_kilobytes: Decimal = Field(
-        Decimal(16), description="Bytes that an answer moves through the load balancer, in kB.", ge=0
+        Decimal(16), description="What an answer moves through the load balancer and to the LLM, in kB.", ge=0
     )
     answer_log_kilobytes: Decimal = Field(Decimal(4), description="Log lines of the service per answer, in kB.", ge=0)
     llm_log_kilobytes: Decimal = Field(Decimal(1), description="Log lines of the LLM per answer, in kB.", ge=0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import takewhile
 
+from twin.cost.assembly import short_names
 from twin.cost.estimate import Estimate
 from twin.cost.load import NAMES
 
@@ -63,17 +63,11 @@ def diff(before: Estimate, after: Estimate) -> Diff:
 
 
 def _sums(estimate: Estimate) -> dict[tuple[str, str, str], dict[str, Decimal]]:
-    prefix = _prefix([line.resource.stack for line in estimate.lines])
+    names = short_names(line.resource.stack for line in estimate.lines)
     sums: dict[tuple[str, str, str], dict[str, Decimal]] = {}
     for line in estimate.lines:
-        key = (line.resource.stack.removeprefix(prefix), line.resource.kind, line.what)
+        key = (names[line.resource.stack], line.resource.kind, line.what)
         months = sums.setdefault(key, dict.fromkeys(NAMES, Decimal(0)))
         for load in NAMES:
             months[load] += line.monthly[load]
     return sums
-
-
-def _prefix(stacks: list[str]) -> str:
-    """What all names start with, word by word; the last word of a name always stays."""
-    words = zip(*(stack.split("-")[:-1] for stack in stacks), strict=False)
-    return "".join(f"{each[0]}-" for each in takewhile(lambda each: len(set(each)) == 1, words))

@@ -102,20 +102,15 @@ def estimate(assembly: Assembly, table: PriceTable, assumptions: Assumptions) ->
     return Estimate(assumptions, months, tuple(lines), tuple(free), tuple(unknown))
 
 
-def missing(assembly: Assembly, table: PriceTable, assumptions: Assumptions) -> set[tuple[str, str]]:
-    """Key and region of every price that the assembly needs and the table does not have for that region."""
+def needed(assembly: Assembly, assumptions: Assumptions) -> dict[str, set[str]]:
+    """Keys of every price that the assembly needs, by region."""
     context = Context(assembly, assumptions)
-    needed = {
-        (finding.key, resource.region)
-        for resource in assembly.resources
-        for finding in findings(resource, context)
-        if isinstance(finding, Charge)
-    }
-    return {(key, region) for key, region in needed if not _is_local(table.find(key, region), region)}
-
-
-def _is_local(price: Price | None, region: str) -> bool:
-    return price is not None and price.region == region
+    keys: dict[str, set[str]] = {}
+    for resource in assembly.resources:
+        for finding in findings(resource, context):
+            if isinstance(finding, Charge):
+                keys.setdefault(resource.region, set()).add(finding.key)
+    return keys
 
 
 def _line(resource: Resource, charge: Charge, price: Price, months: Iterable[Load]) -> Line:

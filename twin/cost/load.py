@@ -9,8 +9,8 @@ from typing import Final
 from twin.cost.assumptions import Assumptions
 
 IDLE: Final = "idle"
-OFFICE: Final = "office hours"
-FULL: Final = "full load"
+OFFICE: Final = "office"
+FULL: Final = "full"
 NAMES: Final = (IDLE, OFFICE, FULL)
 
 

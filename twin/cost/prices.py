@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -58,7 +58,7 @@ class PriceTable:
         """This table's prices, and those of `other` where this one has none."""
         return PriceTable({**other._prices, **self._prices}.values())
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Price]:
         return iter(self._prices.values())
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ def service(resource: Resource, context: Context) -> Iterable[Finding]:
         yield Charge("Tasks, storage", "fargate.storage", lambda load: extra * load.between(least, most))
     network = resource.properties.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {})
     if network.get("AssignPublicIp") == "ENABLED":
-        yield Charge("Public IPv4 address of each task", "address.hour", lambda load: load.between(least, most))
+        yield Charge("Public IPv4 of tasks", "address.hour", lambda load: load.between(least, most))
 
 
 def task_definition(resource: Resource, context: Context) -> Iterable[Finding]:

@@ -29,7 +29,7 @@ def function(resource: Resource, context: Context) -> Iterable[Finding]:
         lambda load: calls(load) * assumed.function_seconds * gigabytes,
     )
     if "METRIC_NAMESPACE" in properties.get("Environment", {}).get("Variables", {}):
-        yield Charge("Metrics that it publishes", "metric.month", always(assumed.custom_metrics))
+        yield Charge("Published metrics", "metric.month", always(assumed.custom_metrics))
 
 
 def _calls(resource: Resource, context: Context, load: Load) -> Decimal:

@@ -37,7 +37,7 @@ def scaling_policy(resource: Resource, context: Context) -> Iterable[Finding]:
         return
     metric = str(tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType", ""))
     grade = "high-resolution" if metric.endswith("HighResolution") else "standard"
-    yield Charge(f"Alarms of target tracking, {grade}", f"alarm.{grade}", always(TRACKING_ALARMS))
+    yield Charge(f"Scaling alarms, {grade}", f"alarm.{grade}", always(TRACKING_ALARMS))
 
 
 def dashboard(resource: Resource, context: Context) -> Iterable[Finding]:
