@@ -36,7 +36,7 @@ class Table:
 
 def money(amount: Decimal) -> str:
     """USD to the cent; what is less than a cent is said to be so, never shown as zero."""
-    if amount and abs(amount) < CENT / 2:
+    if amount and abs(amount) < CENT:
         return "<0.01" if amount > 0 else ">-0.01"
     return f"{amount:,.2f}"
 
