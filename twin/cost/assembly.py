@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from twin.errors import TwinError
 Properties = Mapping[str, Any]
 STACK = "aws:cloudformation:stack"
 UNKNOWN_REGION = "unknown-region"
+
+
+class NotANumberError(ValueError):
+    """A property that should be a number is something that only the deployment knows."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,20 @@ def refers_to(value: object, logical_id: str) -> bool:
             return True
         return any(refers_to(each, logical_id) for each in value.values())
     return isinstance(value, list) and any(refers_to(each, logical_id) for each in value)
+
+
+def number(value: object) -> Decimal:
+    """A number of a template, which may be written as text.
+
+    Raises:
+        NotANumberError: for a reference or anything else whose value only the deployment knows.
+    """
+    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            pass
+    raise NotANumberError(f"{json.dumps(value)} is no number")
 
 
 def short_names(stacks: Iterable[str]) -> dict[str, str]:

@@ -41,6 +41,9 @@ class Assumptions(BaseModel):
     answer_kilobytes: Decimal = Field(
         Decimal(16), description="What an answer moves through the load balancer and to the LLM, in kB.", ge=0
     )
+    outbound_kilobytes: Decimal = Field(
+        Decimal(50), description="What the service sends out of AWS per answer: traces, vector queries, in kB.", ge=0
+    )
     answer_log_kilobytes: Decimal = Field(Decimal(4), description="Log lines of the service per answer, in kB.", ge=0)
     llm_log_kilobytes: Decimal = Field(Decimal(1), description="Log lines of the LLM per answer, in kB.", ge=0)
     idle_log_megabytes: Decimal = Field(
@@ -56,7 +59,9 @@ class Assumptions(BaseModel):
         Decimal("0.6"), description="Compressed image that a task definition keeps in the registry, in GB.", ge=0
     )
     stored_gigabytes: Decimal = Field(Decimal(5), description="What a bucket of the stage holds, in GB.", ge=0)
-    secret_calls_per_hour: Decimal = Field(Decimal(60), description="Reads of one secret per hour.", ge=0)
+    secret_calls_per_hour: Decimal = Field(
+        Decimal(60), description="Reads of one secret per hour; the API keys are read once a minute of use.", ge=0
+    )
     function_seconds: Decimal = Field(Decimal(10), description="Run time of one call of a function.", ge=0)
     function_calls: Decimal = Field(
         Decimal(30), description="Calls a month of a function that neither a schedule nor a queue calls.", ge=0

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from twin.cost.assembly import Assembly, Resource
+from twin.cost.assembly import Assembly, NotANumberError, Resource
 from twin.cost.assumptions import Assumptions
-from twin.cost.charge import Charge, Context, Free
+from twin.cost.charge import Charge, Context, Finding, Free, Unknown
 from twin.cost.load import FULL, Load, loads
 from twin.cost.pricers import findings
 from twin.cost.pricers.scaling import copies
 from twin.cost.prices import Price, PriceTable
+from twin.errors import TwinError
 
 DAYS_PER_MONTH = Decimal(365) / 12
 
@@ -81,14 +82,18 @@ class Estimate:
 
 
 def estimate(assembly: Assembly, table: PriceTable, assumptions: Assumptions) -> Estimate:
-    """Price every resource of `assembly`."""
-    months = loads(assumptions, copies(assembly))
+    """Price every resource of `assembly`.
+
+    Raises:
+        TwinError: when the number of the model's copies is known at deployment only and full load is not assumed.
+    """
+    months = loads(assumptions, _copies(assembly, assumptions))
     context = Context(assembly, assumptions)
     lines: list[Line] = []
     free: list[Remark] = []
     unknown: list[Remark] = []
     for resource in assembly.resources:
-        for finding in findings(resource, context):
+        for finding in _findings(resource, context):
             if isinstance(finding, Free):
                 free.append(Remark(resource, finding.why))
             elif isinstance(finding, Charge):
@@ -107,10 +112,27 @@ def needed(assembly: Assembly, assumptions: Assumptions) -> dict[str, set[str]]:
     context = Context(assembly, assumptions)
     keys: dict[str, set[str]] = {}
     for resource in assembly.resources:
-        for finding in findings(resource, context):
+        for finding in _findings(resource, context):
             if isinstance(finding, Charge):
                 keys.setdefault(resource.region, set()).add(finding.key)
     return keys
+
+
+def _findings(resource: Resource, context: Context) -> list[Finding]:
+    try:
+        return list(findings(resource, context))
+    except NotANumberError as error:
+        return [Unknown(f"a property is known at deployment only: {error}")]
+
+
+def _copies(assembly: Assembly, assumptions: Assumptions) -> Decimal:
+    if assumptions.full_answers_per_hour is not None:
+        return Decimal(1)
+    try:
+        return copies(assembly)
+    except NotANumberError as error:
+        message = f"Full load does not follow from the templates ({error}): set --assume full_answers_per_hour=N."
+        raise TwinError(message) from None
 
 
 def _line(resource: Resource, charge: Charge, price: Price, months: Iterable[Load]) -> Line:

@@ -65,14 +65,14 @@ class PriceTable:
         return len(self._prices)
 
 
-def load(refreshed: Path = REFRESHED) -> PriceTable:
+def load() -> PriceTable:
     """The shipped table under what `twin cost --refresh-prices` wrote on this machine.
 
     Raises:
         TwinError: when a table cannot be read.
     """
     shipped = read(SHIPPED)
-    return read(refreshed).over(shipped) if refreshed.exists() else shipped
+    return read(REFRESHED).over(shipped) if REFRESHED.exists() else shipped
 
 
 def read(path: Path) -> PriceTable:

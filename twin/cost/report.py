@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from twin.cost.load import FULL, NAMES
 
 Row = tuple[str, ...]
 CENT = Decimal("0.01")
+NUMBER = re.compile(r"[-+<>]*[\d,.]*")
 CHARGE_COLUMNS = ("stack", "what", "n", "list price", "hour", *NAMES)
 UNKNOWN_COLUMNS = ("stack", "resource", "type", "why")
 
@@ -84,7 +86,8 @@ def notes(estimate: Estimate, external: Iterable[str]) -> list[str]:
     if hosts:
         sentences.append(f"Billed by others and not in the sums: {hosts}.")
     sentences.append(
-        "Not in the sums: free tiers, taxes, support, CDK's bootstrap bucket, data to the internet from tasks."
+        "Free tiers are not deducted. Not in the sums: taxes, support, CDK's bootstrap bucket, KMS requests, "
+        "data between zones."
     )
     return sentences
 
@@ -112,7 +115,7 @@ def as_dict(estimate: Estimate) -> dict[str, object]:
     """Everything of an estimate for a machine; amounts of money are strings, so that no digit is lost."""
     return {
         "currency": "USD",
-        "lines": [_line(line) for line in estimate.lines],
+        "lines": [_line(line, estimate.assumptions.hours_per_month) for line in estimate.lines],
         "sums": {load.name: _load_sums(estimate, load.name) for load in estimate.loads},
         "per_1000_answers_at_the_margin": _text(estimate.marginal_per_thousand),
         "unknown": [_remark(remark) for remark in estimate.unknown],
@@ -198,7 +201,7 @@ def _assumed(estimate: Estimate, name: str) -> str:
     return "from the template" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:f}"
 
 
-def _line(line: Line) -> dict[str, object]:
+def _line(line: Line, hours: Decimal) -> dict[str, object]:
     price = line.price
     return {
         "stack": line.resource.stack,
@@ -215,6 +218,7 @@ def _line(line: Line) -> dict[str, object]:
             "as_of": price.as_of.isoformat(),
         },
         "units": _texts(line.units),
+        "hourly": _texts({name: amount / hours for name, amount in line.monthly.items()}),
         "monthly": _texts(line.monthly),
     }
 
@@ -248,4 +252,4 @@ def _text(amount: Decimal | None) -> str | None:
 
 
 def _is_text(rows: Sequence[Row], column: int) -> bool:
-    return any(cell and cell.lstrip("+-<>")[:1] not in "0123456789" for cell in (row[column] for row in rows))
+    return any(NUMBER.fullmatch(row[column]) is None for row in rows)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 
-from twin.cost.assembly import Resource, refers_to
-from twin.cost.charge import Charge, Context, Finding, Free, Unknown, always
+from twin.cost.assembly import Resource, number, refers_to
+from twin.cost.charge import Charge, Context, Finding, Free, Unknown, always, per_answer
 from twin.cost.pricers.scaling import tasks
 
 TASK = "AWS::ECS::TaskDefinition"
@@ -32,7 +31,7 @@ def service(resource: Resource, context: Context) -> Iterable[Finding]:
     if str(platform.get("OperatingSystemFamily", "LINUX")).startswith("WINDOWS"):
         yield Unknown("Windows tasks are not priced")
         return
-    cpus, memory = Decimal(str(size["Cpu"])) / 1024, Decimal(str(size["Memory"])) / 1024
+    cpus, memory = number(size["Cpu"]) / 1024, number(size["Memory"]) / 1024
     yield Charge(
         f"Tasks, {cpus:f} vCPU {architecture}",
         f"fargate.{architecture}.vcpu",
@@ -43,9 +42,11 @@ def service(resource: Resource, context: Context) -> Iterable[Finding]:
         f"fargate.{architecture}.memory",
         lambda load: memory * load.between(least, most),
     )
-    extra = Decimal(str(size.get("EphemeralStorage", {}).get("SizeInGiB", INCLUDED_STORAGE_GB))) - INCLUDED_STORAGE_GB
+    extra = number(size.get("EphemeralStorage", {}).get("SizeInGiB", INCLUDED_STORAGE_GB)) - INCLUDED_STORAGE_GB
     if extra > 0:
         yield Charge("Tasks, storage", "fargate.storage", lambda load: extra * load.between(least, most))
+    outbound = context.assumptions.outbound_kilobytes / 1_000_000
+    yield Charge("Data to other services", "transfer.out", per_answer(outbound))
     network = resource.properties.get("NetworkConfiguration", {}).get("AwsvpcConfiguration", {})
     if network.get("AssignPublicIp") == "ENABLED":
         yield Charge("Public IPv4 of tasks", "address.hour", lambda load: load.between(least, most))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from twin.cost.assembly import Resource, refers_to
+from twin.cost.assembly import Resource, number, refers_to
 from twin.cost.charge import Charge, Context, Finding, always
 from twin.cost.load import Load
 from twin.cost.pricers.messaging import MAPPING, period, samples
@@ -17,7 +17,7 @@ def function(resource: Resource, context: Context) -> Iterable[Finding]:
     """Calls and gigabyte-seconds: by its schedule, its queue (one call per sample at most), or the assumed few."""
     assumed, properties = context.assumptions, resource.properties
     architecture = str(next(iter(properties.get("Architectures", ())), "x86_64"))
-    gigabytes = Decimal(str(properties.get("MemorySize", 128))) / 1024
+    gigabytes = number(properties.get("MemorySize", 128)) / 1024
 
     def calls(load: Load) -> Decimal:
         return _calls(resource, context, load)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from twin.cost.assembly import Resource
+from twin.cost.assembly import Resource, number
 from twin.cost.charge import Charge, Context, Finding, Units, Unknown, per_answer
 from twin.cost.pricers.scaling import Range, instances
 
@@ -26,7 +26,7 @@ def endpoint_config(resource: Resource, context: Context) -> Iterable[Finding]:
         yield Charge(f"Instance {kind}", f"sagemaker.{kind}", _hours(reach))
         size = variant.get("VolumeSizeInGB")
         if size is not None:
-            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, Decimal(str(size))))
+            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, number(size)))
     data = context.assumptions.answer_kilobytes / 1_000_000
     yield Charge("Data in and out", "sagemaker.data", per_answer(data))
 
@@ -35,7 +35,7 @@ def _instance_type(variant: dict[str, Any]) -> str | None:
     """The type of a variant; of a prioritised list the first choice."""
     if "InstanceType" in variant:
         return str(variant["InstanceType"])
-    pools = sorted(variant.get("InstancePools", ()), key=lambda pool: int(pool.get("Priority", 0)))
+    pools = sorted(variant.get("InstancePools", ()), key=lambda pool: number(pool.get("Priority", 0)))
     return str(pools[0]["InstanceType"]) if pools else None
 
 

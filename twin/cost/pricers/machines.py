@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 
-from twin.cost.assembly import Resource
+from twin.cost.assembly import Resource, number
 from twin.cost.charge import Charge, Context, Finding, Unknown, always, hourly
 
 
@@ -19,7 +18,7 @@ def machine(resource: Resource, context: Context) -> Iterable[Finding]:
     for device in resource.properties.get("BlockDeviceMappings", ()):
         size = device.get("Ebs", {}).get("VolumeSize")
         if size is not None:
-            yield Charge(f"Volume {device.get('DeviceName')}", "volume.gp3", always(Decimal(str(size))))
+            yield Charge(f"Volume {device.get('DeviceName')}", "volume.gp3", always(number(size)))
     if any(each.get("AssociatePublicIpAddress") for each in resource.properties.get("NetworkInterfaces", ())):
         yield Charge("Public IPv4 address", "address.hour", hourly(1))
 
@@ -30,7 +29,7 @@ def volume(resource: Resource, context: Context) -> Iterable[Finding]:
     if size is None or kind != "gp3":
         yield Unknown(f"a volume of type {kind} and size {size} is not priced")
         return
-    yield Charge("Volume", "volume.gp3", always(Decimal(str(size))))
+    yield Charge("Volume", "volume.gp3", always(number(size)))
 
 
 def snapshots(resource: Resource, context: Context) -> Iterable[Finding]:

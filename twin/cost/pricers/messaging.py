@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from twin.cost.assembly import Assembly, Resource, refers_to
+from twin.cost.assembly import Assembly, Resource, number, refers_to
 from twin.cost.charge import Charge, Context, Finding, Free, Unknown, always, per_answer
 from twin.cost.load import Load
 
@@ -62,11 +62,11 @@ def workflow(resource: Resource, context: Context) -> Iterable[Finding]:
 def samples(load: Load, assembly: Assembly) -> Decimal:
     """Answers that go to evaluation: the share that the service's container is told, else all of them."""
     rates = [
-        Decimal(str(variable["Value"]))
+        number(variable["Value"])
         for task in assembly.of("AWS::ECS::TaskDefinition")
         for container in task.properties.get("ContainerDefinitions", ())
         for variable in container.get("Environment", ())
-        if variable.get("Name") == "SAMPLE_RATE"
+        if variable.get("Name") == "SAMPLE_RATE" and isinstance(variable.get("Value"), str)
     ]
     return load.answers * max(rates, default=Decimal(1))
 

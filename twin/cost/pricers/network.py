@@ -12,7 +12,7 @@ def nat_gateway(resource: Resource, context: Context) -> Iterable[Finding]:
     """Hours and gigabytes."""
     assumed = context.assumptions
     yield Charge("NAT gateway", "nat.hour", hourly(1))
-    data = per_answer(assumed.answer_kilobytes / 1_000_000, idle=assumed.background_gigabytes)
+    data = per_answer(assumed.outbound_kilobytes / 1_000_000, idle=assumed.background_gigabytes)
     yield Charge("Data through it", "nat.data", data)
 
 

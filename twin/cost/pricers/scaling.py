@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from twin.cost.assembly import Assembly, Resource, refers_to
+from twin.cost.assembly import Assembly, Resource, number, refers_to
 
 TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
 COPIES = "sagemaker:inference-component:DesiredCopyCount"
@@ -27,17 +27,17 @@ def tasks(service: Resource, assembly: Assembly) -> Range:
             target.properties.get("ResourceId"), service.logical_id
         ):
             return _range(target)
-    desired = Decimal(str(service.properties.get("DesiredCount", 1)))
+    desired = number(service.properties.get("DesiredCount", 1))
     return Range(desired, desired)
 
 
 def instances(config: Resource, variant: dict[str, object], assembly: Assembly) -> Range:
     """Instances behind a variant: by managed scaling, a scalable target of the stack, else what it starts with."""
     managed = variant.get("ManagedInstanceScaling")
-    initial = Decimal(str(variant.get("InitialInstanceCount", 1)))
+    initial = number(variant.get("InitialInstanceCount", 1))
     if isinstance(managed, dict) and managed.get("Status", "ENABLED") == "ENABLED":
-        least = Decimal(str(managed.get("MinInstanceCount", initial)))
-        return Range(least, Decimal(str(managed.get("MaxInstanceCount", initial))))
+        least = number(managed.get("MinInstanceCount", initial))
+        return Range(least, number(managed.get("MaxInstanceCount", initial)))
     for target in assembly.of(TARGET, config.stack):
         if target.properties.get("ScalableDimension") == INSTANCES:
             return _range(target)
@@ -57,4 +57,4 @@ def copies(assembly: Assembly) -> Decimal:
 
 
 def _range(target: Resource) -> Range:
-    return Range(Decimal(str(target.properties["MinCapacity"])), Decimal(str(target.properties["MaxCapacity"])))
+    return Range(number(target.properties["MinCapacity"]), number(target.properties["MaxCapacity"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from twin.cost.assembly import Resource, refers_to
+from twin.cost.assembly import Resource, number, refers_to
 from twin.cost.charge import Charge, Context, Finding, Free, always, per_answer
 from twin.cost.pricers.containers import TASK
 
@@ -19,7 +19,7 @@ def alarm(resource: Resource, context: Context) -> Iterable[Finding]:
     """An alarm is paid by the metrics that it looks at; short periods cost three times as much."""
     metrics = [each for each in resource.properties.get("Metrics", ()) if "MetricStat" in each]
     periods = [each["MetricStat"].get("Period", 60) for each in metrics] or [resource.properties.get("Period", 60)]
-    is_high = any(int(period) < HIGH_RESOLUTION_SECONDS for period in periods)
+    is_high = any(number(period) < HIGH_RESOLUTION_SECONDS for period in periods)
     grade = "high-resolution" if is_high else "standard"
     yield Charge(f"Alarm, {grade}", f"alarm.{grade}", always(len(periods)))
 

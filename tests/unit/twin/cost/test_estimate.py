@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +125,11 @@ def test_json_keeps_every_digit(priced: Priced, make: Make) -> None:
     assert isinstance(lines, list)
     assert lines[1]["price"]["usd"] == "0.000005"
     assert lines[1]["monthly"][IDLE] == "0.219000"
+    assert lines[1]["hourly"][IDLE] == "0.000300"
+
+
+def test_the_page_on_cost_lists_every_assumption_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "cost.md").read_text()
+    for name, field in Assumptions.model_fields.items():
+        default = "from the template" if field.default is None else field.default
+        assert f"| `{name}` | {default} | {field.description} |" in page

@@ -10,6 +10,7 @@ import pytest
 
 from twin.cost.estimate import Estimate
 from twin.cost.load import FULL, IDLE, OFFICE
+from twin.errors import TwinError
 
 Priced = Callable[..., Estimate]
 Make = Callable[..., dict[str, Any]]
@@ -42,6 +43,11 @@ def test_a_gpu_that_may_not_sleep_is_paid_all_month(priced: Priced, make: Make) 
 def test_without_managed_scaling_the_initial_instances_run_all_month(priced: Priced, make: Make) -> None:
     config = endpoint_config(make, ManagedInstanceScaling=None, InitialInstanceCount=2)
     assert monthly(priced({"Config": config}), "Instance")[0] == 2 * Decimal("1.222") * MONTH
+
+
+def test_managed_scaling_without_bounds_stays_at_the_initial_instances(priced: Priced, make: Make) -> None:
+    config = endpoint_config(make, ManagedInstanceScaling={"Status": "ENABLED"}, InitialInstanceCount=2)
+    assert set(monthly(priced({"Config": config}), "Instance")) == {2 * Decimal("1.222") * MONTH}
 
 
 def test_of_a_prioritised_list_the_first_choice_is_priced(priced: Priced, make: Make) -> None:
@@ -275,3 +281,22 @@ def test_what_is_free_is_named_as_free(priced: Priced, make: Make) -> None:
     assert {remark.resource.kind for remark in estimate.free} == {f"AWS::{kind}" for kind in kinds}
     assert not estimate.unknown
     assert not estimate.lines
+
+
+def test_a_number_that_only_the_deployment_knows_makes_the_price_unknown(priced: Priced, make: Make) -> None:
+    estimate = priced(fargate(make, DesiredCount={"Ref": "TaskCount"}))
+    assert [(each.resource.logical_id, each.why) for each in estimate.unknown] == [
+        ("Service", 'a property is known at deployment only: {"Ref": "TaskCount"} is no number')
+    ]
+
+
+def test_full_load_must_be_said_when_copies_are_known_at_deployment_only(priced: Priced, make: Make) -> None:
+    copies = make(
+        "ApplicationAutoScaling::ScalableTarget",
+        ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+        MinCapacity=0,
+        MaxCapacity={"Ref": "Copies"},
+    )
+    with pytest.raises(TwinError, match="full_answers_per_hour=N"):
+        priced({"Copies": copies})
+    assert priced({"Copies": copies}, "full_answers_per_hour=100").loads[2].answers == 73000

@@ -92,10 +92,11 @@ def test_a_table_survives_writing_and_reading(tmp_path: Path, shipped: PriceTabl
     assert {(p.key, p.region, p.usd, p.as_of) for p in again} == {(p.key, p.region, p.usd, p.as_of) for p in shipped}
 
 
-def test_a_refreshed_price_lies_over_the_shipped_one(tmp_path: Path) -> None:
+def test_a_refreshed_price_lies_over_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = Price("key.month", Decimal("1.25"), "month", "eu-west-1", "AWS Price List API", date(2026, 11, 21))
-    prices.write(PriceTable([fresh]), tmp_path / "prices.json")
-    table = prices.load(tmp_path / "prices.json")
+    monkeypatch.setattr(prices, "REFRESHED", tmp_path / "prices.json")
+    prices.write(PriceTable([fresh]), prices.REFRESHED)
+    table = prices.load()
     found, untouched = table.find("key.month", "eu-west-1"), table.find("key.month", "us-east-1")
     assert found is not None
     assert untouched is not None

@@ -140,7 +140,6 @@ def test_a_refresh_is_kept_on_this_machine_and_used_from_then_on(
 ) -> None:
     kept = tmp_path / "prices.json"
     monkeypatch.setattr(prices, "REFRESHED", kept)
-    monkeypatch.setattr(prices.load, "__defaults__", (kept,))
     api.products[3] = product("AWSELB", "EU-LoadBalancerUsage", "Hrs", "0.0300000000", **BALANCER)
     balancer = {"Balancer": make("ElasticLoadBalancingV2::LoadBalancer", Scheme="internal")}
     found = assembly.read(write_assembly({"twin-x-business": balancer}, "eu-west-1"))
