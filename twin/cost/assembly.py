@@ -91,6 +91,17 @@ def number(value: object) -> Decimal:
     raise NotANumberError(f"{json.dumps(value)} is no number")
 
 
+def count(value: object) -> int:
+    """How many elements a list of a template has.
+
+    Raises:
+        NotANumberError: for anything but a list, like a reference to a list of another stack.
+    """
+    if not isinstance(value, list | tuple):
+        raise NotANumberError(f"{json.dumps(value)} is no list")
+    return len(value)
+
+
 def short_names(stacks: Iterable[str]) -> dict[str, str]:
     """Names of stacks without the words that all of them start with; the last word of a name always stays."""
     names = sorted(set(stacks))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from twin.cost.assembly import Resource
+from twin.cost.assembly import Resource, count
 from twin.cost.charge import Charge, Context, Finding, Free, Unknown, hourly
 from twin.cost.load import Load
 
@@ -30,7 +30,7 @@ def load_balancer(resource: Resource, context: Context) -> Iterable[Finding]:
 
     yield Charge("Capacity units", "balancer.unit", units)
     if resource.properties.get("Scheme", "internet-facing") == "internet-facing":
-        yield Charge("Public IPv4 of balancer", "address.hour", hourly(len(resource.properties.get("Subnets", ()))))
+        yield Charge("Public IPv4 of balancer", "address.hour", hourly(count(resource.properties.get("Subnets", ()))))
         yield Charge("Answers to the internet", "transfer.out", lambda load: load.answers * kilobytes / 1_000_000)
     else:
         yield Free("an internal load balancer has no public address")

@@ -31,7 +31,7 @@ def service(resource: Resource, context: Context) -> Iterable[Finding]:
     if str(platform.get("OperatingSystemFamily", "LINUX")).startswith("WINDOWS"):
         yield Unknown("Windows tasks are not priced")
         return
-    cpus, memory = number(size["Cpu"]) / 1024, number(size["Memory"]) / 1024
+    cpus, memory = number(size.get("Cpu")) / 1024, number(size.get("Memory")) / 1024
     yield Charge(
         f"Tasks, {cpus:f} vCPU {architecture}",
         f"fargate.{architecture}.vcpu",

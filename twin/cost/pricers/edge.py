@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twin.cost.assembly import Resource
+from twin.cost.assembly import Resource, count
 from twin.cost.charge import Charge, Context, Finding, always, per_answer
 
 
@@ -17,5 +17,5 @@ def distribution(resource: Resource, context: Context) -> Iterable[Finding]:
 def web_acl(resource: Resource, context: Context) -> Iterable[Finding]:
     """The list, its rules and what they look at. Rule groups of vendors and bot control cost extra."""
     yield Charge("Web ACL", "firewall.list", always(1))
-    yield Charge("Rules", "firewall.rule", always(len(resource.properties.get("Rules", ()))))
+    yield Charge("Rules", "firewall.rule", always(count(resource.properties.get("Rules", ()))))
     yield Charge("Requests looked at", "firewall.request", per_answer(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twin.cost.assembly import Resource, number
+from twin.cost.assembly import Properties, Resource, number
 from twin.cost.charge import Charge, Context, Finding, Unknown, always, hourly
 
 
@@ -16,20 +16,14 @@ def machine(resource: Resource, context: Context) -> Iterable[Finding]:
         return
     yield Charge(f"Machine {kind}", f"machine.{kind}", hourly(1))
     for device in resource.properties.get("BlockDeviceMappings", ()):
-        size = device.get("Ebs", {}).get("VolumeSize")
-        if size is not None:
-            yield Charge(f"Volume {device.get('DeviceName')}", "volume.gp3", always(number(size)))
+        yield _disk(device.get("Ebs", {}), "VolumeSize", f"Volume {device.get('DeviceName')}")
     if any(each.get("AssociatePublicIpAddress") for each in resource.properties.get("NetworkInterfaces", ())):
         yield Charge("Public IPv4 address", "address.hour", hourly(1))
 
 
 def volume(resource: Resource, context: Context) -> Iterable[Finding]:
     """An EBS volume by its size; its snapshots share the assumed amount of stored data."""
-    size, kind = resource.properties.get("Size"), resource.properties.get("VolumeType", "gp2")
-    if size is None or kind != "gp3":
-        yield Unknown(f"a volume of type {kind} and size {size} is not priced")
-        return
-    yield Charge("Volume", "volume.gp3", always(number(size)))
+    yield _disk(resource.properties, "Size", "Volume")
 
 
 def snapshots(resource: Resource, context: Context) -> Iterable[Finding]:
@@ -41,3 +35,10 @@ def bucket(resource: Resource, context: Context) -> Iterable[Finding]:
     """What a bucket holds, and one write per answer at most."""
     yield Charge("Stored objects", "bucket.stored", always(context.assumptions.stored_gigabytes))
     yield Charge("Writes", "bucket.write", lambda load: load.answers)
+
+
+def _disk(properties: Properties, size: str, what: str) -> Finding:
+    kind = properties.get("VolumeType", "gp2")
+    if properties.get(size) is None or kind != "gp3":
+        return Unknown(f"{what} of type {kind} and size {properties.get(size)} is not priced")
+    return Charge(what, "volume.gp3", always(number(properties[size])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twin.cost.assembly import Resource
+from twin.cost.assembly import Resource, count
 from twin.cost.charge import Charge, Context, Finding, Free, always, hourly, per_answer
 
 
@@ -27,7 +27,7 @@ def endpoint(resource: Resource, context: Context) -> Iterable[Finding]:
         yield Free("a gateway endpoint")
         return
     assumed = context.assumptions
-    zones = len(resource.properties.get("SubnetIds", ())) or 1
+    zones = count(resource.properties.get("SubnetIds", ())) or 1
     yield Charge(f"Endpoint in {zones} zones", "endpoint.hour", hourly(zones))
     data = per_answer(assumed.answer_kilobytes / 1_000_000, idle=assumed.background_gigabytes)
     yield Charge("Data through it", "endpoint.data", data)

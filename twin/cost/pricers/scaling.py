@@ -57,4 +57,4 @@ def copies(assembly: Assembly) -> Decimal:
 
 
 def _range(target: Resource) -> Range:
-    return Range(number(target.properties["MinCapacity"]), number(target.properties["MaxCapacity"]))
+    return Range(number(target.properties.get("MinCapacity")), number(target.properties.get("MaxCapacity")))

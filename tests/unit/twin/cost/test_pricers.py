@@ -261,6 +261,7 @@ def test_resources_with_a_price_of_their_own(
     [
         ("RDS::DBInstance", {}),
         ("EC2::Volume", {"Size": 20, "VolumeType": "io2"}),
+        ("ElasticLoadBalancingV2::LoadBalancer", {"Subnets": {"Fn::Split": [",", {"Ref": "Subnets"}]}}),
         ("EC2::Instance", {"InstanceType": "x9.huge"}),
         ("SSM::Parameter", {"Tier": "Advanced"}),
         ("ECS::Cluster", {"ClusterSettings": [{"Name": "containerInsights", "Value": "enhanced"}]}),
@@ -300,3 +301,13 @@ def test_full_load_must_be_said_when_copies_are_known_at_deployment_only(priced:
     with pytest.raises(TwinError, match="full_answers_per_hour=N"):
         priced({"Copies": copies})
     assert priced({"Copies": copies}, "full_answers_per_hour=100").loads[2].answers == 73000
+
+
+def test_a_machine_pays_for_its_volumes_and_names_those_without_a_price(priced: Priced, make: Make) -> None:
+    devices = [
+        {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 10, "VolumeType": "gp3"}},
+        {"DeviceName": "/dev/xvdb", "Ebs": {"VolumeSize": 10, "VolumeType": "io2"}},
+    ]
+    estimate = priced({"M": make("EC2::Instance", InstanceType="t4g.small", BlockDeviceMappings=devices)})
+    assert monthly(estimate, "Volume /dev/xvda")[0] == Decimal("0.80")
+    assert ["/dev/xvdb" in remark.why for remark in estimate.unknown] == [True]
