@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from services.rag.embeddings.batching import Batching
 from services.rag.stores.documents import Vector
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class CpuPool:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="embedding")
         self._most = threads * MAX_WAITING_PER_THREAD
         self._waiting = 0
+        self._batching = Batching(self._embed, threads)
 
     @property
     def model_id(self) -> str:
@@ -55,7 +58,8 @@ class CpuPool:
         Raises:
             Overloaded: too much work is waiting.
         """
-        return await self.run(self._model.embed, list(texts))
+        with self._place():
+            return await self._batching.embed(texts)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """Run a function on the pool.
@@ -63,11 +67,19 @@ class CpuPool:
         Raises:
             Overloaded: too much work is waiting.
         """
+        with self._place():
+            return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+
+    async def _embed(self, texts: list[str]) -> Vector:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._model.embed, texts)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
         if self._waiting >= self._most:
             raise Overloaded("The service has more requests than it can serve in time.")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+            yield
         finally:
             self._waiting -= 1
 
