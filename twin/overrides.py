@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from localcloud.state import State
-
 from twin.project import EMBEDDING_MODEL
 from twin.stages import Stage, address
 
