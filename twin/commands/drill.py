@@ -11,8 +11,8 @@ import httpx
 
 from twin import cdk
 from twin.cdk import Progress
-from twin.commands.deploy import deploy_stacks
 from twin.commands.ask import Answer
+from twin.commands.deploy import deploy_stacks
 from twin.commands.evaluate import evaluate_answer
 from twin.errors import TwinError
 from twin.overrides import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
