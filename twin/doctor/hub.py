@@ -49,6 +49,11 @@ class Card:
     parameters: Mapping[str, int]
 
 
+def hub_address() -> str:
+    """Base address of the hub, without a slash at its end."""
+    return (os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/")
+
+
 class Hub:
     """Reads from the hub with or without a token."""
 
@@ -57,7 +62,7 @@ class Hub:
         Raises:
             HubError: when a token would travel over plain http to another machine.
         """
-        self.address = (address or os.environ.get("HF_ENDPOINT") or PUBLIC_HUB).rstrip("/")
+        self.address = address or hub_address()
         parts = urlsplit(self.address)
         if token and parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise HubError("other", f"HF_ENDPOINT is {self.address}: a token is sent over https only")

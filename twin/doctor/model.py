@@ -11,18 +11,17 @@ from twin.doctor import fit
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
-from twin.doctor.hub import Hub, HubError
+from twin.doctor.hub import Hub, HubError, hub_address
 
 ON_HUB, ACCESS, FITS = "Model on the hub", "Access to the model", "Model fits the GPU"
 
 
 def _on_hub(context: Context) -> Iterator[Finding]:
-    llm, hub = context.known.llm, Hub()
-    page = f"{hub.address}/{llm.model_id}"
-    if llm.hub_token_secret_arn is not None:
-        hub = Hub(_readable_token(context))
+    llm, page = context.known.llm, f"{hub_address()}/{context.known.llm.model_id}"
     try:
-        card = hub.card(llm.model_id, llm.model_revision)
+        card = Hub(_readable_token(context) if llm.hub_token_secret_arn else None).card(
+            llm.model_id, llm.model_revision
+        )
     except HubError as error:
         yield _not_there(error, page, llm.model_id, llm.model_revision)
         return
