@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -42,8 +42,19 @@ class FailedResource:
         return CONSEQUENCE.search(self.reason) is not None
 
 
-def failed_resources(stage: Stage, since: datetime) -> list[FailedResource]:
-    """What failed in the stage's stacks since a moment, oldest first, each once, without mere consequences.
+def newest_events(stage: Stage) -> dict[str, str]:
+    """Id of the newest event of each stack that stands: where a deployment begins, whatever the clocks say.
+
+    Raises:
+        botocore's BotoCoreError and ClientError, when AWS refuses or cannot be reached.
+    """
+    client = stage.client("cloudformation")
+    newest = {stack: next(_events(client, stack), None) for stack in stage.stacks}
+    return {stack: str(event["EventId"]) for stack, event in newest.items() if event is not None}
+
+
+def failed_resources(stage: Stage, before: Mapping[str, str]) -> list[FailedResource]:
+    """What failed in the stage's stacks after the events `before`, oldest first, each once, without mere consequences.
 
     Raises:
         botocore's BotoCoreError and ClientError, when AWS refuses or cannot be reached.
@@ -51,7 +62,7 @@ def failed_resources(stage: Stage, since: datetime) -> list[FailedResource]:
     client = stage.client("cloudformation")
     found: dict[tuple[str, str], FailedResource] = {}
     for stack in stage.stacks:
-        for event in reversed(list(_events(client, stack, since))):
+        for event in reversed(list(_until(_events(client, stack), before.get(stack)))):
             if not event["ResourceStatus"].endswith("_FAILED") or event["ResourceType"] == "AWS::CloudFormation::Stack":
                 continue
             reason = event.get("ResourceStatusReason", "")
@@ -61,14 +72,15 @@ def failed_resources(stage: Stage, since: datetime) -> list[FailedResource]:
     return list(found.values())
 
 
-def _events(client: Any, stack: str, since: datetime) -> Iterator[dict[str, Any]]:
+def _until(events: Iterator[dict[str, Any]], known: str | None) -> Iterator[dict[str, Any]]:
+    return takewhile(lambda event: event["EventId"] != known, events)
+
+
+def _events(client: Any, stack: str) -> Iterator[dict[str, Any]]:
+    """Newest first."""
     try:
         for page in client.get_paginator("describe_stack_events").paginate(StackName=stack):
-            for event in page["StackEvents"]:
-                # Newest first.
-                if event["Timestamp"] < since:
-                    return
-                yield event
+            yield from page["StackEvents"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise

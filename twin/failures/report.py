@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from twin.errors import TwinError
 from twin.failures.causes import Cause, explain
-from twin.failures.events import FailedResource, failed_resources
+from twin.failures.events import FailedResource, failed_resources, newest_events
 from twin.failures.evidence import Evidence, collect, local_containers, of_service
 from twin.stages import Stage
 
-CLOCKS_DIFFER = timedelta(minutes=1)
 SHOWN = 5
 
 
@@ -22,7 +20,7 @@ class FailureRecorder:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._since = datetime.now(UTC) - CLOCKS_DIFFER
+        self._before = _before(stage)
         self._seen: dict[tuple[str, str], FailedResource] = {}
         self._evidence: dict[tuple[str, str], list[Evidence]] = {}
 
@@ -37,7 +35,7 @@ class FailureRecorder:
     def explained(self, error: TwinError) -> TwinError:
         """The error of the CDK command line with failed resources, causes, logs and what to do."""
         try:
-            failures = failed_resources(self._stage, self._since)
+            failures = failed_resources(self._stage, self._before)
         except (BotoCoreError, ClientError):
             # Credentials that end during a deployment must not hide what was seen before.
             failures = []
@@ -92,6 +90,14 @@ def cause_lines(cause: Cause | None, stage: Stage) -> list[str]:
         return []
     mend = cause.mend.format(stage=stage.name, region=stage.region)
     return [f"    means:  {cause.meaning}", f"    to do:  {mend}"]
+
+
+def _before(stage: Stage) -> dict[str, str]:
+    try:
+        return newest_events(stage)
+    except (BotoCoreError, ClientError):
+        # The deployment itself will say what is wrong with the connection.
+        return {}
 
 
 def _joined(first: str, rest: list[str]) -> str:

@@ -60,6 +60,8 @@ class Recorded:
     models: dict[str, Model] = field(default_factory=dict)
     queries: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Status and XML by action, for services of the query protocol (STS, SNS)."""
+    operations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Answers by operation, for services of the JSON protocol (ECS)."""
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Path and Authorization header of requests to the hub."""
     url: str = ""
@@ -79,6 +81,10 @@ def serving() -> Iterator[Recorded]:
             if target.startswith("ServiceQuotas"):
                 status, answer = recorded.quotas.answer(target.split(".")[1], json.loads(body))
                 self._send(status, "application/x-amz-json-1.1", json.dumps(answer))
+                return
+            if target:
+                answer = recorded.operations[target.split(".")[1]]
+                self._send(200, "application/x-amz-json-1.1", json.dumps(answer))
                 return
             action = parse_qs(body.decode()).get("Action", [""])[0]
             status, text = recorded.queries.get(action, (400, ""))
