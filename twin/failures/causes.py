@@ -77,7 +77,7 @@ CAUSES = (
     ),
     Cause(
         "setting refused",
-        r"environment variable \w+ is not set|validation errors? for \w*Settings|[Uu]nrecognized arguments",
+        r"environment variable \w+ is (not set|wrong)|validation errors? for \w*Settings|[Uu]nrecognized arguments",
         "The container refuses its settings: a variable is missing, misspelt or out of bounds.",
         "Compare the variable that is named with the stage's file in infra/config/ and docs/configuration.md.",
         in_log=True,

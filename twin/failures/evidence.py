@@ -66,7 +66,7 @@ def local_containers(kind: str | None = None) -> list[Evidence]:
     except LocalCloudError:
         return []
     failed = [p for p in (state.processes if state else ()) if p.status == "failed" and kind in (None, p.kind)]
-    return [Evidence(p.log, (p.reason,) if p.reason else (), _file_tail(Path(p.log))) for p in failed]
+    return [Evidence(_shown(p.log), (p.reason,) if p.reason else (), _file_tail(Path(p.log))) for p in failed]
 
 
 def of_service(stage: Stage, cluster: str, service: str) -> list[Evidence]:
@@ -130,6 +130,10 @@ def _stop_reasons(ecs: Any, cluster: str, service: str) -> Iterator[str]:
                 yield str(container["reason"])
             if container.get("exitCode"):
                 yield f"container {container['name']} exited with code {container['exitCode']}"
+
+
+def _shown(path: str) -> str:
+    return path.removeprefix(f"{STATE_ROOT}/")
 
 
 def _file_tail(path: Path) -> tuple[str, ...]:

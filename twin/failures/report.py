@@ -77,7 +77,7 @@ def evidence_lines(reasons: Sequence[str], evidence: Iterable[Evidence], stage: 
     said = [*reasons, *(reason for item in found for reason in item.reasons)]
     lines = cause_lines(explain(said, [line for item in found for line in item.lines]), stage)
     for item in found:
-        lines += [f"    stopped: {reason}" for reason in item.reasons if reason not in reasons]
+        lines += [f"    stopped: {reason}" for reason in item.reasons if not any(reason in told for told in reasons)]
         if item.lines:
             lines.append(f"    last lines of {item.source}:")
             lines += [f"      | {line}" for line in item.lines]

@@ -84,7 +84,10 @@ REASONS = {
     "function too big": ["Unzipped size must be smaller than 262144000 bytes"],
     "Fargate size": ["No Fargate configuration exists for given values: 256 CPU, 4096 memory."],
     "start-up too slow": ["Resource timed out waiting for completion", "Exceeded attempts to wait"],
-    "setting refused": ["ECS service api: environment variable QDRANT_URL is not set"],
+    "setting refused": [
+        "ECS service api: environment variable QDRANT_URL is not set",
+        "the container exited with code 78: Configuration error: environment variable LLM_ENGINE is wrong",
+    ],
     "out of memory": ["OutOfMemoryError: Container killed due to memory usage"],
 }
 LOGS = {

@@ -39,6 +39,7 @@ def test_a_container_that_was_given_up_shows_its_last_lines(given_up: Path) -> N
 def test_the_first_line_stays_the_error_itself(given_up: Path) -> None:
     first = "ECS service api: environment variable QDRANT_URL is not set"
     message = str(explained_unready(TwinError(first), Stage("local", "us-east-1"), "cluster", "api"))
+    assert "stopped:" not in message, "what the error says already is not said again"
     assert message.splitlines()[0] == first
     assert "means:  The container refuses its settings" in message
     assert "      | 1 validation error for RagSettings" in message
