@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from infra.settings import SettingsError, load_settings
 from twin.doctor.check import Check, Need
@@ -44,7 +45,7 @@ def _identify(stage: SharedStage) -> tuple[Identity | None, Finding]:
     why = "nothing can be deployed, and checks of the account are skipped"
     try:
         caller = stage.client("sts", retries={"max_attempts": 1}).get_caller_identity()
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         return None, failed("AWS credentials", str(error), why, LOG_IN)
     return Identity(caller["Account"], caller["Arn"]), ok("AWS credentials", caller["Arn"])
 

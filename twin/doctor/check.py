@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, skipped, warning
@@ -90,7 +91,8 @@ def _look(check: Check, context: Context) -> list[Finding]:
                 _unseen(check.name, f"not allowed to look: {error}", f"allow {error.operation_name} to this identity")
             ]
         return [_unseen(check.name, str(error), "run the preflight again")]
-    except (BotoCoreError, httpx.HTTPError) as error:
+    # A proxy that answers with a page of its own makes AWS's answers unreadable.
+    except (BotoCoreError, ResponseParserError, httpx.HTTPError) as error:
         return [
             _unseen(check.name, f"{type(error).__name__}: {error}", "check the network and run the preflight again")
         ]

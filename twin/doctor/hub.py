@@ -75,7 +75,7 @@ class Hub:
             HubError: when there is no such model or revision.
             httpx.HTTPError: when the hub cannot be reached.
         """
-        body = self._get(f"/api/models/{model}/revision/{revision}").json()
+        body = self._get(f"/api/models/{model}/revision/{revision}")
         counted = (body.get("safetensors") or {}).get("parameters") or {}
         return Card(bool(body.get("gated")), bool(body.get("disabled")), counted)
 
@@ -86,18 +86,27 @@ class Hub:
             HubError: when the model or file is missing, or the token may not read it.
             httpx.HTTPError: when the hub cannot be reached.
         """
-        config: dict[str, Any] = self._get(f"/{model}/resolve/{revision}/config.json").json()
-        return config
+        return self._get(f"/{model}/resolve/{revision}/config.json")
 
-    def _get(self, path: str) -> httpx.Response:
+    def _get(self, path: str) -> dict[str, Any]:
         # A redirect to another host loses the Authorization header: the token stays with the hub.
         with httpx.Client(timeout=SECONDS, follow_redirects=True, headers=self._headers) as client:
             response = client.get(f"{self.address}{path}")
         if response.is_success:
-            return response
+            return _parsed(response)
         code = response.headers.get("X-Error-Code", "")
         said = response.headers.get("X-Error-Message") or response.reason_phrase
         message = f"{response.status_code} {said}"
         if response.status_code in (401, 403):
             raise HubError(KINDS.get(code, "refused"), message)
         raise HubError(KINDS.get(code, "missing" if response.status_code == 404 else "other"), message)
+
+
+def _parsed(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise HubError("other", f"{response.url} answered with no JSON object: is a proxy in the way?")
+    return body

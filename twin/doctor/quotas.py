@@ -43,7 +43,9 @@ def _fargate(context: Context) -> Iterator[Finding]:
     quota = _by_code(context, *FARGATE_VCPU)
     needed = business.min_tasks * per_task * DURING_A_DEPLOYMENT
     wished = business.max_tasks * per_task * DURING_A_DEPLOYMENT
-    yield _judge(context, "Quota Fargate vCPU", quota, used=0, needed=needed, wished=wished, unit="vCPU of the service")
+    yield _judge(
+        context, "Quota Fargate vCPU", quota, used=None, needed=needed, wished=wished, unit="vCPU of the service"
+    )
 
 
 def _addresses(context: Context) -> Iterator[Finding]:
@@ -67,23 +69,27 @@ def _vpcs(context: Context) -> Iterator[Finding]:
 
 
 def _judge(
-    context: Context, check: str, quota: dict[str, Any], *, used: float, needed: float, wished: float, unit: str
+    context: Context, check: str, quota: dict[str, Any], *, used: float | None, needed: float, wished: float, unit: str
 ) -> Finding:
-    """`needed` makes the deployment fail, `wished` (the most that scaling may ask for) only disappoints."""
-    value = float(quota["Value"])
-    seen = f"{value:g}, in use by others {used:g}, needed {needed:g}" + (f" to {wished:g}" if wished > needed else "")
+    """`needed` makes the deployment fail, `wished` (the most that scaling may ask for) only disappoints.
+
+    `used` is what others run of it; None when nobody counts that.
+    """
+    value, taken = float(quota["Value"]), used or 0
+    others = "" if used is None else f", in use by others {used:g}"
+    seen = f"{value:g}{others}, needed {needed:g}" + (f" to {wished:g}" if wished > needed else "")
     page = (
         f"https://{context.stage.region}.console.aws.amazon.com/servicequotas/home/services/"
         f"{quota['ServiceCode']}/quotas/{quota['QuotaCode']}"
     )
     command = (
         f"aws service-quotas request-service-quota-increase --region {context.stage.region} "
-        f"--service-code {quota['ServiceCode']} --quota-code {quota['QuotaCode']} --desired-value {used + wished:g}"
+        f"--service-code {quota['ServiceCode']} --quota-code {quota['QuotaCode']} --desired-value {taken + wished:g}"
     )
     mend = f"`{command}`, or {page}; new quotas take hours to days"
-    if value - used < needed:
+    if value - taken < needed:
         return failed(check, seen, f"AWS refuses {unit} beyond the quota, and the stack rolls back", mend)
-    if value - used < wished:
+    if value - taken < wished:
         return warning(check, seen, f"scaling stops at the quota: no more {unit} than it allows", mend)
     return ok(check, seen)
 

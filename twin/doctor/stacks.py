@@ -15,7 +15,9 @@ from twin.inventory import Survivor, survivors
 VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 NEEDED_VERSION = 6
 """What templates of `aws-cdk-lib` ask for in their rule CheckBootstrapVersion."""
-STUCK = ("DELETE_FAILED", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_FAILED")
+STUCK = ("DELETE_FAILED", "UPDATE_ROLLBACK_FAILED")
+MADE_ANEW = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+"""A first deployment that failed; the CDK command line deletes such a stack before it creates it again."""
 SHOWN_LEFTOVERS = 5
 
 
@@ -49,6 +51,8 @@ def _stacks(context: Context) -> Iterator[Finding]:
         elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
             why = "CloudFormation does one thing at a time to a stack"
             yield failed(check, status, why, f"wait: `aws cloudformation describe-stacks --stack-name {name}`")
+        elif status in MADE_ANEW:
+            yield ok(check, f"{status}: the CDK deletes it and creates it anew")
         else:
             yield ok(check, status)
 

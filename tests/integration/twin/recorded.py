@@ -50,6 +50,8 @@ class Model:
     parameters: dict[str, int]
     gated: str | bool = False
     readers: tuple[str, ...] = ()
+    page: str = ""
+    """What stands in for every answer: the page of a proxy."""
 
 
 @dataclass
@@ -100,6 +102,8 @@ def serving() -> Iterator[Recorded]:
                 self._refuse(401, "RepoNotFound", "Invalid username or password.")
             elif model.revision != revision:
                 self._refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            elif model.page:
+                self._send(200, "text/html", model.page)
             elif path.startswith("/api/"):
                 counted = {"parameters": model.parameters, "total": sum(model.parameters.values())}
                 card = {"id": name, "gated": model.gated, "disabled": False, "safetensors": counted}

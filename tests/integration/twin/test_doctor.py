@@ -232,6 +232,28 @@ def test_a_leftover_collides_until_a_stack_owns_it(shell: pytest.MonkeyPatch, aw
         cloudformation.get_waiter("stack_delete_complete").wait(StackName="twin-dev-llm", WaiterConfig={"Delay": 1})
 
 
+@pytest.mark.parametrize(
+    ("state", "status", "words"),
+    [
+        ("UPDATE_ROLLBACK_FAILED", Status.FAILED, "delete-inference-pipeline-deployment STAGE=dev"),
+        ("UPDATE_IN_PROGRESS", Status.FAILED, "wait"),
+        ("ROLLBACK_COMPLETE", Status.OK, ""),
+        ("UPDATE_COMPLETE", Status.OK, ""),
+    ],
+)
+def test_a_stack_that_takes_no_update(
+    shell: pytest.MonkeyPatch, recorded: Recorded, state: str, status: Status, words: str
+) -> None:
+    fields = (
+        f"<StackName>s</StackName><CreationTime>2030-01-01T00:00:00Z</CreationTime><StackStatus>{state}</StackStatus>"
+    )
+    recorded.queries["DescribeStacks"] = (200, listed("DescribeStacks", "Stacks", fields))
+    shell.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", recorded.url)
+    found = look("Stack twin-dev-guard")
+    assert found.status is status
+    assert words in found.mend
+
+
 def test_the_certificate_must_be_for_the_domain(shell: pytest.MonkeyPatch, aws: Aws) -> None:
     arn = aws("acm").request_certificate(DomainName="*.example.com", ValidationMethod="DNS")["CertificateArn"]
     shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", arn)
@@ -297,6 +319,14 @@ def test_expired_credentials_are_told_and_the_rest_is_still_looked_at(
     assert "aws sso login" in found["AWS credentials"].mend
     assert found["Quota Fargate vCPU"].seen == "skipped: no credentials"
     assert found["Model fits the GPU"].status is Status.OK
+
+
+def test_a_proxy_in_the_way_of_the_hub_is_named(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    recorded.models[MODEL] = replace(recorded.models[MODEL], page="<html>Please log in</html>")
+    found = {finding.check: finding for finding in doctor("dev")}
+    for check in ("Model on the hub", "Model fits the GPU"):
+        assert found[check].status is Status.WARNING
+        assert "is a proxy in the way?" in found[check].seen
 
 
 def test_a_refused_look_is_a_warning(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:

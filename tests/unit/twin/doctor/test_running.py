@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 from twin.doctor.check import Check, Need, run
 from twin.doctor.context import Context, Identity, SharedStage
@@ -70,6 +71,7 @@ def test_a_check_without_what_it_needs_is_skipped_unlooked(need: Need, reason: s
         (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListThings"), "ListThings"),
         (ClientError({"Error": {"Code": "InternalFailure", "Message": "oh"}}, "ListThings"), "again"),
         (httpx.ConnectError("refused"), "network"),
+        (ResponseParserError("<html>Please log in</html>"), "network"),
     ],
 )
 def test_a_look_that_fails_is_a_warning_with_what_to_do(error: Exception, words: str) -> None:
