@@ -43,6 +43,12 @@ synth: setup ## Synthesize the stacks of STAGE into cdk.out; no credentials, no 
 doctor: setup ## Preflight: what would fail, and how to mend it
 	@$(TWIN) doctor --stage $(STAGE) $(ARGS)
 
+benchmark: setup ## What the service costs beside named baselines; tables, JSON, plots (ARGS=--quick for a look)
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+cost: setup ## Price of STAGE before it is deployed: per resource, idle, office hours, full load, per 1,000 answers
+	@$(TWIN) cost --stage $(STAGE) $(ARGS)
+
 check: setup ## Format, lint, types, imports
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
@@ -50,4 +56,4 @@ lock: setup ## Recompile the lock files under requirements/
 	@.venv/bin/python -m scripts.lock
 
 .PHONY: help demo test setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
-	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor check lock
+	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock

@@ -15,14 +15,18 @@ OPIK_CONSTANTS = {
 
 
 def opik_environment(settings: DeploymentSettings) -> dict[str, str]:
-    """What the Opik SDK needs, but for its key."""
+    """Where traces and scores go, but for the key."""
     monitoring = settings.monitoring
     return {
         "OPIK_URL_OVERRIDE": monitoring.opik_url,
         "OPIK_WORKSPACE": monitoring.workspace,
         "OPIK_PROJECT_NAME": monitoring.project,
-        **OPIK_CONSTANTS,
     }
+
+
+def opik_sdk_environment(settings: DeploymentSettings) -> dict[str, str]:
+    """The same for what uses Opik's SDK, with the SDK's own switches."""
+    return {**opik_environment(settings), **OPIK_CONSTANTS}
 
 
 def opik_page_url(settings: DeploymentSettings) -> str:

@@ -26,6 +26,7 @@ from infra.settings_groups import (
     LlmSettings,
     MonitoringSettings,
     NetworkSettings,
+    RetrievalSettings,
     VectorSettings,
 )
 
@@ -58,6 +59,7 @@ class DeploymentSettings(BaseSettings):
     llm: LlmSettings = Field(LlmSettings.model_validate({}), description="The LLM microservice.")
     business: BusinessSettings = Field(BusinessSettings.model_validate({}), description="The business microservice.")
     vectors: VectorSettings = Field(description="The vector store.")
+    retrieval: RetrievalSettings = Field(RetrievalSettings.model_validate({}), description="How documents are found.")
     monitoring: MonitoringSettings = Field(description="Where traces go.")
     embedding: EmbeddingSettings = Field(EmbeddingSettings.model_validate({}), description="The embedding model.")
     evaluation: EvaluationSettings = Field(EvaluationSettings.model_validate({}), description="Judging of answers.")

@@ -123,15 +123,21 @@ def synth(stage: StageOption = "local") -> None:
 
 @app.command()
 def ingest(
-    path: Annotated[str, typer.Argument(help="Folder with posts/, articles/, repositories/.")] = "examples/corpus",
+    source: Annotated[
+        str, typer.Argument(help="Folder, file, s3://bucket/prefix or Git repository.")
+    ] = "examples/corpus",
     stage: StageOption = "local",
+    kind: Annotated[
+        str, typer.Option("--type", help="posts, articles or repositories: what a folder without that layout holds.")
+    ] = "",
+    author: Annotated[str, typer.Option(help="Author of documents that name none.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Read documents, chunk, embed and upsert them; idempotent."""
     from twin.commands.ingest import ingest as run
     from twin.stages import connect
 
-    report = run(connect(stage), Path(path))
+    report = run(connect(stage), source, kind=kind, author=author)
     print_json(report) if as_json else views.show_ingest(report)
 
 
@@ -177,6 +183,29 @@ def evaluate(
     print_json(report) if as_json else views.show_report(report)
 
 
+@app.command("evaluate-rag")
+def evaluate_rag(
+    file: Annotated[str, typer.Argument(help="JSON lines: query, relevant document ids.")] = "examples/retrieval.jsonl",
+    stage: StageOption = "local",
+    at_least: Annotated[
+        list[str] | None, typer.Option(help="Fail below, for example ndcg@10=0.75; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recall, MRR and nDCG of the stage's retrieval on labelled questions; exit 1 below a threshold."""
+    from pathlib import Path
+
+    from twin.commands import evaluate_rag as command
+    from twin.stages import connect
+
+    least = command.thresholds(at_least or ())
+    report = command.evaluate_rag(connect(stage), Path(file))
+    missed = command.missed(report, least)
+    print_json({**report, "missed": missed}) if as_json else views.show_retrieval(report)
+    if missed:
+        raise TwinError(f"Retrieval is not as good as asked: {'; '.join(missed)}.")
+
+
 @app.command()
 def drill(
     query: Annotated[str, typer.Argument(help="The question to ask before and after.")],
@@ -219,6 +248,29 @@ def delete(stage: StageOption = "local", as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
     if target.is_local:
         local.stop()
+
+
+@app.command()
+def cost(
+    stage: StageOption = "local",
+    assembly: Annotated[Path | None, typer.Option(help="A cdk.out to price instead of synthesizing the stage.")] = None,
+    base: Annotated[Path | None, typer.Option("--diff", help="A cdk.out to compare with.")] = None,
+    assume: Annotated[list[str] | None, typer.Option(help="An assumption, name=value; repeatable.")] = None,
+    refresh_prices: Annotated[bool, typer.Option(help="Fetch prices from AWS first; needs credentials.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Markdown, for a pull request.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What the stage costs: per resource, idle, in office hours, at full load, per 1,000 answers."""
+    from twin.commands import cost as command
+
+    found = command.templates(stage, assembly)
+    if refresh_prices:
+        views.show_refresh(command.refresh_prices(found, _progress))
+    if base is not None:
+        views.show_cost_diff(command.compare(base, found, assume or ()), markdown=markdown, as_json=as_json)
+    else:
+        title = f"Stage {stage} on AWS" if assembly is None else f"{assembly} on AWS"
+        views.show_cost(command.cost(found, assume or ()), found, title, markdown=markdown, as_json=as_json)
 
 
 @app.command()

@@ -7,7 +7,14 @@ import sys
 from typing import Any
 
 from twin.commands.ask import Answer, ask
-from twin.console import console, print_table
+from twin.console import console, print_json, print_table
+from twin.cost import report
+from twin.cost.assembly import Assembly
+from twin.cost.diff import Diff
+from twin.cost.estimate import Estimate
+from twin.cost.outside import external_services
+from twin.cost.refresh import Refresh
+from twin.cost.report import Table
 from twin.doctor.finding import Finding, Status
 from twin.inventory import Survivor, kinds_checked, services_checked
 from twin.opik import opik_reader
@@ -15,6 +22,7 @@ from twin.stages import Stage
 
 TRACE_SECONDS = 30.0
 MARKS = {Status.OK: "ok", Status.FAILED: "WRONG", Status.WARNING: "warning", Status.SKIPPED: "-"}
+SHOWN_SKIPPED = 3
 SHOWN_METADATA = ("prompt_name", "prompt_version", "model_id", "embedding_model_id", "reranker_id", "stage", "release")
 
 
@@ -36,8 +44,12 @@ def show_ingest(report: dict[str, Any]) -> None:
     """What an ingest read and wrote."""
     counts = [f"{value} {name}" for name, value in report.items() if isinstance(value, int)]
     console.print("ingested: " + ", ".join(counts), markup=False)
+    by_reason: dict[str, list[str]] = {}
     for skipped in report.get("skipped") or ():
-        console.print(f"skipped: {skipped}", markup=False)
+        by_reason.setdefault(skipped["reason"].split(" of ")[0], []).append(skipped["id"])
+    rows = [(reason, len(ids), ", ".join(ids[:SHOWN_SKIPPED])) for reason, ids in by_reason.items()]
+    if rows:
+        print_table("Skipped", ("why", "how many", "for example"), rows)
 
 
 def show_answer(stage: Stage, answer: Answer) -> None:
@@ -80,6 +92,24 @@ def show_report(report: dict[str, Any]) -> None:
     )
 
 
+def show_retrieval(report: dict[str, Any]) -> None:
+    """The figures of every mode of retrieval, and how sure its difference to dense search is."""
+    modes, figure = report["modes"], f"ndcg@{report['ndcg_at']}"
+    against = [mode["against_dense"].get(figure, {}) for mode in modes.values()]
+    rows: list[tuple[object, ...]] = [
+        (name, *(_score(mode["means"][name]) for mode in modes.values()))
+        for name in next(iter(modes.values()))["means"]
+    ]
+    rows += [
+        (f"{figure}, {label}", *(f"{found[key]:+.3f}" if found else "" for found in against))
+        for label, key in (("minus dense", "mean"), ("at least", "low"), ("at most", "high"))
+    ]
+    rows.append(("fell back", *(mode["degraded"] or "" for mode in modes.values())))
+    print_table(f"{report['queries']} questions, re-ranker {report['reranker_id']}", ("figure", *modes), rows)
+    resamples = f"{report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples"
+    console.print(f"At least, at most: in {resamples}.", markup=False)
+
+
 def show_message(message: dict[str, Any]) -> None:
     """A Slack message as its blocks read."""
     console.print(message.get("text", ""), markup=False, style="bold")
@@ -112,6 +142,43 @@ def show_findings(stage: str, findings: list[Finding]) -> None:
             console.print(f"   why:  {finding.why}\n   mend: {finding.mend}", markup=False)
     counts = [f"{sum(f.status is status for f in findings)} {status}" for status in Status]
     console.print(", ".join(counts), markup=False)
+
+
+def show_cost(estimate: Estimate, assembly: Assembly, title: str, *, markdown: bool, as_json: bool) -> None:
+    """What a stage costs, with every note that belongs to the sums."""
+    remarks = report.notes(estimate, external_services(assembly))
+    if as_json:
+        print_json({**report.as_dict(estimate), "notes": remarks})
+        return
+    _show_tables(report.tables(estimate, title), remarks, markdown)
+
+
+def show_cost_diff(diff: Diff, *, markdown: bool, as_json: bool) -> None:
+    """The price difference between two cloud assemblies."""
+    remarks = report.notes(diff.after, ())
+    if as_json:
+        print_json({**report.diff_as_dict(diff), "notes": remarks})
+        return
+    _show_tables(report.diff_tables(diff), remarks, markdown)
+
+
+def show_refresh(brought: list[Refresh]) -> None:
+    """Which prices were fetched, and why others were not; on standard error, beside the estimate."""
+    for each in brought:
+        print(f"{len(each.prices)} prices fetched, {len(each.kept)} kept as they were.", file=sys.stderr)
+        for key, why in each.kept.items():
+            print(f"   {key}: {why}", file=sys.stderr)
+
+
+def _show_tables(tables: list[Table], remarks: list[str], markdown: bool) -> None:
+    if markdown:
+        parts = [table.markdown() for table in tables] + ["\n".join(f"- {remark}" for remark in remarks)]
+        print("\n\n".join(parts))
+        return
+    for table in tables:
+        print_table(table.title, table.columns, table.rows)
+    for remark in remarks:
+        console.print(remark, markup=False)
 
 
 def _score(value: Any) -> str:

@@ -11,12 +11,14 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.alarms import Alarms
 from infra.constructs.fargate_api import FargateApi
 from infra.constructs.secret import empty_key_list, placeholder_secret
 from infra.environment import opik_environment
 from infra.names import Names
 from infra.settings import DeploymentSettings
+from infra.settings_groups import RetrievalSettings
 from infra.stacks.network import NetworkStack
 
 
@@ -60,6 +62,8 @@ class BusinessStack(cdk.Stack):
             log_retention_days=settings.monitoring.log_retention_days,
         )
         api.task.add_to_task_role_policy(self._invokes(names))
+        if settings.retrieval.reranker_endpoint_name:
+            api.task.add_to_task_role_policy(self._reranks(settings.retrieval.reranker_endpoint_name))
         api.task.add_to_task_role_policy(
             iam.PolicyStatement(
                 sid="HandOverSamples",
@@ -72,6 +76,8 @@ class BusinessStack(cdk.Stack):
                 sid="ReadApiKeys", actions=["secretsmanager:GetSecretValue"], resources=[api_keys.secret_arn]
             )
         )
+        if settings.business.documents_bucket:
+            self._read_documents(api, settings.business.documents_bucket)
         self._alarms(api, alerts)
         for name, value in {
             "ApiUrl": api.url,
@@ -96,6 +102,28 @@ class BusinessStack(cdk.Stack):
             ],
         )
 
+    def _read_documents(self, api: FargateApi, bucket: str) -> None:
+        """Grant what an ingest in the service's place needs of the bucket with the documents."""
+        arn = f"arn:{self.partition}:s3:::{bucket}"
+        objects = f"{arn}/*"
+        for sid, action, resource in (
+            ("ListDocuments", "s3:ListBucket", arn),
+            ("ReadDocuments", "s3:GetObject", objects),
+        ):
+            api.task.add_to_task_role_policy(iam.PolicyStatement(sid=sid, actions=[action], resources=[resource]))
+        acknowledge(
+            api.task,
+            f"AwsSolutions-IAM5[Resource::{readable(self, objects)}]",
+            "Reading is granted on all objects of the one bucket that the stage names.",
+        )
+
+    def _reranks(self, endpoint_name: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid="AskTheReranker",
+            actions=["sagemaker:InvokeEndpoint"],
+            resources=[self.format_arn(service="sagemaker", resource="endpoint", resource_name=endpoint_name)],
+        )
+
     def _alarms(self, api: FargateApi, alerts: sns.ITopic) -> None:
         alarms = Alarms(self, "Alarms", topic=alerts)
         minute = cdk.Duration.minutes(1)
@@ -109,6 +137,10 @@ class BusinessStack(cdk.Stack):
             api.targets.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=minute, statistic="Sum"),
             "The business service answers with server errors.",
         )
+
+
+# A caller gets our own answer instead of the load balancer's 504.
+SILENCE_MARGIN_SECONDS = 10
 
 
 def _environment(settings: DeploymentSettings) -> dict[str, str]:
@@ -125,7 +157,20 @@ def _environment(settings: DeploymentSettings) -> dict[str, str]:
         "QDRANT_URL": settings.vectors.url,
         "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
         "RETRIEVAL_TOP_K": str(settings.business.retrieval_top_k),
+        "DRAIN_SECONDS": str(settings.business.drain_seconds),
+        "WAKE_HOLD_SILENT_SECONDS": str(settings.business.idle_timeout_seconds - SILENCE_MARGIN_SECONDS),
         "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
         "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
+        **_retrieval(settings.retrieval),
         **opik_environment(settings),
+    }
+
+
+def _retrieval(settings: RetrievalSettings) -> dict[str, str]:
+    return {
+        "TENANT": settings.tenant,
+        "RETRIEVAL_CANDIDATES": str(settings.candidates),
+        "QUERY_UNDERSTANDING": settings.query_understanding,
+        "RERANKER": settings.reranker,
+        **{name.upper(): value for name, value in settings.reranker_settings.items()},
     }

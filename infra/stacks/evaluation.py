@@ -17,7 +17,7 @@ from infra.constructs.evaluation_function import DependencyLayer, ServiceFunctio
 from infra.constructs.samples_queue import SamplesQueue
 from infra.constructs.schedule import FunctionSchedule
 from infra.constructs.secret import placeholder_secret
-from infra.environment import opik_environment, opik_page_url
+from infra.environment import opik_page_url, opik_sdk_environment
 from infra.settings import DeploymentSettings
 
 NOTIFY_TIMEOUT = cdk.Duration.seconds(30)
@@ -45,7 +45,7 @@ class EvaluationStack(cdk.Stack):
             "STAGE": settings.stage,
             "DATASET_NAME": evaluation.dataset,
             "OPIK_API_KEY_SECRET_ARN": self.opik_key.secret_arn,
-            **opik_environment(settings),
+            **opik_sdk_environment(settings),
         }
         self.alerts = AlertsTopic(self, "Alerts")
         collect = self._collect()

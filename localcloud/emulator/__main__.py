@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 
@@ -18,13 +17,11 @@ def main() -> None:
     arguments.data.mkdir(parents=True, exist_ok=True)
     os.environ.update(environment(arguments.host, arguments.port, arguments.data))
     # MiniStack reads its environment at import.
-    from ministack import app
-
     from localcloud.emulator.plugin import install
+    from localcloud.emulator.server import serve
 
     install(arguments.port)
-    sys.argv = sys.argv[:1]
-    app.main()
+    serve(arguments.host, arguments.port, os.environ["LOG_LEVEL"])
 
 
 def environment(host: str, port: int, data: Path) -> dict[str, str]:
@@ -33,7 +30,11 @@ def environment(host: str, port: int, data: Path) -> dict[str, str]:
         "BIND_HOST": host,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
+        # Services with ports of their own, which two local clouds would fight over.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         "TMPDIR": str(_made(data / "tmp")),
+        "STATE_DIR": str(_made(data / "state")),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",

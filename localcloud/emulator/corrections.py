@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import cloudwatch, ecr
+from ministack.services import cloudwatch, ec2, ecr
 from ministack.services.cloudformation import provisioners
 
 FREE_FORM = ("options", "dockerLabels")
@@ -17,9 +17,13 @@ def install() -> None:
     """Apply every correction."""
     _missing_images_are_an_error()
     provisioners._normalize_container_defs = lambda definitions: [camel_case(item) for item in definitions]
+    _task_definitions_keep_all_that_is_declared()
+    _services_keep_their_grace_period()
+    _load_balancers_are_in_their_subnets_network()
     _secrets_are_referred_to_by_arn()
     _metric_math_alarms_are_kept()
     _alarms_look_at_their_own_dimensions()
+    _rules_keep_their_prefix_lists()
 
 
 def camel_case(value: Any, parent: str = "") -> Any:
@@ -46,6 +50,54 @@ def _missing_images_are_an_error() -> None:
         return describe(request)
 
     ecr._describe_images = describe_images
+
+
+def _task_definitions_keep_all_that_is_declared() -> None:
+    # MiniStack drops the platform and the storage, and keeps volumes as templates spell them.
+    create = provisioners._ecs_task_def_create
+
+    def create_task_definition(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        arn, attributes = create(logical_id, properties, stack)
+        kept = provisioners._ecs._task_defs[arn.rpartition("/")[2]]
+        for name in ("RuntimePlatform", "EphemeralStorage", "Volumes"):
+            if name in properties:
+                kept |= camel_case({name: properties[name]})
+        return arn, attributes
+
+    # Its update, which registers the next revision, calls it by name.
+    provisioners._ecs_task_def_create = create_task_definition
+    provisioners._RESOURCE_HANDLERS["AWS::ECS::TaskDefinition"]["create"] = create_task_definition
+
+
+def _services_keep_their_grace_period() -> None:
+    # MiniStack hands it to an update and not to a creation.
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ECS::Service"]
+    create = handlers["create"]
+
+    def create_service(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        arn, attributes = create(logical_id, properties, stack)
+        if seconds := properties.get("HealthCheckGracePeriodSeconds"):
+            cluster = properties.get("Cluster", "default")
+            wanted = {"cluster": cluster, "service": arn, "healthCheckGracePeriodSeconds": int(seconds)}
+            provisioners._ecs._update_service(wanted)
+        return arn, attributes
+
+    handlers["create"] = create_service
+
+
+def _load_balancers_are_in_their_subnets_network() -> None:
+    # The resource type has no network of its own, and MiniStack named one that is not there.
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ElasticLoadBalancingV2::LoadBalancer"]
+    create = handlers["create"]
+
+    def create_balancer(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        subnets = (ec2._subnets.get(subnet) for subnet in properties.get("Subnets") or ())
+        network = next((subnet["VpcId"] for subnet in subnets if subnet), None)
+        located = {**properties, "VpcId": network} if network else properties
+        made: tuple[str, dict[str, Any]] = create(logical_id, located, stack)
+        return made
+
+    handlers["create"] = create_balancer
 
 
 def _secrets_are_referred_to_by_arn() -> None:
@@ -121,3 +173,21 @@ def _alarms_look_at_their_own_dimensions() -> None:
             cloudwatch._metrics = store
 
     cloudwatch._evaluate_alarm = evaluate_own_series
+
+
+def _rules_keep_their_prefix_lists() -> None:
+    # MiniStack answers and matches the prefix lists of a security group's rule, and never reads them from a request.
+    parse = ec2._parse_ip_permissions
+
+    def with_prefix_lists(request: Any, prefix: str) -> Any:
+        rules = parse(request, prefix)
+        for number, rule in enumerate(rules, start=1):
+            kept = rule["PrefixListIds"]
+            while found := ec2._p(
+                request, (entry := f"{prefix}.{number}.PrefixListIds.{len(kept) + 1}") + ".PrefixListId"
+            ):
+                described = ec2._p(request, f"{entry}.Description")
+                kept.append({"PrefixListId": found, **({"Description": described} if described else {})})
+        return rules
+
+    ec2._parse_ip_permissions = with_prefix_lists

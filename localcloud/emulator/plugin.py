@@ -6,7 +6,8 @@ from localcloud.emulator import corrections
 from localcloud.emulator.cloudformation import autoscaling, ec2, governance
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
-from localcloud.emulator.registry import register_resource_types, register_service
+from localcloud.emulator.registry import ResourceType, register_resource_types, register_service
+from localcloud.emulator.services import oidc_providers
 from localcloud.emulator.services.application_autoscaling import ApplicationAutoScaling
 from localcloud.emulator.services.sagemaker import SageMaker
 
@@ -19,13 +20,17 @@ def install(port: int) -> list[str]:
     """
     register_service(SageMaker())
     register_service(ApplicationAutoScaling())
-    api = Loopback(port)
-    types = {
+    oidc_providers.install()
+    added = register_resource_types(resource_types(Loopback(port)))
+    corrections.install()
+    return added
+
+
+def resource_types(api: Loopback) -> dict[str, ResourceType]:
+    """Every resource type that this package knows, by name."""
+    return {
         **sagemaker_types.resource_types(api),
         **autoscaling.resource_types(api),
         **ec2.resource_types(api),
         **governance.resource_types(api),
     }
-    added = register_resource_types(types)
-    corrections.install()
-    return added

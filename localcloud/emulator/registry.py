@@ -92,27 +92,38 @@ class ResourceType:
 
     Attributes:
         create: (logical id, properties, stack name) to physical id and attributes.
-        delete: (physical id, properties).
-        update: (physical id, properties, stack name, logical id), or None when every change replaces.
-        immutable: properties whose change replaces even where `update` exists.
+        delete: (physical id, properties); a resource that is gone already is as good as deleted.
+        update: (physical id, old properties, new properties) to physical id and attributes, in place.
+        immutable: properties whose change replaces, as the type's public schema lists them; `Outer/Inner` is a property
+            inside another.
+        name: the property that names the resource. CloudFormation refuses to replace what keeps such a name.
     """
 
     create: Callable[[str, Properties, str], Created]
     delete: Callable[[str, Properties], None]
-    update: Callable[[str, Properties, str, str], Created] | None = None
-    immutable: tuple[str, ...] = ()
+    update: Callable[[str, Properties, Properties], Created]
+    immutable: tuple[str, ...]
+    name: str | None = None
 
     def handlers(self, name: str) -> dict[str, Any]:
         """The form in which MiniStack keeps a type."""
+        inner = [path for path in self.immutable if "/" in path]
 
         def update(physical_id: str, old: Properties, new: Properties, stack: str, logical_id: str = "") -> Created:
-            replaced = self.update is None or any(old.get(key) != new.get(key) for key in self.immutable)
-            if replaced:
+            # MiniStack itself replaces when an outer property says so, and knows no inner ones.
+            if any(_inside(old, path) != _inside(new, path) for path in inner):
                 created: Created = provisioners._replace_resource(name, physical_id, old, new, stack, logical_id)
                 return created
-            return self.update(physical_id, new, stack, logical_id)  # type: ignore[misc]  # checked above
+            return self.update(physical_id, old, new)
 
         return {"create": self.create, "delete": self.delete, "update": update, "update_with_logical_id": True}
+
+
+def _inside(properties: Properties, path: str) -> Any:
+    value: Any = properties
+    for key in path.split("/"):
+        value = (value or {}).get(key)
+    return value
 
 
 def physical_name(stack: str, logical_id: str, longest: int = 63) -> str:
@@ -124,7 +135,11 @@ def register_resource_types(types_by_name: Mapping[str, ResourceType]) -> list[s
     """Add the types that MiniStack does not have, on its worker thread, where they may call the API back."""
     missing = [name for name in types_by_name if name not in provisioners._RESOURCE_HANDLERS]
     for name in missing:
-        provisioners._RESOURCE_HANDLERS[name] = types_by_name[name].handlers(name)
+        resource_type = types_by_name[name]
+        provisioners._RESOURCE_HANDLERS[name] = resource_type.handlers(name)
+        provisioners._REPLACING_PROPERTIES[name] = tuple(path for path in resource_type.immutable if "/" not in path)
+        if resource_type.name is not None:
+            provisioners._CUSTOM_NAME_REPLACEMENT[name] = {"name": resource_type.name}
     runs_on_worker = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda name: name in missing or runs_on_worker(name)
     return missing

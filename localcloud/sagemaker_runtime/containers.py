@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-import httpx
+import aiohttp
+from aiohttp import ClientResponse
 
 from localcloud.sagemaker_runtime import errors, eventstream
 from localcloud.sagemaker_runtime.limits import AccountIdentity, RuntimeLimits
@@ -17,27 +18,33 @@ TIMED_OUT = (
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
+IDLE_SECONDS = 2.0
+# The container has seen nothing of the invocation.
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
 
 class ContainerClient:
-    """Sends invocations to containers. One per runtime; close it when the runtime stops."""
+    """Sends invocations to containers. One per runtime; made on its event loop, closed when the runtime stops."""
 
     def __init__(self, limits: RuntimeLimits, identity: AccountIdentity) -> None:
         self._limits = limits
         self._identity = identity
         self.outstanding = OutstandingRequests(limits.max_concurrent)
-        # Deadlines are set per invocation with asyncio; no proxy may stand between us and a loopback address.
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=limits.connect_seconds),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            trust_env=False,
+        # Deadlines are set per invocation with asyncio; no proxy stands between us and a loopback address. A container
+        # closes idle connections after seconds: ours go first, so that no invocation meets one that is just closing.
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
         )
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._http.aclose()
+        await self._http.close()
 
     @asynccontextmanager
-    async def invoke(self, target: Target, headers: Mapping[str, str], body: bytes) -> AsyncIterator[httpx.Response]:
+    async def invoke(self, target: Target, headers: Mapping[str, str], body: bytes) -> AsyncIterator[ClientResponse]:
         """Send the invocation to the least loaded container and give its response, whose body is still unread.
 
         Leaving the context before the body was read closes the connection, which is how a container learns that nobody
@@ -52,30 +59,30 @@ class ContainerClient:
             with self.outstanding.sent_to(backend):
                 try:
                     response = await self._send(backend, target, headers, body)
-                except (httpx.ConnectError, httpx.ConnectTimeout):
+                except _NOT_CONNECTED:
                     continue
                 try:
-                    if not response.is_success:
+                    if not 200 <= response.status < 300:
                         raise await self._model_error(target, response)
                     yield response
                 finally:
-                    await response.aclose()
+                    response.close()
                 return
         raise errors.service_unavailable()
 
-    async def _send(self, backend: str, target: Target, headers: Mapping[str, str], body: bytes) -> httpx.Response:
-        request = self._http.build_request("POST", f"{backend}/invocations", headers=headers, content=body)
+    async def _send(self, backend: str, target: Target, headers: Mapping[str, str], body: bytes) -> ClientResponse:
         try:
             async with asyncio.timeout(self._limits.response_seconds):
-                return await self._http.send(request, stream=True)
+                url = f"{backend}/invocations"
+                return await self._http.post(url, headers=headers, data=body, allow_redirects=False)
+        except _NOT_CONNECTED:
+            raise
         except TimeoutError:
             raise errors.model_error(target.log_group, 0, TIMED_OUT, self._identity) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise
-        except httpx.HTTPError as failure:
+        except aiohttp.ClientError as failure:
             raise self._broken(target, failure) from None
 
-    async def read(self, target: Target, response: httpx.Response) -> bytes:
+    async def read(self, target: Target, response: ClientResponse) -> bytes:
         """The whole body of a response.
 
         Raises:
@@ -83,41 +90,44 @@ class ContainerClient:
         """
         try:
             async with asyncio.timeout(self._limits.response_seconds):
-                return await response.aread()
+                return await response.read()
         except TimeoutError:
             raise errors.model_error(target.log_group, 0, TIMED_OUT, self._identity) from None
-        except httpx.HTTPError as failure:
+        except aiohttp.ClientError as failure:
             raise self._broken(target, failure) from None
 
-    async def frames(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async def frames(self, response: ClientResponse) -> AsyncGenerator[bytes, None]:
         """The body as event-stream messages: a PayloadPart per piece as it arrives, then at most one exception.
 
         The caller bounds the whole with `stream_ended_late` as the last message.
         """
         try:
-            async for piece in response.aiter_raw():
+            async for piece in response.content.iter_any():
                 for frame in eventstream.payload_parts(piece):
                     yield frame
-        except httpx.HTTPError as failure:
+        except aiohttp.ClientError as failure:
+            # What came together with the end of the connection is buffered; the reader's public methods refuse it.
+            for frame in eventstream.payload_parts(response.content._read_nowait(-1)):
+                yield frame
             yield stream_failure(failure)
 
-    async def _model_error(self, target: Target, response: httpx.Response) -> errors.RuntimeApiError:
+    async def _model_error(self, target: Target, response: ClientResponse) -> errors.RuntimeApiError:
         original = (await self.read(target, response)).decode(errors="replace")
-        return errors.model_error(target.log_group, response.status_code, original, self._identity)
+        return errors.model_error(target.log_group, response.status, original, self._identity)
 
-    def _broken(self, target: Target, failure: httpx.HTTPError) -> errors.RuntimeApiError:
+    def _broken(self, target: Target, failure: aiohttp.ClientError) -> errors.RuntimeApiError:
         text = f"The container closed the connection before it had answered ({type(failure).__name__})."
         return errors.model_error(target.log_group, 0, text, self._identity)
 
 
-def stream_failure(failure: httpx.HTTPError) -> bytes:
+def stream_failure(failure: aiohttp.ClientError) -> bytes:
     """The exception message for a stream that cannot be continued.
 
     `ModelStreamError` with the code `StreamBroken` when the container's connection was reset or closed, and
     `InternalStreamFailure` for everything that is not the container's doing (both: API reference of
     InvokeEndpointWithResponseStream).
     """
-    if isinstance(failure, httpx.NetworkError | httpx.RemoteProtocolError):
+    if isinstance(failure, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
         message = "The connection between the client and the model was reset or closed."
         return eventstream.exception("ModelStreamError", {"Message": message, "ErrorCode": "StreamBroken"})
     return eventstream.exception(

@@ -10,6 +10,14 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Literal
+
+Concern = Literal["api", "retrieval", "llm", "ingest", "evaluation", "security"]
+
+MAX_FILE_BYTES = 10_000_000
+KEPT_FILES = 5
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 trace_id_var: ContextVar[str] = ContextVar("trace_id", default="")
@@ -38,11 +46,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-def configure_logging(level: int = logging.INFO) -> None:
-    """Send every logger's records to standard output as JSON lines; replaces handlers set before."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+def concern_logger(concern: Concern) -> logging.Logger:
+    """The logger of one concern: who reads or silences it cares about the matter, not about the module."""
+    return logging.getLogger(concern)
+
+
+def configure_logging(level: int = logging.INFO, file: Path | None = None) -> None:
+    """Send every logger's records to standard output as JSON lines; replaces handlers set before.
+
+    Args:
+        level: least level that is shown.
+        file: also write the lines to this file, which is rotated at 10 MB; five old ones are kept.
+
+    Raises:
+        OSError: the file cannot be opened for writing.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    if file is not None:
+        handlers.append(RotatingFileHandler(file, maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=handlers, force=True)
     # These speak once per HTTP request at INFO, and httpx with the full address.
     for noisy in ("httpx", "httpcore", "botocore", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
-"""Traces: recorded in memory while a request runs, sent to Opik by a background thread after it ended.
+"""Traces: recorded in memory while a request runs, sent to Opik in batches by a background thread after it ended.
 
-Recording costs microseconds on the event loop. Sending costs 21-38 ms of CPU per trace in the SDK, so a token bucket
-bounds how many traces a second a process sends; whoever ends a trace says when it must be sent regardless. Nothing
-here raises into a request or waits for Opik.
+Recording costs microseconds on the event loop. What monitoring takes in has a price too, so a token bucket bounds how
+many traces a second a process sends; whoever ends a trace says when it must be sent regardless. Nothing here raises
+into a request or waits for Opik.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+import httpx
 
 from services.common.ids import uuid7
 
@@ -26,6 +29,14 @@ SpanType = Literal["general", "tool", "llm"]
 # Traces that wait for the sender; at the default budget this is 100 s of traffic.
 MAX_WAITING_TRACES = 1000
 END_TIMEOUT_SECONDS = 8
+MAX_RECENT_TRACES = 2000
+# One body a second costs little more than one body a trace.
+BATCH_SECONDS = 1.0
+MAX_BATCH_TRACES = 50
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+# What may pass: the server's trouble, a limit, a proxy's. Anything else says the same to the next attempt.
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass
@@ -113,37 +124,67 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Whether one event may pass now."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
-        self._last = now
-        if self._tokens < 1:
+        if self.level() < 1:
             return False
         self._tokens -= 1
         return True
+
+    def level(self) -> float:
+        """Events that may pass at once now."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
+        self._last = now
+        return self._tokens
+
+    def seconds_until(self, level: float) -> float:
+        """Time until `level` events may pass at once; 0 when they may now.
+
+        Args:
+            level: at most the burst, which is never exceeded.
+        """
+        missing = min(level, self._burst) - self.level()
+        return max(0.0, missing / self._rate) if self._rate > 0 else float("inf")
+
+
+class TraceWriter(Protocol):
+    """The part of `services.common.opik_api.OpikApi` that the tracer uses."""
+
+    def write(self, traces: Sequence[Trace]) -> None:
+        """Write finished traces; written again, they replace themselves. Raises httpx.HTTPError."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 class Tracer:
     """Sends finished traces to Opik within a budget."""
 
-    def __init__(self, client: Callable[[], Any] | None, traces_per_second: float) -> None:
+    def __init__(
+        self, writer: TraceWriter | None, traces_per_second: float, batch_seconds: float = BATCH_SECONDS
+    ) -> None:
         """Prepare; `start` begins to send.
 
         Args:
-            client: builds the `opik.Opik` client, called on the sender's thread (importing the SDK takes seconds);
-                None sends nothing.
+            writer: takes traces, on the sender's thread; closed at the end. None sends nothing.
             traces_per_second: budget for traces that nobody insists on.
+            batch_seconds: how long a trace waits for others to be sent with.
         """
-        self._client = client
+        self._writer = writer
         self._bucket = TokenBucket(traces_per_second)
+        self._batch_seconds = batch_seconds
         self._queue: queue.Queue[Trace | None] = queue.Queue(MAX_WAITING_TRACES)
         self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._recent: OrderedDict[str, None] = OrderedDict()
         self.dropped = 0
         """Finished traces that were not sent because the sender could not keep up."""
 
     def start(self) -> None:
         """Start the sender's thread."""
-        if self._client is not None:
-            self._thread = threading.Thread(target=self._run, name="tracer", daemon=True)
+        if self._writer is not None:
+            self._thread = threading.Thread(target=self._run, args=(self._writer,), name="tracer", daemon=True)
             self._thread.start()
 
     def submit(self, trace: Trace, *, always: bool = False) -> bool:
@@ -164,13 +205,26 @@ class Tracer:
         except queue.Full:
             self.dropped += 1
             return False
+        self._recent[trace.id] = None
+        if len(self._recent) > MAX_RECENT_TRACES:
+            self._recent.popitem(last=False)
         return True
+
+    @property
+    def enabled(self) -> bool:
+        """Whether traces are sent anywhere."""
+        return self._writer is not None
+
+    def sent_recently(self, trace_id: str) -> bool:
+        """Whether this process took the trace, which may therefore still be on its way to Opik."""
+        return trace_id in self._recent
 
     def stop(self, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
         """Send what waits and close the client; blocks for at most about `timeout_seconds`, so not on an event loop."""
         if self._thread is None:
             return
         deadline = time.monotonic() + timeout_seconds
+        self._stopping.set()
         try:
             self._queue.put(None, timeout=timeout_seconds)
         except queue.Full:
@@ -181,52 +235,51 @@ class Tracer:
             logger.warning("traces may be lost: Opik did not take them in time")
         self._thread = None
 
-    def _run(self) -> None:
-        client = self._build()
-        while (trace := self._queue.get()) is not None:
+    def _run(self, writer: TraceWriter) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._collect()
+            if batch:
+                self._deliver(writer, batch)
+        writer.close()
+
+    def _collect(self) -> tuple[list[Trace], bool]:
+        """The next batch, and whether it is the last."""
+        batch: list[Trace] = []
+        first = self._queue.get()
+        deadline = time.monotonic() + self._batch_seconds
+        while first is not None:
+            batch.append(first)
+            if len(batch) == MAX_BATCH_TRACES:
+                return batch, False
+            # Nobody waits for company once the process is about to end.
+            pause = 0.0 if self._stopping.is_set() else deadline - time.monotonic()
             try:
-                client = client or self._build()
-                if client is not None:
-                    send(client, trace)
-            except Exception:
-                logger.exception("a trace could not be handed to Opik", extra={"lost_trace_id": trace.id})
-        if client is not None:
-            client.end(timeout=END_TIMEOUT_SECONDS)
+                first = self._queue.get(timeout=pause) if pause > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
 
-    def _build(self) -> Any:
-        try:
-            return self._client() if self._client is not None else None
-        except Exception:
-            logger.exception("the Opik client cannot be built; traces are lost until it can")
-            return None
+    def _deliver(self, writer: TraceWriter, batch: list[Trace]) -> None:
+        """Write a batch, again and again while the trouble may pass; what comes meanwhile waits in the queue."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                writer.write(batch)
+                return
+            except Exception as error:  # noqa: BLE001 - monitoring fails alone: the thread must live
+                reason = type(error).__name__
+                if not _may_pass(error) or self._stopping.is_set():
+                    logger.error(
+                        "traces were not taken by Opik and are lost", extra={"traces": len(batch), "reason": reason}
+                    )
+                    return
+                logger.warning("Opik does not take traces now", extra={"traces": len(batch), "reason": reason})
+            self._stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def send(client: Any, trace: Trace) -> None:
-    """Send a finished trace: one message for the trace and one per span, each complete (no later update)."""
-    sent = client.trace(
-        id=trace.id,
-        name=trace.name,
-        start_time=trace.start_time,
-        end_time=trace.end_time,
-        input=trace.input,
-        output=trace.output,
-        metadata=trace.metadata,
-        tags=trace.tags,
-        error_info=trace.error,
-    )
-    for span in trace.spans:
-        sent.span(
-            id=span.id,
-            parent_span_id=span.parent_id,
-            name=span.name,
-            type=span.kind,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            input=span.input,
-            output=span.output,
-            metadata=span.metadata or None,
-            model=span.model,
-            provider=span.provider,
-            usage=span.usage,
-            error_info=span.error,
-        )
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in _TRANSIENT_STATUS
+    return isinstance(error, httpx.TransportError)

@@ -4,43 +4,59 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 
 from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
+from services.rag.api.deps import Services
 from services.rag.app import create_app
+from services.rag.pipeline.rerank.factory import check_scorer
+from services.rag.pipeline.tokens import TokenizerError
 from services.rag.settings import RagSettings
 
-# Streams that run when the service is told to stop may end; the platform kills it after about 30 s all told.
-GRACEFUL_SECONDS = 15
+
+class Server(uvicorn.Server):
+    """Told to stop, it also sends away those who wait for the model: they could wait longer than it may live."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let running answers end, within the time that is set for it."""
+        app = self.config.app
+        if isinstance(app, FastAPI) and isinstance(found := getattr(app.state, "services", None), Services):
+            found.gate.close()
+        await super().shutdown(sockets)
 
 
 def main() -> int:
     """Serve until told to stop; returns the exit code (EX_CONFIG, 78, when the environment is wrong)."""
     try:
         settings = RagSettings.load()
-        embedder = Embedder(settings.embedding_model_dir)
-    except (ConfigurationError, EmbeddingModelError) as error:
+        check_scorer(settings)
+        configure_logging(file=settings.log_file)
+        app = create_app(settings, Embedder(settings.embedding_model_dir))
+    except (ConfigurationError, EmbeddingModelError, TokenizerError, OSError) as error:
         print(f"Configuration error: {error}", file=sys.stderr)
         return os.EX_CONFIG
-    configure_logging()
     logging.getLogger("uvicorn.access").disabled = True
-    app = create_app(settings, embedder)
-    uvicorn.run(
-        app,
-        host=settings.bind_host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    server = Server(
+        uvicorn.Config(
+            app,
+            host=settings.bind_host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+        )
     )
-    return 0
+    server.run()
+    return 0 if server.started else 1
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,24 +15,34 @@ import httpx
 from botocore.config import Config
 from fastapi import FastAPI
 
-from services.common.sagemaker import SageMakerChat
+from services.common.breaker import CircuitBreaker
+from services.common.logging import concern_logger
+from services.common.opik_api import OpikApi
+from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tracing import Tracer
-from services.rag.api import errors, health, rag
+from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
 from services.rag.api.auth import KeyStore
-from services.rag.api.deps import Services
+from services.rag.api.deps import Patience, Services
+from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
+from services.rag.monitoring.feedback import Feedback
 from services.rag.monitoring.samples import SampleQueue
+from services.rag.observability.emf import EmfWriter
+from services.rag.observability.metrics import Metrics
+from services.rag.observability.sentry import Sentry
 from services.rag.pipeline.generate import Generator
+from services.rag.pipeline.opening import open_retriever
 from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import Facts, RagPipeline
-from services.rag.pipeline.retrieve import Retriever
+from services.rag.pipeline.tokens import TokenCounter, token_counter
+from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
 from services.rag.stores.qdrant import QdrantStore
 
-logger = logging.getLogger(__name__)
+logger = concern_logger("api")
 
 # Short calls to control services: bounded so that neither a check nor a shutdown waits for a service that hangs.
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
@@ -45,29 +55,52 @@ def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
     Args:
         settings: read from the environment by the caller.
         embedder: the loaded embedding model.
+
+    Raises:
+        TokenizerError: the configured tokenizer cannot be read.
     """
-    app = FastAPI(title="LLM twin", version=settings.release, lifespan=partial(_lifespan, settings, embedder))
-    app.add_middleware(Gateway, max_request_bytes=settings.max_request_bytes)
+    tokens = token_counter(settings.llm_tokenizer_path)
+    app = FastAPI(
+        title="LLM twin",
+        version=settings.release,
+        description=documentation.DESCRIPTION,
+        lifespan=partial(_lifespan, settings, embedder, tokens),
+    )
+    app.add_middleware(
+        Gateway, max_request_bytes=settings.max_request_bytes, max_concurrent=settings.max_concurrent_requests
+    )
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(rag.router)
+    for module in (page, health, rag, openai, feedback, metrics):
+        app.include_router(module.router)
+    documentation.install(app, max_output_tokens=settings.llm_max_output_tokens)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(settings: RagSettings, embedder: EmbeddingModel, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: RagSettings, embedder: EmbeddingModel, tokens: TokenCounter, app: FastAPI
+) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        app.state.services = await _build(settings, embedder, stack)
+        app.state.services = await _build(settings, embedder, tokens, stack)
         logger.info("started", extra={"stage": settings.stage, "release": settings.release})
         yield
         logger.info("stopping")
 
 
-async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncExitStack) -> Services:
+async def _build(
+    settings: RagSettings, embedder: EmbeddingModel, tokens: TokenCounter, stack: AsyncExitStack
+) -> Services:
     """Build the shared objects; `stack` stops them in reverse order, so that traces and samples come last."""
-    tracer = Tracer(_opik(settings), settings.traces_per_second)
+    if settings.sentry_dsn is not None:
+        sentry = Sentry(settings.sentry_dsn.get_secret_value(), stage=settings.stage, release=settings.release)
+        stack.push_async_callback(asyncio.to_thread, sentry.stop)
+
+    opik = _opik(settings)
+    tracer = Tracer(opik, settings.traces_per_second)
     tracer.start()
     stack.push_async_callback(asyncio.to_thread, tracer.stop)
+    opinions = Feedback(opik, tracer)
+    stack.callback(opinions.close)
 
     sqs = boto3.client("sqs", config=AWS_CONFIG)
     samples = SampleQueue(sqs, settings.samples_queue_url)
@@ -85,13 +118,23 @@ async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncEx
         settings.llm_endpoint_name,
         settings.llm_inference_component_name,
         timeout_seconds=settings.llm_timeout_seconds,
+        silence_seconds=settings.llm_silence_seconds,
     )
-    stack.callback(chat.close)
+    stack.push_async_callback(chat.close)
 
+    measures = Metrics()
+    gate = WakeGate(partial(chat.probe, CHECK_TIMEOUT_SECONDS), measures, most=settings.wake_max_held)
+    stack.callback(gate.close)
     pipeline = RagPipeline(
-        Retriever(store, pool, settings.retrieval_top_k),
-        PromptBuilder(settings.context_max_tokens),
-        Generator(chat, max_output_tokens=settings.llm_max_output_tokens, temperature=settings.llm_temperature),
+        await open_retriever(settings, store, pool, chat, measures.breaker, stack),
+        PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
+        Generator(
+            chat,
+            CircuitBreaker("llm", (EndpointUnavailable, InvocationTimeout), on_change=measures.breaker),
+            max_output_tokens=settings.llm_max_output_tokens,
+            temperature=settings.llm_temperature,
+        ),
+        gate,
         tracer,
         samples,
         Facts(
@@ -101,10 +144,25 @@ async def _build(settings: RagSettings, embedder: EmbeddingModel, stack: AsyncEx
             embedding_model_id=pool.model_id,
             sample_rate=settings.sample_rate,
             price_per_hour_usd=settings.llm_price_per_hour_usd,
+            query_max_tokens=settings.query_max_tokens,
         ),
+        pool,
+        measures,
     )
     checks = await _checks(settings, store, chat, sqs, stack)
-    return Services(keys, pipeline, Readiness(checks))
+    return Services(
+        keys=keys,
+        limiter=RateLimiter(settings.requests_per_minute),
+        gate=gate,
+        patience=Patience(settings.wake_hold_seconds, settings.wake_hold_silent_seconds),
+        pipeline=pipeline,
+        readiness=Readiness(checks),
+        feedback=opinions,
+        metrics=measures,
+        emf=EmfWriter(settings.metrics_namespace, settings.stage) if settings.metrics_namespace else None,
+        model_id=settings.llm_model_id,
+        started=int(time.time()),
+    )
 
 
 async def _checks(
@@ -123,21 +181,14 @@ async def _checks(
     return checks
 
 
-def _opik(settings: RagSettings) -> Callable[[], Any] | None:
-    """Builds the Opik client, or None when no Opik is configured."""
+def _opik(settings: RagSettings) -> OpikApi | None:
+    """The API of Opik, or None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
-
-    def build() -> Any:
-        import opik  # seconds of import: on the sender's thread, not before the first request can be served
-
-        key = settings.opik_api_key
-        return opik.Opik(
-            project_name=settings.opik_project_name,
-            workspace=settings.opik_workspace,
-            host=settings.opik_url_override,
-            api_key=key.get_secret_value() if key else None,
-            _show_misconfiguration_message=False,
-        )
-
-    return build
+    key = settings.opik_api_key
+    return OpikApi(
+        settings.opik_url_override,
+        project_name=settings.opik_project_name,
+        workspace=settings.opik_workspace,
+        api_key=key.get_secret_value() if key else None,
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.common.settings import ServiceSettings
 
@@ -20,7 +21,78 @@ class StoreSettings(ServiceSettings):
     embedding_threads: int = Field(default=1, ge=1, le=64, description="threads that embed at the same time")
 
 
-class RagSettings(StoreSettings):
+RERANKER_FIELDS = {
+    "reranker_model": ("cross-encoder", True),
+    "reranker_model_revision": ("cross-encoder", False),
+    "reranker_url": ("tei", True),
+    "reranker_endpoint_name": ("sagemaker", True),
+    "reranker_inference_component_name": ("sagemaker", False),
+}
+"""Settings that belong to one re-ranker: name -> (the re-ranker, whether it needs the setting)."""
+
+
+class RetrievalSettings(StoreSettings):
+    """How documents are found."""
+
+    retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
+    retrieval_candidates: int = Field(
+        default=20, ge=1, le=100, description="documents that each collection's search gives, and that are re-ranked"
+    )
+
+    query_understanding: Literal["deterministic", "llm"] = Field(
+        default="deterministic", description="who rephrases a question and finds the filters in it"
+    )
+    query_variants: int = Field(default=3, ge=0, le=8, description="rephrasings to search with; 0 switches them off")
+    understanding_timeout_seconds: float = Field(
+        default=2, gt=0, le=8, description="upper bound of one call for query understanding"
+    )
+    understanding_endpoint_name: str | None = Field(
+        default=None, description="SageMaker endpoint for query understanding; unset means the one that generates"
+    )
+    understanding_inference_component_name: str | None = Field(
+        default=None, description="inference component of understanding_endpoint_name"
+    )
+
+    reranker: Literal["blend", "cross-encoder", "tei", "sagemaker", "llm"] = Field(
+        default="blend", description="who orders what the searches found"
+    )
+    reranker_model: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="cross-encoder: directory with tokenizer.json and [onnx/]model*.onnx, or id on the model hub",
+    )
+    reranker_model_revision: str | None = Field(
+        default=None, validate_default=True, description="commit of reranker_model on the model hub"
+    )
+    reranker_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        validate_default=True,
+        description="address of the server with POST /rerank",
+    )
+    reranker_endpoint_name: str | None = Field(
+        default=None, validate_default=True, description="SageMaker endpoint that re-ranks"
+    )
+    reranker_inference_component_name: str | None = Field(
+        default=None, validate_default=True, description="inference component of reranker_endpoint_name"
+    )
+    reranker_timeout_seconds: float = Field(
+        default=2, gt=0, le=8, description="upper bound of one call of a remote re-ranker"
+    )
+
+    @field_validator(*RERANKER_FIELDS)
+    @classmethod
+    def _belongs_to_the_reranker(cls, value: str | None, info: ValidationInfo) -> str | None:
+        owner, needed = RERANKER_FIELDS[str(info.field_name)]
+        chosen = info.data.get("reranker", owner)
+        if value is None and needed and chosen == owner:
+            raise ValueError(f"RERANKER={owner} needs it")
+        if value is not None and chosen != owner:
+            raise ValueError(f"it belongs to RERANKER={owner}, but RERANKER is {chosen}")
+        return value
+
+
+class RagSettings(RetrievalSettings):
     """The environment of `python -m services.rag`."""
 
     stage: str = Field(min_length=1, description="deployment stage, for example dev")
@@ -38,9 +110,46 @@ class RagSettings(StoreSettings):
         default=None, ge=0, description="price of the endpoint's instances per hour, for the cost estimate in traces"
     )
 
-    retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
-    context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, estimated tokens")
+    llm_silence_seconds: float = Field(
+        default=30, gt=0, le=900, description="longest wait for the first or the next piece of an answer"
+    )
+    llm_max_model_len: int = Field(
+        default=8192, ge=512, le=1_048_576, description="the model's window: most tokens of prompt and answer together"
+    )
+    llm_tokenizer_path: Path | None = Field(
+        default=None, description="tokenizer.json of the served model; without it, budgets rest on an estimate"
+    )
+
+    query_max_tokens: int = Field(default=1000, ge=16, le=131072, description="longest question, in tokens")
+    context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, in tokens")
     max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")
+    max_concurrent_requests: int = Field(
+        default=256, ge=1, le=10_000, description="requests at the same time, those that wait for the model included"
+    )
+    wake_max_held: int = Field(
+        default=100, ge=0, le=10_000, description="requests that may wait for a sleeping model; more are refused"
+    )
+    wake_hold_seconds: float = Field(
+        default=600, ge=0, le=3600, description="longest wait of a streamed request for a sleeping model"
+    )
+    wake_hold_silent_seconds: float = Field(
+        default=50,
+        ge=0,
+        le=3600,
+        description="the same for a request that is not streamed: less than the load balancer's idle timeout",
+    )
+    drain_seconds: int = Field(
+        default=15, ge=0, le=110, description="time for running answers to end when the service is told to stop"
+    )
+    requests_per_minute: int = Field(
+        default=120, ge=1, le=100_000, description="rate limit of an API key that has none of its own, per process"
+    )
+
+    log_file: Path | None = Field(default=None, description="file that also gets the log, rotated at 10 MB")
+    metrics_namespace: str | None = Field(
+        default=None, description="CloudWatch namespace; unset writes no metrics to standard output"
+    )
+    sentry_dsn: SecretStr | None = Field(default=None, description="where unexpected errors go; unset sends none")
 
     opik_url_override: str | None = Field(default=None, description="address of Opik's API; unset switches tracing off")
     opik_workspace: str = Field(default="default", description="workspace in Opik")

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# As long as a small model on a warm instance; the start of its container comes on top.
+SLOW_TO_WAKE = {"LOCALCLOUD_WAKE_SECONDS": "20"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Twin:
         return subprocess.run(
             [sys.executable, "-m", "twin", *arguments],
             cwd=ROOT,
-            env={**os.environ, "TWIN_STATE_ROOT": str(self.state_root), "CI": "1", **(env or {})},
+            env={**os.environ, **SLOW_TO_WAKE, "TWIN_STATE_ROOT": str(self.state_root), "CI": "1", **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

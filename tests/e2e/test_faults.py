@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,20 +125,36 @@ def test_samples_for_a_queue_that_never_answers_are_counted_when_the_service_sto
     assert [entry["samples"] for entry in lost] == [1]
 
 
-def test_a_slept_endpoint_is_woken_by_a_question(twin: Twin, api: httpx.Client, started: dict[str, Any]) -> None:
+def test_fifty_callers_of_a_slept_endpoint_wake_it_once_and_are_all_answered(
+    twin: Twin, api: httpx.Client, started: dict[str, Any]
+) -> None:
     component = started["outputs"]["InferenceComponentName"]
     sagemaker = _aws(started, "sagemaker")
     sagemaker.update_inference_component_runtime_config(
         InferenceComponentName=component, DesiredRuntimeConfig={"CopyCount": 0}
     )
     _until(lambda: [p for p in twin.state()["processes"] if p["kind"] == "sagemaker"], lambda found: not found)
-    first = _ask(api)
-    assert first.status_code == 503
-    assert first.json()["error"]["code"] == "llm_no_capacity"
-    assert int(first.headers["Retry-After"]) > 0
-    assert _until_answered(api)["sources"]
+
+    def streamed(number: int) -> list[str]:
+        body = {"query": f"{QUESTION} ({number})", "stream": True}
+        with api.stream("POST", "/rag", json=body, timeout=120) as response:
+            assert response.status_code == 200, response.read()
+            return [name if name != "status" else data["state"] for name, data in _events(response.iter_lines())]
+
+    def whole(number: int) -> httpx.Response:
+        return api.post("/rag", json={"query": f"{QUESTION} ({number})"}, timeout=120)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(50) as threads:
+        streams = [threads.submit(streamed, number) for number in range(40)]
+        others = [threads.submit(whole, number) for number in range(10)]
+        told = [stream.result() for stream in streams]
+        assert [other.result().status_code for other in others] == [200] * 10
+    assert time.monotonic() - began > 20
+    assert all("waking" in names and names[-1] == "done" for names in told)
     described = sagemaker.describe_inference_component(InferenceComponentName=component)
     assert described["RuntimeConfig"]["DesiredCopyCount"] == 1
+    assert len([p for p in twin.state()["processes"] if p["kind"] == "sagemaker"]) == 1
 
 
 @contextmanager

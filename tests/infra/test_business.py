@@ -10,8 +10,8 @@ DECLARED = {
     *("STAGE", "RELEASE", "PORT", "LLM_ENDPOINT_NAME", "LLM_INFERENCE_COMPONENT_NAME", "LLM_MODEL_ID"),
     *("LLM_TIMEOUT_SECONDS", "LLM_MAX_OUTPUT_TOKENS", "LLM_TEMPERATURE", "QDRANT_URL", "EMBEDDING_MODEL_DIR"),
     *("RETRIEVAL_TOP_K", "OPIK_URL_OVERRIDE", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME", "TRACES_PER_SECOND"),
-    *("SAMPLES_QUEUE_URL", "SAMPLE_RATE", "API_KEYS_SECRET_ARN", "OPIK_SENTRY_ENABLE", "OPIK_ANALYTICS_ENABLE"),
-    *("OPIK_DEFAULT_FLUSH_TIMEOUT", "OPIK_LOG_START_TRACE_SPAN"),
+    *("SAMPLES_QUEUE_URL", "SAMPLE_RATE", "API_KEYS_SECRET_ARN", "DRAIN_SECONDS", "WAKE_HOLD_SILENT_SECONDS"),
+    *("TENANT", "RETRIEVAL_CANDIDATES", "QUERY_UNDERSTANDING", "RERANKER"),
 }
 
 
@@ -73,6 +73,26 @@ def test_the_task_role_grants_what_the_environment_references_and_no_more(dev: T
     assert rights["secretsmanager:GetSecretValue"] == json.dumps(variables["API_KEYS_SECRET_ARN"])
 
 
+def test_a_reranker_of_its_own_gets_its_setting_and_its_right(synthesize: Synthesize) -> None:
+    variables = {
+        "TWIN_RETRIEVAL__TENANT": "acme",
+        "TWIN_RETRIEVAL__RERANKER": "sagemaker",
+        "TWIN_RETRIEVAL__RERANKER_ENDPOINT_NAME": "cross-encoder",
+    }
+    template = read(synthesize("dev", variables), "dev")["business"]
+    declared = {variable["Name"]: variable["Value"] for variable in container(template)["Environment"]}
+    assert (declared["TENANT"], declared["RERANKER"]) == ("acme", "sagemaker")
+    assert declared["RERANKER_ENDPOINT_NAME"] == "cross-encoder"
+    statements = [
+        statement
+        for policy in resources(template, "IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement.get("Sid") == "AskTheReranker"
+    ]
+    assert [statement["Action"] for statement in statements] == ["sagemaker:InvokeEndpoint"]
+    assert ":endpoint/cross-encoder" in json.dumps(statements[0]["Resource"])
+
+
 def test_the_execution_role_reads_exactly_the_secrets_of_the_task(dev: Templates) -> None:
     template = dev["business"]
     readable = granted(template, "ExecutionRole")["secretsmanager:GetSecretValue"]
@@ -117,3 +137,10 @@ def test_prod_is_private_and_dev_pays_no_nat(templates: dict[str, Templates]) ->
     assert len(resources(network, "EC2::VPCEndpoint")) == 7
     placed = only(templates["prod"]["business"], "ECS::Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
     assert placed["AssignPublicIp"] == "DISABLED"
+
+
+def test_the_task_reads_the_bucket_with_the_documents_and_no_other(synthesize: Synthesize) -> None:
+    found = read(synthesize("dev", {"TWIN_BUSINESS__DOCUMENTS_BUCKET": "our-documents"}), "dev")
+    rights = granted(found["business"], "TaskRole")
+    assert ':s3:::our-documents"' in rights["s3:ListBucket"]
+    assert ':s3:::our-documents/*"' in rights["s3:GetObject"]

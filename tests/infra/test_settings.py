@@ -38,6 +38,7 @@ def test_account_comes_from_the_cdk_when_nothing_names_one(monkeypatch: pytest.M
         ("TWIN_LLM__ENVIRONMENT", "{broken", ("TWIN_LLM", "not valid JSON")),
         ("TWIN_LLM__ENVIRONMENT", '{"HF_TOKEN": "hf_x"}', ("looks like a secret", "hub_token_secret_arn")),
         ("TWIN_VECTORS__URL", "http://qdrant.example.com", ("plain http is allowed to 127.0.0.1 only",)),
+        ("TWIN_RETRIEVAL__RERANKER", "tei", ("retrieval: reranker tei needs reranker_url",)),
         ("TWIN_MONITORING__OPIK_URL", "https://opik.example.com", ("/api",)),
         ("TWIN_BUSINESS__MEMORY_MB", "8192", ("Fargate needs memory_mb between 1024 and 4096",)),
         ("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.com", ("belong together",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localcloud.emulator.cloudformation.tags import retag
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import Created, Properties, ResourceType
 
@@ -11,32 +12,64 @@ TARGET = ("ResourceId", "ScalableDimension", "ServiceNamespace")
 
 def resource_types(api: Loopback) -> dict[str, ResourceType]:
     """Both types over the Application Auto Scaling API."""
+    return {
+        "AWS::ApplicationAutoScaling::ScalableTarget": _target(api),
+        "AWS::ApplicationAutoScaling::ScalingPolicy": _policy(api),
+    }
 
-    def register(logical_id: str, properties: Properties, stack: str) -> Created:
-        # Templates list tags, the API maps them.
-        tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", ())}
-        api.call(SERVICE, "RegisterScalableTarget", {**properties, "Tags": tags})
-        target = "|".join(properties[key] for key in TARGET)
+
+def _target(api: Loopback) -> ResourceType:
+    def register(properties: Properties) -> str:
+        # Templates list tags, the API maps them; they are set apart, since registering again does not take any.
+        arn: str = api.call(SERVICE, "RegisterScalableTarget", {**properties, "Tags": None})["ScalableTargetARN"]
+        return arn
+
+    def schedule(old: Properties, new: Properties) -> None:
+        target = {key: new[key] for key in TARGET}
+        wanted = new.get("ScheduledActions") or []
+        for action in wanted:
+            api.call(SERVICE, "PutScheduledAction", {**action, **target})
+        names = {action["ScheduledActionName"] for action in wanted}
+        for action in old.get("ScheduledActions") or []:
+            if action["ScheduledActionName"] not in names:
+                api.forget(SERVICE, "DeleteScheduledAction", {**action, **target})
+
+    def tag(arn: str, old: Properties, new: Properties) -> None:
+        retag(
+            old,
+            new,
+            put=lambda tags: api.call(
+                SERVICE, "TagResource", {"ResourceARN": arn, "Tags": {tag["Key"]: tag["Value"] for tag in tags}}
+            ),
+            drop=lambda keys: api.call(SERVICE, "UntagResource", {"ResourceARN": arn, "TagKeys": keys}),
+        )
+
+    def put(old: Properties, new: Properties) -> Created:
+        arn = register(new)
+        tag(arn, old, new)
+        schedule(old, new)
+        target = "|".join(new[key] for key in TARGET)
         return target, {"Id": target}
 
-    def put(logical_id: str, properties: Properties, stack: str) -> Created:
+    return ResourceType(
+        create=lambda logical_id, properties, stack: put({}, properties),
+        delete=lambda _, properties: api.forget(SERVICE, "DeregisterScalableTarget", properties),
+        update=lambda _, old, new: put(old, new),
+        immutable=TARGET,
+    )
+
+
+def _policy(api: Loopback) -> ResourceType:
+    def put(properties: Properties) -> Created:
         arn = api.call(SERVICE, "PutScalingPolicy", _resolved(properties))["PolicyARN"]
         return arn, {"Arn": arn}
 
-    return {
-        "AWS::ApplicationAutoScaling::ScalableTarget": ResourceType(
-            create=register,
-            delete=lambda _, properties: api.forget(SERVICE, "DeregisterScalableTarget", properties),
-            update=lambda _, properties, stack, logical_id: register(logical_id, properties, stack),
-            immutable=TARGET,
-        ),
-        "AWS::ApplicationAutoScaling::ScalingPolicy": ResourceType(
-            create=put,
-            delete=lambda _, properties: api.forget(SERVICE, "DeleteScalingPolicy", _resolved(properties)),
-            update=lambda _, properties, stack, logical_id: put(logical_id, properties, stack),
-            immutable=("PolicyName", "ScalingTargetId", *TARGET),
-        ),
-    }
+    return ResourceType(
+        create=lambda logical_id, properties, stack: put(properties),
+        delete=lambda _, properties: api.forget(SERVICE, "DeleteScalingPolicy", _resolved(properties)),
+        update=lambda _, old, new: put(new),
+        immutable=("PolicyName", "ScalingTargetId", *TARGET),
+    )
 
 
 def _resolved(properties: Properties) -> Properties:

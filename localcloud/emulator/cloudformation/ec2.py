@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.emulator.cloudformation.tags import retag
 from localcloud.emulator.loopback import Loopback
-from localcloud.emulator.registry import Created, Properties, ResourceType, physical_name
+from localcloud.emulator.registry import Created, Properties, ResourceType
+
+RULE = ("CidrIp", "CidrIpv6", "FromPort", "GroupId", "IpProtocol", "ToPort")
+"""What identifies a rule in either direction; only its description changes in place."""
+INGRESS = (
+    *RULE,
+    "GroupName",
+    "SourcePrefixListId",
+    "SourceSecurityGroupId",
+    "SourceSecurityGroupName",
+    "SourceSecurityGroupOwnerId",
+)
+EGRESS = (*RULE, "DestinationPrefixListId", "DestinationSecurityGroupId")
 
 
 def resource_types(api: Loopback) -> dict[str, ResourceType]:
@@ -13,8 +26,8 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
     return {
         "AWS::EC2::EIP": _eip(api),
         "AWS::EC2::NatGateway": _nat_gateway(api),
-        "AWS::EC2::SecurityGroupIngress": _rule(api, "Ingress"),
-        "AWS::EC2::SecurityGroupEgress": _rule(api, "Egress"),
+        "AWS::EC2::SecurityGroupIngress": _rule(api, "Ingress", INGRESS),
+        "AWS::EC2::SecurityGroupEgress": _rule(api, "Egress", EGRESS),
     }
 
 
@@ -22,24 +35,39 @@ def _tags(kind: str, properties: Properties) -> list[dict[str, Any]] | None:
     return [{"ResourceType": kind, "Tags": properties["Tags"]}] if properties.get("Tags") else None
 
 
+def _retag(api: Loopback, resource: str, old: Properties, new: Properties) -> None:
+    retag(
+        old,
+        new,
+        put=lambda tags: api.call("ec2", "CreateTags", {"Resources": [resource], "Tags": tags}),
+        drop=lambda keys: api.call(
+            "ec2", "DeleteTags", {"Resources": [resource], "Tags": [{"Key": key} for key in keys]}
+        ),
+    )
+
+
 def _eip(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
-        wanted = {"Domain": "vpc", "TagSpecifications": _tags("elastic-ip", properties)}
+        wanted = {**properties, "Domain": "vpc", "TagSpecifications": _tags("elastic-ip", properties)}
         made = api.call("ec2", "AllocateAddress", wanted)
         return made["PublicIp"], {"AllocationId": made["AllocationId"], "PublicIp": made["PublicIp"]}
 
-    def addresses(public_ip: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = api.call("ec2", "DescribeAddresses", {"PublicIps": [public_ip]})["Addresses"]
-        return found
+    def allocations(public_ip: str) -> list[str]:
+        # MiniStack answers every address, whichever is asked for.
+        found = api.call("ec2", "DescribeAddresses", {"PublicIps": [public_ip]})["Addresses"]
+        return [address["AllocationId"] for address in found if address["PublicIp"] == public_ip]
 
-    def update(public_ip: str, properties: Properties, stack: str, logical_id: str) -> Created:
-        return public_ip, {"PublicIp": public_ip, "AllocationId": addresses(public_ip)[0]["AllocationId"]}
+    def update(public_ip: str, old: Properties, new: Properties) -> Created:
+        (allocation,) = allocations(public_ip)
+        _retag(api, allocation, old, new)
+        return public_ip, {"PublicIp": public_ip, "AllocationId": allocation}
 
     def delete(public_ip: str, _: Properties) -> None:
-        for address in addresses(public_ip):
-            api.forget("ec2", "ReleaseAddress", {"AllocationId": address["AllocationId"]})
+        for allocation in allocations(public_ip):
+            api.forget("ec2", "ReleaseAddress", {"AllocationId": allocation})
 
-    return ResourceType(create, delete, update, immutable=("Domain",))
+    immutable = ("Address", "IpamPoolId", "NetworkBorderGroup", "TransferAddress")
+    return ResourceType(create, delete, update, immutable)
 
 
 def _nat_gateway(api: Loopback) -> ResourceType:
@@ -48,37 +76,46 @@ def _nat_gateway(api: Loopback) -> ResourceType:
         made = api.call("ec2", "CreateNatGateway", wanted)["NatGateway"]["NatGatewayId"]
         return made, {"NatGatewayId": made}
 
+    def update(nat_gateway: str, old: Properties, new: Properties) -> Created:
+        _retag(api, nat_gateway, old, new)
+        return nat_gateway, {"NatGatewayId": nat_gateway}
+
     def delete(nat_gateway: str, _: Properties) -> None:
         api.forget("ec2", "DeleteNatGateway", {"NatGatewayId": nat_gateway})
 
-    return ResourceType(
-        create,
-        delete,
-        lambda nat_gateway, *_: (nat_gateway, {"NatGatewayId": nat_gateway}),
-        immutable=("SubnetId", "AllocationId", "ConnectivityType"),
-    )
+    immutable = ("AllocationId", "AvailabilityMode", "ConnectivityType", "PrivateIpAddress", "SubnetId", "VpcId")
+    return ResourceType(create, delete, update, immutable)
 
 
-def _rule(api: Loopback, direction: str) -> ResourceType:
+def _rule(api: Loopback, direction: str, immutable: tuple[str, ...]) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         made = api.call("ec2", f"AuthorizeSecurityGroup{direction}", _permission(properties))
-        rules = made.get("SecurityGroupRules") or [{}]
-        rule = rules[0].get("SecurityGroupRuleId") or physical_name(stack, logical_id)
+        rule = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return rule, {"Id": rule}
 
-    def delete(_: str, properties: Properties) -> None:
-        api.forget("ec2", f"RevokeSecurityGroup{direction}", _permission(properties))
+    def update(rule: str, old: Properties, new: Properties) -> Created:
+        described = {"SecurityGroupRuleId": rule, "SecurityGroupRule": {"Description": new.get("Description", "")}}
+        api.call("ec2", "ModifySecurityGroupRules", {"GroupId": new["GroupId"], "SecurityGroupRules": [described]})
+        return rule, {"Id": rule}
 
-    return ResourceType(create, delete)
+    def delete(rule: str, properties: Properties) -> None:
+        wanted = {"GroupId": properties["GroupId"], "SecurityGroupRuleIds": [rule]}
+        api.forget("ec2", f"RevokeSecurityGroup{direction}", wanted)
+
+    return ResourceType(create, delete, update, immutable)
 
 
 def _permission(properties: Properties) -> dict[str, Any]:
+    described = {"Description": properties["Description"]} if properties.get("Description") else {}
     permission: dict[str, Any] = {"IpProtocol": str(properties["IpProtocol"])}
     permission |= {key: int(properties[key]) for key in ("FromPort", "ToPort") if key in properties}
-    described = {"Description": properties["Description"]} if properties.get("Description") else {}
-    if properties.get("CidrIp"):
-        permission["IpRanges"] = [{"CidrIp": properties["CidrIp"], **described}]
-    other = properties.get("SourceSecurityGroupId") or properties.get("DestinationSecurityGroupId")
-    if other:
-        permission["UserIdGroupPairs"] = [{"GroupId": other, **described}]
+    for ranges, field, names in (
+        ("IpRanges", "CidrIp", ("CidrIp",)),
+        ("Ipv6Ranges", "CidrIpv6", ("CidrIpv6",)),
+        ("PrefixListIds", "PrefixListId", ("SourcePrefixListId", "DestinationPrefixListId")),
+        ("UserIdGroupPairs", "GroupId", ("SourceSecurityGroupId", "DestinationSecurityGroupId")),
+    ):
+        for name in names:
+            if properties.get(name):
+                permission[ranges] = [{field: properties[name], **described}]
     return {"GroupId": properties["GroupId"], "IpPermissions": [permission]}

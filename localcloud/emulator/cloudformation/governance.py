@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 
+from localcloud.emulator.cloudformation.tags import retag
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import Created, Properties, ResourceType, physical_name
 
@@ -20,39 +21,65 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
 
 
 def _oidc_provider(api: Loopback) -> ResourceType:
+    def call(operation: str, arn: str, **parameters: Any) -> None:
+        api.call("iam", operation, {"OpenIDConnectProviderArn": arn, **parameters})
+
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         wanted = {
             "Url": properties["Url"],
             "ClientIDList": properties.get("ClientIdList"),
             "ThumbprintList": properties.get("ThumbprintList") or [],
+            "Tags": properties.get("Tags"),
         }
         arn = api.call("iam", "CreateOpenIDConnectProvider", wanted)["OpenIDConnectProviderArn"]
+        return arn, {"Arn": arn}
+
+    def update(arn: str, old: Properties, new: Properties) -> Created:
+        before, after = old.get("ClientIdList") or [], new.get("ClientIdList") or []
+        for client in after:
+            if client not in before:
+                call("AddClientIDToOpenIDConnectProvider", arn, ClientID=client)
+        for client in before:
+            if client not in after:
+                call("RemoveClientIDFromOpenIDConnectProvider", arn, ClientID=client)
+        call("UpdateOpenIDConnectProviderThumbprint", arn, ThumbprintList=new.get("ThumbprintList") or [])
+        retag(
+            old,
+            new,
+            put=lambda tags: call("TagOpenIDConnectProvider", arn, Tags=tags),
+            drop=lambda keys: call("UntagOpenIDConnectProvider", arn, TagKeys=keys),
+        )
         return arn, {"Arn": arn}
 
     def delete(arn: str, _: Properties) -> None:
         api.forget("iam", "DeleteOpenIDConnectProvider", {"OpenIDConnectProviderArn": arn})
 
-    return ResourceType(create, delete)
+    return ResourceType(create, delete, update, immutable=("Url",))
 
 
 def _budget(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
-        budget = copy.deepcopy(properties["Budget"])
-        budget.setdefault("BudgetName", physical_name(stack, logical_id))
-        notifications = properties.get("NotificationsWithSubscribers", [])
-        wanted = {"AccountId": get_account_id(), "Budget": budget, "NotificationsWithSubscribers": notifications}
-        api.call("budgets", "CreateBudget", wanted)
-        return budget["BudgetName"], {}
+        budget = {"BudgetName": physical_name(stack, logical_id), **properties["Budget"]}
+        api.call("budgets", "CreateBudget", {**properties, "AccountId": get_account_id(), "Budget": budget})
+        return budget["BudgetName"], {"Id": budget["BudgetName"]}
 
-    def update(name: str, properties: Properties, stack: str, logical_id: str) -> Created:
-        budget = {**properties["Budget"], "BudgetName": name}
+    def update(name: str, old: Properties, new: Properties) -> Created:
+        budget = {**new["Budget"], "BudgetName": name}
         api.call("budgets", "UpdateBudget", {"AccountId": get_account_id(), "NewBudget": budget})
-        return name, {}
+        arn = f"arn:aws:budgets::{get_account_id()}:budget/{name}"
+        retag(
+            old,
+            new,
+            put=lambda tags: api.call("budgets", "TagResource", {"ResourceARN": arn, "ResourceTags": tags}),
+            drop=lambda keys: api.call("budgets", "UntagResource", {"ResourceARN": arn, "ResourceTagKeys": keys}),
+            key="ResourceTags",
+        )
+        return name, {"Id": name}
 
     def delete(name: str, _: Properties) -> None:
         api.forget("budgets", "DeleteBudget", {"AccountId": get_account_id(), "BudgetName": name})
 
-    return ResourceType(create, delete, update, immutable=("NotificationsWithSubscribers",))
+    return ResourceType(create, delete, update, immutable=("Budget/BudgetName", "NotificationsWithSubscribers"))
 
 
 def _composite_alarm(api: Loopback) -> ResourceType:
@@ -63,7 +90,18 @@ def _composite_alarm(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         return put(properties.get("AlarmName") or physical_name(stack, logical_id, 255), properties)
 
+    def update(name: str, old: Properties, new: Properties) -> Created:
+        made, attributes = put(name, new)
+        arn = attributes["Arn"]
+        retag(
+            old,
+            new,
+            put=lambda tags: api.call("cloudwatch", "TagResource", {"ResourceARN": arn, "Tags": tags}),
+            drop=lambda keys: api.call("cloudwatch", "UntagResource", {"ResourceARN": arn, "TagKeys": keys}),
+        )
+        return made, attributes
+
     def delete(name: str, _: Properties) -> None:
         api.forget("cloudwatch", "DeleteAlarms", {"AlarmNames": [name]})
 
-    return ResourceType(create, delete, lambda name, properties, *_: put(name, properties), immutable=("AlarmName",))
+    return ResourceType(create, delete, update, immutable=("AlarmName",))

@@ -1,20 +1,42 @@
 """AWS::SageMaker::Model, EndpointConfig, Endpoint, InferenceComponent.
 
-Models and endpoint configs are immutable: every change replaces. An endpoint updates in place to another config.
-Endpoints and components are complete when they are in service, as on AWS.
+Ref is the ARN of all four. Models and endpoint configs change nothing but their tags; an endpoint updates in place to
+another config. Endpoints and components are complete when they are in service, as on AWS.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from typing import Any
 
+from localcloud.emulator.cloudformation.tags import retag
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import Created, Properties, ResourceType, physical_name
 
 POLL_SECONDS = 0.2
-DEFAULT_STABILISE_SECONDS = 60.0
+MODEL = (
+    "Containers",
+    "EnableNetworkIsolation",
+    "ExecutionRoleArn",
+    "InferenceExecutionConfig",
+    "ModelName",
+    "PrimaryContainer",
+    "VpcConfig",
+)
+CONFIG = (
+    "AsyncInferenceConfig",
+    "DataCaptureConfig",
+    "EnableNetworkIsolation",
+    "EndpointConfigName",
+    "ExecutionRoleArn",
+    "ExplainerConfig",
+    "KmsKeyId",
+    "MetricsConfig",
+    "ProductionVariants",
+    "ShadowProductionVariants",
+    "VpcConfig",
+)
+COMPONENT = ("InferenceComponentName", "EndpointName", "VariantName")
+"""The public schema calls nothing of a component immutable, yet its update call takes none of these."""
 
 
 class StabilisationError(RuntimeError):
@@ -24,80 +46,106 @@ class StabilisationError(RuntimeError):
 def resource_types(api: Loopback) -> dict[str, ResourceType]:
     """The four types over the SageMaker API."""
     return {
-        "AWS::SageMaker::Model": _immutable(api, "Model"),
-        "AWS::SageMaker::EndpointConfig": _immutable(api, "EndpointConfig"),
+        "AWS::SageMaker::Model": _fixed(api, "Model", MODEL),
+        "AWS::SageMaker::EndpointConfig": _fixed(api, "EndpointConfig", CONFIG),
         "AWS::SageMaker::Endpoint": _endpoint(api),
         "AWS::SageMaker::InferenceComponent": _component(api),
     }
 
 
-def _immutable(api: Loopback, kind: str) -> ResourceType:
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def _created(kind: str, arn: str) -> Created:
+    return arn, {f"{kind}Name": _name(arn), f"{kind}Arn": arn}
+
+
+def _delete(api: Loopback, kind: str, arn: str) -> None:
+    api.forget("sagemaker", f"Delete{kind}", {f"{kind}Name": _name(arn)})
+
+
+def _retag(api: Loopback, arn: str, old: Properties, new: Properties) -> None:
+    retag(
+        old,
+        new,
+        put=lambda tags: api.call("sagemaker", "AddTags", {"ResourceArn": arn, "Tags": tags}),
+        drop=lambda keys: api.call("sagemaker", "DeleteTags", {"ResourceArn": arn, "TagKeys": keys}),
+    )
+
+
+def _fixed(api: Loopback, kind: str, immutable: tuple[str, ...]) -> ResourceType:
     name_key = f"{kind}Name"
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         name = properties.get(name_key) or physical_name(stack, logical_id)
-        api.call("sagemaker", f"Create{kind}", {**properties, name_key: name})
-        return name, {name_key: name}
+        made = api.call("sagemaker", f"Create{kind}", {**properties, name_key: name})
+        return _created(kind, made[f"{kind}Arn"])
 
-    return ResourceType(create, lambda name, _: api.forget("sagemaker", f"Delete{kind}", {name_key: name}))
+    def update(arn: str, old: Properties, new: Properties) -> Created:
+        _retag(api, arn, old, new)
+        return _created(kind, arn)
+
+    return ResourceType(create, lambda arn, _: _delete(api, kind, arn), update, immutable, name=name_key)
 
 
 def _endpoint(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         name = properties.get("EndpointName") or physical_name(stack, logical_id)
-        api.call("sagemaker", "CreateEndpoint", {**properties, "EndpointName": name})
-        try:
-            _stabilise(api, "Endpoint", name)
-        except StabilisationError:
-            api.forget("sagemaker", "DeleteEndpoint", {"EndpointName": name})
-            raise
-        return name, {"EndpointName": name}
+        arn = api.call("sagemaker", "CreateEndpoint", {**properties, "EndpointName": name})["EndpointArn"]
+        _stabilise_or_delete(api, "Endpoint", arn)
+        return _created("Endpoint", arn)
 
-    def update(name: str, properties: Properties, stack: str, logical_id: str) -> Created:
-        api.call("sagemaker", "UpdateEndpoint", {**properties, "EndpointName": name})
-        _stabilise(api, "Endpoint", name)
-        return name, {"EndpointName": name}
+    def update(arn: str, old: Properties, new: Properties) -> Created:
+        _retag(api, arn, old, new)
+        if _changed(old, new):
+            api.call("sagemaker", "UpdateEndpoint", {**new, "EndpointName": _name(arn)})
+            _stabilise(api, "Endpoint", arn)
+        return _created("Endpoint", arn)
 
-    def delete(name: str, _: Properties) -> None:
-        api.forget("sagemaker", "DeleteEndpoint", {"EndpointName": name})
-
-    return ResourceType(create, delete, update, immutable=("EndpointName",))
+    return ResourceType(create, lambda arn, _: _delete(api, "Endpoint", arn), update, immutable=("EndpointName",))
 
 
 def _component(api: Loopback) -> ResourceType:
-    def attributes(name: str) -> dict[str, Any]:
-        described = api.call("sagemaker", "DescribeInferenceComponent", {"InferenceComponentName": name})
+    kind = "InferenceComponent"
+
+    def created(arn: str) -> Created:
+        described = api.call("sagemaker", "DescribeInferenceComponent", {"InferenceComponentName": _name(arn)})
         keys = ("InferenceComponentArn", "InferenceComponentName", "InferenceComponentStatus")
-        return {key: described[key] for key in keys}
+        return arn, {key: described[key] for key in keys}
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         name = properties.get("InferenceComponentName") or physical_name(stack, logical_id)
-        api.call("sagemaker", "CreateInferenceComponent", {**properties, "InferenceComponentName": name})
-        try:
-            _stabilise(api, "InferenceComponent", name)
-        except StabilisationError:
-            delete(name, properties)
-            raise
-        found = attributes(name)
-        return found["InferenceComponentArn"], found
+        wanted = {**properties, "InferenceComponentName": name}
+        arn = api.call("sagemaker", "CreateInferenceComponent", wanted)["InferenceComponentArn"]
+        _stabilise_or_delete(api, kind, arn)
+        return created(arn)
 
-    def update(arn: str, properties: Properties, stack: str, logical_id: str) -> Created:
-        name = arn.rpartition("/")[2]
-        api.call("sagemaker", "UpdateInferenceComponent", {**properties, "InferenceComponentName": name})
-        _stabilise(api, "InferenceComponent", name)
-        return arn, attributes(name)
+    def update(arn: str, old: Properties, new: Properties) -> Created:
+        _retag(api, arn, old, new)
+        if _changed(old, new):
+            api.call("sagemaker", "UpdateInferenceComponent", {**new, "InferenceComponentName": _name(arn)})
+            _stabilise(api, kind, arn)
+        return created(arn)
 
-    def delete(arn: str, _: Properties) -> None:
-        name = arn.rpartition("/")[2]
-        api.forget("sagemaker", "DeleteInferenceComponent", {"InferenceComponentName": name})
-
-    immutable = ("InferenceComponentName", "EndpointName", "VariantName")
-    return ResourceType(create, delete, update, immutable)
+    return ResourceType(create, lambda arn, _: _delete(api, kind, arn), update, immutable=COMPONENT)
 
 
-def _stabilise(api: Loopback, kind: str, name: str) -> None:
-    longest = float(os.environ.get("LOCALCLOUD_STABILISE_SECONDS", DEFAULT_STABILISE_SECONDS))
-    deadline = time.monotonic() + longest
+def _changed(old: Properties, new: Properties) -> bool:
+    return {**old, "Tags": None} != {**new, "Tags": None}
+
+
+def _stabilise_or_delete(api: Loopback, kind: str, arn: str) -> None:
+    try:
+        _stabilise(api, kind, arn)
+    except StabilisationError:
+        _delete(api, kind, arn)
+        raise
+
+
+def _stabilise(api: Loopback, kind: str, arn: str) -> None:
+    # It ends: SageMaker itself fails what takes too long.
+    name = _name(arn)
     while True:
         described = api.call("sagemaker", f"Describe{kind}", {f"{kind}Name": name})
         status = described[f"{kind}Status"]
@@ -106,6 +154,4 @@ def _stabilise(api: Loopback, kind: str, name: str) -> None:
             return
         if status in ("Failed", "InService"):
             raise StabilisationError(f"{kind} {name}: {reason or 'it failed without a reason'}")
-        if time.monotonic() > deadline:
-            raise StabilisationError(f"{kind} {name} is still {status} after {longest:.0f} s.")
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Application Auto Scaling's control plane: targets and policies are kept; the runner acts on them."""
+"""Application Auto Scaling's control plane: what targets, policies and scheduled actions say; the runner acts on it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 
+from localcloud.emulator.pages import page
 from localcloud.emulator.registry import JsonService, ServiceError
 
 Request = dict[str, Any]
 NOT_FOUND = "ObjectNotFoundException"
+DEFAULT_PAGE = 50
 
 
 def _key(request: Request) -> str:
@@ -20,7 +22,7 @@ def _key(request: Request) -> str:
 
 
 class ApplicationAutoScaling(JsonService):
-    """Scalable targets and scaling policies."""
+    """Scalable targets, scaling policies and scheduled actions."""
 
     name = "application-autoscaling"
     target_prefix = "AnyScaleFrontendService."
@@ -29,12 +31,16 @@ class ApplicationAutoScaling(JsonService):
         return {
             "RegisterScalableTarget": self._register,
             "DeregisterScalableTarget": self._deregister,
-            "DescribeScalableTargets": lambda r: {"ScalableTargets": self._found("targets", r)},
+            "DescribeScalableTargets": lambda r: self._found("targets", "ScalableTargets", r),
             "PutScalingPolicy": self._put_policy,
-            "DeleteScalingPolicy": self._delete_policy,
-            "DescribeScalingPolicies": lambda r: {"ScalingPolicies": self._found("policies", r)},
-            "TagResource": lambda _: {},
-            "ListTagsForResource": lambda _: {"Tags": {}},
+            "DeleteScalingPolicy": lambda r: self._delete("policies", "PolicyName", r),
+            "DescribeScalingPolicies": lambda r: self._found("policies", "ScalingPolicies", r),
+            "PutScheduledAction": self._put_action,
+            "DeleteScheduledAction": lambda r: self._delete("actions", "ScheduledActionName", r),
+            "DescribeScheduledActions": lambda r: self._found("actions", "ScheduledActions", r),
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "ListTagsForResource": lambda r: {"Tags": self._tags(r)},
         }
 
     def _prefix(self, service: str) -> str:
@@ -45,35 +51,74 @@ class ApplicationAutoScaling(JsonService):
         known = self.store("targets").get(_key(request)) or {"CreationTime": time.time(), "ScalableTargetARN": arn}
         kept = {**known, **{key: value for key, value in request.items() if key != "Tags"}}
         self.store("targets")[_key(request)] = kept
+        self.store("tags").setdefault(kept["ScalableTargetARN"], {}).update(request.get("Tags") or {})
         return {"ScalableTargetARN": kept["ScalableTargetARN"]}
 
     def _deregister(self, request: Request) -> Request:
-        if self.store("targets").pop(_key(request), None) is None:
+        target = self.store("targets").pop(_key(request), None)
+        if target is None:
             raise ServiceError(NOT_FOUND, f"No scalable target found for {request['ResourceId']}.")
-        policies = self.store("policies")
-        for key in [key for key in policies if key.startswith(f"{_key(request)}|")]:
-            policies.pop(key)
+        self.store("tags").pop(target["ScalableTargetARN"], None)
+        for store in (self.store("policies"), self.store("actions")):
+            for key in [key for key in store if key.startswith(f"{_key(request)}|")]:
+                store.pop(key)
         return {}
 
     def _put_policy(self, request: Request) -> Request:
-        if _key(request) not in self.store("targets"):
-            raise ServiceError(NOT_FOUND, f"No scalable target registered for {request['ResourceId']}.")
         where = f"resource/{request['ServiceNamespace']}/{request['ResourceId']}:policyName/{request['PolicyName']}"
         arn = f"{self._prefix('autoscaling')}:scalingPolicy:{uuid.uuid4()}:{where}"
-        key = f"{_key(request)}|{request['PolicyName']}"
-        known = self.store("policies").get(key) or {"CreationTime": time.time(), "PolicyARN": arn}
-        self.store("policies")[key] = {**known, **request}
-        return {"PolicyARN": known["PolicyARN"], "Alarms": []}
+        kept = self._put("policies", "PolicyName", {"PolicyARN": arn, "Alarms": []}, request)
+        return {"PolicyARN": kept["PolicyARN"], "Alarms": []}
 
-    def _delete_policy(self, request: Request) -> Request:
-        if self.store("policies").pop(f"{_key(request)}|{request['PolicyName']}", None) is None:
-            raise ServiceError(NOT_FOUND, f"No scaling policy {request['PolicyName']}.")
+    def _put_action(self, request: Request) -> Request:
+        name = request["ScheduledActionName"]
+        where = f"resource/{request['ServiceNamespace']}/{request['ResourceId']}:scheduledActionName/{name}"
+        arn = f"{self._prefix('autoscaling')}:scheduledAction:{uuid.uuid4()}:{where}"
+        self._put("actions", "ScheduledActionName", {"ScheduledActionARN": arn}, request)
         return {}
 
-    def _found(self, store: str, request: Request) -> list[dict[str, Any]]:
+    def _put(self, store: str, name: str, identity: Request, request: Request) -> Request:
+        if _key(request) not in self.store("targets"):
+            raise ServiceError(NOT_FOUND, f"No scalable target registered for {request['ResourceId']}.")
+        key = f"{_key(request)}|{request[name]}"
+        known = self.store(store).get(key) or {"CreationTime": time.time(), **identity}
+        # What the request leaves out is no longer set: both kinds are described as a whole.
+        kept = {field: known[field] for field in ("CreationTime", *identity)}
+        self.store(store)[key] = {**kept, **request}
+        return kept
+
+    def _delete(self, store: str, name: str, request: Request) -> Request:
+        if self.store(store).pop(f"{_key(request)}|{request[name]}", None) is None:
+            raise ServiceError(NOT_FOUND, f"Nothing is named {request[name]} for {request['ResourceId']}.")
+        return {}
+
+    def _found(self, store: str, list_key: str, request: Request) -> Request:
         ids = request.get("ResourceIds") or ([request["ResourceId"]] if request.get("ResourceId") else [])
-        return [
+        wanted = [
             item
             for item in self.store(store).values()
-            if item["ServiceNamespace"] == request["ServiceNamespace"] and (not ids or item["ResourceId"] in ids)
+            if item["ServiceNamespace"] == request["ServiceNamespace"]
+            and (not ids or item["ResourceId"] in ids)
+            and request.get("ScalableDimension") in (None, item["ScalableDimension"])
+            and item.get("PolicyName") in (request.get("PolicyNames") or [item.get("PolicyName")])
+            and item.get("ScheduledActionName")
+            in (request.get("ScheduledActionNames") or [item.get("ScheduledActionName")])
         ]
+        found, token = page(wanted, request, DEFAULT_PAGE)
+        return {list_key: found, **token}
+
+    def _tags(self, request: Request) -> dict[str, str]:
+        tags: dict[str, str] | None = self.store("tags").get(request["ResourceARN"])
+        if tags is None:
+            raise ServiceError("ResourceNotFoundException", f"No scalable target is {request['ResourceARN']}.")
+        return tags
+
+    def _tag(self, request: Request) -> Request:
+        self._tags(request).update(request["Tags"])
+        return {}
+
+    def _untag(self, request: Request) -> Request:
+        tags = self._tags(request)
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
+        return {}

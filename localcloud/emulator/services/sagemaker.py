@@ -1,12 +1,13 @@
 """SageMaker's control plane: models, endpoint configs, endpoints, inference components.
 
 When containers are run by somebody else (`LOCALCLOUD_CONTAINERS=external`), an endpoint or component stays `Creating`
-or `Updating` until that somebody calls the private operation `LocalcloudSettle`; otherwise everything is in service at
-once.
+or `Updating` until that somebody calls the private operation `LocalcloudSettle`, and fails after
+`LOCALCLOUD_STABILISE_SECONDS` without it; otherwise everything is in service at once.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +16,12 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 
+from localcloud.emulator.pages import page
 from localcloud.emulator.registry import JsonService, ServiceError
 
+DEFAULT_STABILISE_SECONDS = 60.0
+DEFAULT_PAGE = 10
+IN_PROGRESS = ("Creating", "Updating")
 Request = dict[str, Any]
 
 
@@ -38,6 +43,10 @@ class Kind:
     def arn_key(self) -> str:
         return f"{self.field}Arn"
 
+    @property
+    def status_key(self) -> str:
+        return f"{self.field}Status"
+
 
 MODEL = Kind("models", "model", "Model", "Models")
 CONFIG = Kind("configs", "endpoint-config", "EndpointConfig", "EndpointConfigs")
@@ -50,6 +59,8 @@ COMPONENT = Kind(
     ("InferenceComponentStatus", "EndpointName", "EndpointArn", "VariantName", "LastModifiedTime"),
 )
 KINDS = (MODEL, CONFIG, ENDPOINT, COMPONENT)
+PREVIOUS = "LocalcloudPrevious"
+"""Field of a resource that is being updated: what to put back when the update fails."""
 
 
 class SageMaker(JsonService):
@@ -69,6 +80,7 @@ class SageMaker(JsonService):
             "UpdateInferenceComponentRuntimeConfig": self._update_copies,
             "DeleteEndpoint": self._delete_endpoint,
             "AddTags": self._add_tags,
+            "DeleteTags": self._delete_tags,
             "ListTags": lambda r: {"Tags": self.store("tags").get(r["ResourceArn"], [])},
             "LocalcloudSettle": self._settle,
         }
@@ -90,7 +102,14 @@ class SageMaker(JsonService):
         found: dict[str, Any] | None = self.store(kind.store).get(name)
         if found is None:
             raise ServiceError("ValidationException", f'Could not find {kind.arn} "{self._arn(kind, name)}".')
+        self._fail_when_late(kind, found)
         return found
+
+    def _fail_when_late(self, kind: Kind, item: dict[str, Any]) -> None:
+        longest = float(os.environ.get("LOCALCLOUD_STABILISE_SECONDS", DEFAULT_STABILISE_SECONDS))
+        status = item.get(kind.status_key)
+        if status in IN_PROGRESS and time.time() - item["LastModifiedTime"] > longest:
+            self._finish(kind, item, "Failed", f"it is still {status} after {longest:g} s")
 
     def _create(self, kind: Kind, request: Request, **more: Any) -> Request:
         name, store = request[kind.name_key], self.store(kind.store)
@@ -111,14 +130,26 @@ class SageMaker(JsonService):
 
     def _list(self, kind: Kind, request: Request) -> Request:
         keys = (kind.name_key, kind.arn_key, "CreationTime", *kind.summary)
-        wanted = request.get("NameContains", "")
-        endpoint = request.get("EndpointNameEquals")
-        found = [
-            {key: item[key] for key in keys if key in item}
-            for item in self.store(kind.store).values()
-            if wanted in item[kind.name_key] and (endpoint is None or item.get("EndpointName") == endpoint)
+        items = list(self.store(kind.store).values())
+        for item in items:
+            self._fail_when_late(kind, item)
+        wanted = [
+            item
+            for item in items
+            if request.get("NameContains", "") in item[kind.name_key]
+            and request.get("StatusEquals") in (None, item.get(kind.status_key))
+            and request.get("EndpointNameEquals") in (None, item.get("EndpointName"))
+            and request.get("VariantNameEquals") in (None, item.get("VariantName"))
+            and all(
+                request.get(f"{field}After", 0) <= item[field] <= request.get(f"{field}Before", math.inf)
+                for field in ("CreationTime", "LastModifiedTime")
+            )
         ]
-        return {kind.list_key: found}
+        sort_keys = {"Name": kind.name_key, "Status": kind.status_key}
+        key = sort_keys.get(request.get("SortBy", ""), "CreationTime")
+        wanted.sort(key=lambda item: item[key], reverse=request.get("SortOrder") != "Ascending")
+        found, token = page(wanted, request, DEFAULT_PAGE)
+        return {kind.list_key: [{key: item[key] for key in keys if key in item} for item in found], **token}
 
     def _create_config(self, request: Request) -> Request:
         for variant in request["ProductionVariants"]:
@@ -148,27 +179,23 @@ class SageMaker(JsonService):
         return self._create(ENDPOINT, request, EndpointStatus=status, ProductionVariants=self._variants(config))
 
     def _update_endpoint(self, request: Request) -> Request:
-        endpoint = self._get(ENDPOINT, request["EndpointName"])
-        if endpoint["EndpointStatus"] not in ("InService", "Failed"):
-            raise ServiceError(
-                "ValidationException", f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".'
-            )
+        endpoint = self._idle(ENDPOINT, request["EndpointName"])
         config = request["EndpointConfigName"]
-        variants = self._variants(config)
-        waits = _external() and self._has_containers(config)
-        endpoint.update(
-            {
-                "PreviousConfigName": endpoint["EndpointConfigName"],
-                "EndpointConfigName": config,
-                "ProductionVariants": variants,
-                "EndpointStatus": "Updating" if waits else "InService",
-                "LastModifiedTime": time.time(),
-                "FailureReason": "",
-            }
-        )
+        changes = {"EndpointConfigName": config, "ProductionVariants": self._variants(config)}
+        return self._change(ENDPOINT, endpoint, changes, waits=_external() and self._has_containers(config))
+
+    def _idle(self, kind: Kind, name: str) -> dict[str, Any]:
+        item = self._get(kind, name)
+        if item[kind.status_key] in IN_PROGRESS:
+            raise ServiceError("ValidationException", f'Cannot update in-progress {kind.arn} "{item[kind.arn_key]}".')
+        return item
+
+    def _change(self, kind: Kind, item: dict[str, Any], changes: Mapping[str, Any], *, waits: bool) -> Request:
+        item[PREVIOUS] = {key: item[key] for key in changes}
+        item.update({**changes, kind.status_key: "Updating", "LastModifiedTime": time.time(), "FailureReason": ""})
         if not waits:
-            endpoint.pop("PreviousConfigName")
-        return {"EndpointArn": endpoint["EndpointArn"]}
+            self._finish(kind, item, "InService", "")
+        return {kind.arn_key: item[kind.arn_key]}
 
     def _delete_endpoint(self, request: Request) -> Request:
         name = request["EndpointName"]
@@ -194,30 +221,24 @@ class SageMaker(JsonService):
         )
 
     def _update_component(self, request: Request) -> Request:
-        component = self._get(COMPONENT, request["InferenceComponentName"])
-        if "Specification" in request:
-            component["PreviousSpecification"] = component["Specification"]
-            component["Specification"] = request["Specification"]
+        component = self._idle(COMPONENT, request["InferenceComponentName"])
+        specification = request.get("Specification", component["Specification"])
+        if model := specification.get("ModelName"):
+            self._get(MODEL, model)
         copies = (request.get("RuntimeConfig") or {}).get("CopyCount")
-        if copies is not None:
-            component["RuntimeConfig"]["DesiredCopyCount"] = int(copies)
-        return self._touch(component)
+        return self._change_component(component, specification, copies)
 
     def _update_copies(self, request: Request) -> Request:
-        component = self._get(COMPONENT, request["InferenceComponentName"])
-        component["RuntimeConfig"]["DesiredCopyCount"] = int(request["DesiredRuntimeConfig"]["CopyCount"])
-        return self._touch(component)
+        component = self._idle(COMPONENT, request["InferenceComponentName"])
+        return self._change_component(
+            component, component["Specification"], request["DesiredRuntimeConfig"]["CopyCount"]
+        )
 
-    def _touch(self, component: dict[str, Any]) -> Request:
-        desired = component["RuntimeConfig"]["DesiredCopyCount"]
-        waits = _external() and desired > 0
-        component["InferenceComponentStatus"] = "Updating" if waits else "InService"
-        component["LastModifiedTime"] = time.time()
-        if not waits:
-            component["RuntimeConfig"]["CurrentCopyCount"] = desired
-            component.pop("PreviousSpecification", None)
-            component["FailureReason"] = ""
-        return {"InferenceComponentArn": component["InferenceComponentArn"]}
+    def _change_component(self, component: dict[str, Any], specification: Any, copies: int | None) -> Request:
+        runtime = component["RuntimeConfig"]
+        desired = runtime["DesiredCopyCount"] if copies is None else int(copies)
+        changes = {"Specification": specification, "RuntimeConfig": {**runtime, "DesiredCopyCount": desired}}
+        return self._change(COMPONENT, component, changes, waits=_external() and desired > 0)
 
     def _add_tags(self, request: Request) -> Request:
         tags = self.store("tags").setdefault(request["ResourceArn"], [])
@@ -225,29 +246,31 @@ class SageMaker(JsonService):
         tags[:] = [tag for tag in tags if tag["Key"] not in new] + request["Tags"]
         return {"Tags": tags}
 
-    def _settle(self, request: Request) -> Request:
-        """What the runner saw: {"Kind", "Name", "Status", "FailureReason", "CurrentCopyCount"}.
+    def _delete_tags(self, request: Request) -> Request:
+        tags = self.store("tags").get(request["ResourceArn"], [])
+        tags[:] = [tag for tag in tags if tag["Key"] not in request["TagKeys"]]
+        return {}
 
-        A failed update keeps what ran before, as SageMaker does.
-        """
+    def _settle(self, request: Request) -> Request:
+        """What the runner saw: {"Kind", "Name", "Status", "FailureReason", "CurrentCopyCount"}."""
         kind = COMPONENT if request["Kind"] == COMPONENT.arn else ENDPOINT
         item = self._get(kind, request["Name"])
-        failed = request["Status"] == "Failed"
-        kept = False
-        for current, previous in (
-            ("EndpointConfigName", "PreviousConfigName"),
-            ("Specification", "PreviousSpecification"),
-        ):
-            before = item.pop(previous, None)
-            if failed and before is not None:
-                item[current] = before
-                kept = True
-        # What ran before goes on running: the update failed, the resource did not.
-        item[f"{kind.field}Status"] = "InService" if kept else request["Status"]
-        item["FailureReason"] = request.get("FailureReason", "")
-        if "CurrentCopyCount" in request and "RuntimeConfig" in item:
+        if item[kind.status_key] in IN_PROGRESS:
+            self._finish(kind, item, request["Status"], request.get("FailureReason", ""))
+        if "RuntimeConfig" in item and "CurrentCopyCount" in request:
             item["RuntimeConfig"]["CurrentCopyCount"] = request["CurrentCopyCount"]
         return {}
+
+    def _finish(self, kind: Kind, item: dict[str, Any], status: str, reason: str) -> None:
+        """End a creation or an update; a failed update keeps what ran before, as SageMaker does."""
+        previous = item.pop(PREVIOUS, None)
+        if status == "Failed" and previous is not None:
+            # What ran before goes on running: the update failed, the resource did not.
+            item.update(previous)
+            status = "InService"
+        item.update({kind.status_key: status, "FailureReason": reason, "LastModifiedTime": time.time()})
+        if status == "InService" and "RuntimeConfig" in item:
+            item["RuntimeConfig"]["CurrentCopyCount"] = item["RuntimeConfig"]["DesiredCopyCount"]
 
 
 def _external() -> bool:

@@ -5,6 +5,7 @@ from services.common.sagemaker.client import SageMakerChat
 from services.common.sagemaker.errors import (
     EndpointNotFound,
     EndpointUnavailable,
+    EndpointUpdating,
     InvocationError,
     InvocationTimeout,
     ModelFailed,
@@ -18,6 +19,7 @@ __all__ = [
     "ChatStreamParser",
     "EndpointNotFound",
     "EndpointUnavailable",
+    "EndpointUpdating",
     "InvocationError",
     "InvocationTimeout",
     "ModelFailed",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from services.common.sagemaker.errors import ModelFailed, StreamBroken
 
@@ -12,7 +13,7 @@ from services.common.sagemaker.errors import ModelFailed, StreamBroken
 MAX_LINE_BYTES = 1_048_576
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChatChunk:
     """One event of a chat stream.
 
@@ -75,7 +76,7 @@ class ChatStreamParser:
             self.complete = True
             return None
         try:
-            body = json.loads(line)
+            body = orjson.loads(line)
         except ValueError:
             raise StreamBroken("The model's stream holds a line that is not JSON.") from None
         if not isinstance(body, dict):

@@ -1,32 +1,39 @@
-"""Streams chat completions from a SageMaker endpoint into asyncio.
+"""Streams chat completions from a SageMaker endpoint into asyncio, and invokes models of other kinds.
 
-boto3 blocks, so every invocation occupies a thread of an explicit pool. asyncio's default pool has a handful of
-threads: with it the first token of one caller waits for the last token of another.
+The transport is aiohttp with pooled keep-alive connections; botocore signs (`signing`). A thread per stream around the
+blocking boto3 client was measured beside it (`benchmarks/llm_client.py`): it needs more than twice the processor time
+per token and, at 64 streams, delays tokens by the interpreter's thread switches.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import threading
+import random
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
-from botocore.config import Config
+import aiohttp
+import orjson
+from aiohttp import ClientResponse
+from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 
 from services.common.sagemaker.chat import ChatChunk, ChatStreamParser
-from services.common.sagemaker.errors import InvocationError, InvocationTimeout, Throttled, translate
+from services.common.sagemaker.errors import Throttled, translate
+from services.common.sagemaker.eventstream import OPERATION, EventStreamDecoder
+from services.common.sagemaker.signing import RuntimeApi
 
 CONNECT_TIMEOUT_SECONDS = 3
 DEFAULT_CONCURRENCY = 128
-# One more attempt, and only for what boto3 holds to be transient. It can never repeat a token: attempts end where the
-# response begins.
+IDLE_CONNECTION_SECONDS = 20
+DNS_CACHE_SECONDS = 30
+# One more attempt, and only for what may pass. It can never repeat a token: attempts end where the response begins.
 MAX_ATTEMPTS = 2
-
-_END = object()
+MAX_RETRY_PAUSE_SECONDS = 0.5
+# What the container and the API call a fault of the server, which the next attempt may not meet.
+_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+MAX_ERROR_BYTES = 65_536
 
 
 class SageMakerChat:
@@ -38,38 +45,37 @@ class SageMakerChat:
         inference_component_name: str | None = None,
         *,
         timeout_seconds: float = 60.0,
+        silence_seconds: float = 30.0,
         concurrency: int = DEFAULT_CONCURRENCY,
-        client: Any = None,
     ) -> None:
-        """Build the client; connects on first use.
+        """Build the client from the process's AWS configuration; connects on first use.
 
         Args:
             endpoint_name: EndpointName.
             inference_component_name: InferenceComponentName, for endpoints that have them.
             timeout_seconds: upper bound of one invocation from start to end.
-            concurrency: invocations at the same time (threads and connections); more are refused as throttled.
-            client: a boto3 `sagemaker-runtime` client, instead of one built from the process's configuration.
+            silence_seconds: longest wait for the first or the next piece of an answer.
+            concurrency: invocations (and connections) at the same time; more are refused as throttled.
+
+        Raises:
+            botocore.exceptions.NoRegionError: no region is configured.
         """
         self.endpoint_name = endpoint_name
-        self._target = {"EndpointName": endpoint_name, "ContentType": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if inference_component_name:
-            self._target["InferenceComponentName"] = inference_component_name
+            self._headers["X-Amzn-SageMaker-Inference-Component"] = inference_component_name
         self._timeout = timeout_seconds
-        self._client = client or boto3.client(
-            "sagemaker-runtime",
-            config=Config(
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=timeout_seconds,
-                max_pool_connections=concurrency,
-                retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-                tcp_keepalive=True,
-            ),
-        )
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="sagemaker")
-        self._slots = asyncio.Semaphore(concurrency)
+        self._silence = silence_seconds
+        self._concurrency = concurrency
+        self._running = 0
+        self._api = RuntimeApi()
+        self._url = f"{self._api.url}/endpoints/{endpoint_name}"
+        self._session: aiohttp.ClientSession | None = None
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[ChatChunk, None]:
-        """Invoke with `stream: true` and yield the answer as it comes; closing the iterator cancels the invocation.
+        """Invoke with `stream: true` and yield the answer as it comes.
+
+        Closing the iterator closes the connection, which the engine sees as a disconnect.
 
         Args:
             body: chat completion request in OpenAI's shape; `stream` and `stream_options.include_usage` are set here.
@@ -78,26 +84,28 @@ class SageMakerChat:
             InvocationError: one of its subclasses. Before the first chunk: no token was produced for the caller.
         """
         request = {**body, "stream": True, "stream_options": {"include_usage": True}}
-        async with self._slot():
-            call = _StreamCall(self._client, self._target, json.dumps(request).encode(), self.endpoint_name)
-            future = asyncio.get_running_loop().run_in_executor(self._pool, call.run)
-            deadline = asyncio.get_running_loop().time() + self._timeout
-            try:
-                while True:
-                    async with asyncio.timeout_at(deadline):
-                        item = await call.queue.get()
-                    if item is _END:
-                        return
-                    if isinstance(item, InvocationError):
-                        raise item
-                    yield item
-            except TimeoutError:
-                raise InvocationTimeout(
-                    f"Endpoint {self.endpoint_name} did not finish its answer within {self._timeout:g} s."
-                ) from None
-            finally:
-                call.cancel()
-                future.cancel()
+        async with self._invocation("invocations-response-stream", orjson.dumps(request), self._timeout) as response:
+            frames, parser = EventStreamDecoder(), ChatStreamParser()
+            async for data in response.content.iter_any():
+                for payload in frames.feed(data):
+                    for chunk in parser.feed(payload):
+                        yield chunk
+            frames.finish()
+            for chunk in parser.finish():
+                yield chunk
+
+    async def invoke(self, body: bytes, timeout_seconds: float | None = None) -> bytes:
+        """The container's whole answer to a JSON body, whatever the model behind the endpoint speaks.
+
+        Args:
+            body: as the container takes it.
+            timeout_seconds: upper bound of this invocation; None takes the client's.
+
+        Raises:
+            InvocationError: one of its subclasses.
+        """
+        async with self._invocation("invocations", body, timeout_seconds or self._timeout) as response:
+            return await response.read()
 
     async def probe(self, timeout_seconds: float) -> None:
         """Ask for one token.
@@ -105,77 +113,97 @@ class SageMakerChat:
         Raises:
             InvocationError: what a request would meet now.
         """
-        body = json.dumps({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}).encode()
-        async with self._slot():
-            loop = asyncio.get_running_loop()
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await loop.run_in_executor(self._pool, self._invoke, body)
-            except TimeoutError:
-                raise InvocationTimeout(
-                    f"Endpoint {self.endpoint_name} did not answer within {timeout_seconds:g} s."
-                ) from None
+        await self.invoke(
+            orjson.dumps({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}), timeout_seconds
+        )
 
-    def close(self) -> None:
-        """Stop taking invocations; running ones end on their own time limit."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._client.close()
-
-    def _invoke(self, body: bytes) -> None:
-        try:
-            self._client.invoke_endpoint(Body=body, **self._target)["Body"].read()
-        except Exception as error:  # noqa: BLE001 - boto3 raises a wide family; translate() names each
-            raise translate(error, self.endpoint_name, streaming=False) from None
+    async def close(self) -> None:
+        """Close every connection; running invocations end as broken."""
+        self._api.close()
+        if self._session is not None:
+            await self._session.close()
 
     @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _invocation(self, operation: str, body: bytes, seconds: float) -> AsyncIterator[ClientResponse]:
+        """A successful response; everything that goes wrong until its end becomes an InvocationError."""
         # Waiting here would be a queue without a bound; the caller can retry, and knows when it makes sense.
-        if self._slots.locked():
+        if self._running >= self._concurrency:
             raise Throttled(f"This service already has as many requests at endpoint {self.endpoint_name} as it may.")
-        async with self._slots:
-            yield
-
-
-class _StreamCall:
-    """One streaming invocation: `run` works on a pool thread and hands chunks to `queue` on the event loop."""
-
-    def __init__(self, client: Any, target: dict[str, str], body: bytes, endpoint_name: str) -> None:
-        self.queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._client = client
-        self._target = target
-        self._body = body
-        self._endpoint_name = endpoint_name
-        self._loop = asyncio.get_running_loop()
-        self._cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Stop at the next payload part; the connection is closed there, which the engine sees as a disconnect."""
-        self._cancelled.set()
-
-    def run(self) -> None:
-        started = False
+        self._running += 1
+        response: ClientResponse | None = None
         try:
-            if self._cancelled.is_set():
-                return
-            response = self._client.invoke_endpoint_with_response_stream(Body=self._body, **self._target)
-            started = True
-            with contextlib.closing(response["Body"]) as events:
-                self._read(events)
-            self._put(_END)
-        except Exception as error:  # noqa: BLE001 - boto3 raises a wide family; translate() names each
-            self._put(translate(error, self._endpoint_name, streaming=started))
+            response = await self._open(f"{self._url}/{operation}", body, seconds)
+            yield response
+        except (aiohttp.ClientError, BotoCoreError, ClientError, EventStreamError, OSError) as error:
+            raise translate(error, self.endpoint_name, streaming=response is not None) from None
+        finally:
+            self._running -= 1
+            if response is not None:
+                response.close()  # back to the pool by itself when it was read to its end
 
-    def _read(self, events: Any) -> None:
-        parser = ChatStreamParser()
-        for event in events:
-            if self._cancelled.is_set():
-                return
-            for chunk in parser.feed(event.get("PayloadPart", {}).get("Bytes", b"")):
-                self._put(chunk)
-        for chunk in parser.finish():
-            self._put(chunk)
+    async def _open(self, url: str, body: bytes, seconds: float) -> ClientResponse:
+        """The response's beginning, after one more attempt where that may help."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            timeout = aiohttp.ClientTimeout(
+                total=deadline - loop.time(), sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=self._silence
+            )
+            # Signed anew: a signature is only good for its moment.
+            headers = await self._api.signed(url, self._headers, body)
+            try:
+                response = await self._connected().post(
+                    url, data=body, headers=headers, timeout=timeout, proxy=self._api.proxy, allow_redirects=False
+                )
+                if response.status == 200:
+                    return response
+                raise await _refusal(response)
+            except (aiohttp.ClientConnectionError, ClientError) as error:
+                # With jitter: callers that were refused together must not come back together.
+                pause = random.uniform(0, MAX_RETRY_PAUSE_SECONDS)  # noqa: S311 - not a secret
+                # For aiohttp, a time limit of 0 or less is none.
+                if attempt == MAX_ATTEMPTS or not _may_pass(error) or loop.time() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
-    def _put(self, item: object) -> None:
-        # The loop may be gone at shutdown; nobody waits for the answer then.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.queue.put_nowait, item)
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,  # bounded by `concurrency`
+                    keepalive_timeout=IDLE_CONNECTION_SECONDS,
+                    ttl_dns_cache=DNS_CACHE_SECONDS,
+                    ssl=ssl.create_default_context(cafile=self._api.ca_bundle),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
+
+
+async def _refusal(response: ClientResponse) -> ClientError:
+    """The error of a response that is none, in botocore's shape (protocol rest-json)."""
+    try:
+        raw = await response.content.read(MAX_ERROR_BYTES)
+    finally:
+        response.close()
+    try:
+        body = orjson.loads(raw)
+    except ValueError:
+        body = {}
+    fields: dict[str, Any] = body if isinstance(body, dict) else {}
+    # "Code:http://..." and "namespace#Code" are both in use.
+    kind = response.headers.get("x-amzn-errortype") or str(fields.get("__type") or fields.get("code") or "")
+    code = kind.partition(":")[0].rpartition("#")[2] or str(response.status)
+    message = str(fields.get("Message") or fields.get("message") or "")
+    details = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": response.status}}
+    return ClientError({**fields, **details}, OPERATION)
+
+
+def _may_pass(error: aiohttp.ClientConnectionError | ClientError) -> bool:
+    """Whether the next attempt may do better: a lost or refused connection, a fault of the API, throttling."""
+    if isinstance(error, ClientError):
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        return status in _TRANSIENT_STATUS or isinstance(translate(error, "", streaming=False), Throttled)
+    return not isinstance(error, TimeoutError)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    EventStreamError,
-    ReadTimeoutError,
-)
+from aiohttp import ConnectionTimeoutError
+from botocore.exceptions import ClientError, EventStreamError
 
-_THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException", "ModelNotReadyException"})
+_THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
+# Resources are still being provisioned or a model loaded, in the words of the API reference of InvokeEndpoint.
+_NOT_READY = frozenset({"ModelNotReadyException"})
+_CHANGING = ("not in service", "not inservice", "is being created", "is being updated", "creating", "updating")
 _TIMEOUT_CODES = frozenset({"ModelInvocationTimeExceeded"})
 
 
@@ -23,6 +22,10 @@ class EndpointNotFound(InvocationError):  # noqa: N818 - the name says what happ
 
 class NoCapacity(InvocationError):  # noqa: N818
     """The inference component has no copy in service: it sleeps or is waking."""
+
+
+class EndpointUpdating(InvocationError):  # noqa: N818
+    """The endpoint or its inference component is being created or changed and serves nobody for the moment."""
 
 
 class Throttled(InvocationError):  # noqa: N818
@@ -46,10 +49,10 @@ class EndpointUnavailable(InvocationError):  # noqa: N818
 
 
 def translate(error: Exception, endpoint_name: str, *, streaming: bool) -> InvocationError:
-    """The typed error for what boto3 raised.
+    """The typed error for what happened below this package.
 
     Args:
-        error: the exception of boto3, botocore or urllib3.
+        error: the exception of aiohttp, of botocore, or of the API in botocore's shape.
         endpoint_name: the endpoint that was invoked.
         streaming: whether the response had begun; a lost connection is then a broken stream.
     """
@@ -63,10 +66,10 @@ def translate(error: Exception, endpoint_name: str, *, streaming: bool) -> Invoc
         return StreamBroken(f"The model behind endpoint {endpoint_name} broke off while it was answering.")
     if isinstance(error, ClientError):
         return _client_error(error, endpoint_name)
-    if isinstance(error, ReadTimeoutError):
-        return InvocationTimeout(f"Endpoint {endpoint_name} did not answer in time.")
-    if isinstance(error, ConnectTimeoutError):
+    if isinstance(error, ConnectionTimeoutError):
         return EndpointUnavailable("The SageMaker runtime cannot be reached: connecting took too long.")
+    if isinstance(error, TimeoutError):
+        return InvocationTimeout(f"Endpoint {endpoint_name} did not finish its answer in time.")
     if streaming:
         return StreamBroken(f"The connection to endpoint {endpoint_name} was lost while it was answering.")
     return EndpointUnavailable(f"The SageMaker runtime cannot be reached ({type(error).__name__}).")
@@ -77,11 +80,15 @@ def _client_error(error: ClientError, endpoint_name: str) -> InvocationError:
     code, message = details.get("Code", ""), details.get("Message", "")
     if code in _THROTTLING:
         return Throttled(f"Endpoint {endpoint_name} is busy and refused the request.")
-    # AWS has no type of its own for these two: the message is all there is to tell them from a bad request.
+    if code in _NOT_READY:
+        return EndpointUpdating(f"The model behind endpoint {endpoint_name} is not ready yet.")
+    # AWS has no type of its own for these three: the message is all there is to tell them from a bad request.
     if code == "ValidationError" and "no capacity" in message.lower():
         return NoCapacity(f"Endpoint {endpoint_name} has no capacity now: the model sleeps or is waking up.")
     if code == "ValidationError" and "not found" in message.lower():
         return EndpointNotFound(f"Endpoint {endpoint_name} (or its inference component) does not exist.")
+    if code == "ValidationError" and any(word in message.lower() for word in _CHANGING):
+        return EndpointUpdating(f"Endpoint {endpoint_name} is being created or updated and serves nobody now.")
     if code == "ModelError":
         status = error.response.get("OriginalStatusCode", "unknown")
         return ModelFailed(f"The model behind endpoint {endpoint_name} failed (its status: {status}).")

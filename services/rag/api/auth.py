@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-logger = logging.getLogger(__name__)
+from services.common.logging import concern_logger
+
+logger = concern_logger("security")
 
 MAX_AGE_SECONDS = 60.0
 # A key that nobody knows may be new: look again, but not more often than this, whatever callers send.
@@ -28,10 +29,17 @@ class KeysUnavailable(Exception):  # noqa: N818 - the name says what happened
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as it is stored."""
+    """A key as it is stored.
+
+    Attributes:
+        name: of its owner, for logs.
+        sha256: hex digest of the key.
+        requests_per_minute: its own rate limit; None means the service's default.
+    """
 
     name: str
     sha256: str
+    requests_per_minute: int | None = None
 
 
 class KeyStore:
@@ -42,7 +50,8 @@ class KeyStore:
 
         Args:
             client: boto3 `secretsmanager` client with bounded timeouts.
-            secret_arn: the secret, `{"keys": [{"name": "...", "sha256": "<hex of the key>"}]}`.
+            secret_arn: the secret, `{"keys": [{"name": "...", "sha256": "<hex of the key>"}]}`; a key may also have
+                `requests_per_minute`.
             clock: seconds, monotonic.
         """
         self._client = client
@@ -54,32 +63,32 @@ class KeyStore:
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="api-keys")
 
-    async def name_of(self, key: str) -> str | None:
-        """Name of the key's owner, or None for a key that is not in the secret.
+    async def find(self, key: str) -> ApiKey | None:
+        """The stored record of a key, or None for a key that is not in the secret.
 
         Raises:
             KeysUnavailable: the secret has never been read and cannot be read now.
         """
         await self._refresh(MAX_AGE_SECONDS)
-        name = self._find(key)
-        if name is None:
+        found = self._find(key)
+        if found is None:
             await self._refresh(MIN_AGE_SECONDS)
-            name = self._find(key)
-        if name is None and not self._reached:
+            found = self._find(key)
+        if found is None and not self._reached:
             raise KeysUnavailable("API keys cannot be checked now: Secrets Manager does not answer.")
-        return name
+        return found
 
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _find(self, key: str) -> str | None:
+    def _find(self, key: str) -> ApiKey | None:
         digest = hashlib.sha256(key.encode()).hexdigest()
         found = None
         # Every stored key is compared, in constant time: how long it takes says nothing about any of them.
         for known in self._keys:
             if hmac.compare_digest(known.sha256, digest):
-                found = known.name
+                found = known
         return found
 
     async def _refresh(self, max_age: float) -> None:
@@ -99,7 +108,17 @@ class KeyStore:
     def _read(self) -> tuple[ApiKey, ...]:
         value = self._client.get_secret_value(SecretId=self._arn).get("SecretString", "")
         try:
-            return tuple(ApiKey(str(key["name"]), str(key["sha256"]).lower()) for key in json.loads(value)["keys"])
+            records = [_record(key) for key in json.loads(value)["keys"]]
         except (ValueError, KeyError, TypeError):
             logger.error("the API keys secret does not hold the JSON with keys yet: every call is refused with 401")
             return ()
+        return tuple(record for record in records if record is not None)
+
+
+def _record(key: dict[str, Any]) -> ApiKey | None:
+    name, limit = str(key["name"]), key.get("requests_per_minute")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        # Without its limit the key would be stronger than its issuer meant.
+        logger.error("requests_per_minute of an API key is no whole number above 0: it is refused", extra={"key": name})
+        return None
+    return ApiKey(name, str(key["sha256"]).lower(), limit)

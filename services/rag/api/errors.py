@@ -1,9 +1,11 @@
-"""One shape for every error: `{"error": {"code", "message", "request_id"}}`."""
+"""One shape for every error: `{"error": {"message", "type", "param", "code", "request_id"}}`.
+
+It is OpenAI's shape and a request id, so that clients of either interface find what they look for.
+"""
 
 from __future__ import annotations
 
 import http
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +14,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from services.common.logging import request_id_var
+from services.common.logging import concern_logger, request_id_var
 from services.common.sagemaker import (
     EndpointNotFound,
     EndpointUnavailable,
+    EndpointUpdating,
     InvocationTimeout,
     ModelFailed,
     NoCapacity,
@@ -24,9 +27,12 @@ from services.common.sagemaker import (
 )
 from services.rag.api.auth import KeysUnavailable
 from services.rag.embeddings.pool import Overloaded
+from services.rag.monitoring.feedback import MonitoringUnavailable, UnknownTrace
+from services.rag.pipeline.prompt import PromptTooLong
+from services.rag.pipeline.rag import QuestionRefused
 from services.rag.stores.documents import StoreMismatch, StoreUnavailable
 
-logger = logging.getLogger(__name__)
+logger = concern_logger("api")
 
 # A model wakes in minutes: asking more often than this is of no use to anyone.
 WAKING_RETRY_SECONDS = 30
@@ -41,20 +47,44 @@ class ApiError:
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
+    param: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The kind of error in OpenAI's words, which follows from the status."""
+        return _TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
 
     def body(self) -> dict[str, Any]:
         """The JSON body, with the id of the current request."""
-        return {"error": {"code": self.code, "message": self.message, "request_id": request_id_var.get()}}
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+                "request_id": request_id_var.get(),
+            }
+        }
 
     def response(self) -> JSONResponse:
         """The HTTP response."""
         return JSONResponse(self.body(), self.status, self.headers)
 
 
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+
 _KNOWN: dict[type[Exception], tuple[int, str, int | None]] = {
     ModelFailed: (502, "llm_failed", None),
     StreamBroken: (502, "llm_stream_broken", None),
     NoCapacity: (503, "llm_no_capacity", WAKING_RETRY_SECONDS),
+    EndpointUpdating: (503, "llm_updating", WAKING_RETRY_SECONDS),
     EndpointNotFound: (503, "llm_endpoint_not_found", None),
     EndpointUnavailable: (503, "llm_unavailable", BUSY_RETRY_SECONDS),
     Throttled: (503, "llm_throttled", BUSY_RETRY_SECONDS),
@@ -63,11 +93,27 @@ _KNOWN: dict[type[Exception], tuple[int, str, int | None]] = {
     StoreMismatch: (503, "retrieval_misconfigured", None),
     Overloaded: (503, "overloaded", BUSY_RETRY_SECONDS),
     KeysUnavailable: (503, "auth_unavailable", BUSY_RETRY_SECONDS),
+    MonitoringUnavailable: (503, "monitoring_unavailable", BUSY_RETRY_SECONDS),
+    UnknownTrace: (404, "trace_not_found", None),
+    PromptTooLong: (422, "context_length_exceeded", None),
 }
+
+
+class BadRequest(Exception):  # noqa: N818 - the name says what happened
+    """A request is understood and cannot be served; the message may be shown to a caller."""
+
+    def __init__(self, message: str, code: str, param: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
 
 
 def describe(error: Exception) -> ApiError:
     """The error for a caller. What is not known by type is logged in full and shown as an internal error."""
+    if isinstance(error, QuestionRefused):
+        return ApiError(422, error.code, str(error), param=error.param)
+    if isinstance(error, BadRequest):
+        return ApiError(400, error.code, str(error), param=error.param)
     known = _KNOWN.get(type(error))
     if known is None:
         logger.error("unexpected error", exc_info=error)
@@ -81,14 +127,15 @@ def install(app: FastAPI) -> None:
     """Make the application answer with the one shape."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    for kind in _KNOWN:
+    for kind in (*_KNOWN, QuestionRefused, BadRequest):
         app.add_exception_handler(kind, _failed)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    wrong = "; ".join(f"{_where(problem)}: {problem['msg']}" for problem in problems)
-    return ApiError(422, "invalid_request", f"The request is not valid: {wrong}.").response()
+    wrong = "; ".join(dict.fromkeys(f"{_where(problem)}: {problem['msg']}" for problem in problems))
+    param = _where(problems[0]) if problems else None
+    return ApiError(422, "invalid_request", f"The request is not valid: {wrong}.", param=param).response()
 
 
 def _where(problem: dict[str, Any]) -> str:
@@ -98,6 +145,9 @@ def _where(problem: dict[str, Any]) -> str:
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == http.HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for bytes that are no text, or nest too deeply: for a caller the same as broken JSON.
+        return ApiError(422, "invalid_request", "The request body cannot be read as JSON.", param="body").response()
     phrase = http.HTTPStatus(status).phrase
     headers = dict(getattr(error, "headers", None) or {})
     return ApiError(status, phrase.lower().replace(" ", "_"), f"{phrase}.", headers).response()

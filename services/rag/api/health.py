@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import Dependency, Readiness
+from services.rag.api.schemas import Dependency, Readiness, errors
 
 router = APIRouter(tags=["health"])
 
@@ -17,7 +17,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+@router.get("/readyz", response_model=Readiness, responses={**errors(401, 500), 503: {"model": Readiness}})
 async def readyz(services: ServicesDep) -> JSONResponse:
     """Every dependency with its state; 503 unless all are ready.
 

@@ -1,25 +1,34 @@
-"""What happens to every request before a route sees it: ids, key, size, log line, last resort for errors."""
+"""What happens to every request around its route: ids, key, rate, size, metrics, log line, last resort for errors."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.common.logging import request_id_var, trace_id_var
-from services.rag.api.auth import KeyStore
-from services.rag.api.errors import ApiError, describe
+from services.common.logging import concern_logger, request_id_var, trace_id_var
+from services.rag.api.deps import Services
+from services.rag.api.errors import BUSY_RETRY_SECONDS, ApiError, describe
+from services.rag.observability.metrics import RequestRecord
+from services.rag.pipeline.rag import ClientDisconnected
 
-logger = logging.getLogger(__name__)
+logger = concern_logger("api")
+security_logger = concern_logger("security")
 
-PUBLIC_PATHS = frozenset({"/healthz"})
+HEALTH_PATH = "/healthz"
+# The chat page asks for the key itself; it holds nothing that is not public.
+PAGE_PATH, PAGE_FILES = "/", "/static/"
 BODY_TIMEOUT_SECONDS = 15.0
+# Nobody reads it: the connection is gone. It tells the log that the caller, not the service, ended the request.
+CLIENT_CLOSED_REQUEST = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OTHER = "other"
 
 
 class _Refused(Exception):  # noqa: N818 - carries a finished answer
@@ -29,11 +38,20 @@ class _Refused(Exception):  # noqa: N818 - carries a finished answer
 
 
 class Gateway:
-    """ASGI middleware; keys come from `app.state.services`, which the lifespan sets."""
+    """ASGI middleware; what it needs comes from `app.state.services`, which the lifespan sets."""
 
-    def __init__(self, app: ASGIApp, max_request_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_request_bytes: int,
+        max_concurrent: int,
+        body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+    ) -> None:
         self._app = app
         self._limit = max_request_bytes
+        self._most = max_concurrent
+        self._body_timeout = body_timeout_seconds
+        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -46,34 +64,68 @@ class Gateway:
         request_id_var.set(request_id)
         trace_id_var.set("")
         scope.setdefault("state", {})["received"] = time.perf_counter()
+        services: Services = scope["app"].state.services
+        record = services.metrics.start_request()
         answer = _Answer(send, request_id)
         try:
-            await self._handle(scope, headers, receive, answer)
+            await self._handle(scope, headers, receive, answer, services)
         except _Refused as refused:
             await refused.error.response()(scope, receive, answer.send)
+        except ClientDisconnected:
+            answer.status = CLIENT_CLOSED_REQUEST
         except Exception as error:  # noqa: BLE001 - the last resort: described, logged, one shape
             described = describe(error)
             if not answer.started:
                 await described.response()(scope, receive, answer.send)
         finally:
-            _log(scope, answer.status)
+            _finish(scope, answer.status, services, record)
 
-    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer) -> None:
-        if scope["path"] not in PUBLIC_PATHS:
-            await self._authenticate(scope, headers)
-        await self._app(scope, await self._bounded(headers, receive), answer.send)
+    async def _handle(
+        self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer, services: Services
+    ) -> None:
+        if not _public(scope):
+            await self._authenticate(scope, headers, answer, services)
+        if scope["method"] != "POST":
+            await self._app(scope, await self._bounded(headers, receive), answer.send)
+            return
+        self._admit(services)
+        self._running += 1
+        try:
+            await self._app(scope, await self._bounded(headers, receive), answer.send)
+        finally:
+            self._running -= 1
 
-    async def _authenticate(self, scope: Scope, headers: Headers) -> None:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        keys: KeyStore = scope["app"].state.services.keys
-        name = await keys.name_of(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
-        if name is None:
+    def _admit(self, services: Services) -> None:
+        """Refuse at the door what could only make the others slow."""
+        if self._running >= self._most:
+            services.metrics.shed("requests")
+            message = f"The service works on {self._running} requests, which is the most; ask again in a moment."
+            raise _Refused(ApiError(503, "overloaded", message, {"Retry-After": str(BUSY_RETRY_SECONDS)}))
+
+    async def _authenticate(self, scope: Scope, headers: Headers, answer: _Answer, services: Services) -> None:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        key = await services.keys.find(given.strip()) if scheme.lower() == "bearer" and given.strip() else None
+        if key is None:
+            security_logger.warning("request without a valid key", extra={"path": scope["path"], "given": bool(given)})
             message = "The API key is missing or wrong: send it as 'Authorization: Bearer <key>'."
             raise _Refused(ApiError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"}))
-        scope["state"]["key_name"] = name
+        scope["state"]["key_name"] = key.name
+        if scope["method"] != "POST":
+            return  # looking costs next to nothing, and monitoring looks often
+        allowance = services.limiter.take(key)
+        answer.headers.update(allowance.headers)
+        if not allowance.passed:
+            services.metrics.shed("rate_limit")
+            security_logger.warning("rate limit reached", extra={"key_name": key.name, "limit": allowance.limit})
+            message = f"This key may send {allowance.limit} requests per minute; more in {allowance.retry_after} s."
+            raise _Refused(ApiError(429, "rate_limit_exceeded", message))
 
     async def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """The request with its whole body read, or a refusal when it is too large or does not come."""
+        """The request with its whole body read, or a refusal when it is too large or does not come.
+
+        Raises:
+            ClientDisconnected: the caller went away before all of it was here.
+        """
         too_large = _Refused(
             ApiError(413, "request_too_large", f"The request body is larger than {self._limit} bytes.")
         )
@@ -82,19 +134,19 @@ class Gateway:
             raise too_large
         body = b""
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._body_timeout):
                 while True:
                     message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnected("The caller went away before the request was complete.")
                     body += message.get("body", b"")
                     if len(body) > self._limit:
                         raise too_large
-                    if message["type"] != "http.request" or not message.get("more_body", False):
+                    if not message.get("more_body", False):
                         break
         except TimeoutError:
             raise _Refused(ApiError(408, "request_timeout", "The request body did not arrive in time.")) from None
         first: Message | None = {"type": "http.request", "body": body, "more_body": False}
-        if message["type"] == "http.disconnect":
-            first = message
 
         async def replay() -> Message:
             nonlocal first
@@ -107,11 +159,11 @@ class Gateway:
 
 
 class _Answer:
-    """Adds the request id to the response and remembers its status."""
+    """Adds the request id and other headers to the response and remembers its status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._request_id = request_id
+        self.headers = {"X-Request-Id": request_id}
         self.status = 0
 
     @property
@@ -121,14 +173,36 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["X-Request-Id"] = self._request_id
+            MutableHeaders(scope=message).update(self.headers)
         await self._send(message)
 
 
-def _log(scope: Scope, status: int) -> None:
-    if scope["path"] in PUBLIC_PATHS and status == 200:
+def _public(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if path == HEALTH_PATH:
+        return True
+    return scope["method"] in {"GET", "HEAD"} and (path == PAGE_PATH or path.startswith(PAGE_FILES))
+
+
+def _finish(scope: Scope, status: int, services: Services, record: RequestRecord) -> None:
+    if scope["path"] == HEALTH_PATH and status == 200:
         return  # the load balancer asks every few seconds
-    state = scope["state"]
+    state: Mapping[str, object] = scope["state"]
+    seconds = time.perf_counter() - scope["state"]["received"]
+    route = getattr(scope.get("route"), "path", None) or _OTHER
+    method = scope["method"] if scope["method"] in _METHODS else _OTHER
+    services.metrics.request(method, route, status, seconds)
+    if services.emf is not None:
+        services.emf.request(
+            route=route,
+            status=status,
+            seconds=seconds,
+            measured=record.measured,
+            held=services.metrics.held_now,
+            shed=services.metrics.take_shed(),
+            request_id=request_id_var.get(),
+            trace_id=trace_id_var.get(),
+        )
     logger.info(
         "request",
         extra={
@@ -136,6 +210,6 @@ def _log(scope: Scope, status: int) -> None:
             "path": scope["path"],
             "status": status,
             "key_name": state.get("key_name"),
-            "duration_ms": round((time.perf_counter() - state["received"]) * 1000, 2),
+            "duration_ms": round(seconds * 1000, 2),
         },
     )

@@ -13,27 +13,37 @@ from services.common.logging import request_id_var, trace_id_var
 from services.common.tracing import Trace
 from services.rag.api.deps import ServicesDep
 from services.rag.api.errors import describe
-from services.rag.api.schemas import ERRORS, RagRequest, RagResponse
-from services.rag.api.sse import EventStreamResponse, unless_disconnected
-from services.rag.pipeline.events import Done, Event, Question, Sources, Token
+from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
+from services.rag.api.sse import EventStreamResponse, done_body, unless_disconnected
+from services.rag.pipeline.events import Done, Event, Question, Sources, Token, Turn
 from services.rag.pipeline.rag import TRACE_NAME, ClientDisconnected
 
 router = APIRouter(tags=["rag"])
 
-# Nobody reads it: the connection is gone. It tells the log that the caller, not the service, ended the request.
-CLIENT_CLOSED_REQUEST = 499
+EVENTS = ("status", "token", "sources", "done", "error")
 
 
-@router.post("/rag", response_model=RagResponse, responses=ERRORS)
+@router.post("/rag", response_model=RagResponse, responses={**GENERATION_ERRORS, **event_stream(*EVENTS)})
 async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Response:
     """Answer a question from the authors' documents.
 
-    With `stream: true` the answer comes as Server-Sent Events: `status` {state}, `token` {text}, `sources` {sources},
-    `done` {trace_id, model, usage, timings}, or `error` in the shape of every error.
+    With `stream: true` the answer comes as Server-Sent Events: `status` {state: waking | retrieving | generating},
+    `token` {text}, `sources` {sources}, `done` {trace_id, model, usage, timings, degraded}, or `error` in the shape
+    of every error.
     """
+    question = Question(
+        body.query,
+        body.enable_rag,
+        body.author,
+        request_id_var.get(),
+        request.state.received,
+        history=tuple(Turn(turn.role, turn.content) for turn in body.history),
+        allow_without_context=body.allow_without_context,
+        patience_seconds=services.patience.of(stream=body.stream),
+    )
+    services.pipeline.check(question)
     trace = Trace(TRACE_NAME)
     trace_id_var.set(trace.id)
-    question = Question(body.query, body.enable_rag, body.author, request_id_var.get(), request.state.received)
     events = services.pipeline.answer(question, trace)
     headers = {"X-Trace-Id": trace.id}
     if body.stream:
@@ -41,7 +51,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
     try:
         answer = await unless_disconnected(request.receive, _collect(events))
     except ClientDisconnected:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
+        raise
     except Exception as error:  # noqa: BLE001 - described, logged, one shape; the trace id goes with it
         response = describe(error).response()
         response.headers.update(headers)
@@ -59,10 +69,5 @@ async def _collect(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
             elif isinstance(event, Sources):
                 answer["sources"] = event.sources
             elif isinstance(event, Done):
-                answer |= {
-                    "trace_id": event.trace_id,
-                    "model": event.model,
-                    "usage": event.usage,
-                    "timings": event.timings,
-                }
+                answer |= done_body(event)
     return {"answer": "".join(texts), **answer}

@@ -1,35 +1,66 @@
-"""Requests and responses of the business API."""
+"""Requests and responses of the business API, but for those in OpenAI's shape."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.rag.api.unicode import RequestBody
 
 # About 1,000 tokens: a question, not a document.
 MAX_QUERY_CHARS = 4000
+# Something other than white space.
+SAYS_SOMETHING = r"\S"
+MAX_REASON_CHARS = 2000
 
 
-class RagRequest(BaseModel):
+def _says_something(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value.strip()
+
+
+Query = Annotated[
+    str,
+    Field(max_length=MAX_QUERY_CHARS, json_schema_extra={"pattern": SAYS_SOMETHING}),
+    AfterValidator(_says_something),
+]
+
+
+class HistoryTurn(BaseModel):
+    """An earlier message of the conversation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(json_schema_extra={"pattern": SAYS_SOMETHING}), AfterValidator(_says_something)]
+
+
+class RagRequest(RequestBody):
     """Body of `POST /rag`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    query: str = Field(max_length=MAX_QUERY_CHARS, description="the question")
+    query: Query = Field(description="the question")
     enable_rag: bool = Field(default=True, description="whether to retrieve documents for the answer")
     author: str | None = Field(default=None, min_length=1, max_length=200, description="only this author's documents")
     stream: bool = Field(default=False, description="answer with Server-Sent Events")
-
-    @field_validator("query")
-    @classmethod
-    def _says_something(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("must not be empty")
-        return value.strip()
+    allow_without_context: bool = Field(
+        default=False,
+        description="answer without documents when retrieval is down, and say so in `degraded`; else 503",
+    )
+    history: list[HistoryTurn] = Field(
+        default=[], description="earlier messages, oldest first; the newest are kept as far as they fit"
+    )
 
 
 class Source(BaseModel):
-    """A document that the model saw."""
+    """A document that the model saw; its id is the number by which the answer cites it.
+
+    `ranked_by` names the re-ranker, on whose scale `score` is.
+    """
 
     id: int
     title: str
@@ -39,6 +70,7 @@ class Source(BaseModel):
     document_id: str
     chunk_index: int
     score: float
+    ranked_by: str
 
 
 class Usage(BaseModel):
@@ -59,6 +91,11 @@ class Timings(BaseModel):
     steps: dict[str, float]
 
 
+Degraded = Annotated[
+    list[Literal["retrieval", "rerank"]], Field(description="parts of the service that the answer had to do without")
+]
+
+
 class RagResponse(BaseModel):
     """Answer of `POST /rag` without streaming."""
 
@@ -68,6 +105,25 @@ class RagResponse(BaseModel):
     model: str
     usage: Usage
     timings: Timings
+    degraded: Degraded
+
+
+class FeedbackRequest(RequestBody):
+    """Body of `POST /feedback`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trace_id: UUID = Field(description="`trace_id` of the answer")
+    score: float = Field(
+        ge=0,
+        le=1,
+        strict=True,
+        allow_inf_nan=False,
+        description="0 (useless) to 1 (right); thumbs down is 0, thumbs up is 1",
+    )
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, strict=True)] | None = Field(
+        default=None, description="why, in the caller's words"
+    )
 
 
 class Dependency(BaseModel):
@@ -85,10 +141,12 @@ class Readiness(BaseModel):
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong."""
+    """What went wrong: `type` follows the status, `code` is for programs, `param` names the field at fault."""
 
-    code: str
     message: str
+    type: str
+    param: str | None
+    code: str
     request_id: str
 
 
@@ -98,6 +156,18 @@ class ErrorResponse(BaseModel):
     error: ErrorDetail
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (401, 408, 413, 422, 500, 502, 503, 504)
-}
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's errors."""
+    return {status: {"model": ErrorResponse} for status in statuses}
+
+
+def event_stream(*names: str) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's stream: the names of its events, if they have any, and JSON as their data."""
+    fields: dict[str, Any] = {"data": {"type": "string"}}
+    if names:
+        fields["event"] = {"type": "string", "enum": list(names)}
+    item = {"type": "object", "properties": fields, "required": list(fields)}
+    return {200: {"content": {"text/event-stream": {"itemSchema": item}}}}
+
+
+GENERATION_ERRORS = errors(401, 408, 413, 422, 429, 500, 502, 503, 504)

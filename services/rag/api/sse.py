@@ -1,71 +1,180 @@
-"""Server-Sent Events, and work that ends when the caller goes away."""
+"""Server-Sent Events, and work that ends when the caller goes away or stops reading."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.rag.api.errors import describe
+from services.rag.api.errors import ApiError, describe
 from services.rag.pipeline.events import Done, Event, Sources, Status
 from services.rag.pipeline.rag import ClientDisconnected
 
 T = TypeVar("T")
 
+# A caller that takes nothing for so long is gone or means harm: it holds a place at the model.
+SEND_TIMEOUT_SECONDS = 30.0
 
-def encode(event: Event) -> bytes:
-    """An event of the pipeline on the wire."""
-    if isinstance(event, Status):
-        return frame("status", {"state": event.state})
-    if isinstance(event, Sources):
-        return frame("sources", {"sources": event.sources})
-    if isinstance(event, Done):
-        return frame(
-            "done",
-            {"trace_id": event.trace_id, "model": event.model, "usage": event.usage, "timings": event.timings},
-        )
-    return frame("token", {"text": event.text})
+
+class Codec(Protocol):
+    """How one interface puts the pipeline's events on the wire; one instance per stream."""
+
+    def encode(self, event: Event) -> bytes:
+        """An event; empty when this interface does not speak of it."""
+        ...
+
+    def fail(self, error: ApiError) -> bytes:
+        """A failure after the stream began."""
+        ...
+
+
+class EventCodec:
+    """The events of `POST /rag`: named, one JSON object each."""
+
+    def encode(self, event: Event) -> bytes:
+        """An event of the pipeline."""
+        if isinstance(event, Status):
+            waited = {} if event.waited_seconds is None else {"waited_seconds": event.waited_seconds}
+            return frame("status", {"state": event.state, **waited})
+        if isinstance(event, Sources):
+            return frame("sources", {"sources": event.sources})
+        if isinstance(event, Done):
+            return frame("done", done_body(event))
+        return frame("token", {"text": event.text})
+
+    def fail(self, error: ApiError) -> bytes:
+        """The event `error`."""
+        return frame("error", error.body())
+
+
+def done_body(done: Done) -> dict[str, Any]:
+    """What `POST /rag` says at the end of an answer."""
+    return {
+        "trace_id": done.trace_id,
+        "model": done.model,
+        "usage": done.usage,
+        "timings": done.timings,
+        "degraded": list(done.degraded),
+    }
 
 
 def frame(name: str, data: dict[str, Any]) -> bytes:
     """One Server-Sent Event; JSON never holds a raw line end, so one data line is enough."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
 
 
 class EventStreamResponse(Response):
-    """Streams the pipeline's events; cancels it when its caller goes away; its failure becomes an `error` event."""
+    """Streams the pipeline's events and cancels it when its caller goes away.
+
+    The head goes out with the first bytes of the codec: what fails before is an error with its own status, what fails
+    after is the codec's word for it.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[Event, None], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        events: AsyncGenerator[Event, None],
+        headers: Mapping[str, str],
+        codec: Codec | None = None,
+        send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
+    ) -> None:
         # A proxy that buffers would turn a stream into a late answer.
-        headers = {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(None, 200, dict(headers))
+        super().__init__(None, 200, {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._events = events
+        self._error_headers = dict(headers)
+        self._codec: Codec = codec or EventCodec()
+        self._send_timeout = send_timeout_seconds
+        self._started = False
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        try:
-            await unless_disconnected(receive, self._body(send))
-        except ClientDisconnected:
-            return
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        """Send the stream.
 
-    async def _body(self, send: Send) -> None:
+        Raises:
+            ClientDisconnected: the caller went away, or did not read.
+        """
+        await unless_disconnected(receive, self._watched(scope, receive, send))
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with _SlowReader(self._send_timeout) as watch:
+            await self._body(scope, receive, send, watch)
+
+    async def _body(self, scope: Scope, receive: Receive, send: Send, watch: _SlowReader) -> None:
         async with aclosing(self._events) as events:
             try:
                 async for event in events:
-                    await send({"type": "http.response.body", "body": encode(event), "more_body": True})
+                    if data := self._codec.encode(event):
+                        await self._write(send, data, watch)
+            except ClientDisconnected:
+                raise
             except Exception as error:  # noqa: BLE001 - described, logged, one shape
-                body = frame("error", describe(error).body())
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+                described = describe(error)
+                if not self._started:
+                    response = described.response()
+                    response.headers.update(self._error_headers)
+                    await response(scope, receive, send)
+                    return
+                await self._write(send, self._codec.fail(described), watch)
+        await self._write(send, b"", watch, more=False)
+
+    async def _write(self, send: Send, data: bytes, watch: _SlowReader, *, more: bool = True) -> None:
+        watch.begin()
+        if not self._started:
+            self._started = True
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": data, "more_body": more})
+        watch.end()
+
+
+class _SlowReader:
+    """Ends the task when one write takes longer than `seconds`; a context manager.
+
+    A timer per write would cost more than the write: here a single one looks when the first write that it knows of
+    could be due, and again when a later one could.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._limit = asyncio.timeout(None)
+        self._since: float | None = None
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    async def __aenter__(self) -> _SlowReader:
+        await self._limit.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            raise ClientDisconnected(f"The caller read nothing for {self._seconds:g} s.") from None
+
+    def begin(self) -> None:
+        """A write begins."""
+        self._since = self._loop.time()
+
+    def end(self) -> None:
+        """It is done."""
+        self._since = None
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        due = (now if self._since is None else self._since) + self._seconds
+        if due <= now:
+            self._limit.reschedule(now)
+        else:
+            self._timer = self._loop.call_at(due, self._look)
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

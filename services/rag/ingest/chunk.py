@@ -1,4 +1,4 @@
-"""Cuts documents into chunks: posts whole, articles and repositories by headings, code blocks never in two."""
+"""Cuts documents into chunks: posts whole, prose by headings (code blocks never in two), code by its structure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import re
 import uuid
 
-from services.rag.ingest.reader import Document
+from services.rag.ingest.chunk_code import split_code
+from services.rag.ingest.documents import Document
 from services.rag.stores.documents import Chunk
 
 # MiniLM reads 256 word pieces, about 1,000 characters; more would be stored but not seen by the dense search.
@@ -14,7 +15,7 @@ MAX_CHARS = 1000
 # A heading with a sentence under it is no good on its own: it joins the section before.
 MIN_CHARS = 200
 # Changes of the rules here change the hash, so that the next ingest writes every chunk again.
-VERSION = 1
+VERSION = 2
 _NAMESPACE = uuid.UUID("6f0a1d0e-5b0c-5f5e-9a53-0d9a6c7f2f41")
 _HEADING = re.compile(r"^#{1,6}\s+\S")
 _FENCE = re.compile(r"^\s*(```|~~~)")
@@ -22,7 +23,9 @@ _FENCE = re.compile(r"^\s*(```|~~~)")
 
 def chunk_document(document: Document, *, tenant: str, model_id: str) -> list[Chunk]:
     """Chunks of a document with ids that depend on its place and hashes that depend on its content."""
-    if document.collection == "posts":
+    if document.language:
+        texts = split_code(document.path, document.text, document.language)
+    elif document.collection == "posts":
         texts = [document.text]
     else:
         texts = [piece for section in _merged(sections(document.text)) for piece in split_long(section)]
@@ -109,7 +112,8 @@ def _sentences(paragraph: str) -> list[str]:
 
 
 def _chunk(document: Document, index: int, text: str, tenant: str, model_id: str) -> Chunk:
-    content = "\x1f".join([str(VERSION), model_id, document.title, document.author, document.url, text])
+    fields = (document.title, document.author, document.url, document.date, document.language)
+    content = "\x1f".join([str(VERSION), model_id, *fields, text])
     return Chunk(
         id=str(uuid.uuid5(_NAMESPACE, f"{tenant}/{document.id}#{index}")),
         document_id=document.id,
@@ -119,4 +123,6 @@ def _chunk(document: Document, index: int, text: str, tenant: str, model_id: str
         text=text,
         url=document.url,
         content_hash=hashlib.sha256(content.encode()).hexdigest(),
+        date=document.date,
+        language=document.language,
     )

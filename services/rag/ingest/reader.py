@@ -1,133 +1,175 @@
-"""Reads a tree of Markdown documents: `PATH/<type>/<author>/**/*.md`, with optional front matter."""
+"""Reads a folder, a file or a repository on this machine."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from services.rag.ingest.documents import Corpus, Document, IngestError, Skipped
+from services.rag.ingest.file import SourceFile, read_file
+from services.rag.ingest.formats import Kind, format_of, vendored
+from services.rag.ingest.git import Repository
+from services.rag.ingest.walk import VENDORED, walk
 from services.rag.stores.documents import COLLECTIONS
 
-MAX_FILE_BYTES = 5 * 1024 * 1024
-_BLANK_LINES = re.compile(r"\n{3,}")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_FIELD = re.compile(r"^([A-Za-z_]+):\s*(.*)$")
-_HEADING = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
-
-
-class IngestError(Exception):
-    """Nothing can be ingested; the message says why."""
+REPOSITORIES = "repositories"
 
 
 @dataclass(frozen=True)
-class Document:
-    """A document as read.
+class Given:
+    """What the caller says about the documents.
 
     Attributes:
-        id: path below the root, stable over contents.
-        collection: one of COLLECTIONS.
+        type: one of COLLECTIONS, for what is not laid out as a tree.
+        author: for documents that name none.
     """
 
-    id: str
-    collection: str
-    title: str
-    author: str
-    url: str
-    date: str
-    text: str
+    type: str = ""
+    author: str = ""
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was not ingested, and why."""
-
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What a tree holds.
-
-    Attributes:
-        collections: the types whose folders exist; others were not looked at.
-    """
-
-    documents: list[Document]
-    skipped: list[Skipped]
-    collections: list[str]
-
-
-def read_corpus(root: Path) -> Corpus:
-    """Read every document below `root`.
+def read_path(path: Path, given: Given) -> Corpus:
+    """Read a tree `<type>/<author>/...`, any folder with a type and author given, or one file.
 
     Raises:
-        IngestError: there is no such folder, or none of the type folders in it.
+        IngestError: there is nothing, it is not laid out as a tree and no type and author are given, or the opposite.
     """
-    if not root.is_dir():
-        raise IngestError(f"{root} is not a folder.")
-    collections = [name for name in COLLECTIONS if (root / name).is_dir()]
-    if not collections:
-        raise IngestError(f"{root} has none of the folders {', '.join(COLLECTIONS)}.")
-    documents: list[Document] = []
-    skipped: list[Skipped] = []
-    for collection in collections:
-        for path in sorted((root / collection).rglob("*")):
-            # A link may lead out of the tree, to what nobody meant to publish.
-            if not path.is_file() or path.is_symlink() or path.name.startswith("."):
-                continue
-            read = _read(root, collection, path)
+    if path.is_file():
+        return _read_single(path, given)
+    if not path.is_dir():
+        raise IngestError(f"{path} is not a folder.")
+    laid_out = [name for name in COLLECTIONS if (path / name).is_dir()]
+    if given.type and given.author:
+        return _read_folder(path, given)
+    if not laid_out:
+        raise IngestError(
+            f"{path} has none of the folders {', '.join(COLLECTIONS)}: lay it out as <type>/<author>/, or say what it "
+            "holds with --type and --author."
+        )
+    if given.type or given.author:
+        raise IngestError(
+            f"{path} is laid out as <type>/<author>/, which names types and authors: leave out --type and --author, or "
+            "give both."
+        )
+    return _read_tree(path, laid_out)
+
+
+def read_repository(repository: Repository, given: Given) -> Corpus:
+    """Read the tracked files of a repository.
+
+    Raises:
+        IngestError: another type than repositories was given, or nobody knows the author.
+    """
+    if given.type not in ("", REPOSITORIES):
+        raise IngestError(f"A Git repository is of type {REPOSITORIES}, not {given.type}.")
+    author = given.author or repository.author
+    if not author:
+        raise IngestError(f"{repository.name} does not tell its author: give --author.")
+    prefix = f"git:{repository.name}"
+    names = walk(repository.root) if repository.files is None else _tracked(repository)
+    return _corpus(
+        [REPOSITORIES],
+        prefix,
+        (
+            Skipped(f"{prefix}/{name.id}", name.reason)
+            if isinstance(name, Skipped)
+            else SourceFile(
+                path=repository.root / name,
+                id=f"{prefix}/{name}",
+                name=name,
+                collection=REPOSITORIES,
+                author=author,
+                url=repository.url(name),
+                date=repository.dates.get(name, ""),
+                repository=repository.name,
+            )
+            for name in names
+        ),
+    )
+
+
+def _read_tree(root: Path, collections: list[str]) -> Corpus:
+    def files() -> Iterator[SourceFile | Skipped]:
+        for collection in collections:
+            for name in walk(root, collection):
+                if isinstance(name, Skipped):
+                    yield name
+                elif len(parts := PurePosixPath(name).parts) < 3:
+                    yield Skipped(name, "not in a folder of an author", unreadable=True)
+                else:
+                    yield SourceFile(root / name, name, name, collection, parts[1])
+
+    # By author: who ingests one author's folder must not remove what somebody else wrote.
+    scope = {
+        name: tuple(sorted(f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir()))
+        for name in collections
+    }
+    return _fill(Corpus([], [], scope), files())
+
+
+def _read_folder(root: Path, given: Given) -> Corpus:
+    prefix = f"folder:{given.type}/{given.author}/{root.resolve().name}"
+    return _corpus(
+        [given.type],
+        prefix,
+        (
+            Skipped(f"{prefix}/{name.id}", name.reason)
+            if isinstance(name, Skipped)
+            else SourceFile(root / name, f"{prefix}/{name}", name, given.type, given.author)
+            for name in walk(root)
+        ),
+    )
+
+
+def _read_single(path: Path, given: Given) -> Corpus:
+    known = format_of(path.name)
+    if known and known[0] is Kind.JSONL:
+        source = f"jsonl:{path.stem}"
+        collections = [given.type] if given.type else COLLECTIONS
+        return _corpus(collections, source, [SourceFile(path, source, path.name, given.type, given.author)])
+    if not (given.type and given.author):
+        raise IngestError(f"{path} does not say what it holds: give --type and --author.")
+    source = f"file:{given.type}/{given.author}/{path.name}"
+    return _corpus([given.type], source, [SourceFile(path, source, path.name, given.type, given.author)])
+
+
+def _tracked(repository: Repository) -> Iterator[str | Skipped]:
+    """Tracked files that are files here (not links, submodules, or removed), vendored folders named once."""
+    left_out: set[str] = set()
+    for name in repository.files or ():
+        parts = PurePosixPath(name).parts
+        path = repository.root / name
+        if depth := vendored(parts[:-1]):
+            folder = "/".join(parts[:depth]) + "/"
+            if folder not in left_out:
+                left_out.add(folder)
+                yield Skipped(folder, VENDORED)
+        elif path.is_file() and not path.is_symlink():
+            yield name
+
+
+def _corpus(collections: Iterable[str], prefix: str, files: Iterable[SourceFile | Skipped]) -> Corpus:
+    """What is in the files of a source of its own."""
+    return _fill(Corpus([], [], dict.fromkeys(collections, (prefix,)), prefix), files)
+
+
+def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped]) -> Corpus:
+    """What is in the files, each document once."""
+    first: dict[tuple[str, str, str], str] = {}
+    for file in files:
+        for read in [file] if isinstance(file, Skipped) else read_file(file):
             if isinstance(read, Skipped):
-                skipped.append(read)
+                corpus.skipped.append(read)
+                continue
+            same = first.setdefault(_content(read), read.id)
+            if same == read.id:
+                corpus.documents.append(read)
             else:
-                documents.append(read)
-    return Corpus(documents, skipped, collections)
+                corpus.skipped.append(Skipped(read.id, f"duplicate of {same}"))
+    return corpus
 
 
-def _read(root: Path, collection: str, path: Path) -> Document | Skipped:
-    relative = path.relative_to(root)
-    name = relative.as_posix()
-    if path.suffix.lower() != ".md":
-        return Skipped(name, "not a Markdown file")
-    if len(relative.parts) < 3:
-        return Skipped(name, "not in a folder of an author")
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            return Skipped(name, f"larger than {MAX_FILE_BYTES} bytes")
-        raw = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return Skipped(name, "not UTF-8 text")
-    except OSError as error:
-        return Skipped(name, f"cannot be read: {error.strerror}")
-    fields, body = split_front_matter(raw)
-    text = clean(body)
-    if not text:
-        return Skipped(name, "empty")
-    heading = _HEADING.search(text)
-    title = fields.get("title") or (heading.group(1) if heading else path.stem.replace("-", " "))
-    author = fields.get("author") or relative.parts[1]
-    return Document(name, collection, title, author, fields.get("url", ""), fields.get("date", ""), text)
-
-
-def split_front_matter(raw: str) -> tuple[dict[str, str], str]:
-    """Fields of a leading `---` block (`key: value` lines, quotes optional), and the rest of the text."""
-    lines = raw.lstrip("\ufeff").splitlines()
-    if not lines or lines[0].strip() != "---":
-        return {}, raw
-    for end, line in enumerate(lines[1:], 1):
-        if line.strip() == "---":
-            fields = {}
-            for entry in lines[1:end]:
-                if match := _FIELD.match(entry.strip()):
-                    fields[match.group(1).lower()] = match.group(2).strip().strip("\"'")
-            return fields, "\n".join(lines[end + 1 :])
-    return {}, raw  # never closed: it is a rule, not front matter
-
-
-def clean(text: str) -> str:
-    """Text in one normal form: NFC, Unix line ends, no comments, control characters or runs of blank lines."""
-    text = unicodedata.normalize("NFC", text.lstrip("\ufeff")).replace("\r\n", "\n").replace("\r", "\n")
-    text = _COMMENT.sub("", text)
-    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
-    return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in text.split("\n"))).strip()
+def _content(document: Document) -> tuple[str, str, str]:
+    return document.collection, document.author, hashlib.sha256(document.text.encode()).hexdigest()

@@ -1,23 +1,24 @@
-"""Makes the store hold what a tree holds, touching only what differs."""
+"""Makes the store hold what a source holds, touching only what differs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.chunk import chunk_document
-from services.rag.ingest.reader import Corpus, Skipped, read_corpus
+from services.rag.ingest.documents import Corpus, Skipped
+from services.rag.ingest.reader import Given
+from services.rag.ingest.sources import read_source
+from services.rag.ingest.write import batches, write
 from services.rag.stores.documents import Chunk
 from services.rag.stores.qdrant import QdrantStore
 
-T = TypeVar("T")
-
-BATCH = 64
+DELETED_AT_ONCE = 256
 
 Progress = Callable[[int, int], None]
 
@@ -35,8 +36,16 @@ class IngestReport:
     skipped: list[Skipped] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON: the numbers, and each skipped file with its reason."""
+        skipped = [{"id": found.id, "reason": found.reason} for found in self.skipped]
+        return {**self.counts(), "skipped": skipped}
+
+    def counts(self) -> dict[str, Any]:
+        """The numbers alone, for a report of bounded size; skipped files are counted by reason."""
+        # "duplicate of x", "larger than n bytes": what varies is not part of the reason.
+        reasons = Counter(found.reason.split(" of ")[0] for found in self.skipped)
+        numbers = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        return {**numbers, "skipped_reasons": dict(reasons.most_common())}
 
 
 @dataclass(frozen=True)
@@ -47,72 +56,73 @@ class _Plan:
 
 
 async def ingest(
-    path: Path, store: QdrantStore, pool: CpuPool, *, tenant: str = "default", progress: Progress | None = None
+    source: str | Path,
+    store: QdrantStore,
+    pool: CpuPool,
+    *,
+    given: Given | None = None,
+    progress: Progress | None = None,
 ) -> IngestReport:
-    """Read `path` and bring the store's collections to the same state; repeating it changes nothing.
+    """Read `source` and bring the store to the same state; repeating it changes nothing.
 
-    Documents of the store that are not in the tree are removed, but only from the types whose folders exist, and not
-    those that were skipped now. A run that was interrupted is completed by the next.
+    Documents that came from this source earlier and are not in it any more are removed; those that cannot be read now
+    stay. A run that was interrupted is completed by the next, which embeds only what is missing.
 
     Args:
-        path: a tree `<type>/<author>/*.md`.
+        source: a path, `s3://bucket/prefix`, or the address of a Git repository.
         store: where to, opened for the tenant.
         pool: embeds.
-        tenant: part of the ids, as the store's.
+        given: type and author, where the source does not tell them.
         progress: called with (chunks done, chunks to write), first with (0, total).
 
     Raises:
         IngestError: there is nothing that could be read.
         StoreUnavailable, StoreMismatch: the store failed or belongs to another embedding model.
     """
-    corpus = await asyncio.to_thread(read_corpus, path)
+    corpus = await asyncio.to_thread(read_source, source, given or Given())
     report = IngestReport(skipped=list(corpus.skipped))
-    plans = [await _plan(collection, corpus, store, pool, tenant, report) for collection in corpus.collections]
+    plans = [await _plan(collection, corpus, store, pool, report) for collection in corpus.scope]
     total = sum(len(plan.write) for plan in plans)
-    notify = progress or (lambda _done, _total: None)
-    notify(0, total)
+
+    def written(count: int) -> None:
+        report.chunks_written += count
+        if progress:
+            progress(report.chunks_written, total)
+
+    written(0)
     for plan in plans:
-        for batch in _batches(plan.write, BATCH):
-            vectors = await pool.embed([f"{chunk.title}\n{chunk.text}" for chunk in batch])
-            await store.upsert(plan.collection, batch, vectors)
-            report.chunks_written += len(batch)
-            notify(report.chunks_written, total)
+        await write(plan.collection, plan.write, store, pool, written)
         # After the writes: an interrupted run leaves too much, never too little.
-        for ids in _batches(plan.remove, BATCH):
+        for ids in batches(plan.remove, DELETED_AT_ONCE):
             await store.delete(plan.collection, ids)
             report.chunks_removed += len(ids)
     return report
 
 
-async def _plan(
-    collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPool, tenant: str, report: IngestReport
-) -> _Plan:
+async def _plan(collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPool, report: IngestReport) -> _Plan:
     await store.ensure(collection)
-    stored = await store.stored(collection)
-    known = {document_id for document_id, _ in stored.values()}
-    write: list[Chunk] = []
+    everything = await store.stored(collection)
+    stored = {key: found for key, found in everything.items() if corpus.owns(collection, found[0])}
+    of_document: dict[str, set[str]] = {}
+    for key, (owner, _) in stored.items():
+        of_document.setdefault(owner, set()).add(key)
+    changes: list[Chunk] = []
     wanted: set[str] = set()
     documents = [document for document in corpus.documents if document.collection == collection]
     for document in documents:
-        chunks = chunk_document(document, tenant=tenant, model_id=pool.model_id)
-        wanted |= {chunk.id for chunk in chunks}
+        chunks = await asyncio.to_thread(chunk_document, document, tenant=store.tenant, model_id=pool.model_id)
+        ids = {chunk.id for chunk in chunks}
+        wanted |= ids
         changed = [chunk for chunk in chunks if stored.get(chunk.id, ("", ""))[1] != chunk.content_hash]
-        shrunk = any(owner == document.id and key not in wanted for key, (owner, _) in stored.items())
-        write += changed
-        if document.id not in known:
+        changes += changed
+        if document.id not in of_document:
             report.added += 1
-        elif changed or shrunk:
+        elif changed or of_document[document.id] - ids:
             report.updated += 1
         else:
             report.unchanged += 1
     # What cannot be read today was not deleted by its author.
-    kept = {skipped.id for skipped in corpus.skipped}
+    kept = corpus.lost(of_document)
     remove = [key for key, (owner, _) in stored.items() if key not in wanted and owner not in kept]
-    report.removed += len(known - {document.id for document in documents} - kept)
-    return _Plan(collection, write, remove)
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+    report.removed += len(of_document.keys() - {document.id for document in documents} - kept)
+    return _Plan(collection, changes, remove)

@@ -7,7 +7,6 @@ only with the process, which says so when it stops.
 from __future__ import annotations
 
 import json
-import logging
 import random
 import tempfile
 import threading
@@ -18,7 +17,9 @@ from typing import IO, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-logger = logging.getLogger(__name__)
+from services.common.logging import concern_logger
+
+logger = concern_logger("evaluation")
 
 # SQS: at most 10 entries per batch. A message and a batch may have 256 KiB everywhere (1 MiB in regions that follow).
 MAX_BATCH = 10

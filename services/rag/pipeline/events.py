@@ -1,9 +1,34 @@
-"""What a caller sees of an answer in the making."""
+"""What a caller asks, and what it sees of an answer in the making."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the model chooses tokens; None means what the service is configured with.
+
+    Attributes:
+        temperature: 0 (always the likeliest token) to 2.
+        top_p: share of the probability mass to choose from, above 0 to 1.
+        max_tokens: longest answer.
+        stop: texts that end the answer.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -16,6 +41,11 @@ class Question:
         author: answer only from this author's documents.
         request_id: of the HTTP request.
         received: `time.perf_counter()` when the request arrived; times to a caller count from here.
+        history: earlier turns, oldest first; those that do not fit are left out, oldest first.
+        system: the caller's own instructions to the model.
+        sampling: how to generate.
+        allow_without_context: answer without documents when retrieval is down, instead of failing.
+        patience_seconds: how long to wait for a model that sleeps.
     """
 
     query: str
@@ -23,13 +53,24 @@ class Question:
     author: str | None
     request_id: str
     received: float
+    history: tuple[Turn, ...] = ()
+    system: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    allow_without_context: bool = False
+    patience_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """The pipeline entered a state."""
+    """The pipeline entered a state; `waking` comes repeatedly, as a sign of life.
 
-    state: Literal["retrieving", "generating"]
+    Attributes:
+        state: which.
+        waited_seconds: how long this request has waited for the model to wake; None in other states.
+    """
+
+    state: Literal["waking", "retrieving", "generating"]
+    waited_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,12 +96,16 @@ class Done:
         model: id of the model.
         usage: `prompt_tokens`, `completion_tokens`, `total_tokens`, and whether they are `estimated`.
         timings: `ttft_ms`, `tpot_ms`, `total_ms` and `steps` with the milliseconds of each step.
+        finish_reason: why the model stopped, in OpenAI's words (`stop`, `length`).
+        degraded: parts of the service that the answer had to do without (`retrieval`, `rerank`).
     """
 
     trace_id: str
     model: str
     usage: dict[str, Any]
     timings: dict[str, Any]
+    finish_reason: str = "stop"
+    degraded: tuple[str, ...] = ()
 
 
 Event = Status | Token | Sources | Done

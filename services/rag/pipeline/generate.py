@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.common.sagemaker import SageMakerChat
-from services.rag.pipeline.prompt import CHARS_PER_TOKEN, Prompt, estimate_tokens
+from services.common.breaker import CircuitBreaker, CircuitOpen
+from services.common.sagemaker import ChatChunk, EndpointUnavailable, SageMakerChat
+from services.common.text import estimate_tokens
+from services.rag.pipeline.events import Sampling
+from services.rag.pipeline.prompt import Prompt
+
+DEFAULT_SAMPLING = Sampling()
 
 
 @dataclass
@@ -19,6 +24,7 @@ class Generation:
     parts: list[str] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
     reported: dict[str, Any] | None = None
+    held_seconds: float = 0.0
     finish_reason: str | None = None
 
     @property
@@ -26,13 +32,14 @@ class Generation:
         """The text so far."""
         return "".join(self.parts)
 
-    def usage(self, prompt: Prompt) -> dict[str, Any]:
-        """Token counts: the engine's own, else characters / 4 marked as estimated."""
+    def usage(self, prompt: Prompt, count: Callable[[str], int] = estimate_tokens) -> dict[str, Any]:
+        """Token counts: the engine's own, else what `count` makes of the texts, marked as estimated."""
         if self.reported and "prompt_tokens" in self.reported and "completion_tokens" in self.reported:
             sent, made = int(self.reported["prompt_tokens"]), int(self.reported["completion_tokens"])
             estimated = False
         else:
-            sent, made, estimated = -(-prompt.chars // CHARS_PER_TOKEN), estimate_tokens(self.answer), True
+            sent = sum(count(message["content"]) for message in prompt.messages)
+            made, estimated = count(self.answer), True
         return {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made, "estimated": estimated}
 
     def timings(self, received: float, ended: float, tokens: int) -> dict[str, float | None]:
@@ -57,23 +64,42 @@ class Generation:
 class Generator:
     """The LLM with this service's sampling settings."""
 
-    def __init__(self, client: SageMakerChat, *, max_output_tokens: int, temperature: float) -> None:
+    def __init__(
+        self, client: SageMakerChat, breaker: CircuitBreaker, *, max_output_tokens: int, temperature: float
+    ) -> None:
         self._client = client
-        self.temperature = temperature
-        self._max_output_tokens = max_output_tokens
+        self._breaker = breaker
+        self._temperature = temperature
+        self.max_output_tokens = max_output_tokens
+        """Longest answer, for every request."""
 
-    async def stream(self, prompt: Prompt, generation: Generation) -> AsyncGenerator[str, None]:
+    def settled(self, sampling: Sampling) -> Sampling:
+        """What a request asked for, with this service's settings where it asked for nothing."""
+        return replace(
+            sampling,
+            temperature=self._temperature if sampling.temperature is None else sampling.temperature,
+            max_tokens=min(sampling.max_tokens or self.max_output_tokens, self.max_output_tokens),
+        )
+
+    async def stream(
+        self, prompt: Prompt, generation: Generation, sampling: Sampling = DEFAULT_SAMPLING
+    ) -> AsyncGenerator[str, None]:
         """Yield the answer's text as it arrives and keep the books in `generation`; closing cancels the call.
 
         Raises:
             InvocationError: the LLM gave no complete answer.
         """
-        body = {
+        settled = self.settled(sampling)
+        body: dict[str, Any] = {
             "messages": prompt.messages,
-            "max_tokens": self._max_output_tokens,
-            "temperature": self.temperature,
+            "max_tokens": settled.max_tokens,
+            "temperature": settled.temperature,
         }
-        async with aclosing(self._client.stream(body)) as chunks:
+        if settled.top_p is not None:
+            body["top_p"] = settled.top_p
+        if settled.stop:
+            body["stop"] = list(settled.stop)
+        async with aclosing(self._chunks(body)) as chunks:
             async for chunk in chunks:
                 generation.reported = chunk.usage or generation.reported
                 generation.finish_reason = chunk.finish_reason or generation.finish_reason
@@ -81,6 +107,15 @@ class Generator:
                     generation.parts.append(chunk.text)
                     generation.arrivals.append(time.perf_counter())
                     yield chunk.text
+
+    async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[ChatChunk, None]:
+        try:
+            with self._breaker.call():
+                async with aclosing(self._client.stream(body)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+        except CircuitOpen as error:
+            raise EndpointUnavailable(str(error)) from None
 
 
 def _rounded(value: float | None) -> float | None:

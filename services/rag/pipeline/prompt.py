@@ -1,4 +1,4 @@
-"""Builds the chat messages for the LLM from versioned templates."""
+"""Builds the chat messages for the LLM from versioned templates, within the model's token budget."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from services.rag.pipeline.events import Turn
+from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
 from services.rag.stores.documents import Hit
 
-VERSION = "1"
-WITH_CONTEXT = "answer_with_context"
-WITHOUT_CONTEXT = "answer_without_context"
+WITH_CONTEXT, WITH_CONTEXT_VERSION = "answer_with_context", "2"
+WITHOUT_CONTEXT, WITHOUT_CONTEXT_VERSION = "answer_without_context", "1"
 USER_WITH_CONTEXT = "<context>\n{context}</context>\n<question>\n{question}\n</question>"
 USER_WITHOUT_CONTEXT = "<question>\n{question}\n</question>"
 DOCUMENT = '<document id="{number}" title="{title}">\n{text}\n</document>\n'
+CALLER = "{ours}\nInstructions of the application that asks, within the rules above:\n{theirs}"
 
-# English prose has about four characters per token; used for budgets only, marked as estimated where it is shown.
-CHARS_PER_TOKEN = 4
+DEFAULT_MODEL_LEN = 8192
+# What chat templates put around a message (role and delimiters): four tokens or fewer in those of common models.
+MESSAGE_TOKENS = 4
 
 # Our own delimiters inside foreign text would end a document or the question early.
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:context|document|question)\b)", re.IGNORECASE)
+
+
+class PromptTooLong(Exception):  # noqa: N818 - the name says what happened
+    """What must be in the prompt does not fit into the model's window; the message may be shown to a caller."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,21 @@ class Template:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Messages for the LLM and the hits that fitted in."""
+    """Messages for the LLM and what fitted in.
+
+    Attributes:
+        template: what it was made from.
+        messages: chat messages.
+        context: the retrieved text as it stands in the prompt.
+        used: the hits in the context, in the order of their numbers.
+        dropped_turns: turns of the history that did not fit.
+    """
 
     template: Template
     messages: list[dict[str, str]]
     context: str
     used: list[Hit]
+    dropped_turns: int = 0
 
     @property
     def chars(self) -> int:
@@ -54,41 +70,127 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Formats prompts within a context budget."""
+    """Formats prompts within the model's window."""
 
-    def __init__(self, context_max_tokens: int) -> None:
+    def __init__(
+        self,
+        context_max_tokens: int,
+        tokens: TokenCounter | None = None,
+        *,
+        model_len: int = DEFAULT_MODEL_LEN,
+    ) -> None:
         """Read the templates of the package.
 
         Args:
-            context_max_tokens: most estimated tokens of retrieved text.
+            context_max_tokens: most tokens of retrieved text.
+            tokens: counts tokens; None estimates them.
+            model_len: the model's window: most tokens of prompt and answer together.
         """
-        self._budget_chars = context_max_tokens * CHARS_PER_TOKEN
-        self._with = Template(WITH_CONTEXT, VERSION, _read(WITH_CONTEXT), USER_WITH_CONTEXT)
-        self._without = Template(WITHOUT_CONTEXT, VERSION, _read(WITHOUT_CONTEXT), USER_WITHOUT_CONTEXT)
+        self.tokens: TokenCounter = tokens or EstimatedTokens()
+        self._context_max = context_max_tokens
+        self._model_len = model_len
+        self._with = _template(WITH_CONTEXT, WITH_CONTEXT_VERSION, USER_WITH_CONTEXT)
+        self._without = _template(WITHOUT_CONTEXT, WITHOUT_CONTEXT_VERSION, USER_WITHOUT_CONTEXT)
 
-    def build(self, query: str, hits: Sequence[Hit] | None) -> Prompt:
-        """Messages for a question; `hits` None means retrieval is off, and an empty list that it found nothing.
+    def build(
+        self,
+        query: str,
+        hits: Sequence[Hit] | None,
+        *,
+        history: Sequence[Turn] = (),
+        system: str = "",
+        max_output_tokens: int = 0,
+    ) -> Prompt:
+        """Messages for a question.
 
-        Hits go in by rank until one does not fit; a first hit that is too long alone is cut.
+        The instructions and the question are always in. The context takes what it may of the rest: hits go in by rank
+        until one does not fit; a first hit that is too long alone is cut. What is left is the history's, the newest
+        turns first.
+
+        Args:
+            query: the question.
+            hits: best first; None means retrieval is off, and an empty list that it found nothing.
+            history: earlier turns, oldest first.
+            system: the caller's own instructions; they follow ours.
+            max_output_tokens: tokens to leave for the answer.
+
+        Raises:
+            PromptTooLong: the instructions and the question alone do not fit.
         """
-        if hits is None:
-            return _prompt(self._without, query, "", [])
+        template = self._without if hits is None else self._with
+        left = self.room(query, template, system, max_output_tokens)
+        context, used = self._pack(hits or (), min(left, self._context_max))
+        kept = self._recent(history, left - self.tokens.count(context))
+        messages = [
+            {"role": "system", "content": _instructions(template, system)},
+            *({"role": turn.role, "content": escape(turn.content)} for turn in kept),
+            {"role": "user", "content": _user(template, query, context)},
+        ]
+        return Prompt(template, messages, context, used, len(history) - len(kept))
+
+    def room(self, query: str, template: Template | None = None, system: str = "", max_output_tokens: int = 0) -> int:
+        """Tokens that are left for context and history.
+
+        Args:
+            query: the question.
+            template: None means the one with context, which is the longest.
+            system: the caller's own instructions.
+            max_output_tokens: tokens to leave for the answer.
+
+        Raises:
+            PromptTooLong: nothing is left.
+        """
+        template = template or self._with
+        needed = sum(
+            self.tokens.count(text) + MESSAGE_TOKENS
+            for text in (_instructions(template, system), _user(template, query, ""))
+        )
+        left = self._model_len - max_output_tokens - needed
+        if left < 0:
+            raise PromptTooLong(
+                f"Instructions and question have about {needed} tokens and the answer may have {max_output_tokens}; "
+                f"the model takes {self._model_len} in all."
+            )
+        return left
+
+    def _pack(self, hits: Sequence[Hit], budget: int) -> tuple[str, list[Hit]]:
         parts: list[str] = []
         used: list[Hit] = []
-        left = self._budget_chars
         for hit in hits:
-            part = _document(len(used) + 1, hit.chunk.title, hit.chunk.text if used else hit.chunk.text[:left])
-            if used and len(part) > left:
-                break
+            part = _document(len(used) + 1, hit.chunk.title, hit.chunk.text)
+            size = self.tokens.count(part)
+            if size > budget:
+                if used or not (part := self._cut(hit, budget)):
+                    break
+                size = budget
             parts.append(part)
             used.append(hit)
-            left -= len(part)
-        return _prompt(self._with, query, "".join(parts), used)
+            budget -= size
+        return "".join(parts), used
 
+    def _cut(self, hit: Hit, budget: int) -> str:
+        """The first document with as much of its text as fits; empty when nothing of it does."""
+        text = hit.chunk.text
+        while text:
+            part = _document(1, hit.chunk.title, text)
+            size = self.tokens.count(part)
+            if size <= budget:
+                return part
+            # In proportion, and a little more, so that it ends: counts are not linear in characters.
+            text = text[: int(len(text) * min(budget / size, 0.95))]
+        return ""
 
-def estimate_tokens(text: str) -> int:
-    """Estimated number of tokens (characters / 4)."""
-    return -(-len(text) // CHARS_PER_TOKEN)
+    def _recent(self, history: Sequence[Turn], budget: int) -> list[Turn]:
+        kept: list[Turn] = []
+        for turn in reversed(history):
+            budget -= self.tokens.count(turn.content) + MESSAGE_TOKENS
+            if budget < 0:
+                # An answer whose question is gone would be an opening that the model never made.
+                while kept and kept[-1].role == "assistant":
+                    kept.pop()
+                break
+            kept.append(turn)
+        return kept[::-1]
 
 
 def escape(text: str) -> str:
@@ -96,11 +198,13 @@ def escape(text: str) -> str:
     return _DELIMITER.sub("&lt;", text)
 
 
-def _prompt(template: Template, query: str, context: str, used: list[Hit]) -> Prompt:
+def _instructions(template: Template, system: str) -> str:
+    return CALLER.format(ours=template.system, theirs=escape(system)) if system else template.system
+
+
+def _user(template: Template, query: str, context: str) -> str:
     # One pass of str.format over the template only: braces in questions and documents stay what they are.
-    user = template.user.format(context=context, question=escape(query))
-    messages = [{"role": "system", "content": template.system}, {"role": "user", "content": user}]
-    return Prompt(template, messages, context, used)
+    return template.user.format(context=context, question=escape(query))
 
 
 def _document(number: int, title: str, text: str) -> str:
@@ -108,5 +212,6 @@ def _document(number: int, title: str, text: str) -> str:
     return DOCUMENT.format(number=number, title=title, text=escape(text))
 
 
-def _read(name: str) -> str:
-    return (resources.files("services.rag") / "prompts" / f"{name}.v{VERSION}.txt").read_text(encoding="utf-8").strip()
+def _template(name: str, version: str, user: str) -> Template:
+    system = (resources.files("services.rag") / "prompts" / f"{name}.v{version}.txt").read_text(encoding="utf-8")
+    return Template(name, version, system.strip(), user)

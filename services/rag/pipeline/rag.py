@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
+from services.common.logging import concern_logger
+from services.common.sagemaker import Throttled
 from services.common.tracing import Span, Trace, Tracer
-from services.rag.pipeline.events import Done, Event, Question, Sources, Status, Token
+from services.rag.embeddings.pool import CpuPool, Overloaded
+from services.rag.observability.metrics import Measured, Metrics
+from services.rag.pipeline.events import Done, Event, Question, Sources, Status
 from services.rag.pipeline.generate import Generation, Generator
-from services.rag.pipeline.prompt import Prompt, PromptBuilder, estimate_tokens
-from services.rag.pipeline.rerank import RERANKER_ID
+from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
 from services.rag.pipeline.retrieve import Retriever
-from services.rag.stores.documents import Hit
+from services.rag.pipeline.waking import PatientGenerator, WakeGate
+from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
 
-logger = logging.getLogger(__name__)
+logger = concern_logger("llm")
+retrieval_logger = concern_logger("retrieval")
 
 TRACE_NAME = "generate"
 SECONDS_PER_HOUR = 3600
@@ -27,6 +32,20 @@ SECONDS_PER_HOUR = 3600
 
 class ClientDisconnected(Exception):  # noqa: N818 - the name says what happened
     """The caller went away before the answer was complete."""
+
+
+class QuestionRefused(Exception):  # noqa: N818 - the name says what happened
+    """A question is larger than this service accepts; the message may be shown to a caller.
+
+    Attributes:
+        code: of the error, in words for programs.
+        param: what is too large.
+    """
+
+    def __init__(self, message: str, code: str, param: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
 
 
 class SampleSink(Protocol):
@@ -47,6 +66,7 @@ class Facts:
     embedding_model_id: str
     sample_rate: float
     price_per_hour_usd: float | None
+    query_max_tokens: int
 
 
 class RagPipeline:
@@ -57,16 +77,48 @@ class RagPipeline:
         retriever: Retriever,
         prompts: PromptBuilder,
         generator: Generator,
+        gate: WakeGate,
         tracer: Tracer,
         samples: SampleSink,
         facts: Facts,
+        pool: CpuPool,
+        metrics: Metrics,
     ) -> None:
         self._retriever = retriever
         self._prompts = prompts
         self._generator = generator
+        self._gate = gate
+        self._patient = PatientGenerator(generator, gate)
         self._tracer = tracer
         self._samples = samples
         self._facts = facts
+        self._pool = pool
+        self._metrics = metrics
+
+    def check(self, question: Question) -> None:
+        """Look at the sizes before any work is done.
+
+        Raises:
+            QuestionRefused: the question or the wished answer is too long.
+        """
+        asked = self._prompts.tokens.count(question.query)
+        if asked > self._facts.query_max_tokens:
+            raise QuestionRefused(
+                f"The question has about {asked} tokens; at most {self._facts.query_max_tokens} are accepted.",
+                "query_too_long",
+                "query",
+            )
+        most, wished = self._generator.max_output_tokens, question.sampling.max_tokens
+        if wished is not None and wished > most:
+            raise QuestionRefused(
+                f"An answer of {wished} tokens was asked for; at most {most} are given.",
+                "output_too_long",
+                "max_tokens",
+            )
+        try:
+            self._prompts.room(question.query, system=question.system, max_output_tokens=self._output(question))
+        except PromptTooLong as error:
+            raise QuestionRefused(str(error), "context_length_exceeded", "messages") from None
 
     async def answer(self, question: Question, trace: Trace) -> AsyncGenerator[Event, None]:
         """Yield the answer's events; `Done` is the last one. Closing or cancelling the iterator cancels the LLM call.
@@ -95,49 +147,105 @@ class RagPipeline:
             self._end(trace, root, None)
 
     async def _steps(self, question: Question, trace: Trace, root: Span) -> AsyncGenerator[Event, None]:
-        hits = None
+        hits: list[Hit] | None = None
+        degraded: tuple[str, ...] = ()
+        self._gate.check()
         if question.enable_rag:
             yield Status("retrieving")
-            hits = await self._retriever.retrieve(question.query, question.author, root)
+            hits, degraded = await self._retrieve(question, trace, root)
         with root.child("format_prompt", query=question.query) as span:
-            prompt = self._prompts.build(question.query, hits)
+            prompt = await self._format(question, hits)
             span.output = {"messages": prompt.messages}
             span.metadata = {"prompt_name": prompt.template.name, "prompt_version": prompt.template.version}
-        trace.metadata |= _prompt_metadata(question, prompt)
+        trace.metadata |= self._prompt_metadata(question, prompt)
 
         yield Status("generating")
         generation = Generation()
         with root.child("call_llm_service", "llm", messages=prompt.messages) as span:
             span.model, span.provider = self._facts.model_id, "sagemaker"
             try:
-                async with aclosing(self._generator.stream(prompt, generation)) as texts:
-                    async for text in texts:
-                        yield Token(text)
+                stream = self._patient.stream(prompt, generation, question.sampling, question.patience_seconds)
+                async with aclosing(stream) as events:
+                    async for event in events:
+                        yield event
             finally:
                 # Also when it broke off: how far it came is what one looks for in such a trace.
-                usage = generation.usage(prompt)
+                usage = generation.usage(prompt, self._prompts.tokens.count)
                 span.usage = {key: usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
                 span.output = {"answer": generation.answer, "finish_reason": generation.finish_reason}
+                if generation.held_seconds:
+                    span.metadata = {"held_ms": round(generation.held_seconds * 1000, 2)}
 
-        yield Sources([_source(number, hit) for number, hit in enumerate(prompt.used, 1)])
+        if not usage["estimated"]:
+            self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])
+        ranked_by = trace.metadata["reranker_id"]
+        yield Sources([_source(number, hit, ranked_by) for number, hit in enumerate(prompt.used, 1)])
         timings = generation.timings(question.received, time.perf_counter(), usage["completion_tokens"])
         trace.output = {"answer": generation.answer}
         trace.metadata |= self._measurements(usage, timings)
-        if question.enable_rag:
+        if hits is not None:
             self._sample(question, trace, prompt, generation.answer)
         shown: dict[str, Any] = {key: timings[key] for key in ("ttft_ms", "tpot_ms", "total_ms")}
         shown["steps"] = _steps_ms(trace)
-        yield Done(trace.id, self._facts.model_id, usage, shown)
+        finish_reason = generation.finish_reason or "stop"
+        yield Done(trace.id, self._facts.model_id, usage, shown, finish_reason, degraded)
+
+    async def _retrieve(self, question: Question, trace: Trace, root: Span) -> tuple[list[Hit] | None, tuple[str, ...]]:
+        """The hits and what they had to do without; or, where the request allows it, no hits."""
+        degraded: tuple[str, ...] = ()
+        hits: list[Hit] | None = None
+        try:
+            hits = await self._retriever.retrieve(question.query, question.author, root)
+            if "reranker_degraded" in trace.metadata:
+                degraded = ("rerank",)
+        except (StoreUnavailable, StoreMismatch, Overloaded) as error:
+            if not question.allow_without_context:
+                raise
+            retrieval_logger.warning("answering without context", extra={"reason": str(error)})
+            degraded = ("retrieval",)
+        if degraded:
+            trace.metadata["degraded"] = list(degraded)
+            trace.tags.append("degraded")
+        return hits, degraded
+
+    async def _format(self, question: Question, hits: list[Hit] | None) -> Prompt:
+        build = partial(
+            self._prompts.build,
+            question.query,
+            hits,
+            history=question.history,
+            system=question.system,
+            max_output_tokens=self._output(question),
+        )
+        # A real tokenizer takes milliseconds for a long prompt, which other callers' tokens need not wait for.
+        return await self._pool.run(build) if self._prompts.tokens.exact else build()
+
+    def _output(self, question: Question) -> int:
+        return self._generator.settled(question.sampling).max_tokens or 0
 
     def _common(self, question: Question) -> dict[str, Any]:
         return {
             "model_id": self._facts.model_id,
             "embedding_model_id": self._facts.embedding_model_id,
-            "reranker_id": RERANKER_ID if question.enable_rag else None,
-            "temperature": self._generator.temperature,
+            "reranker_id": self._retriever.reranker_id if question.enable_rag else None,
+            "temperature": self._generator.settled(question.sampling).temperature,
             "stage": self._facts.stage,
             "release": self._facts.release,
             "request_id": question.request_id,
+        }
+
+    def _prompt_metadata(self, question: Question, prompt: Prompt) -> dict[str, Any]:
+        count = self._prompts.tokens.count
+        return {
+            "prompt_name": prompt.template.name,
+            "prompt_version": prompt.template.version,
+            "prompt_template": prompt.template.text,
+            "prompt_template_variables": {"question": question.query, "context": prompt.context},
+            "query_tokens": count(question.query),
+            "context_tokens": count(prompt.context),
+            "budget_tokens_estimated": not self._prompts.tokens.exact,
+            "history_turns": len(question.history) - prompt.dropped_turns,
+            "history_turns_dropped": prompt.dropped_turns,
         }
 
     def _measurements(self, usage: dict[str, Any], timings: dict[str, float | None]) -> dict[str, Any]:
@@ -178,10 +286,27 @@ class RagPipeline:
         root.output = trace.output
         trace.end(error)
         self._tracer.submit(trace, always=error is not None or bool(trace.metadata.get("sampled")))
+        steps = _steps_ms(trace)
+        self._measure(trace, steps, error)
         outcome = type(error).__name__ if error else "ok"
         logger.info(
             "question answered" if error is None else "question not answered",
-            extra={"outcome": outcome, "total_ms": trace.metadata.get("total_ms"), "steps": _steps_ms(trace)},
+            extra={"outcome": outcome, "total_ms": trace.metadata.get("total_ms"), "steps": steps},
+        )
+
+    def _measure(self, trace: Trace, steps: dict[str, float], error: BaseException | None) -> None:
+        if isinstance(error, Overloaded | Throttled):
+            self._metrics.shed("cpu" if isinstance(error, Overloaded) else "llm")
+        found = trace.metadata
+        self._metrics.answered(
+            Measured(
+                ttft=_seconds(found.get("ttft_ms")),
+                tpot=_seconds(found.get("tpot_ms")),
+                prompt_tokens=found.get("input_tokens"),
+                completion_tokens=found.get("answer_tokens"),
+                retrieval=_seconds(steps.get("retriever.retrieve_top_k")),
+                rerank=_seconds(steps.get("retriever.rerank")),
+            )
         )
 
 
@@ -190,24 +315,17 @@ def sampled(trace_id: str, rate: float) -> bool:
     return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") < rate * 2**64
 
 
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
 def _cause(error: BaseException) -> BaseException:
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return ClientDisconnected("The caller went away before the answer was complete.")
     return error
 
 
-def _prompt_metadata(question: Question, prompt: Prompt) -> dict[str, Any]:
-    return {
-        "prompt_name": prompt.template.name,
-        "prompt_version": prompt.template.version,
-        "prompt_template": prompt.template.text,
-        "prompt_template_variables": {"question": question.query, "context": prompt.context},
-        "query_tokens": estimate_tokens(question.query),
-        "context_tokens": estimate_tokens(prompt.context),
-    }
-
-
-def _source(number: int, hit: Hit) -> dict[str, Any]:
+def _source(number: int, hit: Hit, ranked_by: str) -> dict[str, Any]:
     return {
         "id": number,
         "title": hit.chunk.title,
@@ -217,6 +335,7 @@ def _source(number: int, hit: Hit) -> dict[str, Any]:
         "document_id": hit.chunk.document_id,
         "chunk_index": hit.chunk.chunk_index,
         "score": round(hit.score, 4),
+        "ranked_by": ranked_by,
     }
 
 

@@ -3,31 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Literal
 
+from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.tracing import Span
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank import CANDIDATES, RERANKER_ID, blend, fuse
-from services.rag.pipeline.understand import KnownAuthors, expand_query, named_authors
+from services.rag.pipeline.rerank.fuse import fuse
+from services.rag.pipeline.rerank.ranking import Reranking
+from services.rag.pipeline.understand.base import QueryUnderstanding
+from services.rag.pipeline.understand.known_authors import KnownAuthors, spelled_as_known
 from services.rag.stores.documents import COLLECTIONS, Hit, StoreUnavailable, Vector
+from services.rag.stores.filters import Filters
 from services.rag.stores.qdrant import QdrantStore
 
 # Upper bound of the whole retrieval; single calls to the store have their own, and some follow one another.
 DEADLINE_SECONDS = 10.0
 
+SearchMode = Literal["dense", "sparse", "hybrid"]
+
 
 class Retriever:
-    """Hybrid retrieval over all collections, fused and re-ranked."""
+    """Retrieval over all collections, fused and re-ranked. Safe for concurrent use on one event loop."""
 
-    def __init__(self, store: QdrantStore, pool: CpuPool, top_k: int) -> None:
+    def __init__(
+        self,
+        store: QdrantStore,
+        pool: CpuPool,
+        understanding: QueryUnderstanding,
+        reranking: Reranking | None,
+        *,
+        breaker: CircuitBreaker,
+        top_k: int,
+        candidates: int,
+        mode: SearchMode = "hybrid",
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            store: where documents are.
+            pool: embeds.
+            understanding: finds other wordings and filters.
+            reranking: orders the candidates; None leaves them in the order of their search.
+            breaker: of the store.
+            top_k: most documents per question.
+            candidates: most hits per collection, and most to be ordered.
+            mode: which searches to use; anything but `hybrid` is for comparisons.
+        """
         self._store = store
         self._pool = pool
+        self._understanding = understanding
+        self._reranking = reranking
+        self._breaker = breaker
         self._top_k = top_k
+        self._candidates = candidates
+        self._mode = mode
         self._authors = KnownAuthors(store)
+
+    @property
+    def reranker_id(self) -> str | None:
+        """What is configured to order the documents; a trace's metadata name what was used."""
+        return self._reranking.reranker_id if self._reranking else None
 
     async def retrieve(self, query: str, author: str | None, root: Span) -> list[Hit]:
         """The best documents for a question, best first.
+
+        What ordered them goes to the trace's metadata as `reranker_id`, with `reranker_degraded` when it was not what
+        is configured.
 
         Args:
             query: the question.
@@ -40,61 +84,106 @@ class Retriever:
             Overloaded: too much CPU work is waiting.
         """
         try:
+            with self._breaker.call():
+                return await self._retrieve(query, author, root)
+        except CircuitOpen as error:
+            raise StoreUnavailable(str(error)) from None
+
+    async def _retrieve(self, query: str, author: str | None, root: Span) -> list[Hit]:
+        try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                vector, found = await self._search(query, author, root)
-                return await self._rerank(query, vector, found, root)
+                vector, found = await self._find(query, author, root)
+                return await self._rank(query, vector, found, root)
         except TimeoutError:
             raise StoreUnavailable(f"The document store did not answer within {DEADLINE_SECONDS:g} s.") from None
 
-    async def _search(self, query: str, author: str | None, root: Span) -> tuple[Vector, list[Hit]]:
+    async def _find(self, query: str, author: str | None, root: Span) -> tuple[Vector, list[Hit]]:
         with root.child("retriever.retrieve_top_k", "tool", query=query, author=author) as span:
-            with span.child("query_expansion", query=query) as step:
-                variants = expand_query(query)
-                step.output = {"variants": variants}
-            authors = await self._self_query(query, author, span)
-            with span.child("embed", texts=variants) as step:
-                vectors = await self._pool.embed(variants)
-                step.metadata = {"embedding_model_id": self._pool.model_id, "dimension": self._pool.dimension}
-            found = await asyncio.gather(
-                *(self._search_one(collection, list(vectors), query, authors, span) for collection in COLLECTIONS),
-                # Let every search end before the first failure is raised: none may write to a trace that has ended.
-                return_exceptions=True,
-            )
-            per_collection: list[Sequence[Hit]] = []
-            for result in found:
-                if isinstance(result, BaseException):
-                    raise result
-                per_collection.append(result)
-            hits = fuse(per_collection)
+            # Nobody waits longer than for the slowest of the three.
+            async with _together() as steps:
+                original = steps.create_task(self._embed([query], span))
+                variants = steps.create_task(self._expand(query, span))
+                extracted = steps.create_task(self._self_query(query, author, span))
+            vectors, filters = [*original.result(), *variants.result()], extracted.result()
+            hits = await self._search(query, vectors, filters, span)
+            if not hits and filters.dated:
+                # A year in a question may belong to its topic. A filter that hides everything helps nobody.
+                span.metadata = {"relaxed": "no document from the asked time: dates were left out"}
+                hits = await self._search(query, vectors, replace(filters, after=None, before=None), span)
             span.output = {"documents": [_described(hit) for hit in hits]}
             return vectors[0], hits
 
-    async def _self_query(self, query: str, author: str | None, parent: Span) -> list[str]:
-        with parent.child("self_query", query=query) as step:
+    async def _embed(self, texts: list[str], parent: Span) -> list[Vector]:
+        with parent.child("embed", texts=texts) as step:
+            step.metadata = {"embedding_model_id": self._pool.model_id, "dimension": self._pool.dimension}
+            return list(await self._pool.embed(texts))
+
+    async def _expand(self, query: str, parent: Span) -> list[Vector]:
+        """Embeddings of the question's variants, as soon as they are known."""
+        with parent.child("query_expansion", query=query) as step:
+            expansion = await self._understanding.expand(query)
+            step.output = {"variants": list(expansion.variants)}
+            step.metadata = {"method": expansion.method, "reason": expansion.reason, **expansion.source}
+        return await self._embed(list(expansion.variants), parent) if expansion.variants else []
+
+    async def _self_query(self, query: str, author: str | None, parent: Span) -> Filters:
+        with parent.child("self_query", query=query, author=author) as step:
             known = await self._authors.names()
+            extraction = await self._understanding.extract(query, known)
+            filters = extraction.filters
             if author is not None:
-                # A caller may write a name in another case than the documents do.
-                authors = [name for name in known if name.casefold() == author.casefold()] or [author]
-            else:
-                authors = named_authors(query, known)
-            step.output = {"authors": authors}
-            step.metadata = {"method": "request" if author is not None else "known-names"}
-            return authors
+                filters = replace(filters, authors=tuple(spelled_as_known(author, known)) or (author,))
+            step.output = filters.described()
+            step.metadata = {"method": extraction.method, "reason": extraction.reason, **extraction.source}
+            step.metadata["authors_from"] = "question" if author is None else "request"
+            return filters
+
+    async def _search(self, query: str, vectors: Sequence[Vector], filters: Filters, parent: Span) -> list[Hit]:
+        async with _together() as searches:
+            tasks = [
+                searches.create_task(self._search_one(collection, vectors, query, filters, parent))
+                for collection in COLLECTIONS
+            ]
+        return fuse([task.result() for task in tasks], self._candidates)
 
     async def _search_one(
-        self, collection: str, vectors: list[Vector], query: str, authors: list[str], parent: Span
+        self, collection: str, vectors: Sequence[Vector], query: str, filters: Filters, parent: Span
     ) -> list[Hit]:
-        with parent.child("search", "tool", collection=collection, authors=authors) as step:
-            hits = await self._store.search(collection, vectors, query, authors=authors, limit=CANDIDATES)
+        with parent.child("search", "tool", collection=collection, mode=self._mode, **filters.described()) as step:
+            hits = await self._store.search(
+                collection,
+                [] if self._mode == "sparse" else vectors,
+                None if self._mode == "dense" else query,
+                filters=filters,
+                limit=self._candidates,
+            )
             step.output = {"found": len(hits)}
             return hits
 
-    async def _rerank(self, query: str, vector: Vector, found: list[Hit], root: Span) -> list[Hit]:
+    async def _rank(self, query: str, vector: Vector, found: list[Hit], root: Span) -> list[Hit]:
+        if self._reranking is None:
+            return found[: self._top_k]
         with root.child("retriever.rerank", candidates=len(found)) as span:
-            hits = await self._pool.run(blend, query, vector, found, self._top_k)
-            span.metadata = {"reranker_id": RERANKER_ID, "top_k": self._top_k}
-            span.output = {"documents": [_described(hit) for hit in hits]}
-            return hits
+            ranking = await self._reranking.rank(query, vector, found, self._top_k)
+            span.metadata = {"reranker_id": ranking.reranker_id, "top_k": self._top_k, "degraded": ranking.degraded}
+            span.output = {"documents": [_described(hit) for hit in ranking.hits]}
+        root.trace.metadata["reranker_id"] = ranking.reranker_id
+        if ranking.degraded:
+            root.trace.metadata["reranker_degraded"] = ranking.degraded
+        return ranking.hits
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """Steps that run at the same time.
+
+    The first failure stops the others and is raised when all have ended: none may write to a trace that has ended.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 def _described(hit: Hit) -> dict[str, Any]:

@@ -15,7 +15,12 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a document, as it is stored and shown to the model."""
+    """A piece of a document, as it is stored and shown to the model.
+
+    Attributes:
+        date: ISO date of the document; empty when unknown.
+        language: of code; empty for prose.
+    """
 
     id: str
     document_id: str
@@ -25,6 +30,8 @@ class Chunk:
     text: str
     url: str
     content_hash: str
+    date: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,4 +70,6 @@ def chunk_from_payload(point_id: str, payload: dict[str, Any]) -> Chunk:
         text=str(payload.get("text", "")),
         url=str(payload.get("url") or ""),
         content_hash=str(payload.get("content_hash", "")),
+        date=str(payload.get("date") or ""),
+        language=str(payload.get("language") or ""),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,11 +23,17 @@ from services.rag.stores.documents import (
     Vector,
     chunk_from_payload,
 )
+from services.rag.stores.filters import Filters
 
 DENSE = "dense"
 SPARSE = "bm25"
 SPARSE_MODEL = "qdrant/bm25"
 MODEL_KEY = "embedding_model_id"
+INDEXES = {
+    "author": models.PayloadSchemaType.KEYWORD,
+    "tenant": models.PayloadSchemaType.KEYWORD,
+    "date": models.PayloadSchemaType.DATETIME,
+}
 SCROLL_PAGE = 500
 MAX_AUTHORS = 1000
 _NOT_FOUND = 404
@@ -40,8 +48,8 @@ class QdrantStore:
         *,
         embedding_model_id: str,
         dimension: int,
+        tenant: str,
         api_key: str | None = None,
-        tenant: str = "default",
         timeout_seconds: int = 5,
     ) -> None:
         """Build the client; connects on first use.
@@ -50,13 +58,15 @@ class QdrantStore:
             url: address of the server.
             embedding_model_id: the model of all vectors that go in or are searched with.
             dimension: length of its vectors.
+            tenant: only this tenant's documents are seen, written and removed. Required: a forgotten one would be
+                somebody else's.
             api_key: sent with every call when set.
-            tenant: only this tenant's documents are seen, written and removed.
             timeout_seconds: upper bound of one call.
         """
         self._model_id = embedding_model_id
         self._dimension = dimension
-        self._tenant = tenant
+        self.tenant = tenant
+        """Whose documents these are."""
         self._checked: set[str] = set()
         # cloud_inference: the server turns text into sparse vectors; the client must not try to.
         self._client = AsyncQdrantClient(
@@ -77,36 +87,43 @@ class QdrantStore:
             await self._client.get_collections()
 
     async def search(
-        self, collection: str, vectors: Sequence[Vector], text: str, *, authors: Sequence[str] = (), limit: int = 20
+        self,
+        collection: str,
+        vectors: Sequence[Vector],
+        text: str | None,
+        *,
+        filters: Filters | None = None,
+        limit: int = 20,
     ) -> list[Hit]:
-        """Hybrid search: dense for each vector, BM25 for the text, fused by reciprocal rank in the server.
+        """Dense search for each vector and BM25 for the text, fused by reciprocal rank when they are several.
 
         Args:
             collection: one of COLLECTIONS. One that does not exist yet holds nothing.
-            vectors: embeddings of the question and its variants.
-            text: the question, for BM25.
-            authors: only documents of these authors; empty means of anyone.
+            vectors: embeddings of the question and its variants; none leaves it to BM25.
+            text: the question, for BM25; None leaves it to the vectors.
+            filters: only documents that meet these; None means all of the tenant.
             limit: most hits.
 
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
             StoreMismatch: the collection belongs to another embedding model.
         """
-        where = self._filter(authors)
+        where = self._filter(filters)
+        dense = [models.Prefetch(query=vector.tolist(), using=DENSE, filter=where, limit=limit) for vector in vectors]
+        sparse = [
+            models.Prefetch(
+                query=models.Document(text=one, model=SPARSE_MODEL), using=SPARSE, filter=where, limit=limit
+            )
+            for one in (text,)
+            if one is not None
+        ]
         with _translated():
             if not await self._compatible(collection):
                 return []
-            dense = [
-                models.Prefetch(query=vector.tolist(), using=DENSE, filter=where, limit=limit) for vector in vectors
-            ]
-            sparse = models.Prefetch(
-                query=models.Document(text=text, model=SPARSE_MODEL), using=SPARSE, filter=where, limit=limit
-            )
             try:
                 found = await self._client.query_points(
                     collection,
-                    prefetch=[*dense, sparse],
-                    query=models.FusionQuery(fusion=models.Fusion.RRF),
+                    **_query([*dense, *sparse]),
                     query_filter=where,
                     limit=limit,
                     with_payload=True,
@@ -130,24 +147,36 @@ class QdrantStore:
             found = await asyncio.gather(*(self._authors(collection) for collection in COLLECTIONS))
         return sorted(set().union(*found))
 
+    async def document_ids(self, collection: str) -> set[str]:
+        """Ids of the documents in a collection; one that does not exist yet holds none.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached or failed.
+            StoreMismatch: the collection belongs to another embedding model.
+        """
+        with _translated():
+            if not await self._compatible(collection):
+                return set()
+        return {document_id for document_id, _ in (await self.stored(collection)).values()}
+
     async def ensure(self, collection: str) -> None:
-        """Create the collection unless it exists.
+        """Create the collection and its payload indexes unless they exist.
 
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
             StoreMismatch: it exists and belongs to another embedding model.
         """
         with _translated():
-            if await self._compatible(collection):
-                return
-            await self._client.create_collection(
-                collection,
-                vectors_config={DENSE: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)},
-                sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                metadata={MODEL_KEY: self._model_id, "dimension": self._dimension},
-            )
-            for field in ("author", "tenant"):
-                await self._client.create_payload_index(collection, field, models.PayloadSchemaType.KEYWORD, wait=True)
+            if not await self._compatible(collection):
+                await self._client.create_collection(
+                    collection,
+                    vectors_config={DENSE: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)},
+                    sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                    metadata={MODEL_KEY: self._model_id, "dimension": self._dimension},
+                )
+            # Also for a collection that was there: an earlier release, or a run that was killed, made fewer of them.
+            for field, kind in INDEXES.items():
+                await self._client.create_payload_index(collection, field, kind, wait=True)
 
     async def stored(self, collection: str) -> dict[str, tuple[str, str]]:
         """Point id -> (document id, content hash) of everything in the collection.
@@ -161,29 +190,37 @@ class QdrantStore:
     async def upsert(self, collection: str, chunks: Sequence[Chunk], vectors: Vector) -> None:
         """Write chunks with their embeddings (one row per chunk); the same id replaces.
 
+        An id that is another tenant's is left alone (`update_filter`, since Qdrant 1.16).
+
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
         """
         points = [self._point(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
         with _translated():
-            await self._client.upsert(collection, points, wait=True)
+            await self._client.upsert(collection, points, wait=True, update_filter=self._filter())
 
     async def delete(self, collection: str, ids: Sequence[str]) -> None:
-        """Remove points by id.
+        """Remove points by id; ids of another tenant's points are left alone.
 
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
         """
+        own = self._filter(None, models.HasIdCondition(has_id=list(ids)))
         with _translated():
-            await self._client.delete(collection, models.PointIdsList(points=list(ids)), wait=True)
+            await self._client.delete(collection, models.FilterSelector(filter=own), wait=True)
 
-    def _filter(self, authors: Sequence[str] = ()) -> models.Filter:
-        """The one place where a tenant is kept to its own documents: every read and search goes through it."""
+    def _filter(self, filters: Filters | None = None, *further: models.Condition) -> models.Filter:
+        """The one place where a tenant is kept to its own documents: whatever reads, searches, replaces or removes."""
+        asked = filters or Filters()
         must: list[models.Condition] = [
-            models.FieldCondition(key="tenant", match=models.MatchValue(value=self._tenant)),
+            models.FieldCondition(key="tenant", match=models.MatchValue(value=self.tenant)),
+            *further,
         ]
-        if authors:
-            must.append(models.FieldCondition(key="author", match=models.MatchAny(any=list(authors))))
+        if asked.authors:
+            must.append(models.FieldCondition(key="author", match=models.MatchAny(any=list(asked.authors))))
+        if asked.dated:
+            days = models.DatetimeRange(gte=_midnight(asked.after), lt=_midnight(asked.before))
+            must.append(models.FieldCondition(key="date", range=days))
         return models.Filter(must=must)
 
     async def _compatible(self, collection: str) -> bool:
@@ -249,7 +286,9 @@ class QdrantStore:
                 "text": chunk.text,
                 "url": chunk.url,
                 "content_hash": chunk.content_hash,
-                "tenant": self._tenant,
+                "date": chunk.date or None,
+                "language": chunk.language or None,
+                "tenant": self.tenant,
             },
         )
 
@@ -257,6 +296,18 @@ class QdrantStore:
         vectors = point.vector if isinstance(point.vector, dict) else {}
         vector = np.asarray(vectors.get(DENSE, np.zeros(self._dimension)), dtype=np.float32)
         return Hit(chunk_from_payload(str(point.id), point.payload or {}), collection, vector, point.score)
+
+
+def _query(parts: Sequence[models.Prefetch]) -> dict[str, Any]:
+    """One search as it is, with its own scores; several fused."""
+    if len(parts) == 1:
+        return {"query": parts[0].query, "using": parts[0].using}
+    return {"prefetch": list(parts), "query": models.FusionQuery(fusion=models.Fusion.RRF)}
+
+
+def _midnight(day: date | None) -> datetime | None:
+    """The start of a day in UTC, as which Qdrant reads a date without a time."""
+    return datetime.combine(day, time(), UTC) if day else None
 
 
 @contextlib.contextmanager

@@ -3,55 +3,102 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from localcloud.ports import free_port
 from localcloud.process import answers
 
 ROOT = Path(__file__).resolve().parents[3]
+Aws = Callable[[str], Any]
+Resources = Mapping[str, Any]
 
 
-@pytest.fixture(scope="session")
-def emulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port, data = free_port(), tmp_path_factory.mktemp("emulator")
+class Emulator:
+    """A running emulator."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self.process = process
+        self._clients: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of it, made once."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.url,
+                region_name="us-east-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+        return self._clients[service]
+
+
+def command(port: int, data: Path) -> list[str]:
+    """What starts an emulator."""
+    return [sys.executable, "-m", "localcloud.emulator", "--port", str(port), "--data", str(data)]
+
+
+@contextmanager
+def running(data: Path, **environment: str) -> Iterator[Emulator]:
+    """An emulator of its own, with `environment` on top of this process's."""
+    port = free_port()
     with (data / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "localcloud.emulator", "--port", str(port), "--data", str(data)],
+            command(port, data),
             cwd=ROOT,
+            env={**os.environ, **environment},
             stdout=log,
             stderr=log,
         )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 40
-    while not answers(f"{url}/_ministack/health"):
-        assert process.poll() is None, (data / "log").read_text()[-2000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    yield url
-    process.terminate()
-    process.wait(10)
+    emulator = Emulator(port, process)
+    try:
+        deadline = time.monotonic() + 40
+        while not answers(f"{emulator.url}/_ministack/health"):
+            assert process.poll() is None, (data / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield emulator
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")
-def aws(emulator_url: str) -> Callable[[str], Any]:
-    def client(service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=emulator_url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running(tmp_path_factory.mktemp("emulator")) as started:
+        yield started
 
-    return client
+
+@pytest.fixture(scope="session")
+def aws(emulator: Emulator) -> Aws:
+    return emulator.client
+
+
+def eventually(probe: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    """The first true answer of `probe`; fails with `what` when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+    return answer
 
 
 class Stacks:
@@ -60,42 +107,91 @@ class Stacks:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def create(self, name: str, resources: dict[str, Any]) -> str:
-        self._client.create_stack(StackName=name, TemplateBody=_template(resources), DisableRollback=False)
-        return self._settled(name)
+    def create(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> str:
+        """The status that the new stack settles in."""
+        self.start_creation(name, resources, outputs)
+        return self.settled(name)
 
-    def update(self, name: str, resources: dict[str, Any]) -> str:
+    def start_creation(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> None:
+        """Begin a creation and wait for nothing."""
+        self._client.create_stack(StackName=name, TemplateBody=_template(resources, outputs))
+
+    def update(self, name: str, resources: Resources) -> str:
+        """The status that the changed stack settles in."""
+        self.start_update(name, resources)
+        return self.settled(name)
+
+    def start_update(self, name: str, resources: Resources) -> None:
+        """Begin an update and wait for nothing."""
         self._client.update_stack(StackName=name, TemplateBody=_template(resources))
-        return self._settled(name)
 
     def delete(self, name: str) -> None:
+        """Delete a stack and see it gone."""
         self._client.delete_stack(StackName=name)
-        self._client.get_waiter("stack_delete_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+        status = eventually(lambda: self._deleted(name), f"{name} is still being deleted")
+        assert status == "DELETE_COMPLETE", self.failures(name)
+
+    def replacement(self, name: str, resources: Resources) -> str:
+        """Whether a change set of one changed resource replaces it."""
+        change_set = {"StackName": name, "ChangeSetName": "looking"}
+        self._client.create_change_set(TemplateBody=_template(resources), **change_set)
+        described = eventually(lambda: self._change_set(change_set), "the change set is still being made")
+        self._client.delete_change_set(**change_set)
+        (change,) = described["Changes"]
+        return str(change["ResourceChange"]["Replacement"])
+
+    def outputs(self, name: str) -> dict[str, str]:
+        """A stack's outputs."""
+        found = self._client.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+        return {output["OutputKey"]: output["OutputValue"] for output in found}
+
+    def status(self, name: str) -> str:
+        """The stack's status now."""
+        return str(self._client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
 
     def physical_id(self, name: str, logical_id: str) -> str:
+        """What Ref returns."""
         described = self._client.describe_stack_resource(StackName=name, LogicalResourceId=logical_id)
         return str(described["StackResourceDetail"]["PhysicalResourceId"])
 
+    def physical_ids(self, name: str, logical_id: str) -> set[str]:
+        """Every physical id that a resource has had."""
+        events = self._events(name)
+        found = (event.get("PhysicalResourceId") for event in events if event["LogicalResourceId"] == logical_id)
+        return {str(physical_id) for physical_id in found if physical_id}
+
     def failures(self, name: str) -> list[str]:
-        events = self._client.describe_stack_events(StackName=name)["StackEvents"]
-        return [e.get("ResourceStatusReason", "") for e in events if e["ResourceStatus"].endswith("_FAILED")]
+        """Why resources failed."""
+        failed = [event for event in self._events(name) if event["ResourceStatus"].endswith("_FAILED")]
+        return [event.get("ResourceStatusReason", "") for event in failed]
 
-    def _settled(self, name: str) -> str:
-        deadline = time.monotonic() + 60
-        while True:
-            status = str(self._client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
-            if not status.endswith("_IN_PROGRESS"):
-                return status
-            assert time.monotonic() < deadline, status
-            time.sleep(0.1)
+    def settled(self, name: str) -> str:
+        """The stack's status once nothing is in progress."""
+        return str(eventually(lambda: self._done(name), f"{name} is still in progress", seconds=60))
+
+    def _events(self, name: str) -> list[Any]:
+        return list(self._client.describe_stack_events(StackName=name)["StackEvents"])
+
+    def _change_set(self, change_set: Mapping[str, str]) -> Any:
+        described = self._client.describe_change_set(**change_set)
+        return described if described["Status"] == "CREATE_COMPLETE" else None
+
+    def _done(self, name: str) -> str:
+        status = self.status(name)
+        return "" if status.endswith("_IN_PROGRESS") else status
+
+    def _deleted(self, name: str) -> str:
+        try:
+            return self._done(name)
+        except ClientError:
+            return "DELETE_COMPLETE"
 
 
-def _template(resources: dict[str, Any]) -> str:
-    return json.dumps({"Resources": resources})
+def _template(resources: Resources, outputs: Mapping[str, Any] | None = None) -> str:
+    described = {name: {"Value": value} for name, value in (outputs or {}).items()}
+    return json.dumps({"Resources": resources, "Outputs": described})
 
 
 @pytest.fixture(scope="session")
-def stacks(aws: Callable[[str], Any]) -> Stacks:
+def stacks(aws: Aws) -> Stacks:
     return Stacks(aws("cloudformation"))

@@ -1,225 +1,167 @@
-"""The 13 resource types that MiniStack lacks: create, update, replace, delete and roll back, seen through boto3."""
+"""The 13 resource types that MiniStack lacks, each through CloudFormation and seen through boto3."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import re
 
 import pytest
-from botocore.exceptions import ClientError
+from ministack.services.cloudformation import provisioners
 
-from tests.integration.emulator.conftest import Stacks
+from localcloud.emulator.loopback import Loopback
+from localcloud.emulator.plugin import resource_types
+from tests.integration.emulator.cases import CASES, RENAMED_BUDGET, VPC, Case, budget, read_budget, shown_budget
+from tests.integration.emulator.conftest import Aws, Resources, Stacks
 
-Aws = Callable[[str], Any]
-ROLE = "arn:aws:iam::000000000000:role/any"
-IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/engine:1"
+# Some resource ids are names that only one stack at a time can hold.
+pytestmark = pytest.mark.usefixtures("clean")
+each_type = pytest.mark.parametrize("case", [*CASES, RENAMED_BUDGET], ids=str)
+STACK = "case"
+CASES_BY_TYPE = {case.type: case for case in CASES}
+MODEL = CASES_BY_TYPE["AWS::SageMaker::Model"]
+CONFIG = CASES_BY_TYPE["AWS::SageMaker::EndpointConfig"]
 
 
-def model(engine: str) -> dict[str, Any]:
-    container = {"Image": IMAGE, "Environment": {"LLM_ENGINE": engine}}
-    return {"Type": "AWS::SageMaker::Model", "Properties": {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}}
+@pytest.fixture
+def clean(stacks: Stacks) -> object:
+    yield None
+    stacks.delete(STACK)
 
 
-def endpoint_stack(engine: str, copies: int = 1) -> dict[str, Any]:
-    variant = {"VariantName": "main", "InstanceType": "ml.g6.xlarge", "InitialInstanceCount": 1}
-    return {
-        "Model": model(engine),
-        "Config": {
-            "Type": "AWS::SageMaker::EndpointConfig",
-            "Properties": {"ExecutionRoleArn": ROLE, "ProductionVariants": [variant]},
+def then_failing(resources: Resources) -> Resources:
+    """`resources`, and one after them that cannot be created."""
+    failing = {
+        "Type": "AWS::SageMaker::Endpoint",
+        "DependsOn": "Subject",
+        "Properties": {"EndpointConfigName": "nowhere"},
+    }
+    return {**resources, "Failing": failing}
+
+
+def test_these_are_the_types_that_are_added_and_none_of_them_is_ministacks_own() -> None:
+    added = set(resource_types(Loopback(port=0)))
+    assert added == {case.type for case in CASES}
+    # A type that MiniStack learns is no longer ours: its own implementation would be the one in use.
+    assert added.isdisjoint(provisioners._RESOURCE_HANDLERS)
+
+
+@each_type
+def test_create_and_delete(case: Case, stacks: Stacks, aws: Aws) -> None:
+    outputs = {"Ref": {"Ref": "Subject"}, **{name: {"Fn::GetAtt": ["Subject", name]} for name in case.attributes}}
+    assert stacks.create(STACK, case.resources(case.before), outputs) == "CREATE_COMPLETE", stacks.failures(STACK)
+    for name, value in stacks.outputs(STACK).items():
+        assert re.fullmatch({"Ref": case.ref, **case.attributes}[name], value), name
+    subject = stacks.physical_id(STACK, "Subject")
+    assert case.read(aws, subject) == case.before.shown
+    stacks.delete(STACK)
+    assert case.read(aws, subject) is None
+
+
+@each_type
+def test_update_in_place(case: Case, stacks: Stacks, aws: Aws) -> None:
+    assert stacks.create(STACK, case.resources(case.before)) == "CREATE_COMPLETE"
+    subject = stacks.physical_id(STACK, "Subject")
+    assert stacks.update(STACK, case.resources(case.changed)) == "UPDATE_COMPLETE", stacks.failures(STACK)
+    assert stacks.physical_id(STACK, "Subject") == subject
+    assert case.read(aws, subject) == case.changed.shown
+
+
+@each_type
+def test_replace(case: Case, stacks: Stacks, aws: Aws) -> None:
+    assert stacks.create(STACK, case.resources(case.before)) == "CREATE_COMPLETE"
+    old = stacks.physical_id(STACK, "Subject")
+    assert stacks.update(STACK, case.resources(case.replaced)) == "UPDATE_COMPLETE", stacks.failures(STACK)
+    new = stacks.physical_id(STACK, "Subject")
+    assert new != old
+    assert case.read(aws, new) == case.replaced.shown
+    assert case.read(aws, old) is None
+
+
+@each_type
+def test_a_failed_creation_leaves_nothing(case: Case, stacks: Stacks, aws: Aws) -> None:
+    assert stacks.create(STACK, then_failing(case.resources(case.before))) == "ROLLBACK_COMPLETE"
+    (subject,) = stacks.physical_ids(STACK, "Subject")
+    assert case.read(aws, subject) is None
+
+
+@each_type
+@pytest.mark.parametrize("change", ["changed", "replaced"])
+def test_a_failed_update_leaves_what_stood(case: Case, change: str, stacks: Stacks, aws: Aws) -> None:
+    assert stacks.create(STACK, case.resources(case.before)) == "CREATE_COMPLETE"
+    old = stacks.physical_id(STACK, "Subject")
+    wanted = then_failing(case.resources(getattr(case, change)))
+    assert stacks.update(STACK, wanted) == "UPDATE_ROLLBACK_COMPLETE", stacks.failures(STACK)
+    assert stacks.physical_id(STACK, "Subject") == old
+    assert case.read(aws, old) == case.before.shown
+    others = stacks.physical_ids(STACK, "Subject") - {old}
+    assert len(others) == (change == "replaced")
+    assert [case.read(aws, other) for other in others] == [None] * len(others)
+
+
+@pytest.mark.parametrize(("case", "name"), [(MODEL, "ModelName"), (CONFIG, "EndpointConfigName")], ids=str)
+def test_what_keeps_its_own_name_is_not_replaced(case: Case, name: str, stacks: Stacks, aws: Aws) -> None:
+    named = {name: "named", **case.before.properties}
+    resources = {"Subject": {"Type": case.type, "Properties": named}}
+    assert stacks.create(STACK, resources) == "CREATE_COMPLETE"
+    resources = {"Subject": {"Type": case.type, "Properties": {**named, **case.replaced.properties}}}
+    assert stacks.update(STACK, resources) == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("custom-named resource requires replacing" in reason for reason in stacks.failures(STACK))
+    assert case.read(aws, stacks.physical_id(STACK, "Subject")) == case.before.shown
+
+
+def test_what_is_gone_already_is_as_good_as_deleted(stacks: Stacks, aws: Aws) -> None:
+    case = CASES_BY_TYPE["AWS::ApplicationAutoScaling::ScalingPolicy"]
+    assert stacks.create(STACK, case.resources(case.before)) == "CREATE_COMPLETE"
+    policy, target = stacks.physical_id(STACK, "Subject"), stacks.physical_id(STACK, "Target")
+    resource, dimension, namespace = target.split("|")
+    scaling = aws("application-autoscaling")
+    scaling.deregister_scalable_target(ServiceNamespace=namespace, ResourceId=resource, ScalableDimension=dimension)
+    # A target's policies go with it.
+    assert case.read(aws, policy) is None
+    stacks.delete(STACK)
+
+
+def test_a_rule_names_another_group_or_a_prefix_list(stacks: Stacks, aws: Aws) -> None:
+    ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "GroupId": {"Ref": "Group"}}
+    listed = aws("ec2").describe_managed_prefix_lists()["PrefixLists"]
+    prefixes = listed[0]["PrefixListId"] if listed else "pl-0123456789abcdef0"
+    group = {"VpcId": {"Ref": "Vpc"}, "GroupDescription": "other"}
+    resources = {
+        **VPC,
+        "Other": {"Type": "AWS::EC2::SecurityGroup", "Properties": group},
+        "FromGroup": {
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "Properties": {**ports, "SourceSecurityGroupId": {"Ref": "Other"}},
         },
-        "Endpoint": {
-            "Type": "AWS::SageMaker::Endpoint",
-            "Properties": {
-                "EndpointName": "story",
-                "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]},
-            },
+        "ToGroup": {
+            "Type": "AWS::EC2::SecurityGroupEgress",
+            "Properties": {**ports, "DestinationSecurityGroupId": {"Ref": "Other"}},
         },
-        "Component": {
-            "Type": "AWS::SageMaker::InferenceComponent",
-            "DependsOn": "Endpoint",
-            "Properties": {
-                "InferenceComponentName": "story-model",
-                "EndpointName": "story",
-                "VariantName": "main",
-                "Specification": {"ModelName": {"Fn::GetAtt": ["Model", "ModelName"]}},
-                "RuntimeConfig": {"CopyCount": copies},
-            },
-        },
-        "Target": {
-            "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
-            "DependsOn": "Component",
-            "Properties": {
-                "ServiceNamespace": "sagemaker",
-                "ResourceId": "inference-component/story-model",
-                "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
-                "MinCapacity": 0,
-                "MaxCapacity": 2,
-                "Tags": [{"Key": "stage", "Value": "test"}],
-            },
-        },
-        "Policy": {
-            "Type": "AWS::ApplicationAutoScaling::ScalingPolicy",
-            "Properties": {
-                "PolicyName": "wake",
-                "PolicyType": "StepScaling",
-                "ScalingTargetId": {"Ref": "Target"},
-                "StepScalingPolicyConfiguration": {
-                    "AdjustmentType": "ExactCapacity",
-                    "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
-                },
-            },
+        "FromList": {
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "Properties": {**ports, "SourcePrefixListId": prefixes, "Description": "edge"},
         },
     }
+    assert stacks.create(STACK, resources) == "CREATE_COMPLETE", stacks.failures(STACK)
+    other = stacks.physical_id(STACK, "Other")
+    (found,) = aws("ec2").describe_security_groups(GroupIds=[stacks.physical_id(STACK, "Group")])["SecurityGroups"]
+    incoming, outgoing = found["IpPermissions"], found["IpPermissionsEgress"]
+    assert [pair["GroupId"] for rule in incoming for pair in rule["UserIdGroupPairs"]] == [other]
+    assert [pair["GroupId"] for rule in outgoing for pair in rule["UserIdGroupPairs"]] == [other]
+    lists = [listed for rule in incoming for listed in rule["PrefixListIds"]]
+    assert lists == [{"PrefixListId": prefixes, "Description": "edge"}]
 
 
-def test_a_models_change_replaces_it_and_keeps_the_endpoint(stacks: Stacks, aws: Aws) -> None:
-    sagemaker = aws("sagemaker")
-    assert stacks.create("story", endpoint_stack("one")) == "CREATE_COMPLETE"
-    before = stacks.physical_id("story", "Model")
-    assert sagemaker.describe_endpoint(EndpointName="story")["EndpointStatus"] == "InService"
+def test_a_named_budgets_notifications_are_refused_as_on_aws(stacks: Stacks, aws: Aws) -> None:
+    def resources(threshold: float) -> Resources:
+        return {"Subject": {"Type": "AWS::Budgets::Budget", "Properties": budget(10, threshold, BudgetName="named")}}
 
-    assert stacks.update("story", endpoint_stack("two")) == "UPDATE_COMPLETE"
-    after = stacks.physical_id("story", "Model")
-    assert after != before
-    component = sagemaker.describe_inference_component(InferenceComponentName="story-model")
-    assert component["Specification"]["ModelName"] == after
-    with pytest.raises(ClientError, match="Could not find model"):
-        sagemaker.describe_model(ModelName=before)
-
-    scaling = aws("application-autoscaling")
-    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-    assert [(t["MinCapacity"], t["MaxCapacity"]) for t in targets] == [(0, 2)]
-    assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"][0]["PolicyName"] == "wake"
-
-    stacks.delete("story")
-    assert sagemaker.list_endpoints()["Endpoints"] == []
-    assert sagemaker.list_models()["Models"] == []
-    assert sagemaker.list_inference_components()["InferenceComponents"] == []
-    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
+    assert stacks.create(STACK, resources(80)) == "CREATE_COMPLETE"
+    assert stacks.update(STACK, resources(90)) == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("the budget already exists" in reason for reason in stacks.failures(STACK))
+    assert read_budget(aws, "named") == shown_budget(10, 80)
 
 
-def test_a_failed_update_rolls_back_to_what_stood(stacks: Stacks, aws: Aws) -> None:
-    assert stacks.create("rolls", endpoint_stack("one")) == "CREATE_COMPLETE"
-    broken = endpoint_stack("two")
-    broken["Endpoint"]["Properties"]["EndpointConfigName"] = "nowhere"
-    assert stacks.update("rolls", broken) == "UPDATE_ROLLBACK_COMPLETE"
-    assert any('Could not find endpoint-config "arn:aws:sagemaker' in reason for reason in stacks.failures("rolls"))
-    described = aws("sagemaker").describe_model(ModelName=stacks.physical_id("rolls", "Model"))
-    assert described["PrimaryContainer"]["Environment"] == {"LLM_ENGINE": "one"}
-    stacks.delete("rolls")
-
-
-def test_a_failed_creation_leaves_nothing(stacks: Stacks, aws: Aws) -> None:
-    broken = endpoint_stack("one")
-    broken["Component"]["Properties"]["Specification"] = {"ModelName": "nowhere"}
-    assert stacks.create("fails", broken) == "ROLLBACK_COMPLETE"
-    assert aws("sagemaker").list_endpoints()["Endpoints"] == []
-    assert aws("sagemaker").list_models()["Models"] == []
-    stacks.delete("fails")
-
-
-def test_network_types(stacks: Stacks, aws: Aws) -> None:
-    def resources(port: int) -> dict[str, Any]:
-        return {
-            "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}},
-            "Subnet": {
-                "Type": "AWS::EC2::Subnet",
-                "Properties": {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.9.1.0/24"},
-            },
-            "Group": {
-                "Type": "AWS::EC2::SecurityGroup",
-                "Properties": {"VpcId": {"Ref": "Vpc"}, "GroupDescription": "test"},
-            },
-            "In": {
-                "Type": "AWS::EC2::SecurityGroupIngress",
-                "Properties": {
-                    "GroupId": {"Ref": "Group"},
-                    "IpProtocol": "tcp",
-                    "FromPort": port,
-                    "ToPort": port,
-                    "CidrIp": "10.0.0.0/8",
-                },
-            },
-            "Out": {
-                "Type": "AWS::EC2::SecurityGroupEgress",
-                "Properties": {
-                    "GroupId": {"Ref": "Group"},
-                    "IpProtocol": "tcp",
-                    "FromPort": 443,
-                    "ToPort": 443,
-                    "CidrIp": "10.1.0.0/16",
-                },
-            },
-            "Address": {"Type": "AWS::EC2::EIP", "Properties": {"Domain": "vpc"}},
-            "Nat": {
-                "Type": "AWS::EC2::NatGateway",
-                "Properties": {
-                    "SubnetId": {"Ref": "Subnet"},
-                    "AllocationId": {"Fn::GetAtt": ["Address", "AllocationId"]},
-                },
-            },
-        }
-
-    ec2 = aws("ec2")
-    assert stacks.create("net", resources(80)) == "CREATE_COMPLETE"
-    group = stacks.physical_id("net", "Group")
-    assert _ports(ec2, group) == {80}
-    assert stacks.update("net", resources(81)) == "UPDATE_COMPLETE"
-    assert _ports(ec2, group) == {81}
-    address = stacks.physical_id("net", "Address")
-    stacks.delete("net")
-    assert address not in [found["PublicIp"] for found in ec2.describe_addresses()["Addresses"]]
-    gateways = ec2.describe_nat_gateways()["NatGateways"]
-    assert [gateway for gateway in gateways if gateway["State"] == "available"] == []
-
-
-def _ports(ec2: Any, group: str) -> set[int]:
-    permissions = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
-    return {permission["FromPort"] for permission in permissions}
-
-
-def test_governance_types(stacks: Stacks, aws: Aws) -> None:
-    def resources(amount: int) -> dict[str, Any]:
-        return {
-            "Oidc": {
-                "Type": "AWS::IAM::OIDCProvider",
-                "Properties": {"Url": "https://token.example.com", "ClientIdList": ["sts.amazonaws.com"]},
-            },
-            "Budget": {
-                "Type": "AWS::Budgets::Budget",
-                "Properties": {
-                    "Budget": {
-                        "BudgetName": "twin",
-                        "BudgetType": "COST",
-                        "TimeUnit": "MONTHLY",
-                        "BudgetLimit": {"Amount": amount, "Unit": "USD"},
-                    }
-                },
-            },
-            "Ill": {
-                "Type": "AWS::CloudWatch::CompositeAlarm",
-                "Properties": {"AlarmName": "ill", "AlarmRule": "TRUE", "AlarmDescription": f"at {amount}"},
-            },
-        }
-
-    assert stacks.create("gov", resources(10)) == "CREATE_COMPLETE"
-    assert stacks.update("gov", resources(20)) == "UPDATE_COMPLETE"
-    budget = aws("budgets").describe_budget(AccountId="000000000000", BudgetName="twin")["Budget"]
-    assert float(budget["BudgetLimit"]["Amount"]) == 20
-    found = aws("cloudwatch").describe_alarms(AlarmNames=["ill"], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
-    assert found[0]["AlarmDescription"] == "at 20"
-    stacks.delete("gov")
-    assert aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
-
-
-def test_sagemaker_refuses_as_aws_does(aws: Aws) -> None:
-    sagemaker = aws("sagemaker")
-    sagemaker.create_model(ModelName="once", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
-    with pytest.raises(ClientError, match="Cannot create already existing model"):
-        sagemaker.create_model(ModelName="once", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
-    with pytest.raises(ClientError, match="Could not find endpoint-config"):
-        sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="nowhere")
-    sagemaker.delete_model(ModelName="once")
-    with pytest.raises(ClientError, match="Could not find model"):
-        sagemaker.delete_model(ModelName="once")
+def test_a_change_set_says_what_replaces(stacks: Stacks, aws: Aws) -> None:
+    assert stacks.create(STACK, MODEL.resources(MODEL.before)) == "CREATE_COMPLETE"
+    assert stacks.replacement(STACK, MODEL.resources(MODEL.changed)) == "False"
+    assert stacks.replacement(STACK, MODEL.resources(MODEL.replaced)) == "True"

@@ -7,9 +7,10 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -24,6 +25,8 @@ from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
 
 LLM_TIMEOUT_SECONDS = 3.0
+
+T = TypeVar("T")
 
 DOCUMENTS = {
     "articles/ada-quill/health.md": '---\ntitle: "Health checks"\nauthor: Ada Quill\nurl: https://ada.example/h\n---\n'
@@ -46,6 +49,10 @@ class World:
     def client(self, key: str | None = KEY) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+
+    def at(self, url: str) -> World:
+        """The same surroundings with another application in the middle."""
+        return replace(self, url=url)
 
 
 @pytest.fixture(scope="session")
@@ -70,11 +77,6 @@ def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "eu-west-1",
             "NO_PROXY": "127.0.0.1",
-            "OPIK_SENTRY_ENABLE": "false",
-            "OPIK_ANALYTICS_ENABLE": "false",
-            "OPIK_LOG_START_TRACE_SPAN": "false",
-            "OPIK_DEFAULT_FLUSH_TIMEOUT": "5",
-            "OPIK_CONFIG_PATH": str(tmp_path_factory.mktemp("opik") / "config"),
         }.items():
             patch.setenv(name, value)
         settings = RagSettings(
@@ -92,25 +94,51 @@ def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             samples_queue_url=f"{cloud.url}/000000000000/samples",
             api_keys_secret_arn="arn:aws:secretsmanager:eu-west-1:1:secret:keys",
             max_request_bytes=8192,
+            wake_hold_seconds=20,
+            wake_hold_silent_seconds=3,
+            wake_max_held=20,
+            requests_per_minute=100_000,
         )
         pool = CpuPool(WordEmbedder(), 1)
         asyncio.run(_fill(corpus, settings, pool))
         stack.callback(pool.close)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        app = create_app(settings, WordEmbedder())
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
-            time.sleep(0.02)
-        yield World(f"http://127.0.0.1:{port}", cloud, qdrant, opik, settings)
+        with serving(create_app(settings, WordEmbedder())) as url:
+            yield World(url, cloud, qdrant, opik, settings)
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve an ASGI application on a thread of its own; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+def another(world: World, **changes: Any) -> Any:
+    """Another application beside the running one, with other settings."""
+    return create_app(world.settings.model_copy(update=changes), WordEmbedder())
+
+
+def eventually(look: Callable[[], T], seconds: float = 15) -> T:
+    """What `look` returns, as soon as that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return found
 
 
 async def _fill(corpus: Path, settings: RagSettings, pool: CpuPool) -> None:
@@ -123,6 +151,7 @@ async def _fill(corpus: Path, settings: RagSettings, pool: CpuPool) -> None:
 def world(running: World) -> Iterator[World]:
     """The running service, with every fault of the last test undone."""
     running.cloud.mode, running.cloud.queue_up, running.qdrant.down = "ok", True, False
+    running.opik.down = False
     running.cloud.aborted.clear()
     running.cloud.invocations.clear()
     running.qdrant.queries.clear()

@@ -71,8 +71,8 @@ class Qdrant(Server):
         return {"operation_id": 1, "status": "completed"}
 
     def _post_points_delete(self, name: str, body: Any) -> Any:
-        for key in body["points"]:
-            del self.points[name][key]
+        for point in self._matching(name, body["filter"]):
+            del self.points[name][point["id"]]
         return {"operation_id": 1, "status": "completed"}
 
     def _post_points_scroll(self, name: str, body: Any) -> Any:
@@ -105,10 +105,10 @@ class Qdrant(Server):
         }
 
     def _matching(self, name: str, where: Any) -> list[dict[str, Any]]:
-        def fits(payload: dict[str, Any]) -> bool:
-            return all(
-                payload[condition["key"]] in condition["match"].get("any", [condition["match"].get("value")])
-                for condition in where["must"]
-            )
+        def meets(point: dict[str, Any], condition: dict[str, Any]) -> bool:
+            if "has_id" in condition:
+                return point["id"] in condition["has_id"]
+            match = condition["match"]
+            return point["payload"][condition["key"]] in match.get("any", [match.get("value")])
 
-        return [point for point in self.points[name].values() if fits(point["payload"])]
+        return [p for p in self.points[name].values() if all(meets(p, condition) for condition in where["must"])]

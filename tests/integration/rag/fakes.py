@@ -18,6 +18,8 @@ import numpy as np
 
 DIMENSION = 64
 KEY = "test-key"
+# Keys with a limit of their own, per minute: one for each test that uses it up.
+LIMITED = {"key-of-two": 2, "key-of-one": 1}
 ANSWER = "Grüße: the timeout covers the weights."
 
 
@@ -77,6 +79,7 @@ class Server:
 
         class Threading(http.server.ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128
 
             def handle_error(self, *_: Any) -> None:
                 pass  # a caller that goes away is part of the tests
@@ -102,7 +105,11 @@ class Cloud(Server):
         self.invocations: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
         self.aborted = threading.Event()
-        self.secret = json.dumps({"keys": [{"name": "tests", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}]})
+        keys = [
+            {"name": "tests" if key == KEY else key, "sha256": hashlib.sha256(key.encode()).hexdigest(), **limit}
+            for key, limit in ((KEY, {}), *((key, {"requests_per_minute": n}) for key, n in LIMITED.items()))
+        ]
+        self.secret = json.dumps({"keys": keys})
         super().__init__()
 
     def handle(self, request: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]] | None:
@@ -181,15 +188,26 @@ class Cloud(Server):
                 time.sleep(6)
             if self.mode == "slow":
                 time.sleep(0.15)
+            if self.mode == "flood":
+                self._flood(part)
         part(b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n')
         part(b'data: {"choices": [], "usage": {"prompt_tokens": 40, "completion_tokens": 6, "total_tokens": 46}}\n\n')
         part(b"data: [DONE]\n\n")
 
+    @staticmethod
+    def _flood(part: Any) -> None:
+        """More text than sockets between here and a caller can hold, for as long as somebody takes it."""
+        line = f"data: {json.dumps({'choices': [{'delta': {'content': 'x' * 60_000}}]})}\n\n".encode()
+        for _ in range(400):
+            part(line)
+
 
 class Opik(Server):
-    """Collects what the SDK sends."""
+    """Collects what the SDK sends. `down` makes every call fail with 500."""
 
     def __init__(self) -> None:
+        self.down = False
+        self.scores: list[dict[str, Any]] = []
         self.traces: dict[str, dict[str, Any]] = {}
         self.spans: list[dict[str, Any]] = []
         super().__init__()
@@ -197,6 +215,14 @@ class Opik(Server):
     def handle(self, request: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         if request.path.endswith("/is-alive/ver"):
             return 200, {"version": "2.2.122"}, {}
+        if self.down:
+            return 500, {"message": "down"}, {}
+        if request.path.endswith("/traces/feedback-scores"):
+            self.scores += body["scores"]
+            return 204, None, {}
+        if request.command == "GET" and (wanted := re.search(r"/traces/([0-9a-f-]{36})$", request.path)):
+            trace = self.traces.get(wanted[1])
+            return (200, trace, {}) if trace else (404, {"message": "not found"}, {})
         if request.command == "GET":
             return 200, {}, {}
         for trace in body.get("traces", []):

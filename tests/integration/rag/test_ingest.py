@@ -32,7 +32,7 @@ async def run(qdrant: Qdrant, tree: Path, tenant: str = "default", **options: ob
     pool = CpuPool(WordEmbedder(), 1)
     store = QdrantStore(qdrant.url, embedding_model_id=pool.model_id, dimension=DIMENSION, tenant=tenant)
     try:
-        return await ingest(tree, store, pool, tenant=tenant, **options)  # type: ignore[arg-type]
+        return await ingest(tree, store, pool, **options)  # type: ignore[arg-type]
     finally:
         await store.close()
         pool.close()
@@ -93,14 +93,14 @@ async def test_tenants_do_not_see_or_remove_each_others_documents(qdrant: Qdrant
 
 async def test_another_embedding_model_is_refused(qdrant: Qdrant, tree: Path) -> None:
     await run(qdrant, tree)
-    store = QdrantStore(qdrant.url, embedding_model_id="other/model", dimension=DIMENSION)
+    store = QdrantStore(qdrant.url, embedding_model_id="other/model", dimension=DIMENSION, tenant="default")
     with pytest.raises(StoreMismatch, match="filled with the embedding model test/words"):
         await store.search("posts", list(WordEmbedder().embed(["x"])), "x")
     await store.close()
 
 
 async def test_a_collection_that_does_not_exist_yet_holds_nothing(qdrant: Qdrant) -> None:
-    store = QdrantStore(qdrant.url, embedding_model_id="test/words", dimension=DIMENSION)
+    store = QdrantStore(qdrant.url, embedding_model_id="test/words", dimension=DIMENSION, tenant="default")
     assert await store.search("posts", list(WordEmbedder().embed(["x"])), "x") == []
     assert await store.authors() == []
     await store.close()
@@ -108,7 +108,7 @@ async def test_a_collection_that_does_not_exist_yet_holds_nothing(qdrant: Qdrant
 
 async def test_a_collection_that_was_replaced_is_checked_again(qdrant: Qdrant, tree: Path) -> None:
     await run(qdrant, tree)
-    store = QdrantStore(qdrant.url, embedding_model_id="test/words", dimension=DIMENSION)
+    store = QdrantStore(qdrant.url, embedding_model_id="test/words", dimension=DIMENSION, tenant="default")
     vectors = list(WordEmbedder().embed(["queue"]))
     assert len(await store.search("posts", vectors, "queue")) == 1
     kept = qdrant.collections.pop("posts")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -43,11 +44,68 @@ def servers() -> Iterator[tuple[Cloud, Qdrant, Opik]]:
 def test_ingest_ask_and_stop_without_losing_a_trace_or_sample(
     servers: tuple[Cloud, Qdrant, Opik], model_dir: Path
 ) -> None:
+    cloud, _, opik = servers
+    env = _environment(servers, model_dir)
+    ingested = subprocess.run(
+        [sys.executable, "-m", "services.rag.ingest", "examples/corpus", "--progress-json"],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(ingested.stdout)["added"] >= 40
+    last = json.loads(ingested.stderr.splitlines()[-1])
+    assert last["done"] == last["total"] > 40
+
+    with _serving(env) as (process, client):
+        question = "Why does Ada keep the health check timeout so long?"
+        answers = [client.post("/rag", json={"query": question}).json() for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert "health check" in answers[0]["sources"][0]["title"].lower()
+    trace_ids = {answer["trace_id"] for answer in answers}
+    assert set(opik.traces) == trace_ids == {sample["trace_id"] for sample in cloud.samples}
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert {line.get("trace_id") for line in lines if line["message"] == "question answered"} == trace_ids
+    assert question not in output and KEY not in output
+
+
+def test_a_stop_lets_a_running_stream_end(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path) -> None:
+    servers[0].mode = "slow"
+    with _serving(_environment(servers, model_dir)) as (process, client):
+        body = {"query": "Why?", "enable_rag": False, "stream": True}
+        with client.stream("POST", "/rag", json=body) as response:
+            lines = response.iter_lines()
+            while next(lines) != "event: token":
+                pass
+            process.send_signal(signal.SIGTERM)
+            rest = list(lines)
+        assert [line for line in rest if line.startswith("event: ")][-1] == "event: done"
+        assert process.wait(30) == -signal.SIGTERM  # how uvicorn ends once all is closed
+
+
+def test_a_stop_sends_away_who_waits_for_the_model(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path) -> None:
+    servers[0].mode = "no_capacity"
+    with _serving(_environment(servers, model_dir, DRAIN_SECONDS="60")) as (process, client):
+        body = {"query": "Why?", "enable_rag": False, "stream": True}
+        with client.stream("POST", "/rag", json=body) as response:
+            lines = response.iter_lines()
+            while "waking" not in next(lines):
+                pass
+            process.send_signal(signal.SIGTERM)
+            rest = "\n".join(lines)
+        assert "llm_no_capacity" in rest and "being replaced" in rest
+        assert process.wait(30) == -signal.SIGTERM  # how uvicorn ends once all is closed
+
+
+def _environment(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path, **changed: str) -> dict[str, str]:
     cloud, qdrant, opik = servers
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = {
+    return {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": cloud.url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -62,44 +120,26 @@ def test_ingest_ask_and_stop_without_losing_a_trace_or_sample(
         "QDRANT_URL": qdrant.url,
         "EMBEDDING_MODEL_DIR": str(model_dir),
         "OPIK_URL_OVERRIDE": f"{opik.url}/api",
-        "OPIK_SENTRY_ENABLE": "false",
-        "OPIK_ANALYTICS_ENABLE": "false",
-        "OPIK_LOG_START_TRACE_SPAN": "false",
         "SAMPLES_QUEUE_URL": f"{cloud.url}/1/samples",
         "API_KEYS_SECRET_ARN": "arn:keys",
+        **changed,
     }
-    ingested = subprocess.run(
-        [sys.executable, "-m", "services.rag.ingest", "examples/corpus", "--progress-json"],
-        env=env,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert json.loads(ingested.stdout)["added"] >= 40
-    last = json.loads(ingested.stderr.splitlines()[-1])
-    assert last["done"] == last["total"] > 40
 
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.rag"], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        headers = {"Authorization": f"Bearer {KEY}"}
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20, trust_env=False) as client:
+
+@contextmanager
+def _serving(env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    command = [sys.executable, "-m", "services.rag"]
+    headers = {"Authorization": f"Bearer {KEY}"}
+    url = f"http://127.0.0.1:{env['PORT']}"
+    with (
+        subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process,
+        httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False) as client,
+    ):
+        try:
             _wait_until_up(client, process)
-            question = "Why does Ada keep the health check timeout so long?"
-            answers = [client.post("/rag", json={"query": question}).json() for _ in range(3)]
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert "health check" in answers[0]["sources"][0]["title"].lower()
-    trace_ids = {answer["trace_id"] for answer in answers}
-    assert set(opik.traces) == trace_ids == {sample["trace_id"] for sample in cloud.samples}
-    lines = [json.loads(line) for line in output.splitlines()]
-    assert {line.get("trace_id") for line in lines if line["message"] == "question answered"} == trace_ids
-    assert question not in output and KEY not in output
+            yield process, client
+        finally:
+            process.kill()
 
 
 def _wait_until_up(client: httpx.Client, process: subprocess.Popen[str]) -> None:

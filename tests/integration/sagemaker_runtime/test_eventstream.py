@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-import httpx
+import aiohttp
 import pytest
+from aiohttp import ClientError
 from botocore.eventstream import ChecksumMismatch, EventStreamBuffer
 
 from localcloud.sagemaker_runtime import eventstream
@@ -49,12 +50,12 @@ def test_header_that_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("failure", "exception_type", "code"),
     [
-        (httpx.ReadError("reset"), "ModelStreamError", "StreamBroken"),
-        (httpx.RemoteProtocolError("incomplete chunked read"), "ModelStreamError", "StreamBroken"),
-        (httpx.DecodingError("not gzip"), "InternalStreamFailure", None),
+        (aiohttp.ServerDisconnectedError(), "ModelStreamError", "StreamBroken"),
+        (aiohttp.ClientPayloadError("incomplete chunked read"), "ModelStreamError", "StreamBroken"),
+        (aiohttp.InvalidURL("http://"), "InternalStreamFailure", None),
     ],
 )
-def test_who_is_to_blame_for_a_broken_stream(failure: httpx.HTTPError, exception_type: str, code: str | None) -> None:
+def test_who_is_to_blame_for_a_broken_stream(failure: ClientError, exception_type: str, code: str | None) -> None:
     ((headers, payload),) = decode(stream_failure(failure))
     assert headers[":message-type"] == "exception"
     assert headers[":exception-type"] == exception_type

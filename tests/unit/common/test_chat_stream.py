@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from aiohttp import ConnectionTimeoutError
+from botocore.exceptions import ClientError
 
 from services.common.sagemaker import (
     ChatStreamParser,
     EndpointNotFound,
     EndpointUnavailable,
+    EndpointUpdating,
     InvocationTimeout,
     ModelFailed,
     NoCapacity,
@@ -69,6 +71,8 @@ def test_what_is_not_a_chat_stream(line: bytes, error: type[Exception]) -> None:
     [
         ("ValidationError", "Inference Component has no capacity to process this request.", NoCapacity),
         ("ValidationError", "Endpoint x of account 1 not found.", EndpointNotFound),
+        ("ValidationError", "Inference component x is not in service.", EndpointUpdating),
+        ("ModelNotReadyException", "secret details", EndpointUpdating),
         ("ValidationError", "something else", EndpointUnavailable),
         ("ThrottlingException", "Rate exceeded", Throttled),
         ("ModelError", "secret details", ModelFailed),
@@ -85,4 +89,5 @@ def test_errors_of_aws_become_types_with_a_sentence(code: str, message: str, exp
 def test_a_lost_connection_depends_on_whether_the_answer_had_begun() -> None:
     assert isinstance(translate(ConnectionResetError(), "twin", streaming=True), StreamBroken)
     assert isinstance(translate(ConnectionResetError(), "twin", streaming=False), EndpointUnavailable)
-    assert isinstance(translate(ReadTimeoutError(endpoint_url="u"), "twin", streaming=True), InvocationTimeout)
+    assert isinstance(translate(TimeoutError(), "twin", streaming=True), InvocationTimeout)
+    assert isinstance(translate(ConnectionTimeoutError(), "twin", streaming=False), EndpointUnavailable)

@@ -8,35 +8,41 @@ import logging
 import threading
 import time
 import uuid
-from typing import Any
+from collections.abc import Sequence
 
+import httpx
 import pytest
 
 from services.common.ids import uuid7
 from services.common.logging import JsonFormatter, request_id_var
-from services.common.tracing import MAX_WAITING_TRACES, TokenBucket, Trace, Tracer
+from services.common.tracing import MAX_BATCH_TRACES, MAX_WAITING_TRACES, TokenBucket, Trace, Tracer
 
 
-class Client:
-    """Records what the sender hands to Opik."""
+class Writer:
+    """Records what the sender writes; fails as often as told."""
 
-    def __init__(self) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self.spans: list[dict[str, Any]] = []
-        self.ended = False
+    def __init__(self, *failures: Exception) -> None:
+        self.sent: list[Trace] = []
+        self.batches: list[int] = []
+        self.failures = list(failures)
+        self.closed = False
         self.gate = threading.Event()
         self.gate.set()
 
-    def trace(self, **values: Any) -> Client:
+    def write(self, traces: Sequence[Trace]) -> None:
         self.gate.wait(5)
-        self.sent.append(values)
-        return self
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.extend(traces)
+        self.batches.append(len(traces))
 
-    def span(self, **values: Any) -> None:
-        self.spans.append(values)
+    def close(self) -> None:
+        self.closed = True
 
-    def end(self, timeout: int) -> None:
-        self.ended = True
+
+def refused(status: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("POST", "http://opik/api")
+    return httpx.HTTPStatusError("refused", request=request, response=httpx.Response(status, request=request))
 
 
 def finished() -> Trace:
@@ -78,53 +84,85 @@ def test_bucket_lets_the_rate_through() -> None:
 
 
 def test_budget_drops_but_insisted_traces_pass() -> None:
-    client = Client()
-    tracer = Tracer(lambda: client, traces_per_second=0)
+    writer = Writer()
+    tracer = Tracer(writer, traces_per_second=0)
     tracer.start()
     assert tracer.submit(finished()) is False
     kept = finished()
     assert tracer.submit(kept, always=True) is True
     tracer.stop()
-    assert [sent["id"] for sent in client.sent] == [kept.id]
-    assert client.ended
+    assert [sent.id for sent in writer.sent] == [kept.id]
+    assert writer.closed
 
 
-def test_spans_are_sent_with_their_parents() -> None:
-    client = Client()
-    tracer = Tracer(lambda: client, traces_per_second=10)
+def test_traces_that_come_together_are_sent_together() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    tracer = Tracer(writer, traces_per_second=0, batch_seconds=0.01)
     tracer.start()
-    trace = Trace("generate")
-    with trace.span("generate") as root, root.child("embed"):
-        pass
-    trace.end()
-    tracer.submit(trace)
+    ids = []
+    for _ in range(MAX_BATCH_TRACES + 20):
+        trace = finished()
+        ids.append(trace.id)
+        tracer.submit(trace, always=True)
+    writer.gate.set()
     tracer.stop()
-    assert [span["name"] for span in client.spans] == ["generate", "embed"]
-    assert client.spans[1]["parent_span_id"] == client.spans[0]["id"]
+    assert [trace.id for trace in writer.sent] == ids
+    assert len(writer.batches) <= 4 and max(writer.batches) <= MAX_BATCH_TRACES
+
+
+@pytest.mark.parametrize("trouble", [refused(503), httpx.ConnectError("refused"), httpx.ReadTimeout("late")])
+def test_trouble_that_may_pass_loses_nothing(trouble: Exception) -> None:
+    writer = Writer(trouble)
+    tracer = Tracer(writer, traces_per_second=0, batch_seconds=0.01)
+    tracer.start()
+    trace = finished()
+    tracer.submit(trace, always=True)
+    deadline = time.monotonic() + 10
+    while not writer.sent and time.monotonic() < deadline:
+        time.sleep(0.02)
+    tracer.stop()
+    assert [sent.id for sent in writer.sent] == [trace.id]
+
+
+@pytest.mark.parametrize("trouble", [refused(400), ValueError("a bug")])
+def test_a_batch_that_is_refused_harms_only_itself(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    writer = Writer(trouble)
+    tracer = Tracer(writer, traces_per_second=0, batch_seconds=0.01)
+    tracer.start()
+    tracer.submit(finished(), always=True)
+    deadline = time.monotonic() + 10
+    while writer.failures and time.monotonic() < deadline:
+        time.sleep(0.02)
+    second = finished()
+    tracer.submit(second, always=True)
+    tracer.stop()
+    assert [sent.id for sent in writer.sent] == [second.id]
+    assert "are lost" in caplog.text
 
 
 def test_a_stuck_sender_never_blocks_and_counts_what_it_drops() -> None:
-    client = Client()
-    client.gate.clear()
-    tracer = Tracer(lambda: client, traces_per_second=0)
+    writer = Writer()
+    writer.gate.clear()
+    tracer = Tracer(writer, traces_per_second=0, batch_seconds=0)
     tracer.start()
     started = time.monotonic()
-    accepted = sum(tracer.submit(finished(), always=True) for _ in range(MAX_WAITING_TRACES + 50))
+    offered = MAX_WAITING_TRACES + MAX_BATCH_TRACES + 50
+    accepted = sum(tracer.submit(finished(), always=True) for _ in range(offered))
     assert time.monotonic() - started < 2
-    assert tracer.dropped == MAX_WAITING_TRACES + 50 - accepted > 0
-    client.gate.set()
+    assert tracer.dropped == offered - accepted > 0
+    writer.gate.set()
     tracer.stop()
-    assert len(client.sent) == accepted
+    assert len(writer.sent) == accepted
 
 
-def test_a_client_that_cannot_be_built_harms_nobody() -> None:
-    def build() -> Any:
-        raise OSError("no network")
-
-    tracer = Tracer(build, traces_per_second=10)
+def test_an_opik_that_is_down_does_not_hold_up_the_end() -> None:
+    tracer = Tracer(Writer(*(httpx.ConnectError("refused") for _ in range(100))), traces_per_second=10)
     tracer.start()
     assert tracer.submit(finished()) is True
+    started = time.monotonic()
     tracer.stop()
+    assert time.monotonic() - started < 5
 
 
 def test_log_lines_are_json_with_ids_and_extras() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from services.rag.ingest.reader import Document
+from services.rag.ingest.documents import Document
 from services.rag.stores.documents import Chunk, Hit
 
 

@@ -30,6 +30,11 @@ def keys(*names: str) -> str:
     return json.dumps({"keys": [{"name": name, "sha256": hashlib.sha256(name.encode()).hexdigest()} for name in names]})
 
 
+async def name_of(store: KeyStore, key: str) -> str | None:
+    found = await store.find(key)
+    return found.name if found else None
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 100.0
@@ -41,27 +46,27 @@ class Clock:
 async def test_known_keys_cost_one_read_a_minute() -> None:
     secrets, clock = Secrets(keys("one", "two")), Clock()
     store = KeyStore(secrets, "arn", clock)
-    assert [await store.name_of(key) for key in ("one", "two", "one")] == ["one", "two", "one"]
+    assert [await name_of(store, key) for key in ("one", "two", "one")] == ["one", "two", "one"]
     assert secrets.reads == 1
     clock.now += 61
     secrets.value = keys("two")
-    assert await store.name_of("one") is None
+    assert await name_of(store, "one") is None
     assert secrets.reads == 2
 
 
 async def test_a_new_key_works_at_once_but_guessing_does_not_read_more() -> None:
     secrets, clock = Secrets(keys("one")), Clock()
     store = KeyStore(secrets, "arn", clock)
-    assert [await store.name_of("guess") for _ in range(50)] == [None] * 50
+    assert [await name_of(store, "guess") for _ in range(50)] == [None] * 50
     assert secrets.reads == 1
     secrets.value = keys("one", "new")
     clock.now += 3
-    assert await store.name_of("new") == "new"
+    assert await name_of(store, "new") == "new"
 
 
 async def test_a_secret_without_the_json_refuses_with_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        assert await KeyStore(Secrets("generated-by-the-stack"), "arn").name_of("x") is None
+        assert await name_of(KeyStore(Secrets("generated-by-the-stack"), "arn"), "x") is None
     assert "does not hold the JSON" in caplog.text
     assert "generated-by-the-stack" not in caplog.text
 
@@ -69,14 +74,34 @@ async def test_a_secret_without_the_json_refuses_with_a_sentence(caplog: pytest.
 async def test_an_outage_keeps_the_keys_of_before() -> None:
     secrets, clock = Secrets(keys("one")), Clock()
     store = KeyStore(secrets, "arn", clock)
-    assert await store.name_of("one") == "one"
+    assert await name_of(store, "one") == "one"
     secrets.down = True
     clock.now += 100
-    assert await store.name_of("one") == "one"
+    assert await name_of(store, "one") == "one"
 
 
 async def test_an_outage_from_the_start_is_not_a_wrong_key() -> None:
     secrets = Secrets("")
     secrets.down = True
     with pytest.raises(KeysUnavailable):
-        await KeyStore(secrets, "arn").name_of("one")
+        await name_of(KeyStore(secrets, "arn"), "one")
+
+
+async def test_a_key_may_have_its_own_rate_limit_and_a_wrong_one_disables_the_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    digest = {key: hashlib.sha256(key.encode()).hexdigest() for key in ("one", "two", "three", "four")}
+    value = json.dumps(
+        {
+            "keys": [
+                {"name": "a", "sha256": digest["one"], "requests_per_minute": 7},
+                {"name": "b", "sha256": digest["two"]},
+                {"name": "c", "sha256": digest["three"], "requests_per_minute": "many"},
+                {"name": "d", "sha256": digest["four"], "requests_per_minute": 0},
+            ]
+        }
+    )
+    store = KeyStore(Secrets(value), "arn")
+    found = [await store.find(key) for key in digest]
+    assert [key.requests_per_minute if key else "refused" for key in found] == [7, None, "refused", "refused"]
+    assert caplog.text.count("requests_per_minute") == 2

@@ -1,4 +1,4 @@
-"""Orders what the searches found: 0.7 cosine + 0.3 BM25, the honest default without a cross-encoder."""
+"""The blend of cosine and BM25: the honest default without a cross-encoder, and what every other one falls back to."""
 
 from __future__ import annotations
 
@@ -7,33 +7,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.rag.pipeline.understand import STOP_WORDS, WORD
+from services.rag.pipeline.understand.words import keywords
 from services.rag.stores.documents import Hit, Vector
 
-RERANKER_ID = "blend-0.7-cosine-0.3-bm25"
+BLEND_ID = "blend-0.7-cosine-0.3-bm25"
 COSINE_WEIGHT = 0.7
 BM25_WEIGHT = 0.3
-CANDIDATES = 20
 K1 = 1.2
 B = 0.75
 
 
-def fuse(per_collection: Sequence[Sequence[Hit]], limit: int = CANDIDATES) -> list[Hit]:
-    """The best hits of all collections by their reciprocal-rank score, without texts that repeat."""
-    best: dict[str, Hit] = {}
-    for hit in sorted((hit for hits in per_collection for hit in hits), key=lambda hit: hit.score, reverse=True):
-        best.setdefault(" ".join(hit.chunk.text.split()), hit)
-    return list(best.values())[:limit]
-
-
-def blend(query: str, query_vector: Vector, hits: Sequence[Hit], top_k: int) -> list[Hit]:
-    """The `top_k` best hits by 0.7 cosine + 0.3 BM25, best first; their score becomes the blend (at most 1).
+def blend(query: str, query_vector: Vector, hits: Sequence[Hit]) -> list[Hit]:
+    """The hits by 0.7 cosine + 0.3 BM25, best first; their score becomes the blend (at most 1).
 
     Args:
         query: the question.
         query_vector: its embedding, of length 1.
         hits: candidates with embeddings of length 1. Term statistics of BM25 are those of the candidates.
-        top_k: most hits to keep.
     """
     lexical = bm25(query, [f"{hit.chunk.title} {hit.chunk.text}" for hit in hits])
     highest = max(lexical, default=0.0) or 1.0
@@ -44,7 +34,7 @@ def blend(query: str, query_vector: Vector, hits: Sequence[Hit], top_k: int) -> 
         )
         for hit, score in zip(hits, lexical, strict=True)
     ]
-    return sorted(scored, key=lambda hit: hit.score, reverse=True)[:top_k]
+    return sorted(scored, key=lambda hit: hit.score, reverse=True)
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
@@ -63,4 +53,4 @@ def bm25(query: str, texts: Sequence[str]) -> list[float]:
 
 
 def _terms(text: str) -> list[str]:
-    return [word for word in WORD.findall(text.casefold()) if word not in STOP_WORDS]
+    return keywords(text.casefold())

@@ -1,0 +1,107 @@
+"""`python -m benchmarks [--quick] [NAME ...]`: every benchmark, or those named; tables, JSON and plots."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import environment
+from benchmarks.effort import quick, thorough
+from benchmarks.measure import Report, load_average
+from benchmarks.processes import RESULTS, WORK, BenchmarkError
+from localcloud.process import REPOSITORY, base_environment
+
+NAMES = ("gateway", "llm_client", "retrieval", "tracing", "memory")
+"""Modules of this package with `run(effort) -> Report`."""
+
+# Piped into a file the tables keep their lines whole.
+console = Console(width=None if sys.stdout.isatty() else 160)
+
+
+def main() -> int:
+    """Run; returns 0 when everything was measured, whether goals were met or not, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; none means all")
+    parser.add_argument(
+        "--quick", action="store_true", help="minutes instead of half an hour; figures are a first look"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    effort = (quick if options.quick else thorough)(_say)
+    failed = False
+    reports: list[Report] = []
+    for name in options.names or NAMES:
+        console.rule(name)
+        try:
+            report: Report = importlib.import_module(f"benchmarks.{name}").run(effort)
+            _keep(report, short=options.quick)
+        except BenchmarkError as error:
+            console.print(f"[red]{name} was not measured.[/red] {error}", highlight=False)
+            failed = True
+            continue
+        _show(report)
+        reports.append(report)
+    if reports:
+        _show_goals(reports)
+        console.print(f"Figures and plots: {RESULTS.relative_to(REPOSITORY)}/")
+    return 1 if failed else 0
+
+
+def _say(line: str) -> None:
+    console.print(f"  {datetime.now():%H:%M:%S} {line}", style="dim", highlight=False)
+
+
+def _keep(report: Report, *, short: bool) -> None:
+    """Write JSON and plots."""
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
+    head = {"taken": datetime.now(UTC).isoformat(timespec="seconds"), "quick": short, "load": load_average()}
+    goals = [{**asdict(goal), "met": goal.met} for goal in report.goals]
+    file = RESULTS / f"{report.name}.json"
+    file.write_text(json.dumps({**head, **machine, **asdict(report), "goals": goals}, indent=1))
+    python = environment.ensure(_say)
+    done = subprocess.run(
+        [str(python), "-m", "benchmarks.plot", str(file), str(RESULTS)],
+        env={**base_environment(WORK), "MPLCONFIGDIR": str(WORK)},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"The plot of {report.name} cannot be drawn: {done.stderr.strip().splitlines()[-1:]}")
+
+
+def _show(report: Report) -> None:
+    table = Table(title=report.title, title_justify="left")
+    for number, column in enumerate(report.columns):
+        table.add_column(column, justify="left" if number < 1 else "right", overflow="fold")
+    for row in report.rows:
+        table.add_row(*row)
+    console.print(table)
+    for note in report.notes:
+        console.print(f"  {note}", highlight=False)
+
+
+def _show_goals(reports: list[Report]) -> None:
+    table = Table("goal", "reached", "wanted", "", title="Goals", title_justify="left")
+    for report in reports:
+        for goal in report.goals:
+            *cells, verdict = goal.as_row()
+            table.add_row(*cells, f"[green]{verdict}[/green]" if goal.met else f"[red]{verdict}[/red]")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Serves MiniStack until a signal comes, and leaves nothing of it running."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import signal
+
+from hypercorn.asyncio import serve as serve_asgi
+from hypercorn.config import Config
+from ministack import app
+from ministack.core import lambda_runtime
+
+KEEP_ALIVE_SECONDS = 75
+
+
+def serve(host: str, port: int, log_level: str) -> None:
+    """Serve on `host`:`port` until SIGTERM or SIGINT.
+
+    MiniStack's own server leaves a Lambda worker that runs a function alone, and does not end while a caller waits for
+    one; this one ends the workers first.
+
+    Raises:
+        SystemExit: the address is taken or not this machine's.
+    """
+    _allow_many_connections()
+    config = Config()
+    config.bind = [f"{host}:{port}"]
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.loglevel = log_level
+    try:
+        asyncio.run(_serve(config))
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            raise
+        raise SystemExit(f"The emulator cannot listen on {host}:{port}: {error.strerror}.") from error
+    finally:
+        # Those that requests already accepted have started meanwhile.
+        lambda_runtime.reset()
+
+
+async def _serve(config: Config) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+
+    async def stop() -> None:
+        await told.wait()
+        await asyncio.to_thread(lambda_runtime.reset)
+
+    await serve_asgi(app.app, config, shutdown_trigger=stop)
+
+
+def _allow_many_connections() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

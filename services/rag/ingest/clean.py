@@ -1,0 +1,67 @@
+"""One normal form for text, code and dates, however they were written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, datetime
+from email.utils import parsedate_to_datetime
+
+_BLANK_LINES = re.compile(r"\n{3,}")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_FIELD = re.compile(r"^([A-Za-z_]+):\s*(.*)$")
+_DATE_FORMATS = ("%Y/%m/%d", "%d.%m.%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y")
+
+
+def clean(text: str) -> str:
+    """Markdown in one normal form: NFC, Unix line ends, no comments, control characters or runs of blank lines."""
+    text = _COMMENT.sub("", unicodedata.normalize("NFC", _plain(text)))
+    return _BLANK_LINES.sub("\n\n", _stripped(text)).strip()
+
+
+def clean_code(text: str) -> str:
+    """Source code with Unix line ends and without control characters; what it says, comments too, stays."""
+    return _stripped(_plain(text)).strip("\n")
+
+
+def split_front_matter(raw: str) -> tuple[dict[str, str], str]:
+    """Fields of a leading `---` block (`key: value` lines, quotes optional), and the rest of the text."""
+    lines = raw.lstrip("\ufeff").splitlines()
+    if not lines or lines[0].strip() != "---":
+        return {}, raw
+    for end, line in enumerate(lines[1:], 1):
+        if line.strip() == "---":
+            fields = {}
+            for entry in lines[1:end]:
+                if match := _FIELD.match(entry.strip()):
+                    fields[match.group(1).lower()] = match.group(2).strip().strip("\"'")
+            return fields, "\n".join(lines[end + 1 :])
+    return {}, raw  # never closed: it is a rule, not front matter
+
+
+def iso_date(value: str) -> str:
+    """The day in a written date (ISO 8601, RFC 2822 and common long forms) as YYYY-MM-DD; empty when it names none."""
+    value = value.strip()
+    try:
+        return datetime.fromisoformat(value).date().isoformat()
+    except ValueError:
+        pass
+    for form in _DATE_FORMATS:
+        try:
+            return datetime.strptime(value, form).date().isoformat()
+        except ValueError:
+            continue
+    try:
+        found: date = parsedate_to_datetime(value).date()
+    except (ValueError, TypeError, IndexError):
+        return ""
+    return found.isoformat()
+
+
+def _plain(text: str) -> str:
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
+def _stripped(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.split("\n"))

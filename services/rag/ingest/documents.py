@@ -1,0 +1,79 @@
+"""What is read from a source, before it is cut into chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+class IngestError(Exception):
+    """Nothing can be ingested; the message says why."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as read.
+
+    Attributes:
+        id: stable over contents: the path below the source, with the source's name before it unless it is a tree.
+        collection: one of COLLECTIONS.
+        date: ISO date, empty when unknown.
+        text: Markdown, or source code when `language` is set.
+        language: of code; empty for prose.
+        path: of code, inside its repository.
+    """
+
+    id: str
+    collection: str
+    title: str
+    author: str
+    url: str
+    date: str
+    text: str
+    language: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or line that was not ingested, and why.
+
+    Attributes:
+        unreadable: it may well be there, so what the store holds of it stays. Everything else that is skipped was left
+            out on purpose, and leaves the store.
+        line_of: id of the file that a line stands in; empty for a file. Nobody knows which document of its file an
+            unreadable line was, so all of them stay.
+    """
+
+    id: str
+    reason: str
+    unreadable: bool = False
+    line_of: str = ""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a source holds.
+
+    Attributes:
+        scope: collection -> what the ids of this source's documents begin with. Nothing else is looked at or removed.
+        prefix: what stands before the ids of this source; empty for a tree.
+    """
+
+    documents: list[Document]
+    skipped: list[Skipped] = field(default_factory=list)
+    scope: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prefix: str = ""
+
+    def owns(self, collection: str, document_id: str) -> bool:
+        """Whether a document of the store came from this source."""
+        return any(
+            document_id == prefix or document_id.startswith((f"{prefix}/", f"{prefix}#"))
+            for prefix in self.scope[collection]
+        )
+
+    def lost(self, document_ids: Iterable[str]) -> set[str]:
+        """Those of `document_ids` that may well be in this source, in something that cannot be read now."""
+        files = {skipped.line_of or skipped.id for skipped in self.skipped if skipped.unreadable}
+        lines = tuple(f"{file}#" for file in files)
+        return {found for found in document_ids if found in files or found.startswith(lines)}

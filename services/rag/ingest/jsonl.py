@@ -1,0 +1,90 @@
+"""JSON Lines: a document per line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.rag.ingest.clean import clean, iso_date
+from services.rag.ingest.documents import Document, Skipped
+from services.rag.ingest.formats import MAX_BYTES, Kind
+from services.rag.stores.documents import COLLECTIONS
+
+MAX_LINE_BYTES = MAX_BYTES[Kind.MARKDOWN]
+EMPTY = "empty"
+
+
+class _Line(BaseModel):
+    """A line's fields; others are of no interest."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    text: str
+    id: Annotated[str, Field(max_length=500)] | int | None = None
+    type: str | None = None
+    author: str | None = Field(None, max_length=300)
+    title: str | None = Field(None, max_length=1000)
+    url: str | None = None
+    date: str | None = None
+
+
+def read_lines(path: Path, source: str, *, collection: str = "", author: str = "") -> Iterator[Document | Skipped]:
+    """The documents of a file `{id?, type?, author?, title?, url?, date?, text}`, and the lines that are none.
+
+    A line's id names it within its file; without one its URL does, else what it says.
+
+    Args:
+        path: the file.
+        source: what the documents' ids begin with.
+        collection: the type of every line; empty leaves it to the lines.
+        author: of lines that name none; empty means that they have to.
+    """
+    seen: dict[str, int] = {}
+    with path.open("rb") as lines:
+        number = 0
+        while raw := lines.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(raw) > MAX_LINE_BYTES:
+                yield Skipped(f"{source}:{number}", f"line longer than {MAX_LINE_BYTES} bytes", True, source)
+                while raw and not raw.endswith(b"\n"):
+                    raw = lines.readline(MAX_LINE_BYTES)
+                continue
+            if not raw.strip():
+                continue
+            read = _read(raw.removeprefix(b"\xef\xbb\xbf").strip(), source, collection, author)
+            if isinstance(read, str):
+                yield Skipped(f"{source}:{number}", read, unreadable=read != EMPTY, line_of=source)
+            elif read.id in seen:
+                yield Skipped(f"{source}:{number}", f"same id as line {seen[read.id]}")
+            else:
+                seen[read.id] = number
+                yield read
+
+
+def _read(raw: bytes, source: str, collection: str, author: str) -> Document | str:
+    """The document of a line, or why it is none."""
+    try:
+        line = _Line.model_validate_json(raw)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        return f"{where}: {problem['msg']}" if where else problem["msg"]
+    kind = line.type or collection
+    if kind not in COLLECTIONS:
+        return f"type: must be one of {', '.join(COLLECTIONS)}" if kind else "names no type"
+    if collection and kind != collection:
+        return f"is of type {kind}, its file of type {collection}"
+    who = (line.author or "").strip() or author
+    if not who:
+        return "names no author"
+    text = clean(line.text)
+    if not text:
+        return EMPTY
+    named = line.url if line.id in (None, "") else str(line.id)
+    name = named or hashlib.sha256(text.encode()).hexdigest()[:16]
+    title = " ".join((line.title or text.lstrip("# ").split("\n", 1)[0][:100]).split())
+    return Document(f"{source}#{name}", kind, title, who, line.url or "", iso_date(line.date or ""), text)

@@ -1,0 +1,84 @@
+"""Hands the callers' judgement of an answer to Opik."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import httpx
+
+from services.common.logging import concern_logger
+from services.common.opik_api import OpikApi
+
+logger = concern_logger("evaluation")
+
+SCORE_NAME = "user_feedback"
+# People who press a button wait for two calls at most, and a monitoring that hangs may not keep more than two threads.
+THREADS = 2
+
+
+class UnknownTrace(Exception):  # noqa: N818 - the name says what happened
+    """No trace has this id; the message may be shown to a caller."""
+
+
+class MonitoringUnavailable(Exception):  # noqa: N818
+    """Feedback cannot be taken now; the message may be shown to a caller."""
+
+
+class TraceBook(Protocol):
+    """The part of `services.common.tracing.Tracer` that feedback needs."""
+
+    def sent_recently(self, trace_id: str) -> bool:
+        """Whether a trace may still be on its way."""
+        ...
+
+
+class Feedback:
+    """Sets feedback scores of traces, on threads of its own."""
+
+    def __init__(self, opik: OpikApi | None, traces: TraceBook) -> None:
+        self._opik = opik
+        self._traces = traces
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="feedback")
+
+    async def give(self, trace_id: str, score: float, reason: str | None) -> None:
+        """Set the score `user_feedback` of a trace; a second one replaces the first.
+
+        Args:
+            trace_id: of the answer.
+            score: 0 (useless) to 1 (right).
+            reason: why, in the caller's words.
+
+        Raises:
+            UnknownTrace: Opik holds no such trace and this process has not just sent it.
+            MonitoringUnavailable: tracing is off, or Opik does not answer.
+        """
+        if self._opik is None:
+            raise MonitoringUnavailable("This service records no traces, so there is nothing to give feedback to.")
+        recent = self._traces.sent_recently(trace_id)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, _send, self._opik, trace_id, score, reason, recent)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _send(opik: OpikApi, trace_id: str, score: float, reason: str | None, recent: bool) -> None:
+    try:
+        if not recent and not opik.has_trace(trace_id):
+            raise UnknownTrace(f"There is no recorded answer with the trace id {trace_id}.")
+        opik.score_trace(trace_id, SCORE_NAME, score, reason)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code == http.HTTPStatus.NOT_FOUND:
+            raise UnknownTrace(f"There is no recorded answer with the trace id {trace_id}.") from None
+        raise _unavailable(f"status {error.response.status_code}") from None
+    except httpx.HTTPError as error:
+        raise _unavailable(type(error).__name__) from None
+
+
+def _unavailable(reason: str) -> MonitoringUnavailable:
+    logger.warning("feedback could not be handed over", extra={"reason": reason})
+    return MonitoringUnavailable("Monitoring does not answer now; the feedback was not taken.")

@@ -1,0 +1,158 @@
+"""Prometheus metrics of one application, and the record of a request that CloudWatch gets."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client import Enum as State
+
+Breaker = Literal["closed", "half_open", "open"]
+SHED_REASONS = ("rate_limit", "requests", "cpu", "llm", "waking")
+
+# Seconds. From a status page (1 ms) over a first token (tens of ms to seconds) to the longest generation.
+REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+TTFT_BUCKETS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 30, 60, 120, 300)
+TPOT_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
+RETRIEVAL_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
+TOKEN_BUCKETS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one question cost; None for what did not happen. Times in seconds.
+
+    Attributes:
+        ttft: request received to first token.
+        tpot: time per further token.
+        prompt_tokens, completion_tokens: as counted by the engine, else estimated.
+        retrieval: searching all collections.
+        rerank: ordering what was found.
+    """
+
+    ttft: float | None = None
+    tpot: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    retrieval: float | None = None
+    rerank: float | None = None
+
+
+@dataclass
+class RequestRecord:
+    """What the answer to the current request measured; filled by the pipeline, read when the request ends."""
+
+    measured: Measured | None = None
+
+
+_record: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
+
+
+class Metrics:
+    """All metrics of one application, in a registry of its own; for one event loop."""
+
+    def __init__(self) -> None:
+        # A series per series that tells when it began: nobody asks, and it doubles what is scraped and stored.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own lacks a type
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = self._counter("twin_requests", "Requests by route and status.", "method", "route", "status")
+        self._seconds = self._histogram(
+            "twin_request_seconds", "Request received to last byte sent.", REQUEST_BUCKETS, "route"
+        )
+        self._ttft = self._histogram("twin_ttft_seconds", "Request received to first token.", TTFT_BUCKETS)
+        self._tpot = self._histogram("twin_tpot_seconds", "Time per token after the first.", TPOT_BUCKETS)
+        self._tokens = {
+            kind: self._histogram(f"twin_{kind}_tokens", f"Tokens of a {kind}.", TOKEN_BUCKETS)
+            for kind in ("prompt", "answer")
+        }
+        self._retrieval = self._histogram("twin_retrieval_seconds", "Searching all collections.", RETRIEVAL_BUCKETS)
+        self._rerank = self._histogram("twin_rerank_seconds", "Ordering what was found.", RETRIEVAL_BUCKETS)
+        self._held = Gauge("twin_held_requests", "Requests that wait for the model to wake.", registry=self._registry)
+        self._shed = self._counter("twin_shed_requests", "Requests refused under load, by reason.", "reason")
+        for reason in SHED_REASONS:
+            self._shed.labels(reason)  # a rate over a series that is missing is no zero
+        self._breakers = State(
+            "twin_breaker_state",
+            "State of the circuit breaker of each dependency.",
+            ["dependency"],
+            states=["closed", "half_open", "open"],
+            registry=self._registry,
+        )
+        self.held_now = 0
+        """Requests that wait for the model to wake."""
+        self._shed_since: Tally[str] = Tally()
+
+    def start_request(self) -> RequestRecord:
+        """A record for the current request; what the pipeline measures under it goes in."""
+        record = RequestRecord()
+        _record.set(record)
+        return record
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request ended.
+
+        Args:
+            method: HTTP method.
+            route: the path's pattern, never the path: series would have no bound.
+            status: what was answered.
+            seconds: request received to last byte.
+        """
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def answered(self, measured: Measured) -> None:
+        """A question ended, well or not."""
+        for histogram, value in (
+            (self._ttft, measured.ttft),
+            (self._tpot, measured.tpot),
+            (self._tokens["prompt"], measured.prompt_tokens),
+            (self._tokens["answer"], measured.completion_tokens),
+            (self._retrieval, measured.retrieval),
+            (self._rerank, measured.rerank),
+        ):
+            if value is not None:
+                histogram.observe(value)
+        if (record := _record.get()) is not None:
+            record.measured = measured
+
+    def held(self, n: int) -> None:
+        """`n` requests wait for the model to wake."""
+        self.held_now = n
+        self._held.set(n)
+
+    def shed(self, reason: str) -> None:
+        """A request was refused to keep the others fast."""
+        self._shed.labels(reason).inc()
+        self._shed_since[reason] += 1
+
+    def take_shed(self) -> int:
+        """Requests refused since this was asked last."""
+        count = self._shed_since.total()
+        self._shed_since.clear()
+        return count
+
+    def breaker(self, dependency: str, state: Breaker) -> None:
+        """The circuit breaker of a dependency changed its state."""
+        self._breakers.labels(dependency).state(state)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self._registry)
+
+    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self._registry)

@@ -1,0 +1,1 @@
+"""What a question asks for besides its words: other wordings to search with, and filters."""

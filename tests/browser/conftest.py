@@ -1,0 +1,160 @@
+"""A browser, the servers, and a page that must not complain."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.browser.chat import Chat
+from tests.browser.servers import Model, Service, Stage, business_service, serving
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 15_000
+
+DOCUMENTS = {
+    "articles/ada-quill/health.md": '---\ntitle: "Health checks"\nauthor: Ada Quill\nurl: https://ada.example/h\n---\n'
+    "# Health checks\nThe health check timeout is long because the weights load slowly.\n",
+    "posts/ben-marsh/evil.md": '---\ntitle: "<img src=x onerror=alert(1)> timeout"\nauthor: Ben Marsh\n'
+    "url: javascript:alert(2)\n---\nA timeout that is long is a health check timeout.\n",
+}
+
+# The page reports to the console what its policy blocks; this says it in words of our own, whatever the browser's are.
+REPORT_VIOLATIONS = """document.addEventListener("securitypolicyviolation",
+  (event) => console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`));"""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser: `CHROMIUM_PATH`, or the first that is installed."""
+    path = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser found: install one of {', '.join(BROWSERS)}, or set CHROMIUM_PATH")
+    return path
+
+
+# Package, not session: while Playwright's synchronous interface is up, no other test of this process may run a loop.
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    corpus = tmp_path_factory.mktemp("corpus")
+    for name, text in DOCUMENTS.items():
+        (corpus / name).parent.mkdir(parents=True, exist_ok=True)
+        (corpus / name).write_text(text, encoding="utf-8")
+    with business_service(corpus, tmp_path_factory.mktemp("scratch")) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def staged() -> Iterator[tuple[str, Stage]]:
+    stage = Stage()
+    with serving(stage.app) as url:
+        yield url, stage
+
+
+# After the servers: filling the store needs an event loop, and there can be none beside Playwright's.
+@pytest.fixture(scope="package")
+def browser(chromium: str, service: Service, staged: tuple[str, Stage]) -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def model(service: Service) -> Iterator[Model]:
+    """The model behind the real service, as new; what it still has to say is said when the test ends."""
+    service.model.reset()
+    service.model.aborted.clear()
+    service.model.invocations.clear()
+    yield service.model
+    service.model.cue(1000)
+
+
+@pytest.fixture
+def stage(staged: tuple[str, Stage]) -> Iterator[Stage]:
+    """The scripted service, as new."""
+    staged[1].reset()
+    yield staged[1]
+    staged[1].end()
+
+
+@pytest.fixture(scope="package")
+def context_for(browser: Browser) -> Callable[..., BrowserContext]:
+    """One context per kind of device: what a page keeps lives in its tab, and each test has tabs of its own."""
+    contexts: dict[str, BrowserContext] = {}
+
+    def context(**options: object) -> BrowserContext:
+        kind = json.dumps(options, sort_keys=True)
+        if kind not in contexts:
+            # Without motion: painting it takes the time of the tests.
+            contexts[kind] = browser.new_context(reduced_motion="reduce", **options)  # type: ignore[arg-type]
+            contexts[kind].set_default_timeout(PATIENCE_MS)
+            contexts[kind].add_init_script(REPORT_VIOLATIONS)
+        return contexts[kind]
+
+    return context
+
+
+@pytest.fixture
+def new_page(context_for: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
+    """Opens pages that report; afterwards none may have had an error, a policy violation or a foreign request."""
+    problems: list[str] = []
+    pages: list[Page] = []
+
+    def watch(message: ConsoleMessage) -> None:
+        # An answer such as 401 is logged by the browser as an error; it is what the test is about.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            problems.append(message.text)
+
+    def open_page(url: str, **options: object) -> Page:
+        page = context_for(base_url=url, **options).new_page()
+        pages.append(page)
+        page.on("console", watch)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        host = urlsplit(url).netloc
+        page.on("request", lambda request: _same_host(request.url, host, problems))
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+def _same_host(url: str, host: str, problems: list[str]) -> None:
+    if urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).netloc != host:
+        problems.append(f"request to {url}")
+
+
+@pytest.fixture
+def open_chat(new_page: Callable[..., Page], service: Service, model: Model) -> Callable[..., Chat]:
+    """Opens the real service's page, with the key entered unless `key` is empty."""
+    return lambda key=Chat.KEY, **options: Chat.opened(new_page(service.url, **options), key)
+
+
+@pytest.fixture
+def chat(open_chat: Callable[..., Chat]) -> Chat:
+    """The real service's page, with the key entered."""
+    return open_chat()
+
+
+@pytest.fixture
+def open_staged(new_page: Callable[..., Page], staged: tuple[str, Stage], stage: Stage) -> Callable[..., Chat]:
+    """Opens the scripted service's page, with the key entered."""
+    return lambda **options: Chat.opened(new_page(staged[0], **options), Chat.KEY)

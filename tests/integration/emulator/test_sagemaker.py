@@ -1,0 +1,283 @@
+"""SageMaker's control plane: what it refuses and lists, and how it waits for whoever runs the containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.integration.emulator.cases import IMAGE, ROLE
+from tests.integration.emulator.conftest import Aws, Emulator, Resources, Stacks, eventually, running
+
+STACK = "held"
+ENDPOINT = "held"
+COMPONENT = "held-model"
+IMPATIENT_SECONDS = 1
+
+
+def model(name: str) -> dict[str, Any]:
+    properties = {"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE}}
+    return {"Type": "AWS::SageMaker::Model", "Properties": properties}
+
+
+def config(**variant: Any) -> dict[str, Any]:
+    common = {"VariantName": "main", "InstanceType": "ml.g6.xlarge", "InitialInstanceCount": 1}
+    properties = {"ExecutionRoleArn": ROLE, "ProductionVariants": [{**common, **variant}]}
+    return {"Type": "AWS::SageMaker::EndpointConfig", "Properties": properties}
+
+
+def endpoint(name: str = ENDPOINT) -> dict[str, Any]:
+    properties = {"EndpointName": name, "EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
+    return {"Type": "AWS::SageMaker::Endpoint", "Properties": properties}
+
+
+def with_container(name: str) -> Resources:
+    """An endpoint whose variant runs the model `name`."""
+    served = config(ModelName={"Fn::GetAtt": ["Model", "ModelName"]})
+    return {"Model": model(name), "Config": served, "Endpoint": endpoint()}
+
+
+def with_component(copies: int) -> Resources:
+    """An endpoint that runs `copies` of a component's model."""
+    properties = {
+        "InferenceComponentName": COMPONENT,
+        "EndpointName": {"Fn::GetAtt": ["Endpoint", "EndpointName"]},
+        "VariantName": "main",
+        "Specification": {"ModelName": {"Fn::GetAtt": ["Model", "ModelName"]}},
+        "RuntimeConfig": {"CopyCount": copies},
+    }
+    component = {"Type": "AWS::SageMaker::InferenceComponent", "Properties": properties}
+    return {"Model": model("one"), "Config": config(), "Endpoint": endpoint(), "Component": component}
+
+
+class External:
+    """An emulator whose containers this test runs, or fails to."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._url = emulator.url
+        self.sagemaker = emulator.client("sagemaker")
+        self.stacks = Stacks(emulator.client("cloudformation"))
+
+    def settle(self, kind: str, name: str, status: str, **more: Any) -> None:
+        """Report what came of a container, as the runner does."""
+        answer = httpx.post(
+            self._url,
+            content=json.dumps({"Kind": kind, "Name": name, "Status": status, **more}),
+            headers={
+                "X-Amz-Target": "SageMaker.LocalcloudSettle",
+                "Content-Type": "application/x-amz-json-1.1",
+                "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request",
+            },
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+
+    def endpoint(self) -> dict[str, Any]:
+        """The endpoint; empty while it is not there."""
+        found = self.sagemaker.list_endpoints(NameContains=ENDPOINT)["Endpoints"]
+        return dict(self.sagemaker.describe_endpoint(EndpointName=ENDPOINT)) if found else {}
+
+    def component(self) -> dict[str, Any]:
+        """The component; empty while it is not there."""
+        found = self.sagemaker.list_inference_components(NameContains=COMPONENT)["InferenceComponents"]
+        described = self.sagemaker.describe_inference_component
+        return dict(described(InferenceComponentName=COMPONENT)) if found else {}
+
+    def reaches(self, status: str) -> None:
+        """Wait for the endpoint's status."""
+        eventually(lambda: self.endpoint().get("EndpointStatus") == status, f"the endpoint is not {status}")
+
+    def serving(self, resources: Resources) -> None:
+        """Create the stack and report its endpoint in service."""
+        self.stacks.start_creation(STACK, resources)
+        self.reaches("Creating")
+        self.settle("endpoint", ENDPOINT, "InService")
+        assert self.stacks.settled(STACK) == "CREATE_COMPLETE", self.stacks.failures(STACK)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    with running(tmp_path_factory.mktemp("patient"), LOCALCLOUD_CONTAINERS="external") as emulator:
+        yield External(emulator)
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    environment = {"LOCALCLOUD_CONTAINERS": "external", "LOCALCLOUD_STABILISE_SECONDS": str(IMPATIENT_SECONDS)}
+    with running(tmp_path_factory.mktemp("impatient"), **environment) as emulator:
+        yield External(emulator)
+
+
+@pytest.fixture
+def external(patient: External) -> Iterator[External]:
+    yield patient
+    patient.stacks.delete(STACK)
+
+
+def test_it_refuses_as_aws_does(aws: Aws) -> None:
+    sagemaker = aws("sagemaker")
+    wanted = {"ModelName": "once", "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE}}
+    sagemaker.create_model(**wanted)
+    with pytest.raises(ClientError, match="Cannot create already existing model"):
+        sagemaker.create_model(**wanted)
+    with pytest.raises(ClientError, match="Could not find endpoint-config"):
+        sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="nowhere")
+    with pytest.raises(ClientError, match="Could not find endpoint "):
+        sagemaker.describe_endpoint(EndpointName="nowhere")
+    sagemaker.delete_model(ModelName="once")
+    with pytest.raises(ClientError, match="Could not find model"):
+        sagemaker.delete_model(ModelName="once")
+
+
+def test_lists_are_filtered_sorted_and_cut_into_pages(aws: Aws) -> None:
+    sagemaker = aws("sagemaker")
+    names = [f"page-{number}" for number in range(5)]
+    for name in names:
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    pages = list(
+        sagemaker.get_paginator("list_models").paginate(
+            NameContains="page-", SortBy="Name", SortOrder="Ascending", PaginationConfig={"PageSize": 2}
+        )
+    )
+    assert [[found["ModelName"] for found in page["Models"]] for page in pages] == [names[:2], names[2:4], names[4:]]
+    latest = sagemaker.list_models(NameContains="page-", MaxResults=1)["Models"]
+    assert [found["ModelName"] for found in latest] == [names[-1]]
+    with pytest.raises(ClientError, match="pagination token"):
+        sagemaker.list_models(NextToken="elsewhere")
+    for name in names:
+        sagemaker.delete_model(ModelName=name)
+
+
+def test_a_models_change_replaces_it_under_its_component(stacks: Stacks, aws: Aws) -> None:
+    def release(engine: str) -> Resources:
+        container = {"Image": IMAGE, "Environment": {"LLM_ENGINE": engine}}
+        properties = {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}
+        return {**with_component(1), "Model": {"Type": "AWS::SageMaker::Model", "Properties": properties}}
+
+    sagemaker = aws("sagemaker")
+    assert stacks.create(STACK, release("one")) == "CREATE_COMPLETE", stacks.failures(STACK)
+    names = ("Model", "Config", "Endpoint", "Component")
+    before = {name: stacks.physical_id(STACK, name) for name in names}
+    assert stacks.update(STACK, release("two")) == "UPDATE_COMPLETE", stacks.failures(STACK)
+    after = {name: stacks.physical_id(STACK, name) for name in names}
+    assert {name for name in names if after[name] != before[name]} == {"Model"}
+    component = sagemaker.describe_inference_component(InferenceComponentName=COMPONENT)
+    assert after["Model"].endswith(f"/{component['Specification']['ModelName']}")
+    listed = sagemaker.list_models()["Models"]
+    assert [found["ModelArn"] for found in listed] == [after["Model"]]
+    stacks.delete(STACK)
+    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_inference_components()["InferenceComponents"] == []
+
+
+def test_an_endpoint_is_created_when_its_containers_serve(external: External) -> None:
+    external.stacks.start_creation(STACK, with_container("one"))
+    external.reaches("Creating")
+    assert external.stacks.status(STACK) == "CREATE_IN_PROGRESS"
+    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+        external.sagemaker.update_endpoint(
+            EndpointName=ENDPOINT, EndpointConfigName=external.endpoint()["EndpointConfigName"]
+        )
+    external.settle("endpoint", ENDPOINT, "InService")
+    assert external.stacks.settled(STACK) == "CREATE_COMPLETE"
+    assert external.endpoint()["EndpointStatus"] == "InService"
+
+
+def test_containers_that_do_not_start_roll_the_creation_back(external: External) -> None:
+    external.stacks.start_creation(STACK, with_container("one"))
+    external.reaches("Creating")
+    external.settle("endpoint", ENDPOINT, "Failed", FailureReason="the engine exited with 3")
+    assert external.stacks.settled(STACK) == "ROLLBACK_COMPLETE"
+    assert any("the engine exited with 3" in reason for reason in external.stacks.failures(STACK))
+    assert external.endpoint() == {}
+
+
+def test_an_update_is_complete_when_the_new_containers_serve(external: External) -> None:
+    external.serving(with_container("one"))
+    before = external.endpoint()["EndpointConfigName"]
+    external.stacks.start_update(STACK, with_container("two"))
+    external.reaches("Updating")
+    assert external.stacks.status(STACK) == "UPDATE_IN_PROGRESS"
+    external.settle("endpoint", ENDPOINT, "InService")
+    assert external.stacks.settled(STACK) == "UPDATE_COMPLETE"
+    after = external.endpoint()["EndpointConfigName"]
+    assert after != before
+    (variant,) = external.sagemaker.describe_endpoint_config(EndpointConfigName=after)["ProductionVariants"]
+    assert variant["ModelName"] == "two"
+
+
+def test_a_failed_update_goes_back_to_the_containers_that_served(external: External) -> None:
+    external.serving(with_container("one"))
+    before = external.endpoint()["EndpointConfigName"]
+    external.stacks.start_update(STACK, with_container("two"))
+    external.reaches("Updating")
+    external.settle("endpoint", ENDPOINT, "Failed", FailureReason="out of memory")
+    assert external.stacks.settled(STACK) == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("out of memory" in reason for reason in external.stacks.failures(STACK))
+    assert external.endpoint()["EndpointConfigName"] == before
+    assert external.endpoint()["EndpointStatus"] == "InService"
+
+
+def test_no_copies_need_no_container_and_waking_waits_for_one(external: External) -> None:
+    assert external.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", external.stacks.failures(STACK)
+    assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
+
+    external.sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 2}
+    )
+    assert external.component()["InferenceComponentStatus"] == "Updating"
+    assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 2, "CurrentCopyCount": 0}
+    with pytest.raises(ClientError, match="Cannot update in-progress inference-component"):
+        external.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 1}
+        )
+
+    external.settle("inference-component", COMPONENT, "InService", CurrentCopyCount=2)
+    assert external.component()["InferenceComponentStatus"] == "InService"
+    assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 2, "CurrentCopyCount": 2}
+
+    # One of the copies died; the component stays in service.
+    external.settle("inference-component", COMPONENT, "InService", CurrentCopyCount=1)
+    assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 2, "CurrentCopyCount": 1}
+    with pytest.raises(ClientError, match=f"it has inference components {COMPONENT}"):
+        external.sagemaker.delete_endpoint(EndpointName=ENDPOINT)
+
+
+def test_a_failed_waking_keeps_the_count_that_was(external: External) -> None:
+    assert external.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", external.stacks.failures(STACK)
+    external.sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 1}
+    )
+    external.settle("inference-component", COMPONENT, "Failed", FailureReason="no weights", CurrentCopyCount=0)
+    found = external.component()
+    assert (found["InferenceComponentStatus"], found["FailureReason"]) == ("InService", "no weights")
+    assert found["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
+
+
+def test_settling_what_is_not_there_is_an_error(external: External) -> None:
+    assert external.stacks.create(STACK, {"Model": model("one")}) == "CREATE_COMPLETE"
+    with pytest.raises(AssertionError, match="Could not find endpoint "):
+        external.settle("endpoint", "nowhere", "InService")
+
+
+def test_containers_that_nobody_starts_fail_in_time(impatient: External) -> None:
+    assert impatient.stacks.create(STACK, with_container("one")) == "ROLLBACK_COMPLETE"
+    expected = f"Endpoint {ENDPOINT}: it is still Creating after {IMPATIENT_SECONDS} s"
+    assert any(expected in reason for reason in impatient.stacks.failures(STACK)), impatient.stacks.failures(STACK)
+    assert impatient.endpoint() == {}
+    impatient.stacks.delete(STACK)
+
+
+def test_an_update_that_nobody_answers_goes_back_in_time(impatient: External) -> None:
+    assert impatient.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", impatient.stacks.failures(STACK)
+    assert impatient.stacks.update(STACK, with_component(1)) == "UPDATE_ROLLBACK_COMPLETE"
+    expected = f"InferenceComponent {COMPONENT}: it is still Updating after {IMPATIENT_SECONDS} s"
+    assert any(expected in reason for reason in impatient.stacks.failures(STACK)), impatient.stacks.failures(STACK)
+    assert impatient.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
+    assert impatient.component()["InferenceComponentStatus"] == "InService"
+    impatient.stacks.delete(STACK)

@@ -1,0 +1,31 @@
+"""Processes of the local cloud, one by one, for tests that need nothing else of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localcloud.ports import free_port
+from localcloud.process import Child, answers, base_environment
+
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+
+
+@contextmanager
+def serving(module: str, ready: str, folder: Path) -> Iterator[str]:
+    """The address of a part (`localcloud.qdrant`, `localcloud.emulator`) that keeps its data below `folder`."""
+    port = free_port()
+    where = ("--host", "127.0.0.1", "--port", str(port), "--data", str(folder / "data"))
+    child = Child([sys.executable, "-m", module, *where], base_environment(folder), folder / "log")
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(f"http://127.0.0.1:{port}{ready}"):
+            assert child.exit_code() is None and time.monotonic() < deadline, child.last_words()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.stop(STOP_SECONDS)

@@ -1,0 +1,107 @@
+"""What callers think of an answer, at the real collector."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from localcloud.ports import free_port
+from localcloud.process import answers
+from services.common.opik_api import FEEDBACK_TIMEOUT_SECONDS
+from tests.integration.rag.conftest import World, another, eventually, serving
+from tests.integration.rag.test_answers import QUESTION
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port, data = free_port(), tmp_path_factory.mktemp("collector")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "localcloud.opik", "--port", str(port), "--data", str(data)], cwd=ROOT
+    )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        eventually(lambda: process.poll() is not None or answers(f"{url}/is-alive/ping"), 30)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def service(running: World, collector: str) -> Iterator[World]:
+    with serving(another(running, opik_url_override=collector)) as url:
+        found = running.at(url)
+        with found.client() as client:
+            eventually(lambda: client.get("/readyz").json()["dependencies"]["opik"]["state"] == "ok")
+        yield found
+
+
+def scores(collector: str, trace_id: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{collector}/v1/private/traces/{trace_id}", trust_env=False, timeout=10)
+    return answer.json().get("feedback_scores") or [] if answer.status_code == 200 else []
+
+
+@pytest.mark.parametrize("interface", ["/rag", "/v1/chat/completions"])
+def test_a_score_is_on_the_trace_and_a_second_one_replaces_it(
+    world: World, service: World, collector: str, interface: str
+) -> None:
+    body = {"query": QUESTION, "messages": [{"role": "user", "content": QUESTION}]}
+    ask = {"query": body["query"]} if interface == "/rag" else {"messages": body["messages"]}
+    with service.client() as client:
+        trace_id = client.post(interface, json=ask).json()["trace_id"]
+        # At once, while the trace may still be on its way.
+        first = client.post("/feedback", json={"trace_id": trace_id, "score": 0, "reason": "No citation."})
+        assert (first.status_code, first.content) == (204, b"")
+        (score,) = eventually(lambda: scores(collector, trace_id))
+        assert (score["name"], score["value"], score["reason"]) == ("user_feedback", 0, "No citation.")
+        assert client.post("/feedback", json={"trace_id": trace_id, "score": 1.0}).status_code == 204
+        eventually(lambda: [found["value"] for found in scores(collector, trace_id)] == [1])
+
+
+def test_feedback_for_an_answer_that_nobody_gave_is_404(world: World, service: World, collector: str) -> None:
+    unknown = str(uuid.uuid4())
+    with service.client() as client:
+        answer = client.post("/feedback", json={"trace_id": unknown, "score": 1})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "trace_not_found")
+    assert unknown in answer.json()["error"]["message"]
+    assert scores(collector, unknown) == []
+
+
+def test_while_monitoring_is_down_feedback_is_503_and_answers_go_on(world: World) -> None:
+    with world.client() as client:
+        world.opik.down = True
+        asked = time.monotonic()
+        answer = client.post("/feedback", json={"trace_id": str(uuid.uuid4()), "score": 1})
+        assert time.monotonic() - asked < 2 * FEEDBACK_TIMEOUT_SECONDS
+        assert client.post("/rag", json={"query": QUESTION}).status_code == 200
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "monitoring_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"score": 2}, "score"),
+        ({"score": -0.1}, "score"),
+        ({"score": True}, "score"),
+        ({"score": "1"}, "score"),
+        ({"trace_id": "last"}, "trace_id"),
+        ({"reason": "x" * 2001}, "reason"),
+        ({"stars": 5}, "stars"),
+    ],
+)
+def test_feedback_that_is_none_is_refused(world: World, change: dict[str, Any], names: str) -> None:
+    with world.client() as client:
+        answer = client.post("/feedback", json={"trace_id": str(uuid.uuid4()), "score": 1, **change})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, names)
+    assert not world.opik.scores

@@ -1,0 +1,184 @@
+"""Ingest as a person runs it: the program and `twin ingest` as processes, with the shipped embedding model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from qdrant_client import QdrantClient, models
+
+from tests.integration.rag.local_servers import serving
+
+ROOT = Path(__file__).parents[3]
+MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
+POSTS = 160
+
+
+class Runner:
+    """Starts the programs against one server, for a tenant of its own."""
+
+    def __init__(self, url: str, model_dir: Path) -> None:
+        self.tenant = uuid4().hex[:8]
+        self._client = QdrantClient(url=url, timeout=20, check_compatibility=False)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.environment = {
+            **kept,
+            "QDRANT_URL": url,
+            "EMBEDDING_MODEL_DIR": str(model_dir),
+            "TENANT": self.tenant,
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*command)
+        output, errors = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+    def report(self, *command: str) -> dict[str, Any]:
+        done = self.run(*command)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def stored(self, collection: str) -> dict[str, models.Record]:
+        mine = models.FieldCondition(key="tenant", match=models.MatchValue(value=self.tenant))
+        found, _ = self._client.scroll(
+            collection, scroll_filter=models.Filter(must=[mine]), limit=10_000, with_vectors=["dense"]
+        )
+        return {str(point.id): point for point in found}
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedding model that set-up built, else one built now."""
+    if (MODEL_DIR / "model.onnx").is_file():
+        return MODEL_DIR
+    directory = tmp_path_factory.mktemp("model")
+    subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", directory], cwd=ROOT, check=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving("localcloud.qdrant", "/readyz", tmp_path_factory.mktemp("qdrant")) as url:
+        yield url
+
+
+@pytest.fixture
+def runner(qdrant_url: str, model_dir: Path) -> Runner:
+    return Runner(qdrant_url, model_dir)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Posts that take some seconds to embed."""
+    for number in range(POSTS):
+        words = " ".join(f"word{number}x{count}" for count in range(10 + number % 40))
+        path = tmp_path / "corpus" / "posts" / "ada" / f"{number:03}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# Post {number}\n{words}\n")
+    return tmp_path / "corpus"
+
+
+def end_after_first_write(process: subprocess.Popen[str], how: signal.Signals) -> tuple[int, str]:
+    """Send a signal as soon as something was written; the exit status and what was said after it."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        step = json.loads(line)
+        assert step["total"] == POSTS
+        if step["done"]:
+            assert step["done"] < POSTS
+            break
+    process.send_signal(how)
+    _, rest = process.communicate(timeout=60)
+    return process.returncode, rest
+
+
+def test_what_a_killed_run_has_written_is_not_embedded_again(runner: Runner, tree: Path) -> None:
+    process = runner.start("services.rag.ingest", str(tree), "--progress-json")
+    status, _ = end_after_first_write(process, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    before = runner.stored("posts")
+    assert 0 < len(before) < POSTS
+
+    report = runner.report("services.rag.ingest", str(tree))
+    assert report["chunks_written"] == POSTS - len(before)
+    assert (report["unchanged"], report["added"], report["chunks_removed"]) == (len(before), POSTS - len(before), 0)
+    after = runner.stored("posts")
+    assert len(after) == POSTS
+    assert all(after[key].vector == point.vector for key, point in before.items())
+    assert runner.report("services.rag.ingest", str(tree))["chunks_written"] == 0
+
+
+def test_ctrl_c_says_how_to_go_on(runner: Runner, tree: Path) -> None:
+    process = runner.start("services.rag.ingest", str(tree), "--progress-json")
+    status, rest = end_after_first_write(process, signal.SIGINT)
+    assert status == 130
+    assert "run it again to go on where it stopped" in rest and "Traceback" not in rest
+    assert 0 < len(runner.stored("posts")) < POSTS
+
+
+SKIPPED: dict[str, bytes] = {
+    "posts/ada/photo.jpg": b"\xff\xd8\xff\0",
+    "posts/ada/latin.md": b"caf\xe9",
+    "posts/ada/blank.txt": b" \n",
+    "articles/ada/book.md": b"x" * (5 * 1024 * 1024 + 1),
+    "articles/ada/lines.jsonl": b'{"id": "1", "text": "fine"}\n{"text": cut\n',
+}
+
+
+def test_the_command_reports_what_was_skipped_and_why(runner: Runner, tmp_path: Path) -> None:
+    for name, content in {**SKIPPED, "posts/ada/good.md": b"# Good\nwords"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    report = runner.report("twin", "ingest", str(tmp_path), "--stage", "dev", "--json")
+    assert (report["added"], report["chunks_written"]) == (2, 2)
+    reasons = {skipped["id"]: skipped["reason"] for skipped in report["skipped"]}
+    assert reasons.pop("articles/ada/lines.jsonl:2").startswith("Invalid JSON")
+    assert reasons == {
+        "posts/ada/photo.jpg": "binary",
+        "posts/ada/latin.md": "not UTF-8 text",
+        "posts/ada/blank.txt": "empty",
+        "articles/ada/book.md": "larger than 5242880 bytes",
+    }
+
+    shown = runner.run("twin", "ingest", str(tmp_path), "--stage", "dev")
+    assert shown.returncode == 0, shown.stderr
+    assert "0 added, 0 updated, 2 unchanged, 0 removed" in shown.stdout
+    for said in ("binary", "posts/ada/photo.jpg", "not UTF-8 text", "empty", "articles/ada/lines.jsonl:2"):
+        assert said in shown.stdout
+
+
+def test_a_folder_without_layout_needs_a_type_and_an_author(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("a note")
+    refused = runner.run("twin", "ingest", str(tmp_path), "--stage", "dev")
+    assert refused.returncode == 1
+    assert "say what it holds with --type and --author" in refused.stderr and "Traceback" not in refused.stderr
+    given = ("--type", "articles", "--author", "Ada Quill", "--json")
+    assert runner.report("twin", "ingest", str(tmp_path), "--stage", "dev", *given)["added"] == 1
+
+
+def test_without_the_stores_address_the_command_names_the_variable(runner: Runner, tree: Path) -> None:
+    del runner.environment["QDRANT_URL"]
+    refused = runner.run("twin", "ingest", str(tree), "--stage", "dev")
+    assert refused.returncode == 1
+    assert "QDRANT_URL" in refused.stderr and "Traceback" not in refused.stderr

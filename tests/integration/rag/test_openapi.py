@@ -1,0 +1,118 @@
+"""Requests made from the API's own OpenAPI document, valid and not, against the running service."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from tests.integration.rag.conftest import World
+from tests.integration.rag.fakes import KEY
+
+EXAMPLES = 20
+# Bodies nobody documented: what matters is that the service answers them in its one shape and never with a 5xx.
+BROKEN: list[bytes] = [
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"\xff\xfe\x00",
+    b'{"query": "\\ud800"}',
+    b'{"query": NaN}',
+    b'{"messages": [{"role": "user", "content": 1e999}]}',
+    b'{"messages": {"role": "user"}}',
+    b'{"messages": [{"role": "user", "content": [{"type": "text"}]}]}',
+    b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
+    b'{"trace_id": "x", "score": "1"}',
+    b'{"trace_id": "01890000-0000-7000-8000-000000000000", "score": Infinity}',
+    b"[" * 3000,
+    b'{"a":' * 1000 + b"1" + b"}" * 1000,
+]
+
+
+OPERATIONS = {
+    "GET /healthz",
+    "GET /readyz",
+    "POST /rag",
+    "POST /v1/chat/completions",
+    "GET /v1/models",
+    "GET /v1/models/{model_id}",
+    "POST /feedback",
+    "GET /metrics",
+}
+TAKING_INPUT = sorted(name for name in OPERATIONS if name.startswith("POST") or "{" in name)
+
+
+@pytest.fixture(scope="module")
+def schema(running: World) -> Any:
+    with running.client() as client:
+        found = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
+    found.config.update(base_url=running.url)
+    for check in (found.config.checks.positive_data_acceptance, found.config.checks.negative_data_rejection):
+        check.expected_statuses = [*check.expected_statuses, "413"]  # no schema can tell the size of a body
+    return found
+
+
+def test_the_document_describes_every_operation(schema: Any) -> None:
+    assert {result.ok().label for result in schema.get_all_operations()} == OPERATIONS
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_valid_requests_are_accepted(world: World, schema: Any, name: str) -> None:
+    statuses = _probe(schema, name, GenerationMode.POSITIVE)
+    assert statuses
+    if "{" not in name and name != "POST /feedback":  # those name a thing, which random names do not hit
+        assert 200 in statuses
+
+
+@pytest.mark.parametrize("name", TAKING_INPUT)
+def test_invalid_requests_are_refused(world: World, schema: Any, name: str) -> None:
+    assert _probe(schema, name, GenerationMode.NEGATIVE) & {404, 405, 422}
+
+
+def _probe(schema: Any, name: str, mode: GenerationMode) -> set[int]:
+    """Send generated requests; every answer is as documented. Returns the statuses seen."""
+    (operation,) = [found for result in schema.get_all_operations() if (found := result.ok()).label == name]
+    seen: set[int] = set()
+
+    # The same requests in every run, and as many of them as one waits for.
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def probe(case: schemathesis.Case) -> None:
+        response = case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
+        seen.add(response.status_code)
+        if response.status_code >= 400:
+            _one_shape(response.status_code, response.json(), response.headers["x-request-id"][0], case.body)
+
+    probe()
+    return seen
+
+
+@pytest.mark.parametrize("path", ["/rag", "/v1/chat/completions", "/feedback"])
+def test_broken_bodies_are_refused_in_the_one_shape(world: World, path: str) -> None:
+    dice = random.Random(3)
+    noise = [dice.randbytes(dice.randrange(1, 2000)) for _ in range(20)]
+    with world.client() as client:
+        for body in [*BROKEN, *noise]:
+            response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+            told = response.headers["X-Request-Id"]
+            _one_shape(response.status_code, response.json(), told, body)
+
+
+def _one_shape(status: int, answer: Any, request_id: str, body: Any) -> None:
+    assert 400 <= status < 500, (status, answer, body)
+    assert set(answer) == {"error"}
+    error = answer["error"]
+    assert set(error) == {"message", "type", "param", "code", "request_id"}, error
+    assert error["request_id"] == request_id

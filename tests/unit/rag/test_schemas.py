@@ -1,0 +1,66 @@
+"""What request bodies may hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from services.rag.api.openai_schemas import ChatCompletionRequest
+from services.rag.api.schemas import FeedbackRequest, RagRequest
+
+HALF = "\ud800"
+TRACE = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "where"),
+    [
+        (RagRequest, {"query": HALF}, ("query",)),
+        (RagRequest, {"query": "x", "author": f"a{HALF}"}, ("author",)),
+        (RagRequest, {"query": "x", HALF: 1}, ()),
+        (FeedbackRequest, {"trace_id": TRACE, "score": 1, "reason": HALF}, ("reason",)),
+        (ChatCompletionRequest, {"messages": [{"role": "user", "content": HALF}]}, ("messages", 0, "content")),
+        (
+            ChatCompletionRequest,
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": f"\udfff{HALF}"}]}]},
+            ("messages", 0, "content", 0, "text"),
+        ),
+        (ChatCompletionRequest, {"messages": [], "stop": ["a", HALF]}, ("stop", 1)),
+        (ChatCompletionRequest, {"messages": [], "metadata": {"a": {HALF: 1}}}, ("metadata", "a")),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(
+    model: type[BaseModel], body: dict[str, Any], where: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(body)
+    (problem,) = caught.value.errors()
+    assert (problem["type"], problem["loc"]) == ("not_unicode", where)
+
+
+def test_whole_pairs_and_every_other_character_pass() -> None:
+    text = json.loads('"\\ud83d\\ude00 \\u0000 \\uffff Grüße"')
+    assert RagRequest(query=text).query == text
+
+
+def test_a_body_that_nests_deeply_is_looked_through() -> None:
+    deep: Any = HALF
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(ValidationError) as caught:
+        ChatCompletionRequest.model_validate({"messages": [], "metadata": deep})
+    assert len(caught.value.errors()[0]["loc"]) == 5001
+
+
+@pytest.mark.parametrize(("given", "tokens"), [(64, 64), (64.0, 64), (None, None)])
+def test_a_whole_number_may_be_written_as_a_float(given: float | None, tokens: int | None) -> None:
+    assert ChatCompletionRequest.model_validate({"messages": [], "max_tokens": given}).max_tokens == tokens
+
+
+@pytest.mark.parametrize("given", [64.5, "64", True, 0, -1.0, float("inf"), float("nan")])
+def test_anything_else_is_no_number_of_tokens(given: object) -> None:
+    with pytest.raises(ValidationError):
+        ChatCompletionRequest.model_validate({"messages": [], "max_tokens": given})

@@ -1,0 +1,66 @@
+"""Resource types without a price of their own, each with the reason."""
+
+from __future__ import annotations
+
+IAM = "IAM is free"
+VPC = "part of the VPC, which is free"
+WIRING = "wiring of a priced resource"
+IN_CONFIG = "billed as the instances of its endpoint configuration"
+IN_BALANCER = "billed with the load balancer"
+
+FREE = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": "scaling itself is free; its alarms are counted at the policies",
+    "AWS::Budgets::Budget": "a budget that watches and mails is free, as are the first two with actions",
+    "AWS::CDK::Metadata": "bookkeeping of the CDK",
+    "AWS::CloudFormation::CustomResource": "the function behind it is a resource of its own",
+    "AWS::CertificateManager::Certificate": "public certificates for AWS services are free",
+    "AWS::CloudFront::VpcOrigin": "billed with the distribution",
+    "AWS::CloudFront::ResponseHeadersPolicy": "billed with the distribution",
+    "AWS::CloudFront::CachePolicy": "billed with the distribution",
+    "AWS::CloudFront::OriginRequestPolicy": "billed with the distribution",
+    "AWS::EC2::InternetGateway": VPC,
+    "AWS::EC2::LaunchTemplate": WIRING,
+    "AWS::EC2::NetworkInterface": VPC,
+    "AWS::EC2::Route": VPC,
+    "AWS::EC2::RouteTable": VPC,
+    "AWS::EC2::SecurityGroup": VPC,
+    "AWS::EC2::SecurityGroupEgress": VPC,
+    "AWS::EC2::SecurityGroupIngress": VPC,
+    "AWS::EC2::Subnet": VPC,
+    "AWS::EC2::SubnetRouteTableAssociation": VPC,
+    "AWS::EC2::VPC": VPC,
+    "AWS::EC2::VPCGatewayAttachment": VPC,
+    "AWS::EC2::VolumeAttachment": WIRING,
+    "AWS::ECR::Repository": "its images are counted at the task definitions",
+    "AWS::ElasticLoadBalancingV2::Listener": IN_BALANCER,
+    "AWS::ElasticLoadBalancingV2::ListenerRule": IN_BALANCER,
+    "AWS::ElasticLoadBalancingV2::TargetGroup": IN_BALANCER,
+    "AWS::Events::Rule": "rules on the default bus for events of AWS services are free",
+    "AWS::IAM::InstanceProfile": IAM,
+    "AWS::IAM::ManagedPolicy": IAM,
+    "AWS::IAM::OIDCProvider": IAM,
+    "AWS::IAM::Policy": IAM,
+    "AWS::IAM::Role": IAM,
+    "AWS::IAM::ServiceLinkedRole": IAM,
+    "AWS::KMS::Alias": "a name of a key",
+    "AWS::Lambda::EventInvokeConfig": WIRING,
+    "AWS::Lambda::EventSourceMapping": "its polls are counted at the queue",
+    "AWS::Lambda::LayerVersion": "layers are free up to 75 GB per account and region",
+    "AWS::Lambda::Permission": WIRING,
+    "AWS::Logs::MetricFilter": "the filter is free; a metric that it feeds is not, once it has data",
+    "AWS::Logs::QueryDefinition": "a saved query costs when it runs",
+    "AWS::Logs::ResourcePolicy": WIRING,
+    "AWS::Route53::RecordSet": "records are part of the hosted zone",
+    "AWS::S3::BucketPolicy": WIRING,
+    "AWS::SNS::Subscription": "delivery to Lambda, SQS and the first 1,000 mails a month is free",
+    "AWS::SNS::TopicPolicy": WIRING,
+    "AWS::SQS::QueuePolicy": WIRING,
+    "AWS::SageMaker::Endpoint": IN_CONFIG,
+    "AWS::SageMaker::InferenceComponent": IN_CONFIG,
+    "AWS::SageMaker::Model": IN_CONFIG,
+    "AWS::Scheduler::ScheduleGroup": "a folder of schedules",
+    "AWS::SecretsManager::ResourcePolicy": WIRING,
+    "AWS::SecretsManager::RotationSchedule": "its calls are those of the rotating function",
+    "AWS::SecretsManager::SecretTargetAttachment": WIRING,
+    "AWS::WAFv2::WebACLAssociation": "billed with the web ACL",
+}

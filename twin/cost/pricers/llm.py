@@ -1,0 +1,47 @@
+"""SageMaker: the instances behind an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from twin.cost.assembly import Resource, number
+from twin.cost.charge import Charge, Context, Finding, Units, Unknown, per_answer
+from twin.cost.pricers.scaling import Range, instances
+
+
+def endpoint_config(resource: Resource, context: Context) -> Iterable[Finding]:
+    """Instance hours of every production variant, its volume, and what an answer moves.
+
+    Awake in office hours means: at least one instance for every office hour. The time until scaling takes the last
+    copy away comes on top and is not counted.
+    """
+    for variant in resource.properties.get("ProductionVariants", ()):
+        kind = _instance_type(variant)
+        if kind is None:
+            yield Unknown("a variant without an instance type (serverless, for one) is not priced")
+            continue
+        reach = instances(resource, variant, context.assembly)
+        yield Charge(f"Instance {kind}", f"sagemaker.{kind}", _hours(reach))
+        size = variant.get("VolumeSizeInGB")
+        if size is not None:
+            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, number(size)))
+    data = context.assumptions.answer_kilobytes / 1_000_000
+    yield Charge("Data in and out", "sagemaker.data", per_answer(data))
+
+
+def _instance_type(variant: dict[str, Any]) -> str | None:
+    """The type of a variant; of a prioritised list the first choice."""
+    if "InstanceType" in variant:
+        return str(variant["InstanceType"])
+    pools = sorted(variant.get("InstancePools", ()), key=lambda pool: number(pool.get("Priority", 0)))
+    return str(pools[0]["InstanceType"]) if pools else None
+
+
+def _hours(reach: Range) -> Units:
+    return lambda load: load.between(reach.least, reach.most)
+
+
+def _volume(reach: Range, size: Decimal) -> Units:
+    return lambda load: size * load.between(reach.least, reach.most) / load.hours
