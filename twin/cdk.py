@@ -19,9 +19,12 @@ EVENT = re.compile(
     r"^(?P<stack>\S+) \|\s+(?:(?P<done>\d+)/(?P<all>\d+) )?.*? "
     r"\| (?P<status>[A-Z_]+)\s+\| (?P<type>\S+)\s+\| (?P<name>.*)$"
 )
+RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<reason>.*)$")
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 Progress = Callable[[str], None]
+Failed = Callable[[str, str, str, str], None]
+"""Told of each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
 
 
 def environment(overrides: Mapping[str, str]) -> dict[str, str]:
@@ -62,7 +65,12 @@ def bootstrap(account: str, region: str, overrides: Mapping[str, str]) -> None:
 
 
 def deploy(
-    stacks: Iterable[str], overrides: Mapping[str, str], progress: Progress, *, exclusively: bool = False
+    stacks: Iterable[str],
+    overrides: Mapping[str, str],
+    progress: Progress,
+    *,
+    exclusively: bool = False,
+    failed: Failed | None = None,
 ) -> None:
     """Deploy synthesized stacks, or all when none is named.
 
@@ -72,7 +80,7 @@ def deploy(
     targets = tuple(stacks) or ("--all",)
     options = ("--require-approval", "never", "--progress", "events", "--concurrency", "4")
     only = ("--exclusively",) if exclusively else ()
-    _run(("deploy", *targets, "--app", str(CDK_OUT), *options, *only), overrides, progress)
+    _run(("deploy", *targets, "--app", str(CDK_OUT), *options, *only), overrides, progress, failed)
 
 
 def destroy(overrides: Mapping[str, str], progress: Progress) -> None:
@@ -80,7 +88,12 @@ def destroy(overrides: Mapping[str, str], progress: Progress) -> None:
     _run(("destroy", "--all", "--force", "--app", str(CDK_OUT), "--progress", "events"), overrides, progress)
 
 
-def _run(arguments: Iterable[str], overrides: Mapping[str, str], progress: Progress | None) -> None:
+def _run(
+    arguments: Iterable[str],
+    overrides: Mapping[str, str],
+    progress: Progress | None,
+    failed: Failed | None = None,
+) -> None:
     command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, "--no-notices", "--no-version-reporting"]
     LOG.parent.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
@@ -104,7 +117,7 @@ def _run(arguments: Iterable[str], overrides: Mapping[str, str], progress: Progr
             for line in process.stdout:
                 log.write(line)
                 lines.append(line.rstrip())
-                _follow(line.rstrip(), failures, progress)
+                _follow(line.rstrip(), failures, progress, failed)
         code = process.wait()
     finally:
         _end(process)
@@ -125,12 +138,15 @@ def _end(process: subprocess.Popen[str]) -> None:
             time.sleep(0.05)
 
 
-def _follow(line: str, failures: list[str], progress: Progress | None) -> None:
+def _follow(line: str, failures: list[str], progress: Progress | None, failed: Failed | None = None) -> None:
     event = EVENT.match(line)
     if event is None:
         return
     if event["status"].endswith("_FAILED"):
         failures.append(f"{event['stack']}: {event['type']} {event['name'].strip()}")
+        resource = RESOURCE.match(event["name"].strip())
+        if failed is not None and resource is not None:
+            failed(event["stack"], event["type"], resource["id"] or resource["bare"], resource["reason"])
     elif progress is not None and event["status"].endswith("_COMPLETE"):
         count = f"{event['done']}/{event['all']}" if event["done"] else ""
         progress(f"{event['stack']:<24} {count:>7}  {event['type']}")

@@ -274,15 +274,21 @@ def cost(
 
 
 @app.command()
-def doctor(stage: StageOption = "local", as_json: JsonOption = False) -> None:
-    """Preflight: what would fail, and how to mend it."""
-    from twin.commands.doctor import doctor as run
+def doctor(
+    stage: StageOption = "local",
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(help="Directory with the model's config.json and weights, if the hub is out of reach."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Preflight: what would fail, why, and how to mend it; exit 1 if a deployment would fail."""
+    from twin.commands import doctor as command
 
-    findings = run(stage)
+    findings = command.doctor(stage, model_dir)
     if as_json:
         print_json([finding.as_dict() for finding in findings])
     else:
-        rows = [("ok" if f.ok else "WRONG", f.check, f.seen, "" if f.ok else f.mend) for f in findings]
-        print_table(f"Doctor, stage {stage}", ("", "check", "seen", "what to do"), rows)
-    if not all(finding.ok for finding in findings):
+        views.show_findings(stage, findings)
+    if command.has_failed(findings):
         raise typer.Exit(1)

@@ -15,11 +15,13 @@ from twin.cost.estimate import Estimate
 from twin.cost.outside import external_services
 from twin.cost.refresh import Refresh
 from twin.cost.report import Table
+from twin.doctor.finding import Finding, Status
 from twin.inventory import Survivor, kinds_checked, services_checked
 from twin.opik import opik_reader
 from twin.stages import Stage
 
 TRACE_SECONDS = 30.0
+MARKS = {Status.OK: "ok", Status.FAILED: "WRONG", Status.WARNING: "warning", Status.SKIPPED: "-"}
 SHOWN_SKIPPED = 3
 SHOWN_METADATA = ("prompt_name", "prompt_version", "model_id", "embedding_model_id", "reranker_id", "stage", "release")
 
@@ -128,6 +130,18 @@ def show_proof(left: list[Survivor]) -> None:
     print_table(
         f"{len(left)} survivors of {looked}", ("service", "kind", "name"), [(s.service, s.kind, s.name) for s in left]
     )
+
+
+def show_findings(stage: str, findings: list[Finding]) -> None:
+    """The preflight: one line per finding, then what is wrong with its reason and what mends it."""
+    rows = [(MARKS[f.status], f.check, f.seen) for f in findings]
+    print_table(f"Doctor, stage {stage}", ("", "check", "seen"), rows)
+    for finding in findings:
+        if finding.why:
+            console.print(f"{MARKS[finding.status]} {finding.check}: {finding.seen}", markup=False, style="bold")
+            console.print(f"   why:  {finding.why}\n   mend: {finding.mend}", markup=False)
+    counts = [f"{sum(f.status is status for f in findings)} {status}" for status in Status]
+    console.print(", ".join(counts), markup=False)
 
 
 def show_cost(estimate: Estimate, assembly: Assembly, title: str, *, markdown: bool, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from twin import cdk
 from twin.business import Business
 from twin.commands import local
 from twin.commands.delete import delete
-from twin.commands.deploy import Deployed, bootstrap, finish, target
+from twin.commands.deploy import Deployed, bootstrap, deploy_stacks, finish, target
 from twin.commands.drill import bad_release, roll_back
 from twin.commands.evaluate import evaluate_answer
 from twin.commands.ingest import ingest
@@ -80,7 +80,7 @@ class Demo:
             cdk.synth(stage.name, overrides)
             bootstrap(stage, overrides, _progress)
         with self.steps.step("cdk deploy --all"):
-            cdk.deploy((), overrides, _progress)
+            deploy_stacks(stage, overrides, _progress)
         with self.steps.step("Ready through the load balancer"):
             deployed = finish(stage)
             with Business(stage, deployed.outputs) as business:

@@ -13,6 +13,7 @@ from twin.business import Business
 from twin.cdk import Progress
 from twin.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.errors import TwinError
+from twin.failures.report import FailureRecorder, explained_unready
 from twin.overrides import QUOTING_ENGINE, deployment_overrides
 from twin.project import STATE_ROOT
 from twin.stages import Stage, connect, local_stage
@@ -46,8 +47,22 @@ def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, on
     overrides = deployment_overrides(stage, engine)
     cdk.synth(stage.name, overrides)
     bootstrap(stage, overrides, progress)
-    cdk.deploy([stage.stack(name) for name in only], overrides, progress, exclusively=bool(only))
+    deploy_stacks(stage, overrides, progress, only=only)
     return finish(stage)
+
+
+def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *, only: tuple[str, ...] = ()) -> None:
+    """Deploy what is synthesized, all stacks or `only` some.
+
+    Raises:
+        TwinError: with each failed resource, its cause in plain words, its container's last lines and what to do.
+    """
+    recorder = FailureRecorder(stage)
+    names = [stage.stack(name) for name in only]
+    try:
+        cdk.deploy(names, overrides, progress, exclusively=bool(only), failed=recorder.saw)
+    except TwinError as error:
+        raise recorder.explained(error) from None
 
 
 def finish(stage: Stage) -> Deployed:
@@ -59,7 +74,10 @@ def finish(stage: Stage) -> Deployed:
     found = outputs(stage)
     ensure_api_key(stage, found["ApiKeysSecretArn"])
     fill_local_secrets(stage, found)
-    wait_until_ready(stage, found)
+    try:
+        wait_until_ready(stage, found)
+    except TwinError as error:
+        raise explained_unready(error, stage, found["ClusterName"], found["ServiceName"]) from None
     return Deployed(stage, found)
 
 

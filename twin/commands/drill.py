@@ -12,6 +12,7 @@ import httpx
 from twin import cdk
 from twin.cdk import Progress
 from twin.commands.ask import Answer
+from twin.commands.deploy import deploy_stacks
 from twin.commands.evaluate import evaluate_answer
 from twin.errors import TwinError
 from twin.overrides import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
@@ -55,7 +56,7 @@ def release_llm(stage: Stage, engine: str, progress: Progress) -> None:
     """Update the LLM stack to another engine by a real `cdk deploy`."""
     overrides = deployment_overrides(stage, engine)
     cdk.synth(stage.name, overrides)
-    cdk.deploy([stage.stack("llm")], overrides, progress, exclusively=True)
+    deploy_stacks(stage, overrides, progress, only=("llm",))
 
 
 def messages(stage: Stage) -> list[dict[str, Any]]:

@@ -42,3 +42,27 @@ def test_other_lines_are_neither(line: str) -> None:
     failures: list[str] = []
     cdk._follow(line, failures, failures.append)
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            FAILED,
+            (
+                "twin-local-llm",
+                "AWS::SageMaker::InferenceComponent",
+                "C1",
+                "The container exited: LLM_ENGINE is wrong",
+            ),
+        ),
+        (
+            "twin-dev-llm | 1/3 | 3:04:06 AM | CREATE_FAILED | AWS::SNS::Topic | Topic1 Rate exceeded (Service: Sns)",
+            ("twin-dev-llm", "AWS::SNS::Topic", "Topic1", "Rate exceeded (Service: Sns)"),
+        ),
+    ],
+)
+def test_a_failed_resource_is_told_at_once(line: str, told: tuple[str, ...]) -> None:
+    seen: list[tuple[str, ...]] = []
+    cdk._follow(line, [], None, lambda *parts: seen.append(parts))
+    assert seen == [told]

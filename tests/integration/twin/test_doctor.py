@@ -1,0 +1,370 @@
+"""The preflight against an account: sound, then with one thing wrong at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
+from tests.integration.twin.recorded import Recorded
+from twin.commands.doctor import doctor, has_failed
+from twin.doctor.finding import Finding, Status
+
+Aws = Callable[[str], Any]
+SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+
+
+def look(check: str) -> Finding:
+    """What one check of the whole preflight finds."""
+    (found,) = [finding for finding in doctor("dev") if finding.check == check]
+    return found
+
+
+def failures() -> dict[str, Finding]:
+    return {finding.check: finding for finding in doctor("dev") if finding.status is Status.FAILED}
+
+
+def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
+    findings = {finding.check: finding for finding in doctor("dev")}
+    assert {name: f.seen for name, f in findings.items() if f.status is Status.FAILED} == {}
+    for check in (
+        "AWS credentials",
+        "AWS account",
+        "AWS region",
+        "Services in the region",
+        "Availability zones",
+        "CDK bootstrap",
+        "Name collisions",
+        "Endpoint instance type",
+        f"Quota {INSTANCE} for endpoint usage",
+        "Quota Fargate vCPU",
+        "Quota VPCs",
+        "Model on the hub",
+        "Access to the model",
+        "Model fits the GPU",
+        "Image of the business service",
+        "Image of the LLM container",
+    ):
+        assert findings[check].status is Status.OK, findings[check]
+    # No certificate, no budget: allowed, and said.
+    assert {name for name, f in findings.items() if f.status is Status.WARNING} == {"Certificate", "Budget"}
+    assert all(f.why and f.mend for f in findings.values() if f.status is Status.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "check", "seen", "mend"),
+    [
+        ("TWIN_ACCOUNT", "123456789012", "AWS account", ACCOUNT, "123456789012"),
+        ("AWS_REGION", "eu-west-1", "AWS region", "eu-west-1", "export AWS_REGION=us-east-1"),
+        ("TWIN_REGION", "us-mars-1", "Services in the region", "us-mars-1 lacks", "another `region`"),
+        ("TWIN_NETWORK__AVAILABILITY_ZONES", '["us-east-1y"]', "Availability zones", "us-east-1y", "us-east-1a"),
+        ("TWIN_RELEASE", "9.9.9", "Image of the business service", "no llm-twin/rag:9.9.9", "push it"),
+        ("TWIN_RELEASE", "intel", "Image of the business service", "built for amd64", "arm64"),
+        ("TWIN_BUSINESS__IMAGE_REPOSITORY", "none/here", "Image of the business service", "none", "create-repository"),
+        (
+            "TWIN_LLM__IMAGE",
+            f"{ACCOUNT}.dkr.ecr.{{region}}.amazonaws.com/vllm:gone",
+            "Image of the LLM container",
+            "no ",
+            "correct `image`",
+        ),
+        (
+            "TWIN_LLM__IMAGE",
+            f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/vllm:any",
+            "Image of the LLM container",
+            "is in eu-west-1",
+            "{region}",
+        ),
+        ("TWIN_LLM__MODEL_ID", "Nobody/Nothing", "Model on the hub", "no Nobody/Nothing", "model_id"),
+        ("TWIN_LLM__MODEL_REVISION", "0" * 40, "Model on the hub", "no revision 0000", "commits/main"),
+        ("TWIN_LLM__MAX_MODEL_LEN", "262144", "Model fits the GPU", "0.3 requests", "shorter `max_model_len`"),
+        ("TWIN_LLM__ACCELERATORS", "4", "Model fits the GPU", "takes 4 GPUs", "fewer `accelerators`"),
+        ("TWIN_LLM__INSTANCE_TYPE", "ml.p9.huge", "Endpoint instance type", "offers no ml.p9.huge", "instance_type"),
+        ("TWIN_LLM__MAX_COPIES", "none", "Settings", "max_copies", "infra/config/dev.toml"),
+    ],
+)
+def test_a_wrong_setting_fails_one_check(
+    shell: pytest.MonkeyPatch, variable: str, value: str, check: str, seen: str, mend: str
+) -> None:
+    shell.setenv(variable, value)
+    found = failures()
+    assert check in found, found
+    assert seen in found[check].seen
+    assert mend in found[check].mend
+    assert found[check].why
+
+
+def test_no_quota_for_the_endpoint(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    recorded.quotas.put(*ENDPOINT_QUOTA, 0)
+    found = failures()
+    assert list(found) == [f"Quota {INSTANCE} for endpoint usage"]
+    (finding,) = found.values()
+    assert "--service-code sagemaker --quota-code L-ENDPOINT --desired-value 1" in finding.mend
+    assert "servicequotas/home/services/sagemaker/quotas/L-ENDPOINT" in finding.mend
+
+
+def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    sagemaker = aws("sagemaker")
+    variant = {"VariantName": "v", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="others", ExecutionRoleArn="arn:aws:iam::000000000000:role/r", ProductionVariants=[variant]
+    )
+    sagemaker.create_endpoint(EndpointName="others", EndpointConfigName="others")
+    try:
+        finding = failures()[f"Quota {INSTANCE} for endpoint usage"]
+    finally:
+        sagemaker.delete_endpoint(EndpointName="others")
+        sagemaker.delete_endpoint_config(EndpointConfigName="others")
+    assert finding.seen == "1, in use by others 1, needed 1"
+
+
+def test_room_to_start_but_not_to_grow_is_a_warning(shell: pytest.MonkeyPatch) -> None:
+    shell.setenv("TWIN_LLM__MAX_INSTANCES", "3")
+    assert look(f"Quota {INSTANCE} for endpoint usage").status is Status.WARNING
+
+
+def test_nat_gateways_need_addresses(shell: pytest.MonkeyPatch, recorded: Recorded, aws: Aws) -> None:
+    shell.setenv("TWIN_NETWORK__LAYOUT", "private")
+    shell.setenv("TWIN_NETWORK__NAT_GATEWAYS", "2")
+    assert look("Quota Elastic IP addresses").status is Status.OK
+    recorded.quotas.put("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 2)
+    address = aws("ec2").allocate_address(Domain="vpc")["AllocationId"]
+    try:
+        found = look("Quota Elastic IP addresses")
+    finally:
+        aws("ec2").release_address(AllocationId=address)
+    assert (found.status, found.seen) == (Status.FAILED, "2, in use by others 1, needed 2")
+
+
+class TestGatedModel:
+    """A gated model is only as good as the endpoint's token."""
+
+    @pytest.fixture(autouse=True)
+    def gated(self, shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+        recorded.models[MODEL] = replace(recorded.models[MODEL], gated="manual", readers=("hf_accepted",))
+
+    @pytest.fixture
+    def secret(self, aws: Aws, shell: pytest.MonkeyPatch) -> Any:
+        client = aws("secretsmanager")
+        arn = client.create_secret(Name="hub-token", SecretString="hf_accepted\n")["ARN"]
+        shell.setenv("TWIN_LLM__HUB_TOKEN_SECRET_ARN", arn)
+        yield lambda value: client.put_secret_value(SecretId=arn, SecretString=value)
+        client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+
+    def test_without_a_token(self) -> None:
+        finding = failures()["Access to the model"]
+        assert "the endpoint has no token" in finding.seen
+        assert "hub_token_secret_arn" in finding.mend
+
+    def test_with_a_token_that_was_accepted(self, secret: Any, recorded: Recorded) -> None:
+        assert failures() == {}
+        assert (f"/{MODEL}/resolve/{REVISION}/config.json", "Bearer hf_accepted") in recorded.seen
+
+    def test_with_a_token_that_was_not(self, secret: Any) -> None:
+        secret("hf_stranger")
+        assert "403" in failures()["Access to the model"].seen
+
+    def test_without_credentials_nobody_can_say(self, shell: pytest.MonkeyPatch) -> None:
+        shell.setenv("TWIN_LLM__HUB_TOKEN_SECRET_ARN", f"{SECRET_ARN}hub-token-abc")
+        shell.delenv("AWS_ACCESS_KEY_ID")
+        shell.delenv("AWS_SECRET_ACCESS_KEY")
+        assert look("Access to the model").status is Status.SKIPPED
+
+    def test_a_token_never_travels_in_the_clear(self, secret: Any, shell: pytest.MonkeyPatch) -> None:
+        shell.setenv("HF_ENDPOINT", "http://hub.example.com")
+        found = {finding.check: finding for finding in doctor("dev")}
+        assert "https only" in found["Model on the hub"].seen
+        assert "https only" in found["Model fits the GPU"].seen
+
+
+def test_a_model_from_a_directory_needs_no_hub(shell: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shell.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [70_000_000_000], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    found = {finding.check: finding for finding in doctor("dev", tmp_path)}
+    assert found["Model on the hub"].status is Status.WARNING
+    assert found["Model fits the GPU"].status is Status.FAILED
+    assert "weights 140.0 of" in found["Model fits the GPU"].seen
+
+
+def test_an_account_without_bootstrap(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    name, ssm = "/cdk-bootstrap/hnb659fds/version", aws("ssm")
+    try:
+        ssm.put_parameter(Name=name, Value="5", Type="String", Overwrite=True)
+        assert look("CDK bootstrap").seen == "version 5"
+        ssm.delete_parameter(Name=name)
+        finding = failures()["CDK bootstrap"]
+    finally:
+        ssm.put_parameter(Name=name, Value="27", Type="String", Overwrite=True)
+    assert f"cdk bootstrap aws://{ACCOUNT}/{REGION}" in finding.mend
+
+
+def test_a_leftover_collides_until_a_stack_owns_it(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    group, logs, cloudformation = "/aws/sagemaker/Endpoints/twin-dev-llm", aws("logs"), aws("cloudformation")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_group(logGroupName="/aws/lambda/twin-dev-old")
+    try:
+        found = {finding.check: finding for finding in doctor("dev")}
+        assert found["Name collisions"].status is Status.FAILED
+        assert group in found["Name collisions"].seen
+        assert found["Leftovers"].status is Status.WARNING
+        assert "twin-dev-old" in found["Leftovers"].seen
+    finally:
+        logs.delete_log_group(logGroupName=group)
+        logs.delete_log_group(logGroupName="/aws/lambda/twin-dev-old")
+    resource = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group}}
+    cloudformation.create_stack(StackName="twin-dev-llm", TemplateBody=json.dumps({"Resources": {"Logs": resource}}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="twin-dev-llm", WaiterConfig={"Delay": 1})
+    try:
+        assert look("Name collisions").status is Status.OK
+        assert look("Stack twin-dev-llm").seen == "CREATE_COMPLETE"
+    finally:
+        cloudformation.delete_stack(StackName="twin-dev-llm")
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName="twin-dev-llm", WaiterConfig={"Delay": 1})
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "words"),
+    [
+        ("UPDATE_ROLLBACK_FAILED", Status.FAILED, "delete-inference-pipeline-deployment STAGE=dev"),
+        ("UPDATE_IN_PROGRESS", Status.FAILED, "wait"),
+        ("ROLLBACK_COMPLETE", Status.OK, ""),
+        ("UPDATE_COMPLETE", Status.OK, ""),
+    ],
+)
+def test_a_stack_that_takes_no_update(
+    shell: pytest.MonkeyPatch, recorded: Recorded, state: str, status: Status, words: str
+) -> None:
+    fields = (
+        f"<StackName>s</StackName><CreationTime>2030-01-01T00:00:00Z</CreationTime><StackStatus>{state}</StackStatus>"
+    )
+    recorded.queries["DescribeStacks"] = (200, listed("DescribeStacks", "Stacks", fields))
+    shell.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", recorded.url)
+    found = look("Stack twin-dev-guard")
+    assert found.status is status
+    assert words in found.mend
+
+
+def test_the_certificate_must_be_for_the_domain(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    arn = aws("acm").request_certificate(DomainName="*.example.com", ValidationMethod="DNS")["CertificateArn"]
+    shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", arn)
+    shell.setenv("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.com")
+    assert look("Certificate").seen == "issued for twin.example.com"
+    shell.setenv("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.org")
+    assert "not twin.example.org" in failures()["Certificate"].seen
+    shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", arn.replace(REGION, "eu-west-1"))
+    assert "is not in us-east-1" in failures()["Certificate"].seen
+    gone = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/11111111-1111-1111-1111-111111111111"
+    shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", gone)
+    assert gone in failures()["Certificate"].seen
+
+
+def test_an_address_that_never_confirmed(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:twin-dev-evaluation-Alerts"
+    member = (
+        "<TopicArn>{0}</TopicArn><Protocol>email</Protocol><Endpoint>{1}</Endpoint>"
+        "<SubscriptionArn>{2}</SubscriptionArn>"
+    )
+    pending = member.format(topic, "on-call@example.com", "PendingConfirmation")
+    recorded.queries["ListTopics"] = (200, listed("ListTopics", "Topics", f"<TopicArn>{topic}</TopicArn>"))
+    recorded.queries["ListSubscriptionsByTopic"] = (200, listed("ListSubscriptionsByTopic", "Subscriptions", pending))
+    shell.setenv("AWS_ENDPOINT_URL_SNS", recorded.url)
+    found = look("Alert subscriptions of twin-dev-evaluation-Alerts")
+    assert found.status is Status.WARNING
+    assert found.seen == "not confirmed: on-call@example.com"
+    confirmed = member.format(topic, "on-call@example.com", f"{topic}:1")
+    recorded.queries["ListSubscriptionsByTopic"] = (200, listed("ListSubscriptionsByTopic", "Subscriptions", confirmed))
+    assert look("Alert subscriptions of twin-dev-evaluation-Alerts").status is Status.OK
+
+
+def test_a_budget_counts_when_somebody_hears_of_it(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    budgets = aws("budgets")
+    budget = {
+        "BudgetName": "month",
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": "50", "Unit": "USD"},
+    }
+    budgets.create_budget(AccountId=ACCOUNT, Budget=budget)
+    try:
+        assert look("Budget").seen == "month: no subscriber"
+        notification = {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": 80.0}
+        subscriber = {"SubscriptionType": "EMAIL", "Address": "payer@example.com"}
+        budgets.create_notification(
+            AccountId=ACCOUNT, BudgetName="month", Notification=notification, Subscribers=[subscriber]
+        )
+        assert look("Budget").status is Status.OK
+    finally:
+        budgets.delete_budget(AccountId=ACCOUNT, BudgetName="month")
+
+
+def test_expired_credentials_are_told_and_the_rest_is_still_looked_at(
+    shell: pytest.MonkeyPatch, recorded: Recorded
+) -> None:
+    message = "The security token included in the request is expired"
+    error = f"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>{message}</Message></Error></ErrorResponse>"
+    recorded.queries["GetCallerIdentity"] = (403, error)
+    shell.setenv("AWS_ENDPOINT_URL_STS", recorded.url)
+    found = {finding.check: finding for finding in doctor("dev")}
+    assert message in found["AWS credentials"].seen
+    assert "aws sso login" in found["AWS credentials"].mend
+    assert found["Quota Fargate vCPU"].seen == "skipped: no credentials"
+    assert found["Model fits the GPU"].status is Status.OK
+
+
+def test_a_proxy_in_the_way_of_the_hub_is_named(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    recorded.models[MODEL] = replace(recorded.models[MODEL], page="<html>Please log in</html>")
+    found = {finding.check: finding for finding in doctor("dev")}
+    for check in ("Model on the hub", "Model fits the GPU"):
+        assert found[check].status is Status.WARNING
+        assert "is a proxy in the way?" in found[check].seen
+
+
+def test_a_refused_look_is_a_warning(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    refusal = "<ErrorResponse><Error><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>"
+    recorded.queries["ListTopics"] = (403, refusal)
+    shell.setenv("AWS_ENDPOINT_URL_SNS", recorded.url)
+    found = look("Alert subscriptions")
+    assert (found.status, found.mend) == (Status.WARNING, "allow ListTopics to this identity")
+
+
+@pytest.mark.parametrize(("quota", "code"), [(1, 0), (0, 1)])
+def test_the_command_in_a_shell(
+    shell: pytest.MonkeyPatch, environment: dict[str, str], recorded: Recorded, quota: int, code: int
+) -> None:
+    recorded.quotas.put(*ENDPOINT_QUOTA, quota)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TWIN_", "HF_"))}
+    command = [sys.executable, "-m", "twin", "doctor", "--stage", "dev"]
+    run = {"cwd": ROOT, "env": {**kept, **environment}, "capture_output": True, "text": True, "timeout": 200}
+    as_json = subprocess.run([*command, "--json"], **run)
+    findings = json.loads(as_json.stdout)
+    assert as_json.returncode == code
+    assert ("failed" in {finding["status"] for finding in findings}) is bool(code)
+    table = subprocess.run(command, **run)
+    assert table.returncode == code
+    assert f"{code} failed" in table.stdout
+    assert ("request-service-quota-increase" in table.stdout) is bool(code)
+
+
+def test_the_local_stage_needs_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    findings = doctor("local")
+    names = {finding.check for finding in findings}
+    assert {"Python", "Node", "CDK command line", "Embedding model", "Disk", "Loopback ports", "Local cloud"} <= names
+    assert "AWS credentials" not in names
+    assert not has_failed(findings), findings
+
+
+def listed(action: str, field: str, member: str) -> str:
+    inner = f"<{field}><member>{member}</member></{field}>"
+    return f"<{action}Response><{action}Result>{inner}</{action}Result></{action}Response>"

@@ -1,0 +1,74 @@
+"""Settings, credentials, account and region: who deploys what to where."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from infra.settings import SettingsError, load_settings
+from twin.doctor.check import Check, Need
+from twin.doctor.context import Context, Identity, SharedStage
+from twin.doctor.finding import Finding, failed, ok
+from twin.stages import LOCAL_REGION
+
+LOG_IN = "set AWS_PROFILE, or run `aws sso login` (`aws configure sso` the first time)"
+
+
+def open_context(stage: str) -> tuple[Context, list[Finding]]:
+    """The context of a stage, and what opening it has shown about its settings and credentials."""
+    try:
+        settings = load_settings(stage)
+        findings = [ok("Settings", f"infra/config/{stage}.toml is valid")]
+    except SettingsError as error:
+        settings = None
+        why = "no stack can be synthesized"
+        findings = [failed("Settings", str(error), why, f"correct infra/config/{stage}.toml or the TWIN_ variable")]
+    if stage == "local":
+        return Context(SharedStage(stage, LOCAL_REGION), settings), findings
+    region = settings.region if settings else (session_region() or LOCAL_REGION)
+    target = SharedStage(stage, region, {"AWS_REGION": region})
+    identity, finding = _identify(target)
+    return Context(target, settings, identity), [*findings, finding]
+
+
+def session_region(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The region that every command but the CDK uses: from the environment, else from the profile."""
+    named = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    return named or boto3.Session().region_name
+
+
+def _identify(stage: SharedStage) -> tuple[Identity | None, Finding]:
+    why = "nothing can be deployed, and checks of the account are skipped"
+    try:
+        caller = stage.client("sts", retries={"max_attempts": 1}).get_caller_identity()
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        return None, failed("AWS credentials", str(error), why, LOG_IN)
+    return Identity(caller["Account"], caller["Arn"]), ok("AWS credentials", caller["Arn"])
+
+
+def _account(context: Context) -> Iterator[Finding]:
+    wanted, account = context.known.account, context.caller.account
+    if wanted is None:
+        yield ok("AWS account", f"{account} (the settings name none: the credentials decide)")
+    elif wanted == account:
+        yield ok("AWS account", account)
+    else:
+        why = "the CDK refuses, or the stage comes to stand in an account that nobody meant"
+        mend = f"use a profile of account {wanted}, or change `account` in infra/config/{context.stage.name}.toml"
+        yield failed("AWS account", f"credentials of {account}, settings for {wanted}", why, mend)
+
+
+def _region(context: Context) -> Iterator[Finding]:
+    wanted, found = context.known.region, session_region()
+    if found == wanted:
+        yield ok("AWS region", wanted)
+        return
+    why = f"the stacks go to {wanted}, and the other commands would look for them elsewhere"
+    yield failed("AWS region", f"settings: {wanted}, this shell: {found or 'none'}", why, f"export AWS_REGION={wanted}")
+
+
+CHECKS = (Check("AWS account", _account), Check("AWS region", _region, needs=(Need.SETTINGS,)))

@@ -1,0 +1,76 @@
+"""Whether bad news reaches somebody: budget, subscriptions of the stage's topics, their confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twin.doctor.check import Check
+from twin.doctor.context import Context
+from twin.doctor.finding import Finding, ok, skipped, warning
+
+BUDGET, ALERTS = "Budget", "Alert subscriptions"
+PENDING = "PendingConfirmation"
+"""What SNS gives instead of an ARN until the owner of an address has followed the link."""
+
+
+def _subscriptions(context: Context) -> Iterator[Finding]:
+    client = context.stage.client("sns")
+    topics = [
+        topic["TopicArn"]
+        for page in client.get_paginator("list_topics").paginate()
+        for topic in page["Topics"]
+        if topic["TopicArn"].rsplit(":", 1)[-1].startswith(f"{context.stage.prefix}-")
+    ]
+    if not topics:
+        yield skipped(ALERTS, "not deployed yet: look again after the first deployment")
+        return
+    for topic in topics:
+        yield _judge(context, topic, _all_subscriptions(client, topic))
+
+
+def _all_subscriptions(client: Any, topic: str) -> list[dict[str, str]]:
+    pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    return [subscription for page in pages for subscription in page["Subscriptions"]]
+
+
+def _judge(context: Context, topic: str, subscriptions: list[dict[str, str]]) -> Finding:
+    name = f"{ALERTS} of {topic.rsplit(':', 1)[-1]}"
+    page = f"https://{context.stage.region}.console.aws.amazon.com/sns/v3/home?region={context.stage.region}#/topics"
+    if not subscriptions:
+        return warning(name, "none", "alarms are raised, and nobody hears of them", f"subscribe an address: {page}")
+    pending = [s["Endpoint"] for s in subscriptions if s["SubscriptionArn"] == PENDING]
+    if pending:
+        mend = f"follow the link in the message of AWS Notifications, or send it again: {page}"
+        return warning(
+            name, f"not confirmed: {', '.join(pending)}", "SNS sends nothing to an unconfirmed address", mend
+        )
+    return ok(name, ", ".join(sorted({s["Protocol"] for s in subscriptions})))
+
+
+def _budget(context: Context) -> Iterator[Finding]:
+    client, account = context.stage.client("budgets"), context.caller.account
+    pages = client.get_paginator("describe_budgets").paginate(AccountId=account)
+    budgets = [budget["BudgetName"] for page in pages for budget in page.get("Budgets", ())]
+    mend = "https://console.aws.amazon.com/billing/home#/budgets: a monthly cost budget with an e-mail address"
+    if not budgets:
+        yield warning(BUDGET, "none in this account", "a forgotten endpoint is noticed on the bill", mend)
+        return
+    heard = [name for name in budgets if _hearers(client, account, name)]
+    if heard:
+        yield ok(BUDGET, ", ".join(heard))
+    else:
+        yield warning(BUDGET, f"{', '.join(budgets)}: no subscriber", "the budget is exceeded in silence", mend)
+
+
+def _hearers(client: Any, account: str, budget: str) -> int:
+    """Addresses that a budget tells; unlike those of SNS they need no confirmation."""
+    asked = {"AccountId": account, "BudgetName": budget}
+    notifications = client.describe_notifications_for_budget(**asked).get("Notifications", ())
+    return sum(
+        len(client.describe_subscribers_for_notification(**asked, Notification=notification).get("Subscribers", ()))
+        for notification in notifications
+    )
+
+
+CHECKS = (Check(ALERTS, _subscriptions), Check(BUDGET, _budget))

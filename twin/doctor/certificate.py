@@ -1,0 +1,86 @@
+"""The API's certificate and domain."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from twin.doctor.check import Check, Need
+from twin.doctor.context import Context
+from twin.doctor.finding import Finding, failed, ok, skipped, warning
+
+CERTIFICATE, DOMAIN = "Certificate", "Domain"
+SOON = timedelta(days=30)
+
+
+def _certificate(context: Context) -> Iterator[Finding]:
+    business, region = context.known.business, context.stage.region
+    arn = business.certificate_arn
+    if arn is None:
+        why = "without one the API is internal to the VPC: `twin ask` from this machine cannot reach it"
+        mend = f"`aws acm request-certificate --region {region} --domain-name NAME --validation-method DNS`, then set "
+        yield warning(CERTIFICATE, "none", why, f"{mend}`certificate_arn` and `domain_name` in [business]")
+        return
+    why = "the load balancer's listener cannot be created"
+    renew = f"https://{region}.console.aws.amazon.com/acm/home?region={region}#/certificates/list"
+    if arn.split(":")[3] != region:
+        yield failed(CERTIFICATE, f"{arn} is not in {region}", why, f"request one in {region}: {renew}")
+        return
+    if context.identity is None:
+        yield skipped(CERTIFICATE, "skipped: no credentials")
+        return
+    try:
+        found = context.stage.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        yield failed(CERTIFICATE, f"no {arn}", why, f"correct `certificate_arn` in [business]: {renew}")
+        return
+    yield _judge(found, business.domain_name or "", why, renew)
+
+
+def _judge(found: dict[str, Any], domain: str, why: str, page: str) -> Finding:
+    names = [found["DomainName"], *found.get("SubjectAlternativeNames", ())]
+    if found["Status"] != "ISSUED":
+        mend = f"create the DNS record that ACM asks for: {page}"
+        return failed(CERTIFICATE, f"status {found['Status']}", why, mend)
+    if not any(covers(name, domain) for name in names):
+        why = "every client would refuse the connection: the certificate is for other names"
+        return failed(CERTIFICATE, f"for {', '.join(dict.fromkeys(names))}, not {domain}", why, page)
+    end = found.get("NotAfter")
+    if end is not None and end < datetime.now(UTC) + SOON:
+        why = "clients refuse an expired certificate"
+        return warning(CERTIFICATE, f"ends on {end:%Y-%m-%d}", why, f"see why ACM did not renew it: {page}")
+    return ok(CERTIFICATE, f"issued for {domain}")
+
+
+def covers(name: str, domain: str) -> bool:
+    """Whether a certificate's name is for a domain; a star stands for one label (RFC 6125, section 6.4.3)."""
+    if name.startswith("*."):
+        return domain.partition(".")[2] == name[2:]
+    return name == domain
+
+
+def _domain(context: Context) -> Iterator[Finding]:
+    domain = context.known.business.domain_name
+    if domain is None:
+        yield skipped(DOMAIN, "not needed: no domain is set")
+        return
+    try:
+        socket.getaddrinfo(domain, 443)
+    except OSError:
+        why = "the service is up, but nobody finds it, and `twin deploy` waits for it in vain"
+        mend = "after the first deployment, point a CNAME or alias record at the load balancer's name"
+        yield warning(DOMAIN, f"{domain} has no address yet", why, mend)
+        return
+    yield ok(DOMAIN, f"{domain} has an address")
+
+
+CHECKS = (
+    Check(CERTIFICATE, _certificate, needs=(Need.SETTINGS,)),
+    Check(DOMAIN, _domain, needs=(Need.SETTINGS,)),
+)

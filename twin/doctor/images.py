@@ -1,0 +1,94 @@
+"""The container images: whether ECR has them where the stacks will look."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from twin.doctor.check import Check
+from twin.doctor.context import Context
+from twin.doctor.finding import Finding, failed, ok
+
+IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"
+    r"(?::(?P<tag>[^@]+)|@(?P<digest>sha256:[0-9a-f]{64}))"
+)
+MANIFESTS = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+]
+TASK_ARCHITECTURE = "arm64"
+SERVICE_IMAGE, LLM_IMAGE = "Image of the business service", "Image of the LLM container"
+
+
+def _service_image(context: Context) -> Iterator[Finding]:
+    settings = context.known
+    repository, tag = settings.business.image_repository, settings.release
+    name = f"{repository}:{tag}"
+    push = f"build the image for {TASK_ARCHITECTURE} and push it as {name} into {context.stage.region}"
+    try:
+        manifest = _manifest(context, {"repositoryName": repository}, {"imageTag": tag})
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "RepositoryNotFoundException":
+            raise
+        mend = f"`aws ecr create-repository --repository-name {repository}`, then {push}"
+        yield failed(SERVICE_IMAGE, f"no repository {repository}", "no task of the service can start", mend)
+        return
+    if manifest is None:
+        yield failed(SERVICE_IMAGE, f"no {name}", "no task can start: CannotPullContainerError", push)
+        return
+    architectures = _architectures(manifest)
+    if architectures and TASK_ARCHITECTURE not in architectures:
+        why = f"tasks run on {TASK_ARCHITECTURE}: the program would end with `exec format error`"
+        yield failed(SERVICE_IMAGE, f"{name} is built for {', '.join(architectures)}", why, push)
+        return
+    yield ok(SERVICE_IMAGE, name)
+
+
+def _llm_image(context: Context) -> Iterator[Finding]:
+    """Asked for with the call that pulling makes, since other accounts' repositories allow little else."""
+    image = context.known.llm.image.replace("{region}", context.stage.region)
+    parts = IMAGE.fullmatch(image)
+    assert parts is not None  # noqa: S101 - the setting's own pattern is stricter
+    if parts["region"] != context.stage.region:
+        why = f"SageMaker pulls from ECR of its own region, {context.stage.region}, only"
+        yield failed(LLM_IMAGE, f"{image} is in {parts['region']}", why, "write `{region}` in `image` of [llm]")
+        return
+    wanted = {"imageTag": parts["tag"]} if parts["tag"] else {"imageDigest": parts["digest"]}
+    mend = "correct `image` in [llm]: https://aws.github.io/deep-learning-containers/vllm/ lists tags and accounts"
+    try:
+        repository = {"registryId": parts["account"], "repositoryName": parts["repository"]}
+        manifest = _manifest(context, repository, wanted)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "RepositoryNotFoundException":
+            raise
+        yield failed(LLM_IMAGE, f"no repository for {image}", "SageMaker refuses the model", mend)
+        return
+    if manifest is None:
+        yield failed(LLM_IMAGE, f"no {image}", "SageMaker refuses the model", mend)
+    else:
+        yield ok(LLM_IMAGE, image)
+
+
+def _manifest(context: Context, repository: dict[str, str], image: dict[str, str]) -> dict[str, Any] | None:
+    client = context.stage.client("ecr")
+    answer = client.batch_get_image(**repository, imageIds=[image], acceptedMediaTypes=MANIFESTS)
+    if not answer["images"]:
+        return None
+    manifest = json.loads(answer["images"][0]["imageManifest"])
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _architectures(manifest: dict[str, Any]) -> list[str]:
+    """Architectures that an index lists; a single image keeps its own in a layer that is not fetched for this."""
+    platforms = [entry.get("platform") or {} for entry in manifest.get("manifests", ())]
+    return sorted({p["architecture"] for p in platforms if p.get("architecture") not in (None, "unknown")})
+
+
+CHECKS = (Check(SERVICE_IMAGE, _service_image), Check(LLM_IMAGE, _llm_image))

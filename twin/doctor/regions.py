@@ -1,0 +1,64 @@
+"""Whether the region has every service and zone that the stacks use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+
+from twin.doctor.check import Check, Need
+from twin.doctor.context import Context
+from twin.doctor.finding import Finding, failed, ok
+
+REGIONAL = (
+    "acm",
+    "application-autoscaling",
+    "cloudformation",
+    "cloudwatch",
+    "ec2",
+    "ecr",
+    "ecs",
+    "elbv2",
+    "lambda",
+    "logs",
+    "sagemaker",
+    "sagemaker-runtime",
+    "scheduler",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "ssm",
+)
+"""Every service of the stacks that has an address per region."""
+
+
+def _services(context: Context) -> Iterator[Finding]:
+    """By the endpoint list that comes with the AWS SDK: no call, no credentials; a region newer than it is unknown."""
+    session, region = boto3.Session(), context.known.region
+    partition = session.get_partition_for_region(region)
+    missing = [name for name in REGIONAL if region not in session.get_available_regions(name, partition)]
+    if not missing:
+        yield ok("Services in the region", f"{region} has all {len(REGIONAL)}")
+        return
+    why = "stacks with resources of these services cannot be created there"
+    mend = "choose another `region`: https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services/"
+    yield failed("Services in the region", f"{region} lacks {', '.join(missing)}", why, mend)
+
+
+def _zones(context: Context) -> Iterator[Finding]:
+    wanted = context.known.availability_zones
+    described = context.stage.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    open_zones = sorted(zone["ZoneName"] for zone in described if zone["State"] == "available")
+    missing = [zone for zone in wanted if zone not in open_zones]
+    if not missing:
+        yield ok("Availability zones", ", ".join(wanted))
+        return
+    why = "synthesis looks no zone up, so CloudFormation would fail at the first subnet"
+    mend = f"set `availability_zones` in [network] to two of: {', '.join(open_zones)}"
+    yield failed("Availability zones", f"this account has no {', '.join(missing)}", why, mend)
+
+
+CHECKS = (
+    Check("Services in the region", _services, needs=(Need.SETTINGS,)),
+    Check("Availability zones", _zones),
+)
