@@ -75,6 +75,8 @@ class LlmEndpoint(Construct):
             "SM_VLLM_REVISION": settings.model_revision,
             "SM_VLLM_MAX_MODEL_LEN": str(settings.max_model_len),
             "SM_VLLM_DTYPE": settings.dtype,
+            # Without it vLLM uses one GPU, however many the copy has.
+            "SM_VLLM_TENSOR_PARALLEL_SIZE": str(settings.accelerators),
             **settings.environment,
         }
         if settings.hub_token_secret_arn is not None:

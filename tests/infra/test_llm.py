@@ -61,7 +61,13 @@ def test_it_sleeps_when_idle_and_wakes_at_the_first_request(dev: Templates) -> N
 
 def test_the_container_serves_the_pinned_model(templates: dict[str, Templates]) -> None:
     served = environment(templates["dev"]["llm"])
-    assert set(served) == {"SM_VLLM_MODEL", "SM_VLLM_REVISION", "SM_VLLM_MAX_MODEL_LEN", "SM_VLLM_DTYPE"}
+    assert set(served) == {
+        "SM_VLLM_MODEL",
+        "SM_VLLM_REVISION",
+        "SM_VLLM_MAX_MODEL_LEN",
+        "SM_VLLM_DTYPE",
+        "SM_VLLM_TENSOR_PARALLEL_SIZE",
+    }
     assert set(environment(templates["local"]["llm"])) == {*served, "LLM_ENGINE"}
     image = only(templates["dev"]["llm"], "SageMaker::Model")["PrimaryContainer"]["Image"]
     assert image == "763104351884.dkr.ecr.us-east-1.amazonaws.com/vllm:server-sagemaker-cuda-v1.3"
