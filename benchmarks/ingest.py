@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ingest`: the whole ingest into the local Qdrant-compatible server against embedding alone.
+"""The whole ingest into the local Qdrant-compatible server against embedding alone.
 
 Both sides embed the same chunks with the same loaded model on the same core(s), in one process, round by round and in
 alternating order; each ingest starts with an empty store. The server has the other cores where there are any: in AWS
@@ -7,9 +7,7 @@ it is another machine. A ratio of 1 means that reading, chunking and writing cos
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import shutil
 import statistics
@@ -23,6 +21,9 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.effort import Effort
+from benchmarks.measure import Chart, Goal, Report
+from benchmarks.processes import BenchmarkError
 from localcloud.ports import LOOPBACK, free_port
 from localcloud.process import REPOSITORY, Child, answers, base_environment
 from services.common.embedding import Embedder
@@ -37,11 +38,11 @@ from services.rag.stores.qdrant import QdrantStore
 
 GOAL = 0.85
 MODEL = REPOSITORY / ".local" / "models" / "all-MiniLM-L6-v2"
-OUTPUT = REPOSITORY / ".local" / "benchmark" / "ingest.json"
 CORPUS = REPOSITORY / "examples" / "corpus"
 # Code, too: its chunks are longer and its reader does more.
 CODE = REPOSITORY / "services" / "rag"
 TENANT = "default"
+CORES = 1
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 
@@ -72,48 +73,28 @@ class Round:
         return self.raw.cpu / self.whole.cpu
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came out; figures are medians over the rounds.
+def run(effort: Effort) -> Report:
+    """Measure.
 
-    Attributes:
-        texts: chunks of one pass.
-        cores: of the measured process.
-        server_cores: of the store's.
-        load_average: at the end; well above the number of cores used, the ratio by the clock says little.
+    Raises:
+        BenchmarkError: the server does not start, or the ingest wrote something else than was measured.
     """
-
-    texts: int
-    cores: int
-    server_cores: int
-    ratio: float
-    cpu_ratio: float
-    raw_texts_per_second: float
-    ingest_texts_per_second: float
-    load_average: float
-    rounds: list[Round]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, write JSON; returns 1 when the goal is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description="Ingest against raw embedding.")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--cores", type=int, default=1, help="cores, and threads that embed, of either side")
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    options = parser.parse_args(arguments)
-    ours, others = _shared_out(options.cores)
+    before = os.sched_getaffinity(0)
+    ours, others = _shared_out(CORES)
     with tempfile.TemporaryDirectory(prefix="ingest-") as folder, _server(Path(folder), others) as url:
-        os.sched_setaffinity(0, ours)
-        tree = _tree(Path(folder) / "corpus")
-        texts = _texts(tree)
-        model = Embedder(MODEL, options.cores)
-        model.embed(texts[:64])
-        rounds = [_round(number, tree, texts, model, url) for number in range(options.rounds)]
-    result = _result(rounds, len(texts), len(ours), len(others))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(asdict(result), indent=2))
-    _show(result)
-    return 0 if result.ratio >= GOAL else 1
+        try:
+            os.sched_setaffinity(0, ours)
+            tree = _tree(Path(folder) / "corpus")
+            texts = _texts(tree)
+            model = Embedder(MODEL, CORES)
+            model.embed(texts[:64])
+            rounds = []
+            for number in range(effort.rounds):
+                effort.say(f"{len(texts)} chunks, round {number + 1} of {effort.rounds}")
+                rounds.append(_round(number, tree, texts, model, url))
+        finally:
+            os.sched_setaffinity(0, before)
+    return _report(rounds, len(texts))
 
 
 def _shared_out(count: int) -> tuple[set[int], set[int]]:
@@ -136,7 +117,7 @@ def _server(folder: Path, cores: set[int]) -> Iterator[str]:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"{url}/readyz"):
             if child.exit_code() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"The Qdrant server did not start: {child.last_words()}")
+                raise BenchmarkError(f"The Qdrant server did not start: {child.last_words()}")
             time.sleep(0.1)
         yield url
     finally:
@@ -186,36 +167,31 @@ def _whole(tree: Path, expected: int, model: Embedder, url: str) -> Sample:
     written = asyncio.run(run())
     sample = Sample(time.perf_counter() - wall, time.process_time() - cpu)
     if written != expected:
-        raise RuntimeError(f"{written} chunks were written, not {expected}.")
+        raise BenchmarkError(f"{written} chunks were written, not {expected}.")
     return sample
 
 
-def _result(rounds: list[Round], texts: int, cores: int, server_cores: int) -> Result:
-    return Result(
-        texts=texts,
-        cores=cores,
-        server_cores=server_cores,
-        ratio=statistics.median(found.ratio for found in rounds),
-        cpu_ratio=statistics.median(found.cpu_ratio for found in rounds),
-        raw_texts_per_second=statistics.median(texts / found.raw.wall for found in rounds),
-        ingest_texts_per_second=statistics.median(texts / found.whole.wall for found in rounds),
-        load_average=os.getloadavg()[0],
-        rounds=rounds,
+def _report(rounds: list[Round], texts: int) -> Report:
+    ratio = statistics.median(found.ratio for found in rounds)
+    cpu_ratio = statistics.median(found.cpu_ratio for found in rounds)
+    rates = {
+        "embedding alone": [texts / found.raw.wall for found in rounds],
+        "whole ingest": [texts / found.whole.wall for found in rounds],
+    }
+    return Report(
+        "ingest",
+        "The whole ingest against embedding the same chunks",
+        ("", "texts/s", "CPU s per round"),
+        [
+            ("embedding alone", *_row(rates["embedding alone"], [found.raw for found in rounds])),
+            ("whole ingest", *_row(rates["whole ingest"], [found.whole for found in rounds])),
+        ],
+        [Goal("ingest throughput against embedding alone", ratio, GOAL, "at least")],
+        [Chart("Throughput", "bars", "round", "texts/s", [str(n + 1) for n in range(len(rounds))], dict(rates))],
+        [f"{texts} chunks, {CORES} core for the measured process; by processor time the ratio is {cpu_ratio:.2f}x"],
+        {"texts": texts, "ratio": ratio, "cpu_ratio": cpu_ratio, "rounds": [asdict(found) for found in rounds]},
     )
 
 
-def _show(result: Result) -> None:
-    for number, found in enumerate(result.rounds, 1):
-        print(
-            f"round {number}: alone {found.raw.wall:.2f} s, ingest {found.whole.wall:.2f} s, "
-            f"ratio {found.ratio:.3f} (by processor time {found.cpu_ratio:.3f})"
-        )
-    print(
-        f"{result.texts} chunks on {result.cores} core(s), load average {result.load_average:.1f}\n"
-        f"median texts/s: alone {result.raw_texts_per_second:.1f}, ingest {result.ingest_texts_per_second:.1f}\n"
-        f"ratio {result.ratio:.3f} (goal at least {GOAL}; by processor time {result.cpu_ratio:.3f})"
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _row(rates: list[float], samples: list[Sample]) -> tuple[str, str]:
+    return f"{statistics.median(rates):.1f}", f"{statistics.median(sample.cpu for sample in samples):.2f}"
