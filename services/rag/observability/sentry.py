@@ -41,7 +41,6 @@ class Sentry:
             auto_enabling_integrations=False,
             integrations=[LoggingIntegration(level=None, event_level=logging.ERROR)],
             max_breadcrumbs=0,
-            send_default_pii=False,
             include_local_variables=False,
             include_source_context=False,
             server_name="",

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +46,17 @@ class World:
     opik: Opik
     settings: RagSettings
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the platform gives a process: where AWS is, and who asks."""
+        return {
+            "AWS_ENDPOINT_URL": self.cloud.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "NO_PROXY": "127.0.0.1",
+        }
+
     def client(self, key: str | None = KEY) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
@@ -67,18 +78,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
         cloud, qdrant, opik = Cloud(), Qdrant(), Opik()
         for server in (cloud, qdrant, opik):
             stack.callback(server.stop)
-        for name, value in {
-            "AWS_ENDPOINT_URL": cloud.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "NO_PROXY": "127.0.0.1",
-        }.items():
-            patch.setenv(name, value)
         settings = RagSettings(
             stage="test",
             release="r1",
@@ -102,23 +104,30 @@ def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pool = CpuPool(WordEmbedder(), 1)
         asyncio.run(_fill(corpus, settings, pool))
         stack.callback(pool.close)
-        with serving(create_app(settings, WordEmbedder())) as url:
-            yield World(url, cloud, qdrant, opik, settings)
+        world = World("", cloud, qdrant, opik, settings)
+        with serving(create_app(settings, WordEmbedder()), world.environment) as url:
+            yield world.at(url)
 
 
 @contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serve an ASGI application on a thread of its own; its address."""
+def serving(app: Any, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Serve an ASGI application on a thread of its own; its address.
+
+    The process's environment is changed while the application starts only: other suites have theirs.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
-        time.sleep(0.02)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (environment or {}).items():
+            patch.setenv(name, value)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
+            time.sleep(0.02)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

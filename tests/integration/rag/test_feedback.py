@@ -39,7 +39,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def service(running: World, collector: str) -> Iterator[World]:
-    with serving(another(running, opik_url_override=collector)) as url:
+    with serving(another(running, opik_url_override=collector), running.environment) as url:
         found = running.at(url)
         with found.client() as client:
             eventually(lambda: client.get("/readyz").json()["dependencies"]["opik"]["state"] == "ok")

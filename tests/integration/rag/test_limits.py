@@ -45,7 +45,7 @@ def strict_service(running: World) -> Iterator[World]:
     )
     app.add_middleware(Gateway, max_request_bytes=8192, max_concurrent=100, body_timeout_seconds=PATIENCE_SECONDS)
     app.add_api_route(NOT_READ, _impatient, response_model=None)
-    with serving(app) as url:
+    with serving(app, running.environment) as url:
         yield running.at(url)
 
 

@@ -47,7 +47,7 @@ def test_an_unexpected_error_arrives_scrubbed_and_a_known_one_does_not(world: Wo
     dsn, (events, store) = arrived
     app = another(world, sentry_dsn=SecretStr(dsn), opik_url_override=None)
     app.add_api_route("/broken", _broken, methods=["POST"], response_model=None)
-    with serving(app) as url, world.at(url).client() as client:
+    with serving(app, world.environment) as url, world.at(url).client() as client:
         world.cloud.mode = "no_capacity"
         assert client.post("/rag", json={"query": QUESTION, "enable_rag": False}).status_code == 503
         answer = client.post("/broken", json={"query": MARKER}, headers={"X-Request-Id": "sentry-1"})
