@@ -160,6 +160,7 @@ def _environment(settings: DeploymentSettings) -> dict[str, str]:
         "DRAIN_SECONDS": str(settings.business.drain_seconds),
         "WAKE_HOLD_SILENT_SECONDS": str(settings.business.idle_timeout_seconds - SILENCE_MARGIN_SECONDS),
         "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
+        "METRIC_NAMESPACE": settings.evaluation.metric_namespace,
         "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
         **_retrieval(settings.retrieval),
         **opik_environment(settings),

@@ -159,7 +159,7 @@ async def _build(
         readiness=Readiness(checks),
         feedback=opinions,
         metrics=measures,
-        emf=EmfWriter(settings.metrics_namespace, settings.stage) if settings.metrics_namespace else None,
+        emf=EmfWriter(settings.metric_namespace, settings.stage) if settings.metric_namespace else None,
         model_id=settings.llm_model_id,
         started=int(time.time()),
     )

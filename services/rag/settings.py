@@ -146,7 +146,7 @@ class RagSettings(RetrievalSettings):
     )
 
     log_file: Path | None = Field(default=None, description="file that also gets the log, rotated at 10 MB")
-    metrics_namespace: str | None = Field(
+    metric_namespace: str | None = Field(
         default=None, description="CloudWatch namespace; unset writes no metrics to standard output"
     )
     sentry_dsn: SecretStr | None = Field(default=None, description="where unexpected errors go; unset sends none")

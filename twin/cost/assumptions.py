@@ -67,6 +67,7 @@ class Assumptions(BaseModel):
         Decimal(30), description="Calls a month of a function that neither a schedule nor a queue calls.", ge=0
     )
     custom_metrics: int = Field(6, description="Metrics that a function with a METRIC_NAMESPACE publishes.", ge=0)
+    task_metrics: int = Field(11, description="Metrics that a task with a METRIC_NAMESPACE publishes.", ge=0)
     insight_metrics: int = Field(
         30, description="Metrics that Container Insights keeps for one cluster with one service.", ge=0
     )

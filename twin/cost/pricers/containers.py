@@ -53,8 +53,17 @@ def service(resource: Resource, context: Context) -> Iterable[Finding]:
 
 
 def task_definition(resource: Resource, context: Context) -> Iterable[Finding]:
-    """The image that it keeps in the registry; running it is the service's charge."""
+    """The image that it keeps in the registry, and metrics that it publishes; running it is the service's charge."""
     yield Charge("Image in the registry", "registry.stored", always(context.assumptions.image_gigabytes))
+    variables = {
+        variable.get("Name")
+        for container in resource.properties.get("ContainerDefinitions", ())
+        for variable in container.get("Environment", ())
+    }
+    if "METRIC_NAMESPACE" in variables:
+        # A metric costs by the hours in which it gets values: none while nobody asks.
+        count = context.assumptions.task_metrics
+        yield Charge("Published metrics", "metric.month", lambda load: count * load.busy_hours / load.hours)
 
 
 def cluster(resource: Resource, context: Context) -> Iterable[Finding]:
