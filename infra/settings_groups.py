@@ -107,7 +107,8 @@ class LlmSettings(Group):
     max_copies: int = Field(
         1, description="Copies of the model at most; the minimum is always 0 (asleep).", ge=1, le=50
     )
-    initial_copies: int = Field(1, description="Copies right after the first deployment.", ge=0, le=50)
+    # SageMaker refuses to create a component without copies; it is scaled to zero afterwards.
+    initial_copies: int = Field(1, description="Copies right after the first deployment.", ge=1, le=50)
     concurrency_per_copy: float = Field(
         8, description="Concurrent requests per copy that scaling aims at.", ge=1, le=512
     )
@@ -259,6 +260,9 @@ class MonitoringSettings(Group):
         None, description="Opik's page for people, linked in alerts; derived from opik_url if empty."
     )
     log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = Field(14, description="How long logs are kept.")
+    sentry_dsn_secret_arn: SecretArn | None = Field(
+        None, description="Secret that holds the Sentry DSN of the business service; unexpected errors then go there."
+    )
 
 
 class EmbeddingSettings(Group):

@@ -58,6 +58,7 @@ class BusinessStack(cdk.Stack):
             secrets={
                 "QDRANT_API_KEY": ecs.Secret.from_secrets_manager(qdrant_key),
                 "OPIK_API_KEY": ecs.Secret.from_secrets_manager(opik_key),
+                **self._sentry(settings.monitoring.sentry_dsn_secret_arn),
             },
             log_retention_days=settings.monitoring.log_retention_days,
         )
@@ -101,6 +102,12 @@ class BusinessStack(cdk.Stack):
                 ),
             ],
         )
+
+    def _sentry(self, secret_arn: str | None) -> dict[str, ecs.Secret]:
+        if secret_arn is None:
+            return {}
+        dsn = secretsmanager.Secret.from_secret_complete_arn(self, "SentryDsn", secret_arn)
+        return {"SENTRY_DSN": ecs.Secret.from_secrets_manager(dsn)}
 
     def _read_documents(self, api: FargateApi, bucket: str) -> None:
         """Grant what an ingest in the service's place needs of the bucket with the documents."""

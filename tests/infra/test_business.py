@@ -145,3 +145,10 @@ def test_the_task_reads_the_bucket_with_the_documents_and_no_other(synthesize: S
     rights = granted(found["business"], "TaskRole")
     assert ':s3:::our-documents"' in rights["s3:ListBucket"]
     assert ':s3:::our-documents/*"' in rights["s3:GetObject"]
+
+
+def test_a_sentry_address_is_a_secret(synthesize: Synthesize) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:sentry-abcdef"
+    template = read(synthesize("dev", {"TWIN_MONITORING__SENTRY_DSN_SECRET_ARN": arn}), "dev")["business"]
+    secrets = {found["Name"]: found["ValueFrom"] for found in container(template)["Secrets"]}
+    assert secrets["SENTRY_DSN"] == arn
