@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -30,6 +29,7 @@ from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
+from tests.serving import serving
 
 CUE_SECONDS = 30.0
 # A key that may ask once per minute.
@@ -111,28 +111,6 @@ class Service:
     url: str
     model: Model
     opik: Opik
-
-
-@contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """An ASGI application on a free loopback port; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-    assert not thread.is_alive()
 
 
 @contextlib.contextmanager

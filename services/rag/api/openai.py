@@ -10,13 +10,14 @@ from starlette.responses import JSONResponse, Response
 from services.common.logging import request_id_var, trace_id_var
 from services.common.tracing import Trace
 from services.rag.api.deps import Services, ServicesDep
-from services.rag.api.errors import ApiError, BadRequest, describe
+from services.rag.api.errors import ApiError, BadRequest
 from services.rag.api.openai_codec import ChunkCodec, completion
 from services.rag.api.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
 from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
-from services.rag.api.sse import EventStreamResponse, unless_disconnected
+from services.rag.api.sse import EventStreamResponse
+from services.rag.api.whole import whole_answer
 from services.rag.pipeline.events import Question, Sampling, Turn
-from services.rag.pipeline.rag import TRACE_NAME, ClientDisconnected
+from services.rag.pipeline.rag import TRACE_NAME
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -45,15 +46,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     if body.stream:
         wanted = bool(body.stream_options and body.stream_options.include_usage)
         return EventStreamResponse(events, headers, ChunkCodec(trace.id, services.model_id, include_usage=wanted))
-    try:
-        answer = await unless_disconnected(request.receive, completion(events, trace.id, services.model_id))
-    except ClientDisconnected:
-        raise
-    except Exception as error:  # noqa: BLE001 - described, logged, one shape; the trace id goes with it
-        response = describe(error).response()
-        response.headers.update(headers)
-        return response
-    return JSONResponse(answer, headers=headers)
+    return await whole_answer(request, completion(events, trace.id, services.model_id), headers)
 
 
 @router.get("/models", response_model=ModelList, responses=errors(401, 500, 503))

@@ -7,16 +7,16 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from services.common.logging import request_id_var, trace_id_var
 from services.common.tracing import Trace
 from services.rag.api.deps import ServicesDep
-from services.rag.api.errors import describe
 from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
-from services.rag.api.sse import EventStreamResponse, done_body, unless_disconnected
+from services.rag.api.sse import EventStreamResponse, done_body
+from services.rag.api.whole import whole_answer
 from services.rag.pipeline.events import Done, Event, Question, Sources, Token, Turn
-from services.rag.pipeline.rag import TRACE_NAME, ClientDisconnected
+from services.rag.pipeline.rag import TRACE_NAME
 
 router = APIRouter(tags=["rag"])
 
@@ -48,15 +48,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
     headers = {"X-Trace-Id": trace.id}
     if body.stream:
         return EventStreamResponse(events, headers)
-    try:
-        answer = await unless_disconnected(request.receive, _collect(events))
-    except ClientDisconnected:
-        raise
-    except Exception as error:  # noqa: BLE001 - described, logged, one shape; the trace id goes with it
-        response = describe(error).response()
-        response.headers.update(headers)
-        return response
-    return JSONResponse(answer, headers=headers)
+    return await whole_answer(request, _collect(events), headers)
 
 
 async def _collect(events: AsyncGenerator[Event, None]) -> dict[str, Any]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
-import uvicorn
 
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
@@ -23,6 +20,7 @@ from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
+from tests.serving import serving
 
 LLM_TIMEOUT_SECONDS = 3.0
 
@@ -107,33 +105,6 @@ def running(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         world = World("", cloud, qdrant, opik, settings)
         with serving(create_app(settings, WordEmbedder()), world.environment) as url:
             yield world.at(url)
-
-
-@contextlib.contextmanager
-def serving(app: Any, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Serve an ASGI application on a thread of its own; its address.
-
-    The process's environment is changed while the application starts only: other suites have theirs.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (environment or {}).items():
-            patch.setenv(name, value)
-        thread.start()
-        deadline = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
-            time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def another(world: World, **changes: Any) -> Any:

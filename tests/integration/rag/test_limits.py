@@ -18,9 +18,10 @@ from services.rag.api.middleware import Gateway
 from services.rag.api.sse import EventStreamResponse
 from services.rag.pipeline.events import Question
 from services.rag.pipeline.rag import TRACE_NAME
-from tests.integration.rag.conftest import World, another, eventually, serving
+from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY, LIMITED
 from tests.integration.rag.test_answers import QUESTION
+from tests.serving import serving
 
 PATIENCE_SECONDS = 0.5
 WINDOW, OUTPUT = 700, 100
