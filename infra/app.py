@@ -10,9 +10,10 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from infra.constructs.tagging import tag_everything
-from infra.names import Names
+from infra.names import DELIVERY_STACK, Names
 from infra.settings import DeploymentSettings, SettingsError, load_settings
 from infra.stacks.business import BusinessStack
+from infra.stacks.delivery import DeliveryStack
 from infra.stacks.evaluation import EvaluationStack
 from infra.stacks.guard import GuardStack
 from infra.stacks.llm import LlmStack
@@ -49,7 +50,10 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
     business.add_stack_dependency(llm)
     guard.add_stack_dependency(llm)
     tag_everything(app, settings.stage, settings.tags)
-    return {"network": network, "llm": llm, "business": business, "evaluation": evaluation, "guard": guard}
+    stacks = {"network": network, "llm": llm, "business": business, "evaluation": evaluation, "guard": guard}
+    if settings.delivery.repository is None or settings.stage == DEFAULT_STAGE:
+        return stacks
+    return {**stacks, "delivery": DeliveryStack(app, DELIVERY_STACK, settings=settings, env=env)}
 
 
 def main() -> int:

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from infra.settings import DeploymentSettings
 
+DELIVERY = "twin-delivery"
+"""What the name of everything starts with that belongs to the account's pipeline, not to a stage."""
+DELIVERY_STACK = DELIVERY
+
 
 @dataclass(frozen=True)
 class Names:

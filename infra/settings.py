@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from infra.settings_groups import (
     BusinessSettings,
+    DeliverySettings,
     EmbeddingSettings,
     EvaluationSettings,
     GuardSettings,
@@ -33,6 +34,9 @@ from infra.settings_groups import (
 CONFIG = Path(__file__).parent / "config"
 PREFIX = "TWIN_"
 NESTING = "__"
+EPHEMERAL = re.compile(r"pr-[1-9]\d{0,6}")
+"""Stages of pull requests; they share one file."""
+EPHEMERAL_FILE = "preview"
 
 
 class SettingsError(ValueError):
@@ -64,6 +68,9 @@ class DeploymentSettings(BaseSettings):
     embedding: EmbeddingSettings = Field(EmbeddingSettings.model_validate({}), description="The embedding model.")
     evaluation: EvaluationSettings = Field(EvaluationSettings.model_validate({}), description="Judging of answers.")
     guard: GuardSettings = Field(GuardSettings.model_validate({}), description="Protection of the purse.")
+    delivery: DeliverySettings = Field(
+        DeliverySettings.model_validate({}), description="Who may deploy from outside the account."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -106,7 +113,7 @@ def load_settings(stage: str) -> DeploymentSettings:
     Raises:
         SettingsError: for a stage without a file, an unreadable file, and every wrong, missing or unknown value.
     """
-    path = CONFIG / f"{stage}.toml"
+    path = CONFIG / f"{EPHEMERAL_FILE if EPHEMERAL.fullmatch(stage) else stage}.toml"
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", stage) or not path.is_file():
         known = ", ".join(sorted(file.stem for file in CONFIG.glob("*.toml")))
         raise SettingsError(f"Stage {stage!r} has no settings: use one of {known}, or add infra/config/{stage}.toml.")

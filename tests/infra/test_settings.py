@@ -57,7 +57,7 @@ def test_a_wrong_value_is_explained(
 
 
 def test_an_unknown_stage_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"use one of dev, local, prod, or add infra/config/staging\.toml"):
+    with pytest.raises(SettingsError, match=r"use one of dev, local, preview, prod, or add infra/config/staging\.toml"):
         load_settings("staging")
     with pytest.raises(SettingsError):
         load_settings("../dev")

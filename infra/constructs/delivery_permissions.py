@@ -1,0 +1,184 @@
+"""What each workflow may do: assume the CDK's bootstrap roles, and what `twin` calls itself.
+
+CloudFormation makes and removes resources with the bootstrap stack's execution role, so that no workflow needs a
+permission to create anything but through a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from infra.constructs.tagging import PROJECT
+from infra.names import DELIVERY
+from infra.settings import DeploymentSettings
+from infra.settings_groups import Workflow
+
+PREVIEWS = "pr-*"
+BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
+LISTS = (
+    # What the proof of a delete looks at (twin.inventory): calls that read names and cannot be limited to a resource.
+    "application-autoscaling:DescribeScalableTargets",
+    "cloudformation:ListStacks",
+    "cloudwatch:DescribeAlarms",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ecs:ListClusters",
+    "ecs:ListTaskDefinitions",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "iam:ListRoles",
+    "kms:ListAliases",
+    "lambda:ListEventSourceMappings",
+    "lambda:ListFunctions",
+    "lambda:ListLayers",
+    "logs:DescribeLogGroups",
+    "s3:ListAllMyBuckets",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListEndpoints",
+    "sagemaker:ListInferenceComponents",
+    "sagemaker:ListModels",
+    "scheduler:ListScheduleGroups",
+    "scheduler:ListSchedules",
+    "secretsmanager:ListSecrets",
+    "sns:ListTopics",
+    "sqs:ListQueues",
+    "ssm:DescribeParameters",
+)
+
+
+class Permissions:
+    """Statements of one account's workflows."""
+
+    def __init__(self, stack: cdk.Stack, settings: DeploymentSettings) -> None:
+        self._stack = stack
+        self._settings = settings
+
+    def of(self, workflow: Workflow) -> list[iam.PolicyStatement]:
+        """Everything that the role of a workflow may do."""
+        lasting = self._settings.delivery.stages
+        if workflow == "preview":
+            return [
+                *self._cdk(),
+                *self._stage((PREVIEWS,)),
+                self._secrets((PREVIEWS,), write=True),
+                self._invoke((PREVIEWS,)),
+                self._list(),
+            ]
+        if workflow == "deploy":
+            return [
+                *self._cdk(),
+                *self._images(),
+                *self._stage(lasting),
+                self._secrets(lasting, write=True),
+                self._invoke(lasting),
+                self._last_good(),
+                self._allow("WatchAlarms", ("cloudwatch:DescribeAlarms",), ("*",)),
+                self._allow("FindStacks", ("cloudformation:ListStacks",), ("*",)),
+            ]
+        if workflow == "teardown":
+            return [*self._cdk(), *self._stage((PREVIEWS, *lasting)), self._list()]
+        return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting)]
+
+    def ceiling(self) -> list[iam.PolicyStatement]:
+        """What no workflow's role may exceed, whatever is attached to it later: the sum of all that they need."""
+        stages = (PREVIEWS, *self._settings.delivery.stages)
+        return [
+            *self._cdk(),
+            *self._images(),
+            *self._stage(stages),
+            self._secrets(stages, write=True),
+            self._invoke(stages),
+            self._last_good(),
+            self._list(),
+        ]
+
+    def _cdk(self) -> list[iam.PolicyStatement]:
+        qualifier = self._settings.delivery.qualifier
+        names = [f"cdk-{qualifier}-{role}-role-{self._stack.account}-{self._stack.region}" for role in BOOTSTRAP_ROLES]
+        roles = [self._arn("iam", "role", name, region="") for name in names]
+        version = self._arn("ssm", "parameter", f"cdk-bootstrap/{qualifier}/version")
+        toolkit = self._arn("cloudformation", "stack", "CDKToolkit/*")
+        return [
+            self._allow("UseTheCdksRoles", ("sts:AssumeRole",), roles),
+            self._allow("ReadTheBootstrapVersion", ("ssm:GetParameter",), (version,)),
+            self._allow("SeeTheBootstrapStack", ("cloudformation:DescribeStacks",), (toolkit,)),
+        ]
+
+    def _stage(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
+        return [self._allow("ReadTheStagesStacks", ("cloudformation:DescribeStacks",), stacks)]
+
+    def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
+        # CloudFormation names a secret after its logical id only, so that tags tell the stages apart.
+        actions = ("secretsmanager:GetSecretValue", *(("secretsmanager:PutSecretValue",) if write else ()))
+        return self._allow(
+            "HandOutApiKeys",
+            actions,
+            (
+                self._stack.format_arn(
+                    service="secretsmanager", resource="secret:*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+                ),
+            ),
+            {
+                "StringEquals": {"aws:ResourceTag/project": PROJECT},
+                "StringLike": {"aws:ResourceTag/stage": list(stages)},
+            },
+        )
+
+    def _invoke(self, stages: Sequence[str]) -> iam.PolicyStatement:
+        names = [
+            self._stack.format_arn(
+                service="lambda",
+                resource="function",
+                resource_name=f"twin-{stage}-evaluation-*",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for stage in stages
+        ]
+        return self._allow("RunTheEvaluation", ("lambda:InvokeFunction",), names)
+
+    def _images(self) -> list[iam.PolicyStatement]:
+        repository = self._arn("ecr", "repository", self._settings.business.image_repository)
+        push = (
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:CompleteLayerUpload",
+            "ecr:DescribeImages",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        )
+        return [
+            self._allow("LogInToTheRegistry", ("ecr:GetAuthorizationToken",), ("*",)),
+            self._allow("PushTheImage", push, (repository,)),
+        ]
+
+    def _last_good(self) -> iam.PolicyStatement:
+        names = [self._arn("ssm", "parameter", f"{DELIVERY}/{stage}/*") for stage in self._settings.delivery.stages]
+        return self._allow("RememberTheLastGoodRelease", ("ssm:GetParameter", "ssm:PutParameter"), names)
+
+    def _list(self) -> iam.PolicyStatement:
+        return self._allow("ProveThatNothingIsLeft", LISTS, ("*",))
+
+    def _arn(self, service: str, resource: str, name: str, region: str | None = None) -> str:
+        return self._stack.format_arn(service=service, resource=resource, resource_name=name, region=region)
+
+    def _allow(
+        self,
+        sid: str,
+        actions: Sequence[str],
+        resources: Sequence[str],
+        conditions: dict[str, object] | None = None,
+    ) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid=sid, actions=list(actions), resources=list(resources), conditions=conditions or {}
+        )

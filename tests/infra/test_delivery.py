@@ -1,0 +1,280 @@
+"""The Delivery stack: whose token becomes which role, and what that role may do."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.constructs.delivery_permissions import LISTS
+from infra.settings import SettingsError, load_settings
+from twin.cost import assembly, prices
+from twin.cost.assumptions import parse
+from twin.cost.estimate import estimate
+from twin.inventory import LISTINGS, SCALED, TAGGED_EC2
+
+from .conftest import ROOT, Synthesize, Template, only, resources
+from .test_templates import listed, violations
+
+REPOSITORY = "octo-lab/llm-twin"
+ISSUER = "token.actions.githubusercontent.com"
+WORKFLOWS = ("preview", "deploy", "teardown", "evaluate")
+VARIABLES = {"TWIN_DELIVERY__REPOSITORY": REPOSITORY}
+EVERY_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS)
+
+
+def stack(output: Path) -> Template:
+    found: Template = json.loads((output / "twin-delivery.template.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="session")
+def assembled(synthesize: Synthesize) -> Path:
+    return synthesize("dev", VARIABLES)
+
+
+@pytest.fixture(scope="session")
+def template(assembled: Path) -> Template:
+    return stack(assembled)
+
+
+def role(template: Template, workflow: str) -> Template:
+    (found,) = [
+        each["Properties"]
+        for each in resources(template, "IAM::Role").values()
+        if each["Properties"]["RoleName"] == f"twin-delivery-{workflow}"
+    ]
+    properties: Template = found
+    return properties
+
+
+def conditions(template: Template, workflow: str) -> dict[str, dict[str, Any]]:
+    (statement,) = role(template, workflow)["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    found: dict[str, dict[str, Any]] = statement["Condition"]
+    return found
+
+
+def admits(template: Template, workflow: str, claims: dict[str, str]) -> bool:
+    """What STS decides: each named claim must be there and match one of its values."""
+    for operator, wanted in conditions(template, workflow).items():
+        for key, values in wanted.items():
+            claim = claims.get(key.removeprefix(f"{ISSUER}:"))
+            if claim is None:
+                return False
+            same = fnmatchcase if operator == "StringLike" else str.__eq__
+            if not any(same(claim, value) for value in listed(values)):
+                return False
+    return True
+
+
+def token(workflow: str, environment: str, ref: str, repository: str = REPOSITORY) -> dict[str, str]:
+    return {
+        "aud": "sts.amazonaws.com",
+        "sub": f"repo:{repository}:environment:{environment}",
+        "repository": repository,
+        "environment": environment,
+        "ref": ref,
+        "job_workflow_ref": f"{repository}/.github/workflows/{workflow}.yaml@{ref}",
+    }
+
+
+def text(value: Any) -> str:
+    """An ARN with `<Ref>` in the place of references."""
+    if isinstance(value, str):
+        return value
+    return "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in value["Fn::Join"][1])
+
+
+def statements(template: Template, workflow: str) -> list[Template]:
+    (policy,) = [
+        found["Properties"]
+        for name, found in resources(template, "IAM::Policy").items()
+        if name.startswith(f"{workflow.capitalize()}Role")
+    ]
+    found: list[Template] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def granted(found: list[Template]) -> set[tuple[str, str, str]]:
+    """Action, resource and condition, one by one."""
+    return {
+        (action, text(resource), json.dumps(statement.get("Condition"), sort_keys=True))
+        for statement in found
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def test_no_repository_and_stage_local_have_no_delivery_stack(
+    assemblies: dict[str, Path], synthesize: Synthesize
+) -> None:
+    for output in (assemblies["dev"], synthesize("local", VARIABLES)):
+        assert not (output / "twin-delivery.template.json").exists()
+
+
+def test_one_provider_without_thumbprints(template: Template) -> None:
+    provider = only(template, "IAM::OIDCProvider")
+    assert provider["Url"] == f"https://{ISSUER}"
+    assert provider["ClientIdList"] == ["sts.amazonaws.com"]
+
+
+def test_a_provider_that_the_account_has_is_used(synthesize: Synthesize) -> None:
+    arn = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"
+    found = stack(synthesize("dev", {**VARIABLES, "TWIN_DELIVERY__PROVIDER_ARN": arn}))
+    assert not resources(found, "IAM::OIDCProvider")
+    assert role(found, "deploy")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Federated": arn}
+
+
+@pytest.mark.parametrize(
+    ("workflow", "environment", "ref"),
+    [
+        ("preview", "preview", "refs/pull/12/merge"),
+        ("preview", "preview", "refs/heads/main"),
+        ("deploy", "staging", "refs/heads/main"),
+        ("deploy", "production", "refs/heads/main"),
+        ("teardown", "teardown", "refs/heads/main"),
+        ("evaluate", "evaluation", "refs/heads/main"),
+    ],
+)
+def test_the_workflow_in_its_environment_is_let_in_and_no_other(
+    template: Template, workflow: str, environment: str, ref: str
+) -> None:
+    good = token(workflow, environment, ref)
+    assert [each for each in WORKFLOWS if admits(template, each, good)] == [workflow]
+
+
+@EVERY_WORKFLOW
+def test_a_token_with_one_wrong_claim_is_refused(template: Template, workflow: str) -> None:
+    environment = {"deploy": "production", "evaluate": "evaluation"}.get(workflow, workflow)
+    good = token(workflow, environment, "refs/heads/main")
+    assert admits(template, workflow, good)
+    stranger = token(workflow, environment, "refs/heads/main", "somebody/llm-twin")
+    assert not admits(template, workflow, stranger)
+    wrong = {
+        "aud": "sigstore",
+        "sub": f"repo:{REPOSITORY}:ref:refs/heads/main",
+        "repository": "octo-lab/other",
+        "environment": "elsewhere",
+        "ref": "refs/heads/feature",
+        "job_workflow_ref": f"{REPOSITORY}/.github/workflows/ci.yaml@refs/heads/main",
+    }
+    for claim, value in wrong.items():
+        assert not admits(template, workflow, {**good, claim: value}), claim
+        assert not admits(template, workflow, {name: kept for name, kept in good.items() if name != claim}), claim
+
+
+def test_only_previews_are_let_in_from_a_pull_request(template: Template) -> None:
+    for workflow in WORKFLOWS:
+        operators = set(conditions(template, workflow))
+        assert operators == ({"StringEquals", "StringLike"} if workflow == "preview" else {"StringEquals"})
+        assert "*" not in json.dumps(conditions(template, workflow)["StringEquals"])
+
+
+def test_ids_in_the_subject_shut_out_a_repository_of_the_same_name(synthesize: Synthesize) -> None:
+    ids = {"TWIN_DELIVERY__OWNER_ID": "11", "TWIN_DELIVERY__REPOSITORY_ID": "22"}
+    found = stack(synthesize("dev", {**VARIABLES, **ids}))
+    by_name = token("teardown", "teardown", "refs/heads/main")
+    with_ids = {**by_name, "sub": "repo:octo-lab@11/llm-twin@22:environment:teardown", "repository_id": "22"}
+    assert admits(found, "teardown", with_ids)
+    assert not admits(found, "teardown", by_name)
+    assert not admits(found, "teardown", {**with_ids, "repository_id": "23"})
+
+
+def test_one_id_without_the_other_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_DELIVERY__OWNER_ID", "11")
+    with pytest.raises(SettingsError, match="set both or none"):
+        load_settings("dev")
+
+
+@EVERY_WORKFLOW
+def test_a_role_has_the_ceiling_and_never_exceeds_it(template: Template, workflow: str) -> None:
+    (ceiling,) = resources(template, "IAM::ManagedPolicy")
+    assert role(template, workflow)["PermissionsBoundary"] == {"Ref": ceiling}
+    assert "ManagedPolicyArns" not in role(template, workflow)
+    allowed = granted(only(template, "IAM::ManagedPolicy")["PolicyDocument"]["Statement"])
+    # A condition of the ceiling names every stage, that of a role its own.
+    simple = {(action, resource) for action, resource, condition in allowed}
+    assert {(action, resource) for action, resource, _ in granted(statements(template, workflow))} <= simple
+
+
+@EVERY_WORKFLOW
+def test_actions_are_named_and_resources_are_ours(template: Template, workflow: str) -> None:
+    ours = re.compile(
+        r"arn:aws:("
+        r"cloudformation:\S+:stack/(twin-[a-z*-]+-\*|CDKToolkit)/\*"
+        r"|iam::<AWS::AccountId>:role/cdk-hnb659fds-(deploy|lookup|file-publishing|image-publishing)-role-\S+"
+        r"|lambda:\S+:function:twin-[a-z*-]+-evaluation-\*"
+        r"|ssm:\S+:parameter/(cdk-bootstrap/hnb659fds/version|twin-delivery/[a-z]+/\*)"
+        r"|ecr:\S+:repository/llm-twin/rag)"
+    )
+    for action, resource, condition in granted(statements(template, workflow)):
+        assert "*" not in action
+        if resource == "*":
+            assert re.match(r"[a-z0-9-]+:(List|Describe)[A-Za-z]+$|ecr:GetAuthorizationToken$", action), action
+        elif ":secretsmanager:" in resource:
+            assert "aws:ResourceTag/stage" in condition
+            assert '"aws:ResourceTag/project": "llm-twin"' in condition
+        else:
+            assert ours.fullmatch(resource), resource
+
+
+def test_nothing_that_makes_or_removes_resources_is_granted_directly(template: Template) -> None:
+    verbs = re.compile(r":(Create|Delete|Update|Attach|Detach|Pass|Tag|Untag|Run|Terminate|Modify)")
+    for workflow in WORKFLOWS:
+        assert not [action for action, _, _ in granted(statements(template, workflow)) if verbs.search(action)]
+
+
+def test_previews_reach_no_lasting_stage_and_lasting_stages_no_preview(template: Template) -> None:
+    preview = json.dumps(statements(template, "preview"))
+    assert "twin-pr-*" in preview
+    assert not re.search(r"twin-(dev|prod)|\"(dev|prod)\"", preview)
+    for workflow in ("deploy", "evaluate"):
+        assert "pr-*" not in json.dumps(statements(template, workflow))
+
+
+def test_evaluation_cannot_deploy_and_teardown_reads_no_secret(template: Template) -> None:
+    assert "sts:AssumeRole" not in {action for action, _, _ in granted(statements(template, "evaluate"))}
+    assert "secretsmanager:GetSecretValue" not in {action for action, _, _ in granted(statements(template, "teardown"))}
+
+
+def test_the_proof_of_a_delete_may_list_all_that_it_looks_at() -> None:
+    services = {"elbv2": "elasticloadbalancing"}
+    operations = {"list_buckets": "ListAllMyBuckets"}
+    needed = {
+        f"{services.get(each.service, each.service)}:"
+        + operations.get(each.operation, "".join(word.capitalize() for word in each.operation.split("_")))
+        for each in (*LISTINGS, *TAGGED_EC2)
+    }
+    assert SCALED
+    assert needed - set(LISTS) == set()
+
+
+def test_the_stack_is_protected_tagged_and_free(assembled: Path, template: Template) -> None:
+    manifest = json.loads((assembled / "manifest.json").read_text())
+    assert manifest["artifacts"]["twin-delivery"]["properties"]["terminationProtection"] is True
+    tags = {tag["Key"]: tag["Value"] for tag in role(template, "deploy")["Tags"]}
+    assert (tags["project"], tags["stage"]) == ("llm-twin", "delivery")
+    found = estimate(assembly.read(assembled), prices.read(prices.SHIPPED), parse(()))
+    assert not [line for line in found.lines if line.resource.stack == "twin-delivery"]
+    assert found.unknown == ()
+
+
+def test_cdk_nag_and_cfn_lint_find_nothing(assembled: Path) -> None:
+    assert [rule for rule, severity in violations(assembled) if severity == "error"] == []
+    command = [str(ROOT / ".venv/bin/cfn-lint"), "--", str(assembled / "twin-delivery.template.json")]
+    linted = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_previews_share_one_file_and_sleep(synthesize: Synthesize) -> None:
+    preview = load_settings("pr-12")
+    assert (preview.prefix, preview.llm.initial_copies, preview.guard.enabled) == ("twin-pr-12", 0, True)
+    assert (synthesize("pr-12") / "twin-pr-12-llm.template.json").exists()
+    with pytest.raises(SettingsError, match="has no settings"):
+        load_settings("pr-0")
