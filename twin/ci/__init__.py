@@ -1,0 +1,1 @@
+"""What the delivery workflows do, apart from GitHub: every step runs on a laptop as well."""

@@ -1,0 +1,49 @@
+"""Watches a stage's alarms for a while after a release."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from twin.errors import TwinError
+from twin.stages import Stage
+
+RINGING = "ALARM"
+
+
+def watch(stage: Stage, seconds: float, every: float, progress: Callable[[str], None]) -> int:
+    """Return how many alarms stayed quiet for `seconds`.
+
+    An alarm that rang before the watch is no verdict on the release, unless it stops and starts anew.
+
+    Raises:
+        TwinError: an alarm rang, or there is none to watch.
+    """
+    before = ringing(stage)
+    if before:
+        progress(f"Ringing already: {', '.join(sorted(before))}")
+    deadline = time.monotonic() + seconds
+    while True:
+        now = ringing(stage)
+        if new := sorted(now - before):
+            raise TwinError(f"Alarms since the release: {', '.join(new)}.")
+        before &= now
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        progress(f"All quiet, {left:.0f} s to go")
+        time.sleep(min(every, left))
+    count = len(_states(stage))
+    if not count:
+        raise TwinError(f"Stage {stage.name} has no alarm: nothing would have told of a bad release.")
+    return count - len(before)
+
+
+def ringing(stage: Stage) -> set[str]:
+    """Names of the stage's alarms that ring."""
+    return {name for name, state in _states(stage).items() if state == RINGING}
+
+
+def _states(stage: Stage) -> dict[str, str]:
+    pages = stage.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stage.prefix}-")
+    return {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page.get("MetricAlarms", ())}

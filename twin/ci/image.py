@@ -1,0 +1,59 @@
+"""Builds the business service's image once; its tag is the commit."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+
+from twin.ci.releases import Release, image_digest
+from twin.errors import TwinError
+from twin.project import ROOT
+from twin.stages import Stage
+
+DOCKERFILE = ROOT / "services" / "rag" / "Dockerfile"
+PLATFORM = "linux/arm64"
+"""What the task definition runs on."""
+
+
+def publish(stage: Stage, repository: str, commit: str) -> Release:
+    """Build and push `repository:commit`, unless ECR has it: a commit is built once.
+
+    Raises:
+        TwinError: the build, the login or the push failed.
+    """
+    try:
+        return Release(commit, image_digest(stage, repository, commit))
+    except TwinError:
+        account = stage.client("sts").get_caller_identity()["Account"]
+        registry = f"{account}.dkr.ecr.{stage.region}.amazonaws.com"
+        name = f"{registry}/{repository}:{commit}"
+        build(name)
+        _log_in(stage, registry)
+        _docker("push", name)
+    return Release(commit, image_digest(stage, repository, commit))
+
+
+def build(name: str) -> None:
+    """Build the image under a name.
+
+    Raises:
+        TwinError: there is no Dockerfile, or the build failed.
+    """
+    if not DOCKERFILE.is_file():
+        raise TwinError(f"{DOCKERFILE.relative_to(ROOT)} is missing: there is nothing to build the image from.")
+    _docker("build", "--platform", PLATFORM, "--file", str(DOCKERFILE), "--tag", name, str(ROOT))
+
+
+def _log_in(stage: Stage, registry: str) -> None:
+    token = stage.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    _docker("login", "--username", user, "--password-stdin", registry, given=password)
+
+
+def _docker(*arguments: str, given: str | None = None) -> None:
+    try:
+        done = subprocess.run(["docker", *arguments], input=given, text=True, check=False)
+    except FileNotFoundError:
+        raise TwinError("Docker is not installed: the image cannot be built here.") from None
+    if done.returncode != 0:
+        raise TwinError(f"`docker {arguments[0]}` failed with exit code {done.returncode}.")

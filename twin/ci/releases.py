@@ -1,0 +1,127 @@
+"""Which release of a stage is known to be good, and the way back to it.
+
+A release is a commit: templates, prompts and functions are in it, and the image's tag is its hash. Going back means to
+deploy that commit again, from a worktree of its own, with the image that was built for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from infra.names import DELIVERY
+from twin.errors import TwinError
+from twin.project import LOCAL, ROOT
+from twin.stages import Stage
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+WORKTREE = LOCAL / "rollback"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A commit and the digest of the image that was built from it."""
+
+    commit: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no commit or digest: both end up in a command line.
+
+        Raises:
+            TwinError: one is malformed.
+        """
+        if not COMMIT.fullmatch(self.commit) or not DIGEST.fullmatch(self.digest):
+            raise TwinError(f"{self.commit!r} with {self.digest!r} is not a full commit hash with an image digest.")
+
+
+def remember(stage: Stage, release: Release) -> None:
+    """Keep `release` as the stage's last good one."""
+    value = json.dumps(asdict(release))
+    stage.client("ssm").put_parameter(Name=_parameter(stage), Value=value, Type="String", Overwrite=True)
+
+
+def last_good(stage: Stage) -> Release:
+    """The release that `remember` kept.
+
+    Raises:
+        TwinError: there is none yet, or it is unreadable.
+    """
+    name = _parameter(stage)
+    try:
+        value = stage.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        raise TwinError(f"Stage {stage.name} has no good release yet: {name} is not set.") from None
+    try:
+        return Release(**json.loads(value))
+    except (ValueError, TypeError):
+        raise TwinError(f"{name} holds no release: {value[:200]}") from None
+
+
+def image_digest(stage: Stage, repository: str, tag: str) -> str:
+    """Digest of an image in ECR.
+
+    Raises:
+        TwinError: there is no such image.
+    """
+    try:
+        found = stage.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            raise
+        raise TwinError(f"There is no image {repository}:{tag} in ECR.") from None
+    details = found["imageDetails"]
+    if not details:
+        raise TwinError(f"There is no image {repository}:{tag} in ECR.")
+    return str(details[0]["imageDigest"])
+
+
+def require_same_image(stage: Stage, repository: str, release: Release) -> None:
+    """Refuse to promote anything but what was built.
+
+    Raises:
+        TwinError: the tag is missing, or means another image by now.
+    """
+    found = image_digest(stage, repository, release.commit)
+    if found != release.digest:
+        raise TwinError(f"{repository}:{release.commit} is {found}, but {release.digest} was built and tested.")
+
+
+def roll_back(stage: Stage, repository: Path = ROOT) -> Release:
+    """Deploy the stage's last good release again, with the set-up of that commit.
+
+    Raises:
+        TwinError: there is none, its commit is not in this clone, or its deployment failed.
+    """
+    release = last_good(stage)
+    _git(repository, "worktree", "prune")
+    shutil.rmtree(WORKTREE, ignore_errors=True)
+    _git(repository, "worktree", "add", "--force", "--detach", str(WORKTREE), release.commit)
+    try:
+        env = {**os.environ, **stage.environment, "TWIN_RELEASE": release.commit}
+        command = ["make", "-C", str(WORKTREE), "deploy-inference-pipeline", f"STAGE={stage.name}"]
+        if subprocess.run(command, env=env, check=False).returncode != 0:
+            raise TwinError(f"The rollback of {stage.name} to {release.commit} failed: the stage needs a person now.")
+    finally:
+        _git(repository, "worktree", "remove", "--force", str(WORKTREE))
+    return release
+
+
+def _git(repository: Path, *arguments: str) -> None:
+    done = subprocess.run(["git", *arguments], cwd=repository, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise TwinError(f"`git {' '.join(arguments)}` failed: {done.stderr.strip()}")
+
+
+def _parameter(stage: Stage) -> str:
+    return f"/{DELIVERY}/{stage.name}/last-good"
