@@ -22,7 +22,7 @@ def publish(stage: Stage, repository: str, commit: str) -> Release:
         TwinError: the build, the login or the push failed.
     """
     try:
-        return Release(commit, image_digest(stage, repository, commit))
+        digest = image_digest(stage, repository, commit)
     except TwinError:
         account = stage.client("sts").get_caller_identity()["Account"]
         registry = f"{account}.dkr.ecr.{stage.region}.amazonaws.com"
@@ -30,7 +30,8 @@ def publish(stage: Stage, repository: str, commit: str) -> Release:
         build(name)
         _log_in(stage, registry)
         _docker("push", name)
-    return Release(commit, image_digest(stage, repository, commit))
+        digest = image_digest(stage, repository, commit)
+    return Release(commit, digest)
 
 
 def build(name: str) -> None:

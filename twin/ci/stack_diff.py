@@ -22,7 +22,7 @@ RESOURCE = re.compile(
 DONE = {"+": "added", "-": "removed", "~": "updated"}
 IMPACT = {"replace": "replaced", "may be replaced": "may be replaced", "orphan": "left behind", "destroy": "removed"}
 REPLACEMENTS = ("replaced", "may be replaced")
-EMPTY = {"Resources": {}}
+EMPTY: dict[str, dict[str, str]] = {"Resources": {}}
 SECONDS = 120
 
 
