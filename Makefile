@@ -5,6 +5,7 @@ PYTHON ?= python3
 STAGE ?= local
 QUERY ?= Why does Ada keep the health check timeout so long?
 ARGS ?=
+MINUTES ?= 15
 TWIN = .venv/bin/python -m twin
 
 help: ## This list
@@ -52,8 +53,67 @@ cost: setup ## Price of STAGE before it is deployed: per resource, idle, office 
 check: setup ## Format, lint, types, imports
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
+ci-assembly: setup ## CI: synthesize STAGE into OUT, for the comparison of two checkouts
+	@$(TWIN) ci assembly --stage $(STAGE) --out $(OUT)
+
+ci-scores: setup ## CI: ask STAGE every labelled question, write the scores to OUT
+	@$(TWIN) ci scores --stage $(STAGE) --out $(OUT)
+
+ci-gate: setup ## CI: exit 1 when the scores in HEAD regressed against those in BASE
+	@$(TWIN) ci gate --base $(BASE) --head $(HEAD)
+
+ci-image: setup ## CI: build and push the image of COMMIT (or GITHUB_SHA) once
+	@$(TWIN) ci image --stage $(STAGE)
+
+ci-deploy: setup ## CI: deploy COMMIT (or GITHUB_SHA) to STAGE with the image of IMAGE_DIGEST, and no other
+	@$(TWIN) ci require-image --stage $(STAGE) && TWIN_RELEASE=$${COMMIT:-$$GITHUB_SHA} $(TWIN) deploy --stage $(STAGE) && \
+		$(TWIN) ingest --stage $(STAGE)
+
+ci-smoke: setup ## CI: one question through the public API of STAGE
+	@$(TWIN) ci smoke --stage $(STAGE)
+
+ci-watch-alarms: setup ## CI: watch the alarms of STAGE for MINUTES
+	@$(TWIN) ci watch-alarms --stage $(STAGE) --minutes $(MINUTES)
+
+ci-remember: setup ## CI: keep GITHUB_SHA as the last good release of STAGE
+	@$(TWIN) ci remember --stage $(STAGE)
+
+ci-rollback: setup ## CI: deploy the last good release of STAGE again
+	@$(TWIN) ci rollback --stage $(STAGE)
+
+ci-preview-comment: setup ## CI: keep the pull request's comment (ARGS=--dry-run prints it only)
+	@$(TWIN) ci preview-comment $(ARGS)
+
+ci-preview-delete: setup ## CI: delete STAGE and keep the proof in proof.json
+	@$(TWIN) delete --stage $(STAGE) --json > proof.json
+
+ci-teardown: setup ## CI: delete STAGE when CONFIRM is its name
+	@$(TWIN) ci teardown --stage $(STAGE)
+
+ci-teardown-expired: setup ## CI: delete every preview that is past its life
+	@$(TWIN) ci teardown-expired --stage $(STAGE)
+
+ci-release: setup ## CI: source archive and notes of TAG into dist/
+	@mkdir -p dist && $(TWIN) ci release-notes --tag "$$TAG" > dist/notes.md && \
+		git archive --format tar.gz --prefix "llm-twin-inference-$$TAG/" -o "dist/llm-twin-inference-$$TAG.tar.gz" "$$TAG"
+
+ci-release-publish: ## CI: publish dist/ as the release TAG on GitHub
+	@gh release create "$$TAG" --verify-tag --notes-file dist/notes.md dist/*.tar.gz
+
+ci-workflows: setup ## CI: audit the workflows (zizmor)
+	@.venv/bin/zizmor --offline --no-progress .github
+
+ci-set-up: setup ## Once: let the workflows of REPOSITORY (OWNER/NAME) deploy to the account of STAGE
+	@$(TWIN) ci set-up --stage $(STAGE) --repository "$(REPOSITORY)"
+
+ci-connect: setup ## Once: environments and role variables of GITHUB_REPOSITORY on GitHub
+	@$(TWIN) ci connect --stage $(STAGE)
+
 lock: setup ## Recompile the lock files under requirements/
 	@.venv/bin/python -m scripts.lock
 
 .PHONY: help demo test setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
-	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock
+	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock \
+	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
+	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
+	ci-set-up ci-connect

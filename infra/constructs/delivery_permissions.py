@@ -17,6 +17,8 @@ from infra.settings import DeploymentSettings
 from infra.settings_groups import Workflow
 
 PREVIEWS = "pr-*"
+PREVIEW_IMAGES = "llm-twin/preview"
+"""Images of pull requests: apart, so that none can take the tag that a commit of the branch will get."""
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
 LISTS = (
     # What the proof of a delete looks at (twin.inventory): calls that read names and cannot be limited to a resource.
@@ -68,6 +70,7 @@ class Permissions:
         if workflow == "preview":
             return [
                 *self._cdk(),
+                *self._images(PREVIEW_IMAGES),
                 *self._stage((PREVIEWS,)),
                 self._secrets((PREVIEWS,), write=True),
                 self._invoke((PREVIEWS,)),
@@ -76,7 +79,7 @@ class Permissions:
         if workflow == "deploy":
             return [
                 *self._cdk(),
-                *self._images(),
+                *self._images(self._settings.business.image_repository),
                 *self._stage(lasting),
                 self._secrets(lasting, write=True),
                 self._invoke(lasting),
@@ -93,7 +96,7 @@ class Permissions:
         stages = (PREVIEWS, *self._settings.delivery.stages)
         return [
             *self._cdk(),
-            *self._images(),
+            *self._images(self._settings.business.image_repository, PREVIEW_IMAGES),
             *self._stage(stages),
             self._secrets(stages, write=True),
             self._invoke(stages),
@@ -146,8 +149,8 @@ class Permissions:
         ]
         return self._allow("RunTheEvaluation", ("lambda:InvokeFunction",), names)
 
-    def _images(self) -> list[iam.PolicyStatement]:
-        repository = self._arn("ecr", "repository", self._settings.business.image_repository)
+    def _images(self, *names: str) -> list[iam.PolicyStatement]:
+        repositories = [self._arn("ecr", "repository", name) for name in names]
         push = (
             "ecr:BatchCheckLayerAvailability",
             "ecr:BatchGetImage",
@@ -159,7 +162,7 @@ class Permissions:
         )
         return [
             self._allow("LogInToTheRegistry", ("ecr:GetAuthorizationToken",), ("*",)),
-            self._allow("PushTheImage", push, (repository,)),
+            self._allow("PushTheImage", push, repositories),
         ]
 
     def _last_good(self) -> iam.PolicyStatement:

@@ -7,11 +7,12 @@ settings, so that none can deploy, change or delete its own trust together with 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.delivery_permissions import Permissions
+from infra.constructs.delivery_permissions import PREVIEW_IMAGES, Permissions
 from infra.constructs.delivery_trust import AUDIENCE, ISSUER, trust
 from infra.constructs.tagging import tag_everything
 from infra.names import DELIVERY
@@ -20,6 +21,8 @@ from infra.settings_groups import Workflow
 
 LONGEST_JOB = cdk.Duration.hours(2)
 """A deployment that waits for a GPU, or the deletion of every expired stage."""
+
+PREVIEW_IMAGE_LIFE = cdk.Duration.days(14)
 
 
 class DeliveryStack(cdk.Stack):
@@ -47,6 +50,9 @@ class DeliveryStack(cdk.Stack):
         self._accept_wildcards(ceiling, self._permissions.ceiling())
         for workflow in settings.delivery.workflows:
             self._role(workflow, settings, provider, ceiling)
+        self._images("Images", settings.business.image_repository)
+        previews = self._images("PreviewImages", PREVIEW_IMAGES)
+        previews.add_lifecycle_rule(max_image_age=PREVIEW_IMAGE_LIFE)
         tag_everything(self, "delivery", settings.tags)
 
     def _provider(self) -> str:
@@ -71,6 +77,15 @@ class DeliveryStack(cdk.Stack):
             role.add_to_policy(statement)
         self._accept_wildcards(role, statements)
         cdk.CfnOutput(self, f"{workflow.capitalize()}RoleArn", value=role.role_arn)
+
+    def _images(self, construct_id: str, name: str) -> ecr.Repository:
+        return ecr.Repository(
+            self,
+            construct_id,
+            repository_name=name,
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+        )
 
     def _accept_wildcards(self, scope: Construct, statements: list[iam.PolicyStatement]) -> None:
         found = {resource for statement in statements for resource in statement.resources}

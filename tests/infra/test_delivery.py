@@ -211,7 +211,7 @@ def test_actions_are_named_and_resources_are_ours(template: Template, workflow: 
         r"|iam::<AWS::AccountId>:role/cdk-hnb659fds-(deploy|lookup|file-publishing|image-publishing)-role-\S+"
         r"|lambda:\S+:function:twin-[a-z*-]+-evaluation-\*"
         r"|ssm:\S+:parameter/(cdk-bootstrap/hnb659fds/version|twin-delivery/[a-z]+/\*)"
-        r"|ecr:\S+:repository/llm-twin/rag)"
+        r"|ecr:\S+:repository/llm-twin/(rag|preview))"
     )
     for action, resource, condition in granted(statements(template, workflow)):
         assert "*" not in action
@@ -236,6 +236,26 @@ def test_previews_reach_no_lasting_stage_and_lasting_stages_no_preview(template:
     assert not re.search(r"twin-(dev|prod)|\"(dev|prod)\"", preview)
     for workflow in ("deploy", "evaluate"):
         assert "pr-*" not in json.dumps(statements(template, workflow))
+
+
+def test_images_of_pull_requests_are_apart_and_a_tag_means_one_image(template: Template) -> None:
+    made = {each["Properties"]["RepositoryName"]: each for each in resources(template, "ECR::Repository").values()}
+    assert set(made) == {
+        load_settings("prod").business.image_repository,
+        load_settings("pr-1").business.image_repository,
+    }
+    for repository in made.values():
+        assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
+        assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    pushed = {
+        workflow: {
+            resource for action, resource, _ in granted(statements(template, workflow)) if action == "ecr:PutImage"
+        }
+        for workflow in WORKFLOWS
+    }
+    assert [each.rsplit("/", 1)[1] for each in pushed["preview"]] == ["preview"]
+    assert [each.rsplit("/", 1)[1] for each in pushed["deploy"]] == ["rag"]
+    assert pushed["teardown"] == pushed["evaluate"] == set()
 
 
 def test_evaluation_cannot_deploy_and_teardown_reads_no_secret(template: Template) -> None:

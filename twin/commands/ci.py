@@ -15,6 +15,8 @@ from twin.errors import TwinError
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 StageOption = Annotated[str, typer.Option(help="Target stage.", envvar="STAGE")]
+COMMIT = ["COMMIT", "GITHUB_SHA"]
+"""A pull request's job runs on a merge commit; COMMIT then names the one that was pushed."""
 SMOKE_QUESTION = "Why does Ada keep the health check timeout so long?"
 
 
@@ -24,9 +26,9 @@ def _say(line: str) -> None:
 
 @app.command("preview-comment")
 def preview_comment(
-    commit: Annotated[str, typer.Option(envvar="PREVIEW_COMMIT", help="The commit that is previewed.")],
+    commit: Annotated[str, typer.Option(envvar=COMMIT, help="The commit that is previewed.")],
     run_url: Annotated[str, typer.Option(envvar="PREVIEW_RUN_URL", help="Page of the run.")] = "",
-    url: Annotated[str, typer.Option(help="Where the preview answers; empty: it does not.")] = "",
+    url: Annotated[str, typer.Option(envvar="PREVIEW_URL", help="Where the preview answers; empty: nowhere.")] = "",
     base: Annotated[Path, typer.Option(help="Cloud assembly of the base.")] = Path("base.out"),
     head: Annotated[Path, typer.Option(help="Cloud assembly of the change.")] = Path("head.out"),
     base_scores: Annotated[Path, typer.Option(help="Scores of the base.")] = Path("base-scores.json"),
@@ -65,6 +67,26 @@ def preview_comment(
 
 
 @app.command()
+def assembly(
+    out: Annotated[Path, typer.Option(help="Folder to synthesize into.")],
+    stage: StageOption = "dev",
+) -> None:
+    """Synthesize a stage into a folder of its own; needs neither credentials nor network."""
+    from twin import cdk
+
+    cdk.synth(stage, {}, out.resolve())
+
+
+@app.command("release-notes")
+def release_notes(tag: Annotated[str, typer.Option(help="Version tag, like v1.2.3.")]) -> None:
+    """The section of CHANGELOG.md about a version; exit 1 when there is none."""
+    from twin.ci.changelog import section
+    from twin.project import ROOT
+
+    print(section((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), tag.removeprefix("v")))
+
+
+@app.command()
 def scores(
     out: Annotated[Path, typer.Option(help="File to write.")],
     stage: StageOption = "local",
@@ -74,7 +96,9 @@ def scores(
     from twin.ci.scores import measure
     from twin.stages import connect
 
-    out.write_text(json.dumps({"scores": measure(connect(stage), file)}, indent=1), encoding="utf-8")
+    found = measure(connect(stage), file)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"scores": found}, indent=1), encoding="utf-8")
 
 
 @app.command()
@@ -82,12 +106,17 @@ def gate(
     base: Annotated[Path, typer.Option(help="Scores that must not be undercut.")],
     head: Annotated[Path, typer.Option(help="Scores of the candidate.")],
 ) -> None:
-    """Exit 1 when the candidate's scores regressed, naming the samples."""
+    """Exit 1 when the candidate's scores regressed, naming the samples; without a base there is nothing to undercut."""
     from twin.ci.environment import summarise
     from twin.ci.scores import gate as judge
     from twin.ci.scores import read
 
-    reasons = judge(read(base), read(head))
+    candidate = read(head)
+    if not base.exists():
+        summarise("Evaluation gate: **nothing to compare with**; these scores become the first base.")
+        _say(f"{base} does not exist: there is nothing to compare with.")
+        return
+    reasons = judge(read(base), candidate)
     summarise("\n".join(f"- {reason}" for reason in reasons) or "Evaluation gate: passed.")
     if reasons:
         raise TwinError(f"The evaluation gate is closed: {'; '.join(reasons)}.")
@@ -132,7 +161,7 @@ def watch_alarms(
 
 @app.command()
 def image(
-    commit: Annotated[str, typer.Option(envvar="GITHUB_SHA", help="Commit, the image's tag.")], stage: StageOption
+    commit: Annotated[str, typer.Option(envvar=COMMIT, help="Commit, the image's tag.")], stage: StageOption
 ) -> None:
     """Build and push the service's image, once for a commit; gives its digest to later steps."""
     from twin.ci.environment import give
@@ -146,7 +175,7 @@ def image(
 
 @app.command("require-image")
 def require_image(
-    commit: Annotated[str, typer.Option(envvar="GITHUB_SHA", help="Commit, the image's tag.")],
+    commit: Annotated[str, typer.Option(envvar=COMMIT, help="Commit, the image's tag.")],
     digest: Annotated[str, typer.Option(envvar="IMAGE_DIGEST", help="Digest that was built.")],
     stage: StageOption,
 ) -> None:
@@ -159,7 +188,7 @@ def require_image(
 
 @app.command()
 def remember(
-    commit: Annotated[str, typer.Option(envvar="GITHUB_SHA", help="Commit that runs.")],
+    commit: Annotated[str, typer.Option(envvar=COMMIT, help="Commit that runs.")],
     digest: Annotated[str, typer.Option(envvar="IMAGE_DIGEST", help="Digest of its image.")],
     stage: StageOption,
 ) -> None:

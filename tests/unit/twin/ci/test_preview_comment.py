@@ -140,7 +140,7 @@ def run_job(tmp_path: Path, stand: Stand, *arguments: str) -> subprocess.Complet
         "GITHUB_TOKEN": "job-token",
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        "PREVIEW_COMMIT": COMMIT,
+        "COMMIT": COMMIT,
         "PREVIEW_RUN_URL": "https://github.example/runs/1",
         "TWIN_STATE_ROOT": str(tmp_path),
     }
