@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.emulator import corrections
+from localcloud.emulator import corrections, faults
 from localcloud.emulator.cloudformation import autoscaling, ec2, governance
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
@@ -23,6 +23,7 @@ def install(port: int) -> list[str]:
     oidc_providers.install()
     added = register_resource_types(resource_types(Loopback(port)))
     corrections.install()
+    faults.install()
     return added
 
 
