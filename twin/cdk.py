@@ -83,11 +83,6 @@ def deploy(
     _run(("deploy", *targets, "--app", str(CDK_OUT), *options, *only), overrides, progress, failed)
 
 
-def destroy(overrides: Mapping[str, str], progress: Progress) -> None:
-    """Destroy every synthesized stack."""
-    _run(("destroy", "--all", "--force", "--app", str(CDK_OUT), "--progress", "events"), overrides, progress)
-
-
 def _run(
     arguments: Iterable[str],
     overrides: Mapping[str, str],

@@ -233,22 +233,31 @@ def drill(
 
 
 @app.command()
-def delete(stage: StageOption = "local", as_json: JsonOption = False) -> None:
-    """Delete the stage, wait, list survivors; exit 1 if anything is left."""
+def delete(
+    stage: StageOption = "local",
+    keep: Annotated[list[str] | None, typer.Option(help="What holds data and stays: vectors.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, in its order.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete the stage, wait, list survivors; exit 1 if anything is left. Run it again after an interruption."""
+    from twin.commands import delete as command
     from twin.commands import local
-    from twin.commands.delete import delete as run
     from twin.inventory import services_checked
     from twin.stages import connect
 
-    target = connect(stage)
-    left = run(target, _progress)
+    target, kept = connect(stage), tuple(keep or ())
+    if dry_run:
+        planned = command.plan(target, keep=kept)
+        print_json([vars(each) for each in planned]) if as_json else views.show_plan(planned)
+        return
+    left = command.delete(target, _progress, keep=kept)
     if as_json:
         print_json({"survivors": [vars(s) for s in left], "services": services_checked()})
     else:
         views.show_proof(left)
     if left:
         raise typer.Exit(1)
-    if target.is_local:
+    if target.is_local and not kept:
         local.stop()
 
 

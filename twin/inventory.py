@@ -176,7 +176,8 @@ LISTINGS = (
     _ec2("snapshot", "describe_snapshots", "Snapshots", "SnapshotId", "snapshot", OwnerIds=["self"]),
 )
 SCALED = ("sagemaker", "ecs")
-"""Namespaces of scalable targets; these and KMS keys are listed apart from `LISTINGS`."""
+LISTED_APART = ("kms:key", "ecs:service")
+"""What one call does not list."""
 
 
 def survivors(
@@ -198,7 +199,7 @@ def survivors(
                 found.append(Survivor(listing.service, listing.kind, name, _why(item)))
         if progress is not None:
             progress(f"{listing.service}: {listing.kind}")
-    found += _scalable_targets(own) + _keys(own, existing)
+    found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing)
     found += _tagged(own, existing, {form for each in found for form in forms(each.name)})
     return found
 
@@ -211,7 +212,7 @@ def services_checked() -> tuple[str, ...]:
 
 def kinds_checked() -> int:
     """How many kinds of resources `survivors` looks at, besides whatever is tagged."""
-    return len(LISTINGS) + len(SCALED) + 1
+    return len(LISTINGS) + len(SCALED) + len(LISTED_APART)
 
 
 def is_gone(item: Any) -> bool:
@@ -255,6 +256,20 @@ def _scalable_targets(own: Ownership) -> list[Survivor]:
     return found
 
 
+def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
+    """Services of the stage's clusters; one without a cluster is gone, whatever its tags go on saying."""
+    client = own.stage.client("ecs")
+    clusters = [arn for page in client.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
+    services = [
+        arn
+        for cluster in clusters
+        for page in client.get_paginator("list_services").paginate(cluster=cluster)
+        for arn in page["serviceArns"]
+    ]
+    existing |= {form for arn in services for form in forms(arn)}
+    return [Survivor("ecs", "service", arn) for arn in services if own.owns(arn)]
+
+
 def _keys(own: Ownership, existing: set[str]) -> list[Survivor]:
     """Keys that are not on their way out: AWS deletes none sooner than a week after it was asked to."""
     client = own.stage.client("kms")
@@ -277,7 +292,7 @@ def _tagged(own: Ownership, existing: set[str], known: set[str]) -> list[Survivo
     """
     client = own.stage.client("resourcegroupstaggingapi")
     wanted = [{"Key": "project", "Values": [PROJECT]}, {"Key": "stage", "Values": [own.stage.name]}]
-    listed = {"kms:key", *(listing.arn for listing in LISTINGS)}
+    listed = {*LISTED_APART, *(listing.arn for listing in LISTINGS)}
     found = []
     for page in client.get_paginator("get_resources").paginate(TagFilters=wanted):
         for arn in (resource["ResourceARN"] for resource in page["ResourceTagMappingList"]):

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from twin.commands.ask import Answer, ask
+from twin.commands.delete import Planned
 from twin.console import console, print_json, print_table
 from twin.cost import report
 from twin.cost.assembly import Assembly
@@ -127,9 +128,16 @@ def show_proof(left: list[Survivor]) -> None:
     if not left:
         console.print(f"[green]0 survivors[/green]: looked at {looked} ({', '.join(services_checked())}).")
         return
-    print_table(
-        f"{len(left)} survivors of {looked}", ("service", "kind", "name"), [(s.service, s.kind, s.name) for s in left]
-    )
+    rows = [(s.service, s.kind, s.name, s.why) for s in left]
+    print_table(f"{len(left)} survivors of {looked}", ("service", "kind", "name", "why"), rows)
+
+
+def show_plan(planned: list[Planned]) -> None:
+    """What a delete would remove, in its order."""
+    if not planned:
+        console.print("Nothing of the stage stands.")
+        return
+    print_table(f"{len(planned)} removals", ("step", "kind", "name"), [(p.step, p.kind, p.name) for p in planned])
 
 
 def show_findings(stage: str, findings: list[Finding]) -> None:

@@ -19,12 +19,14 @@ from twin.inventory import Survivor, survivors
 from twin.stages import Stage
 from twin.teardown.leftovers import COMPONENTS, LEFTOVERS, Leftover
 from twin.teardown.ownership import OPTIONAL_STACKS, Ownership, forms, ownership
-from twin.teardown.stacks import StackDeletion, importers, standing, waves, with_what_they_need
+from twin.teardown.stacks import StackDeletion, standing, users, waves, with_what_they_need
 
 KEEPABLE = OPTIONAL_STACKS
 """What `--keep` may name: stacks that hold data."""
 SETTLE_SECONDS = 60.0
 COMPONENT_SECONDS = 1200.0
+LOCAL_POLL_SECONDS = 0.3
+POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,28 @@ def delete(
         TwinError: when `keep` names what cannot be kept, or a stack is protected against deletion.
     """
     kept = _kept(stage, keep)
+    left = take_down(stage, kept, progress, checked)
+    if not left and not kept:
+        key_file(stage).unlink(missing_ok=True)
+    return left
+
+
+def take_down(
+    stage: Stage, kept: Collection[str], progress: Progress, checked: Callable[[str], None] | None = None
+) -> list[Survivor]:
+    """Delete everything of the stage but the stacks called `kept`, and list what survives.
+
+    Raises:
+        TwinError: when a stack is protected against deletion.
+    """
     own = ownership(stage, kept)
-    poll = 0.3 if stage.is_local else 5.0
+    poll = LOCAL_POLL_SECONDS if stage.is_local else POLL_SECONDS
     for name in sorted(kept):
         progress(f"{name:<24} kept")
     _components(own, progress, poll)
     _empty(own, progress)
     StackDeletion(stage, kept, lambda: _empty(own, progress), progress, poll).run()
-    left = _settle(ownership(stage, kept), progress, checked, poll)
-    if not left and not kept:
-        key_file(stage).unlink(missing_ok=True)
-    return left
+    return _settle(ownership(stage, kept), progress, checked, poll)
 
 
 def plan(stage: Stage, *, keep: Collection[str] = ()) -> list[Planned]:
@@ -78,7 +91,7 @@ def plan(stage: Stage, *, keep: Collection[str] = ()) -> list[Planned]:
     found = [Planned("first", COMPONENTS.kind, name) for name in COMPONENTS.find(own)]
     found += [Planned("emptied", each.kind, name) for each in LEFTOVERS if each.empty for name in each.find(own)]
     held = {form for planned in found for form in forms(planned.name)}
-    for wave in waves(importers(stage, stacks), stacks):
+    for wave in waves(users(stage, stacks), stacks):
         for name in wave:
             found.append(Planned("stack", "stack", name))
             for page in client.get_paginator("list_stack_resources").paginate(StackName=name):
@@ -99,7 +112,7 @@ def _kept(stage: Stage, keep: Collection[str]) -> tuple[str, ...]:
     if not keep:
         return ()
     stacks = standing(stage)
-    return tuple(sorted(with_what_they_need(importers(stage, stacks), {stage.stack(name) for name in keep})))
+    return tuple(sorted(with_what_they_need(users(stage, stacks), {stage.stack(name) for name in keep})))
 
 
 def _components(own: Ownership, progress: Progress, poll: float) -> None:

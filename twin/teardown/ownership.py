@@ -94,6 +94,9 @@ def forms(identifier: str) -> set[str]:
         resource = plain.split(":", 5)[5]
         name = re.split("[:/]", resource, maxsplit=1)[-1]
         found |= {resource, name}
+    if "://" in plain:
+        # A queue's address ends in its name, as its ARN does.
+        found.add(plain.rpartition("/")[2])
     found |= {VERSION.sub("", form) for form in found}
     return found - {""}
 

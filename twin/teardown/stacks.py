@@ -1,7 +1,8 @@
-"""Deletes a stage's stacks: those that nobody imports from first, again when AWS is not ready to let go."""
+"""Deletes a stage's stacks: those that nobody uses first, again when AWS is not ready to let go."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -60,32 +61,50 @@ def standing(stage: Stage) -> dict[str, Stack]:
     }
 
 
-def importers(stage: Stage, stacks: Mapping[str, Stack]) -> dict[str, set[str]]:
-    """By stack: which of `stacks` import from it."""
+def users(stage: Stage, stacks: Mapping[str, Stack]) -> dict[str, set[str]]:
+    """By stack: which of `stacks` use it, by an export or by `Fn::GetStackOutput`.
+
+    CloudFormation guards exports only: it would begin to delete a network under the service that runs in it.
+    """
     client = stage.client("cloudformation")
-    return {
+    found = {
         name: {other for export in stack.exports for other in _imports(client, export) if other in stacks}
         for name, stack in stacks.items()
     }
+    for name, stack in stacks.items():
+        for used in outputs_read(_template(client, stack)) & set(stacks):
+            found[used].add(name)
+    return found
 
 
-def waves(users: Mapping[str, Collection[str]], going: Collection[str]) -> list[list[str]]:
-    """`going` in the order of deletion: each wave holds what nobody left imports from."""
+def outputs_read(template: Any) -> set[str]:
+    """Names of the stacks whose outputs a template, or a part of one, reads."""
+    if isinstance(template, list):
+        return {name for part in template for name in outputs_read(part)}
+    if not isinstance(template, Mapping):
+        return set()
+    read = template.get("Fn::GetStackOutput")
+    own = {str(read["StackName"])} if isinstance(read, Mapping) and "StackName" in read else set()
+    return own | {name for part in template.values() for name in outputs_read(part)}
+
+
+def waves(used_by: Mapping[str, Collection[str]], going: Collection[str]) -> list[list[str]]:
+    """`going` in the order of deletion: each wave holds what nobody left uses."""
     left, found = set(going), []
     while left:
-        wave = sorted(name for name in left if not left & set(users.get(name, ()))) or sorted(left)
+        wave = sorted(name for name in left if not left & set(used_by.get(name, ()))) or sorted(left)
         found.append(wave)
         left -= set(wave)
     return found
 
 
-def with_what_they_need(users: Mapping[str, Collection[str]], kept: Collection[str]) -> set[str]:
-    """`kept` and, in turn, every stack that one of them imports from."""
+def with_what_they_need(used_by: Mapping[str, Collection[str]], kept: Collection[str]) -> set[str]:
+    """`kept` and, in turn, every stack that one of them uses."""
     found: set[str] = set()
-    more = set(kept) & set(users)
+    more = set(kept) & set(used_by)
     while more:
         found |= more
-        more = {name for name, others in users.items() if found & set(others)} - found
+        more = {name for name, others in used_by.items() if found & set(others)} - found
     return found
 
 
@@ -128,9 +147,9 @@ class StackDeletion:
         return not stack.in_progress and begun[stack.name] >= DELETIONS
 
     def _begin(self, stacks: Mapping[str, Stack], begun: Counter[str]) -> None:
-        users = importers(self.stage, stacks)
+        used_by = users(self.stage, stacks)
         for name, stack in stacks.items():
-            if stack.in_progress or users[name] or begun[name] >= DELETIONS:
+            if stack.in_progress or used_by[name] or begun[name] >= DELETIONS:
                 continue
             if stack.status == "DELETE_FAILED" and begun[name]:
                 self.progress(f"{name:<24} is deleted again: {stack.reason}")
@@ -152,6 +171,13 @@ class StackDeletion:
                 f"--no-enable-termination-protection --stack-name {name}`, then delete again."
             ) from None
         self.progress(f"{name:<24} deleting")
+
+
+def _template(client: Any, stack: Stack) -> Any:
+    if stack.status == "REVIEW_IN_PROGRESS":
+        return {}
+    body = client.get_template(StackName=stack.name)["TemplateBody"]
+    return json.loads(body) if isinstance(body, str) else body
 
 
 def _imports(client: Any, export: str) -> list[str]:
