@@ -1,4 +1,4 @@
-"""What counts as a survivor of a stage."""
+"""What a list of a service says: gone or not, and what an ARN is."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ from typing import Any
 
 import pytest
 
-from twin.inventory import _has_tags, _is_gone, _is_ours
-from twin.stages import Stage
-
-DEV = Stage(name="dev", region="us-east-1")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "twin-dev-llm",
-        "arn:aws:sns:us-east-1:000000000000:twin-dev-evaluation-Alerts1",
-        "http://127.0.0.1:4566/000000000000/twin-dev-evaluation-Samples",
-        "/aws/lambda/twin-dev-evaluation-Notify",
-        "service/twin-dev-business-Cluster/twin-dev-business-Service",
-        "/twin/dev/evaluation/watermark",
-    ],
-)
-def test_names_of_the_stage_are_ours(name: str) -> None:
-    assert _is_ours(name, DEV)
-
-
-@pytest.mark.parametrize("name", ["twin-development-llm", "twin-prod-llm", "not-twin-dev-llm", "CDKToolkit", ""])
-def test_names_of_others_are_not(name: str) -> None:
-    assert not _is_ours(name, DEV)
-
-
-def test_tags_or_the_stages_vpc_make_a_network_resource_ours() -> None:
-    tagged = {"Tags": [{"Key": "project", "Value": "llm-twin"}, {"Key": "stage", "Value": "dev"}]}
-    assert _has_tags(tagged, DEV, set())
-    assert _has_tags({"VpcId": "vpc-1"}, DEV, {"vpc-1"})
-    assert not _has_tags({"VpcId": "vpc-2", "Tags": [{"Key": "stage", "Value": "dev"}]}, DEV, {"vpc-1"})
+from twin.inventory import LISTINGS, is_gone, kind_of, kinds_checked, services_checked
 
 
 @pytest.mark.parametrize(
@@ -46,8 +16,30 @@ def test_tags_or_the_stages_vpc_make_a_network_resource_ours() -> None:
         ({"State": "deleted"}, True),
         ({"DeletedDate": "2026-01-01"}, True),
         ({"StackStatus": "DELETE_FAILED"}, False),
+        ({"StackStatus": "DELETE_IN_PROGRESS"}, False),
+        ({"State": {"Code": "active"}}, False),
         ("twin-dev-llm", False),
     ],
 )
 def test_what_is_deleted_is_gone(item: Any, gone: bool) -> None:
-    assert _is_gone(item) is gone
+    assert is_gone(item) is gone
+
+
+@pytest.mark.parametrize(
+    ("arn", "kind"),
+    [
+        ("arn:aws:sagemaker:us-east-1:000000000000:endpoint/twin-dev-llm", ("sagemaker", "endpoint")),
+        ("arn:aws:lambda:us-east-1:000000000000:function:f", ("lambda", "function")),
+        ("arn:aws:sqs:us-east-1:000000000000:queue", ("sqs", "")),
+        ("arn:aws:s3:::bucket", ("s3", "")),
+        ("arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/f", ("logs", "log-group")),
+        ("arn:aws:ecs:us-east-1:000000000000:task-definition/family:3", ("ecs", "task-definition")),
+    ],
+)
+def test_service_and_type_of_an_arn(arn: str, kind: tuple[str, str]) -> None:
+    assert kind_of(arn) == kind
+
+
+def test_what_is_looked_at_is_said() -> None:
+    assert {"sagemaker", "kms", "resourcegroupstaggingapi", "secretsmanager"} <= set(services_checked())
+    assert kinds_checked() > len(LISTINGS)

@@ -1,0 +1,116 @@
+"""Each role may do what its code calls and what AWS does in its name, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from .api_calls import actions_of, reachable
+from .conftest import STAGES, Synthesize, Template, Templates, read, resources
+
+EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+PULL = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetAuthorizationToken",
+}
+QUEUE_POLLER = {
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+}
+"""What CDK's event source grants Lambda's poller."""
+DEAD_LETTERS = {"sqs:SendMessage"}
+EXECUTION = LOGS | PULL | {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"}
+"""What ECS does before the container runs; CDK grants the description of a secret along with its value."""
+SCHEDULE = {"lambda:InvokeFunction", "sqs:SendMessage"}
+MODEL = LOGS | PULL | {"cloudwatch:PutMetricData"}
+"""What SageMaker does for the endpoint; the container itself calls no AWS."""
+SERVICE = ("services.rag.__main__",)
+INGEST = ("services.rag.ingest.__main__",)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def granted(template: Template) -> dict[str, set[str]]:
+    """By role: the actions that its policies allow."""
+    found: dict[str, set[str]] = {name: set() for name in resources(template, "IAM::Role")}
+    for policy in resources(template, "IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            for role in policy["Properties"]["Roles"]:
+                found[role["Ref"]] |= set(listed(statement["Action"]))
+    return found
+
+
+def principal(role: Template) -> str:
+    statement = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    return str(statement["Principal"]["Service"]).split(".")[0]
+
+
+def needed(template: Template, ingest: bool) -> dict[str, set[str]]:
+    """By role: what its code calls, and what AWS does with it."""
+    found: dict[str, set[str]] = {}
+    polled = json.dumps([each["Properties"] for each in resources(template, "Lambda::EventSourceMapping").values()])
+    for name, function in resources(template, "Lambda::Function").items():
+        properties = function["Properties"]
+        role = properties["Role"]["Fn::GetAtt"][0]
+        module = properties["Handler"].rpartition(".")[0]
+        found[role] = actions_of(module) | LOGS
+        found[role] |= QUEUE_POLLER if f'"{name}"' in polled else set()
+        found[role] |= DEAD_LETTERS if "DeadLetterConfig" in properties else set()
+    for task in resources(template, "ECS::TaskDefinition").values():
+        modules = SERVICE + (INGEST if ingest else ())
+        found[task["Properties"]["TaskRoleArn"]["Fn::GetAtt"][0]] = actions_of(*modules)
+        found[task["Properties"]["ExecutionRoleArn"]["Fn::GetAtt"][0]] = EXECUTION
+    for name, role in resources(template, "IAM::Role").items():
+        known = {"scheduler": SCHEDULE, "sagemaker": MODEL}.get(principal(role))
+        if known:
+            found[name] = known
+    return found
+
+
+@EVERY_STAGE
+def test_each_role_is_granted_what_is_called_and_nothing_more(templates: dict[str, Templates], stage: str) -> None:
+    seen = 0
+    for part, template in templates[stage].items():
+        if part == "network":
+            continue
+        have, want = granted(template), needed(template, ingest=False)
+        assert set(have) == set(want), part
+        for role in have:
+            assert have[role] - want[role] == set(), f"{part}: {role} may do what nothing calls"
+            assert want[role] - have[role] == set(), f"{part}: {role} may not do what is called"
+            seen += 1
+    assert seen >= 9
+
+
+def test_a_documents_bucket_is_granted_to_the_ingest_that_reads_it(synthesize: Synthesize) -> None:
+    template = read(synthesize("dev", {"TWIN_BUSINESS__DOCUMENTS_BUCKET": "documents"}), "dev")["business"]
+    assert granted(template) == needed(template, ingest=True)
+    extra = actions_of(*SERVICE, *INGEST) - actions_of(*SERVICE)
+    assert extra == {"s3:ListBucket", "s3:GetObject"}
+
+
+@EVERY_STAGE
+def test_no_action_and_no_principal_is_a_wildcard(templates: dict[str, Templates], stage: str) -> None:
+    for template in templates[stage].values():
+        for name, role in resources(template, "IAM::Role").items():
+            for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+                assert list(statement["Principal"]) == ["Service"], name
+        for name, actions in granted(template).items():
+            assert not [action for action in actions if "*" in action], name
+
+
+def test_the_code_is_read_and_not_guessed() -> None:
+    assert "services.evaluation.watermark" in reachable("services.evaluation.evaluate_monitoring")
+    assert actions_of("services.evaluation.notify") == {"secretsmanager:GetSecretValue"}
+    assert {"ssm:GetParameter", "ssm:PutParameter"} < actions_of("services.evaluation.evaluate_monitoring")
