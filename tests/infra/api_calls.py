@@ -18,28 +18,26 @@ OPERATIONS_BY_PATH = {
 """What the service signs and sends by itself, without boto3, and how the path ends."""
 ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket", "sqs:SendMessageBatch": "sqs:SendMessage"}
 """Operations whose action is called otherwise."""
+NAMESAKES = {"cloudwatch:GetDataset"}
+"""What reads like an operation and is a method of Opik's client."""
 
 
 def actions_of(*modules: str) -> set[str]:
     """IAM actions that the modules, and every module of ours that they import, call."""
-    trees = [tree for module in reachable(*modules) if (tree := _tree(module))]
-    services = {name for tree in trees for name in _clients(tree)}
-    named = {name for tree in trees for name in _names(tree)}
+    trees = {module: tree for module in reachable(*modules) if (tree := _tree(module))}
+    services = {name for tree in trees.values() for name in _clients(tree)}
+    named = {name for tree in trees.values() for name in _names(tree)}
     found = {
         f"{service}:{operation}"
         for service in services
         for method, operation in _methods(service).items()
         if method in named
     }
-    # Only the client that signs by itself names these paths.
-    found |= {
-        action
-        for tree in trees
-        if any(isinstance(node, ast.Name) and node.id == "SigV4Auth" for node in ast.walk(tree))
-        for path, action in OPERATIONS_BY_PATH.items()
-        if path in _strings(tree)
-    }
-    return {ACTIONS.get(action, action) for action in found}
+    # Only the package that signs by itself names these paths.
+    signers = {module.rpartition(".")[0] for module, tree in trees.items() if _signs(tree)}
+    paths = {text for module, tree in trees.items() if module.rpartition(".")[0] in signers for text in _strings(tree)}
+    found |= {action for path, action in OPERATIONS_BY_PATH.items() if path in paths}
+    return {ACTIONS.get(action, action) for action in found - NAMESAKES}
 
 
 def reachable(*modules: str) -> set[str]:
@@ -101,6 +99,10 @@ def _names(tree: ast.Module) -> set[str]:
         if isinstance(call.args[0], ast.Constant)
     }
     return attributes | paginated
+
+
+def _signs(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "SigV4Auth" for node in ast.walk(tree))
 
 
 def _strings(tree: ast.Module) -> set[str]:
