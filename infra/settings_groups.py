@@ -107,8 +107,10 @@ class LlmSettings(Group):
     max_copies: int = Field(
         1, description="Copies of the model at most; the minimum is always 0 (asleep).", ge=1, le=50
     )
-    # SageMaker refuses to create a component without copies; it is scaled to zero afterwards.
-    initial_copies: int = Field(1, description="Copies right after the first deployment.", ge=1, le=50)
+    # 0 is for a deployment over a component that sleeps: SageMaker creates none without copies.
+    initial_copies: int = Field(
+        1, description="Copies after a deployment; the first one needs at least 1.", ge=0, le=50
+    )
     concurrency_per_copy: float = Field(
         8, description="Concurrent requests per copy that scaling aims at.", ge=1, le=512
     )
