@@ -1,0 +1,158 @@
+"""Releases, alarms and expired previews against the emulator; the rollback with real Git and make."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.integration.emulator.conftest import Emulator, running
+from twin.ci import alarms, expired, releases
+from twin.ci.releases import Release
+from twin.errors import TwinError
+from twin.stages import Stage
+
+DIGEST = f"sha256:{'a' * 64}"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running(tmp_path_factory.mktemp("aws")) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def prod(cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A stage on AWS, whose endpoint is the emulator."""
+    environment = {
+        "AWS_ENDPOINT_URL": cloud.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Stage("prod", "us-east-1", environment)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_way_back_deploys_the_last_good_commit_and_leaves_the_work_tree_alone(
+    prod: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases, "WORKTREE", tmp_path / "rollback")
+    seen = tmp_path / "seen"
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    git(repository, "init", "--quiet")
+    (repository / "Makefile").write_text(
+        f"deploy-inference-pipeline:\n\t@echo $(STAGE) $(TWIN_RELEASE) $$(cat prompt) > {seen}\n"
+    )
+    (repository / "prompt").write_text("good")
+    git(repository, "add", "-A")
+    git(repository, "commit", "--quiet", "-m", "good")
+    good = git(repository, "rev-parse", "HEAD")
+    (repository / "prompt").write_text("bad")
+    git(repository, "commit", "--quiet", "-am", "bad")
+
+    with pytest.raises(TwinError, match="prod has no good release yet"):
+        releases.roll_back(prod, repository)
+    releases.remember(prod, Release(COMMIT, DIGEST))
+    with pytest.raises(TwinError, match="git worktree add"):
+        releases.roll_back(prod, repository)
+    releases.remember(prod, Release(good, DIGEST))
+    assert releases.roll_back(prod, repository) == Release(good, DIGEST)
+
+    assert seen.read_text().split() == ["prod", good, "good"]
+    assert (repository / "prompt").read_text() == "bad"
+    assert git(repository, "worktree", "list").count("\n") == 0
+    assert not (tmp_path / "rollback").exists()
+
+
+def test_a_rollback_that_fails_says_that_a_person_is_needed(
+    prod: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases, "WORKTREE", tmp_path / "rollback")
+    git(tmp_path, "init", "--quiet", "repository")
+    repository = tmp_path / "repository"
+    (repository / "Makefile").write_text("deploy-inference-pipeline:\n\t@exit 3\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "--quiet", "-m", "broken")
+    releases.remember(prod, Release(git(repository, "rev-parse", "HEAD"), DIGEST))
+    with pytest.raises(TwinError, match="needs a person now"):
+        releases.roll_back(prod, repository)
+    assert not (tmp_path / "rollback").exists()
+
+
+@pytest.mark.parametrize(("commit", "digest"), [("main", DIGEST), (COMMIT, "sha256:12"), ("--force", DIGEST)])
+def test_only_a_full_hash_with_a_digest_is_a_release(commit: str, digest: str) -> None:
+    with pytest.raises(TwinError, match="not a full commit hash"):
+        Release(commit, digest)
+
+
+def test_only_the_image_that_was_built_is_promoted(prod: Stage, cloud: Emulator) -> None:
+    ecr = cloud.client("ecr")
+    ecr.create_repository(repositoryName="llm-twin/rag")
+    manifest = json.dumps({"schemaVersion": 2, "layers": []})
+    put = ecr.put_image(repositoryName="llm-twin/rag", imageManifest=manifest, imageTag=COMMIT)
+    built = Release(COMMIT, put["image"]["imageId"]["imageDigest"])
+    releases.require_same_image(prod, "llm-twin/rag", built)
+    with pytest.raises(TwinError, match="was built and tested"):
+        releases.require_same_image(prod, "llm-twin/rag", Release(COMMIT, DIGEST))
+    with pytest.raises(TwinError, match="There is no image llm-twin/rag:"):
+        releases.require_same_image(prod, "llm-twin/rag", Release("f" * 40, DIGEST))
+
+
+def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(prod: Stage, cloud: Emulator) -> None:
+    with pytest.raises(TwinError, match="has no alarm"):
+        alarms.watch(prod, 0, 0.1, lambda _: None)
+    cloudwatch = cloud.client("cloudwatch")
+    for name in ("twin-prod-old", "twin-prod-new", "twin-dev-other"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="Test",
+            MetricName="Errors",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+
+    def ring(name: str) -> None:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+
+    ring("twin-prod-old")
+    ring("twin-dev-other")
+    assert alarms.ringing(prod) == {"twin-prod-old"}
+    assert alarms.watch(prod, 0.3, 0.1, lambda _: None) == 1
+    later = threading.Timer(0.5, ring, ("twin-prod-new",))
+    later.start()
+    try:
+        with pytest.raises(TwinError, match=r"since the release: twin-prod-new\."):
+            alarms.watch(prod, 60, 0.1, lambda _: None)
+    finally:
+        later.join()
+
+
+def test_previews_past_their_life_are_found_by_their_youngest_stack(prod: Stage, cloud: Emulator) -> None:
+    cloudformation = cloud.client("cloudformation")
+    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    for name in ("twin-pr-3-network", "twin-pr-12-llm", "twin-dev-llm", "twin-pr-4-llm"):
+        cloudformation.create_stack(StackName=name, TemplateBody=template)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="twin-pr-4-llm")
+    cloudformation.delete_stack(StackName="twin-pr-4-llm")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="twin-pr-4-llm")
+    now = datetime.now(UTC)
+    assert expired.previews(prod, now, timedelta(hours=1)) == []
+    assert expired.previews(prod, now + timedelta(hours=2), timedelta(hours=1)) == ["pr-12", "pr-3"]
