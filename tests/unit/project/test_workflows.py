@@ -153,7 +153,7 @@ def test_a_preview_is_deployed_for_the_own_repository_and_a_label_only() -> None
     assert "closed" in triggers(file)["pull_request"]["types"]
 
 
-def test_code_of_a_pull_request_runs_before_credentials_are_there() -> None:
+def test_the_local_measurements_come_before_the_login() -> None:
     (file,) = [file for file in FILES if file.stem == "preview"]
     names = [step.get("run") or step["uses"] for step in workflow(file)["jobs"]["preview"]["steps"]]
     login = next(i for i, name in enumerate(names) if "configure-aws-credentials" in name)
