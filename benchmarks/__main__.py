@@ -21,7 +21,7 @@ from benchmarks.measure import Report, load_average
 from benchmarks.processes import RESULTS, WORK, BenchmarkError
 from localcloud.process import REPOSITORY, base_environment
 
-NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synthesis", "memory")
+NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory")
 """Modules of this package with `run(effort) -> Report`."""
 
 # Piped into a file the tables keep their lines whole.
