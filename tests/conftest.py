@@ -6,11 +6,17 @@ answers without context behind, which the evaluation rightly marks down. The del
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_delete.py")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a good part of the tests waits for processes to start and sockets to answer."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,13 +16,14 @@ from infra.settings import SettingsError, load_settings
 from twin.cost import assembly, prices
 from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
-from twin.inventory import LISTINGS, SCALED, TAGGED_EC2
+from twin.inventory import LISTINGS, SCALED
 
 from .conftest import ROOT, Synthesize, Template, only, resources
 from .test_templates import listed, violations
 
 REPOSITORY = "octo-lab/llm-twin"
 ISSUER = "token.actions.githubusercontent.com"
+READS = r"[a-z0-9-]+:(List|Describe)[A-Za-z]+$|(ecr:GetAuthorizationToken|budgets:ViewBudget|tag:GetResources)$"
 WORKFLOWS = ("preview", "deploy", "teardown", "evaluate")
 VARIABLES = {"TWIN_DELIVERY__REPOSITORY": REPOSITORY}
 EVERY_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS)
@@ -216,7 +217,7 @@ def test_actions_are_named_and_resources_are_ours(template: Template, workflow: 
     for action, resource, condition in granted(statements(template, workflow)):
         assert "*" not in action
         if resource == "*":
-            assert re.match(r"[a-z0-9-]+:(List|Describe)[A-Za-z]+$|ecr:GetAuthorizationToken$", action), action
+            assert re.match(READS, action), action
         elif ":secretsmanager:" in resource:
             assert "aws:ResourceTag/stage" in condition
             assert '"aws:ResourceTag/project": "llm-twin"' in condition
@@ -264,15 +265,16 @@ def test_evaluation_cannot_deploy_and_teardown_reads_no_secret(template: Templat
 
 
 def test_the_proof_of_a_delete_may_list_all_that_it_looks_at() -> None:
-    services = {"elbv2": "elasticloadbalancing"}
-    operations = {"list_buckets": "ListAllMyBuckets"}
+    services = {"elbv2": "elasticloadbalancing", "stepfunctions": "states"}
+    operations = {"list_buckets": "ListAllMyBuckets", "describe_budgets": "ViewBudget"}
     needed = {
         f"{services.get(each.service, each.service)}:"
         + operations.get(each.operation, "".join(word.capitalize() for word in each.operation.split("_")))
-        for each in (*LISTINGS, *TAGGED_EC2)
+        for each in LISTINGS
     }
+    apart = {"ecs:ListServices", "kms:ListKeys", "kms:DescribeKey", "tag:GetResources"}
     assert SCALED
-    assert needed - set(LISTS) == set()
+    assert (needed | apart) - set(LISTS) == set()
 
 
 def test_the_stack_is_protected_tagged_and_free(assembled: Path, template: Template) -> None:
