@@ -6,25 +6,29 @@ answers without context behind, which the evaluation rightly marks down. The del
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_delete.py")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a good part of the tests waits for processes to start and sockets to answer."""
-    return min(4, (os.cpu_count() or 1) + 1)
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Sends a module's tests to one worker, and the modules of the one deployment to the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "deployment" if PurePosixPath(module).name in SHARE_ONE_DEPLOYMENT else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
-    for item in items:
-        path = Path(item.path)
-        group = "deployment" if path.name in SHARE_ONE_DEPLOYMENT else str(path.relative_to(Path(__file__).parent))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _place(item: pytest.Item) -> int:
