@@ -15,7 +15,7 @@ demo: ## From nothing: deploy, ask, watch, judge, alarm, delete, proof
 	@start=$$(date +%s) && $(PYTHON) scripts/setup.py && $(TWIN) demo --setup-seconds $$(( $$(date +%s) - start )) $(ARGS)
 
 test: setup ## From nothing: set up and run every test
-	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope $(ARGS)
+	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 setup: ## Environment only: Python packages, CDK command line, embedding model
 	@$(PYTHON) scripts/setup.py
