@@ -1,4 +1,6 @@
-"""How the tests are shared out: a module stays on one worker, and all that use the one deployment stay together.
+"""What all tests share, and how they are shared out over workers.
+
+A module stays on one worker, and all that use the one deployment stay together.
 
 The story comes before the faults: it judges the answers of a fresh deployment, and the faults leave
 answers without context behind, which the evaluation rightly marks down. The delete ends them all.
@@ -12,6 +14,9 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from scripts.build_embedding_model import build
+
+SHIPPED_MODEL = Path(__file__).parents[1] / ".local" / "models" / "all-MiniLM-L6-v2"
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_delete.py")
 
 
@@ -34,3 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     name = Path(item.path).name
     return SHARE_ONE_DEPLOYMENT.index(name) if name in SHARE_ONE_DEPLOYMENT else len(SHARE_ONE_DEPLOYMENT)
+
+
+@pytest.fixture(scope="session")
+def embedding_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of the shipped embedding model: the one that set-up built, else one built now."""
+    if (SHIPPED_MODEL / "model.onnx").is_file():
+        return SHIPPED_MODEL
+    return build(tmp_path_factory.mktemp("embedding") / "model")

@@ -39,7 +39,6 @@ class SageMakerChat:
         *,
         timeout_seconds: float = 60.0,
         concurrency: int = DEFAULT_CONCURRENCY,
-        client: Any = None,
     ) -> None:
         """Build the client; connects on first use.
 
@@ -48,14 +47,13 @@ class SageMakerChat:
             inference_component_name: InferenceComponentName, for endpoints that have them.
             timeout_seconds: upper bound of one invocation from start to end.
             concurrency: invocations at the same time (threads and connections); more are refused as throttled.
-            client: a boto3 `sagemaker-runtime` client, instead of one built from the process's configuration.
         """
         self.endpoint_name = endpoint_name
         self._target = {"EndpointName": endpoint_name, "ContentType": "application/json"}
         if inference_component_name:
             self._target["InferenceComponentName"] = inference_component_name
         self._timeout = timeout_seconds
-        self._client = client or boto3.client(
+        self._client = boto3.client(
             "sagemaker-runtime",
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -99,33 +97,10 @@ class SageMakerChat:
                 call.cancel()
                 future.cancel()
 
-    async def probe(self, timeout_seconds: float) -> None:
-        """Ask for one token.
-
-        Raises:
-            InvocationError: what a request would meet now.
-        """
-        body = json.dumps({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}).encode()
-        async with self._slot():
-            loop = asyncio.get_running_loop()
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await loop.run_in_executor(self._pool, self._invoke, body)
-            except TimeoutError:
-                raise InvocationTimeout(
-                    f"Endpoint {self.endpoint_name} did not answer within {timeout_seconds:g} s."
-                ) from None
-
     def close(self) -> None:
         """Stop taking invocations; running ones end on their own time limit."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
-
-    def _invoke(self, body: bytes) -> None:
-        try:
-            self._client.invoke_endpoint(Body=body, **self._target)["Body"].read()
-        except Exception as error:  # noqa: BLE001 - boto3 raises a wide family; translate() names each
-            raise translate(error, self.endpoint_name, streaming=False) from None
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

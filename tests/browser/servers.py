@@ -27,6 +27,7 @@ from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
+from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
 from tests.serving import serving
@@ -121,13 +122,7 @@ def business_service(corpus: Path, scratch: Path) -> Iterator[Service]:
         model, qdrant, opik = Model(), Qdrant(), Opik()
         for server in (model, qdrant, opik):
             stack.callback(server.stop)
-        for name, value in {
-            "AWS_ENDPOINT_URL": model.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "NO_PROXY": "127.0.0.1",
-        }.items():
+        for name, value in aws_environment(model.url, "eu-west-1").items():
             patch.setenv(name, value)
         settings = RagSettings(
             stage="test",

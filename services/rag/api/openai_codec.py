@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import orjson
 
 from services.rag.api.errors import ApiError
-from services.rag.pipeline.events import Done, Event, Sources, Status, Token
+from services.rag.pipeline.events import Done, Event, Sources, Status, Token, collect
 
 
 class ChunkCodec:
@@ -51,12 +50,7 @@ class ChunkCodec:
         return self._chunk([_choice(delta, None)])
 
     def _done(self, done: Done) -> bytes:
-        ours = {
-            "sources": self._sources,
-            "trace_id": done.trace_id,
-            "timings": done.timings,
-            "degraded": list(done.degraded),
-        }
+        ours = _ours(self._sources, done)
         delta = {} if self._role_said else {"role": "assistant", "content": ""}
         last = [_choice(delta, done.finish_reason)]
         if self._include_usage:
@@ -73,26 +67,24 @@ class ChunkCodec:
 
 async def completion(events: AsyncGenerator[Event, None], trace_id: str, model: str) -> dict[str, Any]:
     """The whole answer as one `chat.completion`."""
-    texts: list[str] = []
-    answer = _head(trace_id, model, "chat.completion")
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Token):
-                texts.append(event.text)
-            elif isinstance(event, Sources):
-                answer["sources"] = event.sources
-            elif isinstance(event, Done):
-                message = {"role": "assistant", "content": "".join(texts), "refusal": None}
-                answer |= {
-                    "choices": [
-                        {"index": 0, "message": message, "finish_reason": event.finish_reason, "logprobs": None}
-                    ],
-                    "usage": event.usage,
-                    "trace_id": event.trace_id,
-                    "timings": event.timings,
-                    "degraded": list(event.degraded),
-                }
-    return answer
+    answer = await collect(events)
+    message = {"role": "assistant", "content": answer.text, "refusal": None}
+    finish = answer.done.finish_reason
+    return {
+        **_head(trace_id, model, "chat.completion"),
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+        "usage": answer.done.usage,
+        **_ours(answer.sources, answer.done),
+    }
+
+
+def _ours(sources: list[dict[str, Any]], done: Done) -> dict[str, Any]:
+    return {
+        "sources": sources,
+        "trace_id": done.trace_id,
+        "timings": done.timings,
+        "degraded": list(done.degraded),
+    }
 
 
 def _head(trace_id: str, model: str, kind: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +14,7 @@ from services.rag.api.deps import ServicesDep
 from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
 from services.rag.api.sse import EventStreamResponse, done_body
 from services.rag.api.whole import whole_answer
-from services.rag.pipeline.events import Done, Event, Question, Sources, Token, Turn
+from services.rag.pipeline.events import Event, Question, Turn, collect
 from services.rag.pipeline.rag import TRACE_NAME
 
 router = APIRouter(tags=["rag"])
@@ -48,18 +47,9 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
     headers = {"X-Trace-Id": trace.id}
     if body.stream:
         return EventStreamResponse(events, headers)
-    return await whole_answer(request, _collect(events), headers)
+    return await whole_answer(request, _body(events), headers)
 
 
-async def _collect(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
-    texts: list[str] = []
-    answer: dict[str, Any] = {}
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Token):
-                texts.append(event.text)
-            elif isinstance(event, Sources):
-                answer["sources"] = event.sources
-            elif isinstance(event, Done):
-                answer |= done_body(event)
-    return {"answer": "".join(texts), **answer}
+async def _body(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
+    answer = await collect(events)
+    return {"answer": answer.text, "sources": answer.sources, **done_body(answer.done)}

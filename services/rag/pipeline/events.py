@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -109,3 +111,31 @@ class Done:
 
 
 Event = Status | Token | Sources | Done
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer, in one piece."""
+
+    text: str
+    sources: list[dict[str, Any]]
+    done: Done
+
+
+async def collect(events: AsyncGenerator[Event, None]) -> Answer:
+    """The answer that the events tell of.
+
+    Raises:
+        RuntimeError: the events ended without a `Done`; the pipeline never does that.
+    """
+    texts: list[str] = []
+    sources: list[dict[str, Any]] = []
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Token):
+                texts.append(event.text)
+            elif isinstance(event, Sources):
+                sources = event.sources
+            elif isinstance(event, Done):
+                return Answer("".join(texts), sources, event)
+    raise RuntimeError("the answer has no end")

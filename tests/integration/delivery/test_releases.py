@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.aws import aws_environment
 from tests.integration.emulator.conftest import Emulator, running
 from twin.ci import alarms, expired, releases
 from twin.ci.releases import Release
@@ -30,12 +31,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def prod(cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A stage on AWS, whose endpoint is the emulator."""
-    environment = {
-        "AWS_ENDPOINT_URL": cloud.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }
+    environment = aws_environment(cloud.url)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return Stage("prod", "us-east-1", environment)

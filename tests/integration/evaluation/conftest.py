@@ -106,17 +106,6 @@ def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def embedding_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped model: the one that set-up built, else a new one."""
-    built = Path(".local/models/all-MiniLM-L6-v2")
-    if (built / "model.onnx").exists():
-        return built.resolve()
-    folder = tmp_path_factory.mktemp("model")
-    subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", str(folder)], check=True)
-    return folder
-
-
 @pytest.fixture
 def set_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def put(**variables: str) -> None:

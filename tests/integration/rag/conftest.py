@@ -18,6 +18,7 @@ from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
+from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
 from tests.serving import serving
@@ -47,13 +48,7 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         """What the platform gives a process: where AWS is, and who asks."""
-        return {
-            "AWS_ENDPOINT_URL": self.cloud.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "NO_PROXY": "127.0.0.1",
-        }
+        return aws_environment(self.cloud.url, "eu-west-1")
 
     def client(self, key: str | None = KEY) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}

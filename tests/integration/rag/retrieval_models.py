@@ -24,6 +24,7 @@ from services.rag.embeddings.pool import CpuPool, EmbeddingModel
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
+from tests.aws import aws_environment
 from tests.integration.qdrant.conftest import Server as QdrantServer
 from tests.integration.rag.fakes import KEY, Cloud, Opik, Server, WordEmbedder
 from tests.integration.sagemaker_runtime.conftest import serve
@@ -172,14 +173,8 @@ def retrieval_world(corpus: Path, folder: Path) -> Iterator[RetrievalWorld]:
         for name in ("twin", "helper", "reranker"):
             table.set_endpoint(EndpointRoute(name, "AllTraffic", (model.url,)))
         runtime = stack.enter_context(serve(table, RuntimeLimits()))
-        for name, value in {
-            "AWS_ENDPOINT_URL": cloud.url,
-            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "NO_PROXY": "127.0.0.1",
-        }.items():
+        environment = aws_environment(cloud.url, "eu-west-1") | {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime}
+        for name, value in environment.items():
             patch.setenv(name, value)
         world = RetrievalWorld(qdrant, model, opik, cloud)
         asyncio.run(_fill(corpus, world.settings()))

@@ -18,21 +18,20 @@ from qdrant_client import QdrantClient, models
 from tests.integration.rag.local_servers import serving
 
 ROOT = Path(__file__).parents[3]
-MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
 POSTS = 160
 
 
 class Runner:
     """Starts the programs against one server, for a tenant of its own."""
 
-    def __init__(self, url: str, model_dir: Path) -> None:
+    def __init__(self, url: str, embedding_model: Path) -> None:
         self.tenant = uuid4().hex[:8]
         self._client = QdrantClient(url=url, timeout=20, check_compatibility=False)
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.environment = {
             **kept,
             "QDRANT_URL": url,
-            "EMBEDDING_MODEL_DIR": str(model_dir),
+            "EMBEDDING_MODEL_DIR": str(embedding_model),
             "TENANT": self.tenant,
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -68,24 +67,14 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedding model that set-up built, else one built now."""
-    if (MODEL_DIR / "model.onnx").is_file():
-        return MODEL_DIR
-    directory = tmp_path_factory.mktemp("model")
-    subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", directory], cwd=ROOT, check=True)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving("localcloud.qdrant", "/readyz", tmp_path_factory.mktemp("qdrant")) as url:
         yield url
 
 
 @pytest.fixture
-def runner(qdrant_url: str, model_dir: Path) -> Runner:
-    return Runner(qdrant_url, model_dir)
+def runner(qdrant_url: str, embedding_model: Path) -> Runner:
+    return Runner(qdrant_url, embedding_model)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from services.rag.ingest.documents import IngestError
 from services.rag.ingest.reader import Given
 from services.rag.ingest.run import IngestReport, ingest
 from services.rag.stores.qdrant import QdrantStore
+from tests.aws import aws_environment
 from tests.integration.rag.fakes import DIMENSION, WordEmbedder
 from tests.integration.rag.local_servers import serving
 
@@ -70,10 +71,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         serving("localcloud.emulator", "/_ministack/health", tmp_path_factory.mktemp("emulator")) as url,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name, value in aws_environment(url).items():
+            patch.setenv(name, value)
         yield boto3.client("s3")
 
 

@@ -23,14 +23,13 @@ import pytest
 from qdrant_client import QdrantClient
 
 from localcloud.process import base_environment
+from tests.aws import aws_environment
 from tests.integration.rag.local_servers import serving
 from twin.commands.ingest import ingest
 from twin.errors import TwinError
 from twin.stages import Stage
 
 ROOT = Path(__file__).parents[3]
-MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 WAIT_SECONDS = 90.0
 
 
@@ -104,7 +103,7 @@ class Cloud:
 
 
 def _aws() -> dict[str, str]:
-    return {**CREDENTIALS, "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    return aws_environment(os.environ["AWS_ENDPOINT_URL"])
 
 
 @pytest.fixture(scope="module")
@@ -116,18 +115,20 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         serving("localcloud.qdrant", "/readyz", qdrant) as store,
         pytest.MonkeyPatch.context() as patch,
     ):
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        for name, value in aws_environment(url).items():
             patch.setenv(name, value)
         yield store
 
 
 @pytest.fixture(scope="module")
-def deployed(servers: str, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+def deployed(servers: str, embedding_model: Path) -> Cloud:
     cloudformation = boto3.client("cloudformation", region_name="us-east-1")
     topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     for name in ("network", "llm", "evaluation", "guard"):
         cloudformation.create_stack(StackName=f"twin-dev-{name}", TemplateBody=json.dumps(topic))
-    cloudformation.create_stack(StackName="twin-dev-business", TemplateBody=json.dumps(_business(servers)))
+    cloudformation.create_stack(
+        StackName="twin-dev-business", TemplateBody=json.dumps(_business(servers, embedding_model))
+    )
     for name in ("network", "llm", "business", "evaluation", "guard"):
         cloudformation.get_waiter("stack_create_complete").wait(
             StackName=f"twin-dev-{name}", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
@@ -150,9 +151,9 @@ def cloud(deployed: Cloud) -> Iterator[Cloud]:
         ecs.stop_task(cluster=deployed.cluster, task=arn)
 
 
-def _business(qdrant_url: str) -> dict[str, Any]:
+def _business(qdrant_url: str, embedding_model: Path) -> dict[str, Any]:
     logs = {"awslogs-group": {"Ref": "Logs"}, "awslogs-stream-prefix": "api", "awslogs-region": "us-east-1"}
-    environment = {"QDRANT_URL": qdrant_url, "EMBEDDING_MODEL_DIR": str(MODEL_DIR), "PORT": "8000"}
+    environment = {"QDRANT_URL": qdrant_url, "EMBEDDING_MODEL_DIR": str(embedding_model), "PORT": "8000"}
     container = {
         "Name": "api",
         "Image": "example/rag:1",
@@ -205,7 +206,6 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.skipif(not (MODEL_DIR / "model.onnx").is_file(), reason="make setup builds the embedding model")
 def test_a_bucket_is_read_by_a_task_of_the_service(cloud: Cloud) -> None:
     process = start("s3://documents", "--stage", "dev", "--json")
     task = cloud.task()

@@ -16,21 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik
 
 ROOT = Path(__file__).parents[3]
-MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
-
-
-@pytest.fixture(scope="session")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedding model that set-up built, else one built now."""
-    if (MODEL_DIR / "model.onnx").is_file():
-        return MODEL_DIR
-    directory = tmp_path_factory.mktemp("model")
-    subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", directory], cwd=ROOT, check=True)
-    return directory
 
 
 @pytest.fixture
@@ -42,10 +32,10 @@ def servers() -> Iterator[tuple[Cloud, Qdrant, Opik]]:
 
 
 def test_ingest_ask_and_stop_without_losing_a_trace_or_sample(
-    servers: tuple[Cloud, Qdrant, Opik], model_dir: Path
+    servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path
 ) -> None:
     cloud, _, opik = servers
-    env = _environment(servers, model_dir)
+    env = _environment(servers, embedding_model)
     ingested = subprocess.run(
         [sys.executable, "-m", "services.rag.ingest", "examples/corpus", "--progress-json"],
         env=env,
@@ -72,9 +62,9 @@ def test_ingest_ask_and_stop_without_losing_a_trace_or_sample(
     assert question not in output and KEY not in output
 
 
-def test_a_stop_lets_a_running_stream_end(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path) -> None:
+def test_a_stop_lets_a_running_stream_end(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path) -> None:
     servers[0].mode = "slow"
-    with _serving(_environment(servers, model_dir)) as (process, client):
+    with _serving(_environment(servers, embedding_model)) as (process, client):
         body = {"query": "Why?", "enable_rag": False, "stream": True}
         with client.stream("POST", "/rag", json=body) as response:
             lines = response.iter_lines()
@@ -86,9 +76,9 @@ def test_a_stop_lets_a_running_stream_end(servers: tuple[Cloud, Qdrant, Opik], m
         assert process.wait(30) == -signal.SIGTERM  # how uvicorn ends once all is closed
 
 
-def test_a_stop_sends_away_who_waits_for_the_model(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path) -> None:
+def test_a_stop_sends_away_who_waits_for_the_model(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path) -> None:
     servers[0].mode = "no_capacity"
-    with _serving(_environment(servers, model_dir, DRAIN_SECONDS="60")) as (process, client):
+    with _serving(_environment(servers, embedding_model, DRAIN_SECONDS="60")) as (process, client):
         body = {"query": "Why?", "enable_rag": False, "stream": True}
         with client.stream("POST", "/rag", json=body) as response:
             lines = response.iter_lines()
@@ -100,17 +90,14 @@ def test_a_stop_sends_away_who_waits_for_the_model(servers: tuple[Cloud, Qdrant,
         assert process.wait(30) == -signal.SIGTERM  # how uvicorn ends once all is closed
 
 
-def _environment(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path, **changed: str) -> dict[str, str]:
+def _environment(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path, **changed: str) -> dict[str, str]:
     cloud, qdrant, opik = servers
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     return {
         "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": cloud.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "eu-west-1",
+        **aws_environment(cloud.url, "eu-west-1"),
         "STAGE": "test",
         "RELEASE": "r1",
         "PORT": str(port),
@@ -118,7 +105,7 @@ def _environment(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path, **changed
         "LLM_ENDPOINT_NAME": "twin",
         "LLM_MODEL_ID": "test/model",
         "QDRANT_URL": qdrant.url,
-        "EMBEDDING_MODEL_DIR": str(model_dir),
+        "EMBEDDING_MODEL_DIR": str(embedding_model),
         "OPIK_URL_OVERRIDE": f"{opik.url}/api",
         "SAMPLES_QUEUE_URL": f"{cloud.url}/1/samples",
         "API_KEYS_SECRET_ARN": "arn:keys",

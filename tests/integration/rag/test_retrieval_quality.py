@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from scripts.build_embedding_model import build
 from tests.integration.qdrant.conftest import Server
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,7 +44,7 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+def filled(embedding_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     server = Server(tmp_path_factory.mktemp("qdrant"))
     server.start()
     found = Filled(
@@ -53,7 +52,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
             **os.environ,
             "AWS_REGION": "eu-west-1",
             "QDRANT_URL": server.url,
-            "EMBEDDING_MODEL_DIR": str(build(tmp_path_factory.mktemp("embedding") / "model")),
+            "EMBEDDING_MODEL_DIR": str(embedding_model),
             "NO_PROXY": "127.0.0.1",
         }
     )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from localcloud.emulator.faults import FAULT
+from tests.aws import aws_environment
 from tests.infra.conftest import Synthesize, Template, Templates, _clean_environment, read, synthesize
 from tests.integration.emulator.conftest import Emulator, eventually, running
 from twin.stages import Stage
@@ -136,8 +137,7 @@ def assembly(synthesize: Synthesize) -> Path:
 def cloud(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """One emulator per module, so that what one module leaves is no survivor of another."""
     with running(tmp_path_factory.mktemp("emulator")) as emulator, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", emulator.url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        for name, value in aws_environment(emulator.url).items():
+            patch.setenv(name, value)
         _bootstrap(emulator, assembly)
         yield Cloud(emulator, read(assembly, STAGE), Stage(STAGE, "us-east-1"))

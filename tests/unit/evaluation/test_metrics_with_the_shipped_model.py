@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,12 +12,8 @@ from tests.unit.evaluation.pairs import PAIRS
 
 
 @pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    built = Path(".local/models/all-MiniLM-L6-v2")
-    if not (built / "model.onnx").exists():
-        built = tmp_path_factory.mktemp("model")
-        subprocess.run([sys.executable, "-m", "scripts.build_embedding_model", str(built)], check=True)
-    return Embedder(built)
+def embedder(embedding_model: Path) -> Embedder:
+    return Embedder(embedding_model)
 
 
 def auc(positives: list[float], negatives: list[float]) -> float:
