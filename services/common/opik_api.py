@@ -13,19 +13,33 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
+from services.common.anonymise import HIDDEN, Anonymiser
+
 if TYPE_CHECKING:
     from services.common.tracing import Span, Trace
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 TIMEOUT_SECONDS = 8.0
 FEEDBACK_TIMEOUT_SECONDS = 4.0
+SAYING_METADATA = frozenset({"prompt_template_variables", "reason"})
+"""Metadata that hold what a caller or a model said."""
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 class OpikApi:
     """One project of one workspace; blocking, safe to share between threads."""
 
-    def __init__(self, url: str, *, project_name: str, workspace: str = "default", api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        project_name: str,
+        workspace: str = "default",
+        api_key: str | None = None,
+        anonymiser: Anonymiser | None = None,
+        content: bool = True,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         """Build the client; connects on first use.
 
         Args:
@@ -33,22 +47,31 @@ class OpikApi:
             project_name: where traces go.
             workspace: of the project.
             api_key: sent with every call when set.
+            anonymiser: cleans everything that is sent; None sends it as it is.
+            content: False keeps questions, prompts, documents and answers back.
+            timeout_seconds: longest wait for an answer to `write`.
         """
+        self._anonymiser = anonymiser or Anonymiser(())
+        self._content = content
+        self._timeout = timeout_seconds
         self._project = project_name
         key = {"Authorization": api_key} if api_key else {}
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/v1/private",
             headers={"Comet-Workspace": workspace, "Content-Type": "application/json", **key},
-            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
+            timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
         )
 
     def write(self, traces: Sequence[Trace]) -> None:
-        """Write finished traces with their spans. Written again, they replace themselves.
+        """Write finished traces with their spans; of a caller's trace, only the spans. Written again, they replace
+        themselves.
 
         Raises:
             httpx.HTTPError: Opik does not answer, or refused them.
         """
-        self._send("POST", "/traces/batch", {"traces": [self._trace(trace) for trace in traces]})
+        own = [self._trace(trace) for trace in traces if not trace.continued]
+        if own:
+            self._send("POST", "/traces/batch", {"traces": own})
         spans = [self._span(span) for trace in traces for span in trace.spans]
         if spans:
             self._send("POST", "/spans/batch", {"spans": spans})
@@ -72,16 +95,26 @@ class OpikApi:
             httpx.HTTPError: Opik does not answer, or refused it.
         """
         score = {"id": trace_id, "project_name": self._project, "name": name, "value": value, "source": "sdk"}
-        told = {} if reason is None else {"reason": reason}
+        told = {} if reason is None else {"reason": self._anonymiser.text(reason)}
         self._send("PUT", "/traces/feedback-scores", {"scores": [{**score, **told}]}, FEEDBACK_TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def _send(self, method: str, path: str, body: dict[str, Any], timeout: float = TIMEOUT_SECONDS) -> None:
+    def _send(self, method: str, path: str, body: dict[str, Any], timeout: float | None = None) -> None:
         content = orjson.dumps(body, default=str, option=_JSON_OPTIONS)
-        self._http.request(method, path, content=content, timeout=timeout).raise_for_status()
+        self._http.request(method, path, content=content, timeout=timeout or self._timeout).raise_for_status()
+
+    def _said(self, said: dict[str, Any], *, hide: bool = False) -> Any:
+        """An input or output as it may be sent."""
+        return dict.fromkeys(said, HIDDEN) if hide or not self._content else self._anonymiser.value(said)
+
+    def _known(self, metadata: dict[str, Any]) -> Any:
+        """Metadata as they may be sent."""
+        if not self._content:
+            metadata = {name: HIDDEN if name in SAYING_METADATA else value for name, value in metadata.items()}
+        return self._anonymiser.value(metadata)
 
     def _trace(self, trace: Trace) -> dict[str, Any]:
         return _present(
@@ -90,15 +123,16 @@ class OpikApi:
             name=trace.name,
             start_time=trace.start_time,
             end_time=trace.end_time,
-            input=trace.input,
-            output=trace.output,
-            metadata=trace.metadata,
+            input=self._said(trace.input),
+            output=self._said(trace.output),
+            metadata=self._known(trace.metadata),
             tags=trace.tags,
-            error_info=trace.error,
+            error_info=self._anonymiser.value(trace.error),
             source="sdk",
         )
 
     def _span(self, span: Span) -> dict[str, Any]:
+        hide = span.derived and self._anonymiser.value(span.trace.input) != span.trace.input
         return _present(
             id=span.id,
             project_name=self._project,
@@ -108,13 +142,15 @@ class OpikApi:
             type=span.kind,
             start_time=span.start_time,
             end_time=span.end_time,
-            input=span.input,
-            output=span.output,
-            metadata=span.metadata or None,
+            input=self._said(span.input, hide=hide),
+            output=self._said(span.output, hide=hide),
+            metadata=self._known(span.metadata) or None,
+            tags=span.tags or None,
             model=span.model,
             provider=span.provider,
             usage=span.usage,
-            error_info=span.error,
+            total_estimated_cost=span.cost_usd,
+            error_info=self._anonymiser.value(span.error),
             source="sdk",
         )
 

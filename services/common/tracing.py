@@ -26,8 +26,10 @@ logger = logging.getLogger(__name__)
 
 SpanType = Literal["general", "tool", "llm"]
 
-# Traces that wait for the sender; at the default budget this is 100 s of traffic.
-MAX_WAITING_TRACES = 1000
+# Traces that wait for the sender. The last half is kept for those that must be sent; at the default budget the first
+# one is 100 s of traffic.
+MAX_WAITING_TRACES = 2000
+MAX_WAITING_WITHIN_BUDGET = 1000
 END_TIMEOUT_SECONDS = 8
 MAX_RECENT_TRACES = 2000
 # One body a second costs little more than one body a trace.
@@ -41,7 +43,12 @@ _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass
 class Span:
-    """One step of a trace. A context manager: leaving it ends the step, an exception ends it as an error."""
+    """One step of a trace. A context manager: leaving it ends the step, an exception ends it as an error.
+
+    Attributes:
+        derived: it speaks in words taken from the question, where what identifies somebody is no longer recognised.
+        cost_usd: what the step cost, in US dollars.
+    """
 
     name: str
     trace: Trace
@@ -50,13 +57,21 @@ class Span:
     input: dict[str, Any] = field(default_factory=dict)
     output: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
     model: str | None = None
     provider: str | None = None
     usage: dict[str, int] | None = None
+    cost_usd: float | None = None
+    derived: bool = False
     error: dict[str, str] | None = None
     id: str = field(default_factory=uuid7)
     start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
     end_time: datetime | None = None
+
+    @property
+    def metadata_of_trace(self) -> dict[str, Any]:
+        """What is known about the whole."""
+        return self.trace.metadata
 
     def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:
         """A new step inside this one."""
@@ -76,9 +91,28 @@ class Span:
         return (self.end_time - self.start_time).total_seconds() * 1000 if self.end_time else 0.0
 
 
+class Scope(Protocol):
+    """Where steps are recorded: a trace, or a step of it."""
+
+    @property
+    def metadata_of_trace(self) -> dict[str, Any]:
+        """What is known about the whole."""
+        ...
+
+    def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:
+        """A new step."""
+        ...
+
+
 @dataclass
 class Trace:
-    """What happened during one request: a tree of spans and what is known about the whole."""
+    """What happened during one request: a tree of spans and what is known about the whole.
+
+    Attributes:
+        continued: it is the caller's, who writes it; only the spans are ours.
+        parent_span_id: the caller's span that ours belong to.
+        wanted: the caller insists on it.
+    """
 
     name: str
     id: str = field(default_factory=uuid7)
@@ -90,10 +124,22 @@ class Trace:
     spans: list[Span] = field(default_factory=list)
     start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
     end_time: datetime | None = None
+    continued: bool = False
+    parent_span_id: str | None = None
+    wanted: bool = False
+
+    @property
+    def metadata_of_trace(self) -> dict[str, Any]:
+        """What is known about the whole."""
+        return self.metadata
+
+    def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:
+        """A new step at the top."""
+        return self.span(name, kind, **input)
 
     def span(self, name: str, kind: SpanType = "general", *, parent: Span | None = None, **input: Any) -> Span:
         """A new step, below `parent` or at the top."""
-        span = Span(name, self, parent.id if parent else None, kind, input)
+        span = Span(name, self, parent.id if parent else self.parent_span_id, kind, input)
         self.spans.append(span)
         return span
 
@@ -162,7 +208,13 @@ class Tracer:
     """Sends finished traces to Opik within a budget."""
 
     def __init__(
-        self, writer: TraceWriter | None, traces_per_second: float, batch_seconds: float = BATCH_SECONDS
+        self,
+        writer: TraceWriter | None,
+        traces_per_second: float,
+        batch_seconds: float = BATCH_SECONDS,
+        *,
+        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
+        longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
         """Prepare; `start` begins to send.
 
@@ -170,10 +222,15 @@ class Tracer:
             writer: takes traces, on the sender's thread; closed at the end. None sends nothing.
             traces_per_second: budget for traces that nobody insists on.
             batch_seconds: how long a trace waits for others to be sent with.
+            first_pause_seconds: after the first failed attempt; doubles with every further one.
+            longest_pause_seconds: between two attempts.
         """
         self._writer = writer
         self._bucket = TokenBucket(traces_per_second)
         self._batch_seconds = batch_seconds
+        self._first_pause = first_pause_seconds
+        self._longest_pause = longest_pause_seconds
+        self._deadline = float("inf")
         self._queue: queue.Queue[Trace | None] = queue.Queue(MAX_WAITING_TRACES)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -191,14 +248,18 @@ class Tracer:
         """Hand a finished trace over; never blocks.
 
         Args:
-            trace: must have ended.
-            always: send even when the budget is spent (errors, requests sampled for evaluation).
+            trace: must have ended; one that its caller wants is sent even when the budget is spent.
+            always: send this one all the same (errors, requests sampled for evaluation).
 
         Returns:
             Whether the trace will be sent.
         """
         # The budget is charged in both cases, so that insisted traces make the others fewer.
-        if self._thread is None or not (self._bucket.take() or always):
+        must = always or trace.wanted
+        if self._thread is None or not (self._bucket.take() or must):
+            return False
+        if not must and self._queue.qsize() >= MAX_WAITING_WITHIN_BUDGET:
+            self.dropped += 1
             return False
         try:
             self._queue.put_nowait(trace)
@@ -220,17 +281,20 @@ class Tracer:
         return trace_id in self._recent
 
     def stop(self, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
-        """Send what waits and close the client; blocks for at most about `timeout_seconds`, so not on an event loop."""
+        """Send what waits and close the client; blocks for at most about `timeout_seconds`, so not on an event loop.
+
+        What Opik does not take is offered again until then: it may be restarting as well.
+        """
         if self._thread is None:
             return
-        deadline = time.monotonic() + timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds
         self._stopping.set()
         try:
             self._queue.put(None, timeout=timeout_seconds)
         except queue.Full:
             logger.warning("traces are lost: the sender is stuck", extra={"waiting": self._queue.qsize()})
             return
-        self._thread.join(max(0.1, deadline + 1 - time.monotonic()))
+        self._thread.join(max(0.1, self._deadline + 1 - time.monotonic()))
         if self._thread.is_alive():
             logger.warning("traces may be lost: Opik did not take them in time")
         self._thread = None
@@ -262,21 +326,33 @@ class Tracer:
 
     def _deliver(self, writer: TraceWriter, batch: list[Trace]) -> None:
         """Write a batch, again and again while the trouble may pass; what comes meanwhile waits in the queue."""
-        pause = FIRST_PAUSE_SECONDS
+        pause = self._first_pause
         while True:
             try:
                 writer.write(batch)
                 return
             except Exception as error:  # noqa: BLE001 - monitoring fails alone: the thread must live
                 reason = type(error).__name__
-                if not _may_pass(error) or self._stopping.is_set():
-                    logger.error(
-                        "traces were not taken by Opik and are lost", extra={"traces": len(batch), "reason": reason}
-                    )
-                    return
-                logger.warning("Opik does not take traces now", extra={"traces": len(batch), "reason": reason})
-            self._stopping.wait(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                lasting = not _may_pass(error)
+            if lasting and len(batch) > 1:
+                # One that Opik refuses takes none of the others with it.
+                for trace in batch:
+                    self._deliver(writer, [trace])
+                return
+            if lasting or (self._stopping.is_set() and time.monotonic() >= self._deadline):
+                logger.error(
+                    "traces were not taken by Opik and are lost", extra={"traces": len(batch), "reason": reason}
+                )
+                return
+            logger.warning("Opik does not take traces now", extra={"traces": len(batch), "reason": reason})
+            self._pause(pause)
+            pause = min(pause * 2, self._longest_pause)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt: less long once the process is about to end, and not beyond its deadline."""
+        if not self._stopping.wait(seconds):
+            return
+        time.sleep(max(0.0, min(self._first_pause, self._deadline - time.monotonic())))
 
 
 def _may_pass(error: Exception) -> bool:

@@ -10,6 +10,7 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
+from services.common.anonymise import Anonymiser, DebugFilter
 from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
@@ -37,6 +38,9 @@ def main() -> int:
         settings = RagSettings.load()
         check_scorer(settings)
         configure_logging(file=settings.log_file)
+        clean = DebugFilter(Anonymiser(settings.anonymise, settings.anonymise_patterns))
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(clean)
         app = create_app(settings, Embedder(settings.embedding_model_dir))
     except (ConfigurationError, EmbeddingModelError, TokenizerError, OSError) as error:
         print(f"Configuration error: {error}", file=sys.stderr)

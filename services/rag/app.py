@@ -15,6 +15,7 @@ import httpx
 from botocore.config import Config
 from fastapi import FastAPI
 
+from services.common.anonymise import Anonymiser
 from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
@@ -95,7 +96,8 @@ async def _build(
         sentry = Sentry(settings.sentry_dsn.get_secret_value(), stage=settings.stage, release=settings.release)
         stack.push_async_callback(asyncio.to_thread, sentry.stop)
 
-    opik = _opik(settings)
+    anonymiser = Anonymiser(settings.anonymise, settings.anonymise_patterns)
+    opik = _opik(settings, anonymiser)
     tracer = Tracer(opik, settings.traces_per_second)
     tracer.start()
     stack.push_async_callback(asyncio.to_thread, tracer.stop)
@@ -148,6 +150,7 @@ async def _build(
         ),
         pool,
         measures,
+        anonymiser,
     )
     checks = await _checks(settings, store, chat, sqs, stack)
     return Services(
@@ -181,7 +184,7 @@ async def _checks(
     return checks
 
 
-def _opik(settings: RagSettings) -> OpikApi | None:
+def _opik(settings: RagSettings, anonymiser: Anonymiser) -> OpikApi | None:
     """The API of Opik, or None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
@@ -191,4 +194,6 @@ def _opik(settings: RagSettings) -> OpikApi | None:
         project_name=settings.opik_project_name,
         workspace=settings.opik_workspace,
         api_key=key.get_secret_value() if key else None,
+        anonymiser=anonymiser,
+        content=settings.trace_content,
     )

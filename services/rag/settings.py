@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from services.common.anonymise import KINDS, Kind, bounded
 from services.common.settings import ServiceSettings
 
 
@@ -157,6 +158,23 @@ class RagSettings(RetrievalSettings):
     opik_api_key: SecretStr | None = Field(default=None, description="key of Opik; unset for a server without keys")
     traces_per_second: float = Field(default=10, ge=0, le=1000, description="tracing budget of this process")
 
+    trace_content: bool = Field(
+        default=True, description="whether traces hold questions, prompts, documents and answers"
+    )
+    anonymise: tuple[Kind, ...] = Field(
+        default=KINDS, description="what is removed from traces, samples and debug logs, as JSON: email, phone, key"
+    )
+    anonymise_patterns: dict[str, str] = Field(
+        default={}, description="further regular expressions, as JSON: name, which replaces what matches, to pattern"
+    )
+
     samples_queue_url: str = Field(pattern=r"^https?://", description="SQS queue that takes sampled answers")
     sample_rate: float = Field(default=1.0, ge=0, le=1, description="share of the answers that is evaluated")
     api_keys_secret_arn: str = Field(min_length=1, description="secret that holds the hashed API keys")
+
+    @field_validator("anonymise_patterns")
+    @classmethod
+    def _bounded(cls, patterns: dict[str, str]) -> dict[str, str]:
+        for name, pattern in patterns.items():
+            bounded(name, pattern)
+        return patterns

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from services.common.logging import request_id_var, trace_id_var
-from services.common.tracing import Trace
 from services.rag.api.deps import Services, ServicesDep
 from services.rag.api.errors import ApiError, BadRequest
 from services.rag.api.openai_codec import ChunkCodec, completion
 from services.rag.api.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
 from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
 from services.rag.api.sse import EventStreamResponse
+from services.rag.api.tracing import begin_trace
 from services.rag.api.whole import whole_answer
 from services.rag.pipeline.events import Question, Sampling, Turn
 from services.rag.pipeline.rag import TRACE_NAME
@@ -39,7 +39,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     """
     question = _question(body, request.state.received, services.patience.of(stream=bool(body.stream)))
     services.pipeline.check(question)
-    trace = Trace(TRACE_NAME)
+    trace = begin_trace(TRACE_NAME, request.headers)
     trace_id_var.set(trace.id)
     events = services.pipeline.answer(question, trace)
     headers = {"X-Trace-Id": trace.id}

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.common.logging import request_id_var, trace_id_var
-from services.common.tracing import Trace
 from services.rag.api.deps import ServicesDep
 from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
 from services.rag.api.sse import EventStreamResponse, done_body
+from services.rag.api.tracing import begin_trace
 from services.rag.api.whole import whole_answer
 from services.rag.pipeline.events import Event, Question, Turn, collect
 from services.rag.pipeline.rag import TRACE_NAME
@@ -41,7 +41,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
         patience_seconds=services.patience.of(stream=body.stream),
     )
     services.pipeline.check(question)
-    trace = Trace(TRACE_NAME)
+    trace = begin_trace(TRACE_NAME, request.headers)
     trace_id_var.set(trace.id)
     events = services.pipeline.answer(question, trace)
     headers = {"X-Trace-Id": trace.id}

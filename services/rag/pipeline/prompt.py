@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 from services.rag.pipeline.events import Turn
 from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
+from services.rag.prompts.library import PromptLibrary, Template
 from services.rag.stores.documents import Hit
 
-WITH_CONTEXT, WITH_CONTEXT_VERSION = "answer_with_context", "2"
-WITHOUT_CONTEXT, WITHOUT_CONTEXT_VERSION = "answer_without_context", "1"
-USER_WITH_CONTEXT = "<context>\n{context}</context>\n<question>\n{question}\n</question>"
-USER_WITHOUT_CONTEXT = "<question>\n{question}\n</question>"
+WITH_CONTEXT = "answer_with_context"
+WITHOUT_CONTEXT = "answer_without_context"
 DOCUMENT = '<document id="{number}" title="{title}">\n{text}\n</document>\n'
 CALLER = "{ours}\nInstructions of the application that asks, within the rules above:\n{theirs}"
 
@@ -28,21 +26,6 @@ _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:context|document|question)\b)", re.IGNO
 
 class PromptTooLong(Exception):  # noqa: N818 - the name says what happened
     """What must be in the prompt does not fit into the model's window; the message may be shown to a caller."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """A prompt template: what traces and samples say about how the model was asked."""
-
-    name: str
-    version: str
-    system: str
-    user: str
-
-    @property
-    def text(self) -> str:
-        """The whole template."""
-        return f"{self.system}\n{self.user}"
 
 
 @dataclass(frozen=True)
@@ -78,19 +61,22 @@ class PromptBuilder:
         tokens: TokenCounter | None = None,
         *,
         model_len: int = DEFAULT_MODEL_LEN,
+        library: PromptLibrary | None = None,
     ) -> None:
-        """Read the templates of the package.
+        """Read the templates in use.
 
         Args:
             context_max_tokens: most tokens of retrieved text.
             tokens: counts tokens; None estimates them.
             model_len: the model's window: most tokens of prompt and answer together.
+            library: where the templates are; None means the package's own.
         """
         self.tokens: TokenCounter = tokens or EstimatedTokens()
         self._context_max = context_max_tokens
         self._model_len = model_len
-        self._with = _template(WITH_CONTEXT, WITH_CONTEXT_VERSION, USER_WITH_CONTEXT)
-        self._without = _template(WITHOUT_CONTEXT, WITHOUT_CONTEXT_VERSION, USER_WITHOUT_CONTEXT)
+        library = library or PromptLibrary()
+        self._with = library.active(WITH_CONTEXT)
+        self._without = library.active(WITHOUT_CONTEXT)
 
     def build(
         self,
@@ -203,15 +189,9 @@ def _instructions(template: Template, system: str) -> str:
 
 
 def _user(template: Template, query: str, context: str) -> str:
-    # One pass of str.format over the template only: braces in questions and documents stay what they are.
-    return template.user.format(context=context, question=escape(query))
+    return template.render_user(context=context, question=escape(query))
 
 
 def _document(number: int, title: str, text: str) -> str:
     title = escape(title).replace('"', "'").replace("\n", " ")
     return DOCUMENT.format(number=number, title=title, text=escape(text))
-
-
-def _template(name: str, version: str, user: str) -> Template:
-    system = (resources.files("services.rag") / "prompts" / f"{name}.v{version}.txt").read_text(encoding="utf-8")
-    return Template(name, version, system.strip(), user)

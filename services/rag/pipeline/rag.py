@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
+from services.common.anonymise import Anonymiser
 from services.common.logging import concern_logger
 from services.common.sagemaker import Throttled
-from services.common.tracing import Span, Trace, Tracer
+from services.common.tracing import Scope, Span, Trace, Tracer
 from services.rag.embeddings.pool import CpuPool, Overloaded
 from services.rag.observability.metrics import Measured, Metrics
 from services.rag.pipeline.events import Done, Event, Question, Sources, Status
@@ -21,6 +23,7 @@ from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.pipeline.waking import PatientGenerator, WakeGate
+from services.rag.prompts.library import Template
 from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
 
 logger = concern_logger("llm")
@@ -83,6 +86,7 @@ class RagPipeline:
         facts: Facts,
         pool: CpuPool,
         metrics: Metrics,
+        anonymiser: Anonymiser,
     ) -> None:
         self._retriever = retriever
         self._prompts = prompts
@@ -94,6 +98,7 @@ class RagPipeline:
         self._facts = facts
         self._pool = pool
         self._metrics = metrics
+        self._anonymiser = anonymiser
 
     def check(self, question: Question) -> None:
         """Look at the sizes before any work is done.
@@ -125,7 +130,7 @@ class RagPipeline:
 
         Args:
             question: what to answer.
-            trace: a new trace, which this method fills, ends and hands over.
+            trace: a new trace, or the caller's with nothing of ours in it; this method fills, ends and hands it over.
 
         Raises:
             InvocationError: the LLM gave no complete answer.
@@ -135,18 +140,19 @@ class RagPipeline:
         trace.input = {"query": question.query, "enable_rag": question.enable_rag, "author": question.author}
         trace.tags = ["rag" if question.enable_rag else "no-rag", self._facts.stage]
         trace.metadata = self._common(question)
-        root = trace.span(TRACE_NAME, **trace.input)
+        # The trace itself stands for the whole, but for a caller's: that one gets one step with ours inside.
+        whole = trace.span(TRACE_NAME, **trace.input) if trace.continued else None
         try:
-            async with aclosing(self._steps(question, trace, root)) as events:
+            async with aclosing(self._steps(question, trace, whole or trace)) as events:
                 async for event in events:
                     yield event
         except BaseException as error:
-            self._end(trace, root, _cause(error))
+            self._end(trace, whole, _cause(error))
             raise
         else:
-            self._end(trace, root, None)
+            self._end(trace, whole, None)
 
-    async def _steps(self, question: Question, trace: Trace, root: Span) -> AsyncGenerator[Event, None]:
+    async def _steps(self, question: Question, trace: Trace, root: Scope) -> AsyncGenerator[Event, None]:
         hits: list[Hit] | None = None
         degraded: tuple[str, ...] = ()
         self._gate.check()
@@ -156,7 +162,7 @@ class RagPipeline:
         with root.child("format_prompt", query=question.query) as span:
             prompt = await self._format(question, hits)
             span.output = {"messages": prompt.messages}
-            span.metadata = {"prompt_name": prompt.template.name, "prompt_version": prompt.template.version}
+            span.metadata = _prompt_facts(prompt.template)
         trace.metadata |= self._prompt_metadata(question, prompt)
 
         yield Status("generating")
@@ -172,6 +178,7 @@ class RagPipeline:
                 # Also when it broke off: how far it came is what one looks for in such a trace.
                 usage = generation.usage(prompt, self._prompts.tokens.count)
                 span.usage = {key: usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
+                span.cost_usd = self._cost((datetime.now(UTC) - span.start_time).total_seconds())
                 span.output = {"answer": generation.answer, "finish_reason": generation.finish_reason}
                 if generation.held_seconds:
                     span.metadata = {"held_ms": round(generation.held_seconds * 1000, 2)}
@@ -190,7 +197,9 @@ class RagPipeline:
         finish_reason = generation.finish_reason or "stop"
         yield Done(trace.id, self._facts.model_id, usage, shown, finish_reason, degraded)
 
-    async def _retrieve(self, question: Question, trace: Trace, root: Span) -> tuple[list[Hit] | None, tuple[str, ...]]:
+    async def _retrieve(
+        self, question: Question, trace: Trace, root: Scope
+    ) -> tuple[list[Hit] | None, tuple[str, ...]]:
         """The hits and what they had to do without; or, where the request allows it, no hits."""
         degraded: tuple[str, ...] = ()
         hits: list[Hit] | None = None
@@ -237,8 +246,9 @@ class RagPipeline:
     def _prompt_metadata(self, question: Question, prompt: Prompt) -> dict[str, Any]:
         count = self._prompts.tokens.count
         return {
-            "prompt_name": prompt.template.name,
-            "prompt_version": prompt.template.version,
+            **_prompt_facts(prompt.template),
+            # Where Opik's pages look for the prompts of a trace.
+            "opik_prompts": [_opik_prompt(prompt.template)],
             "prompt_template": prompt.template.text,
             "prompt_template_variables": {"question": question.query, "context": prompt.context},
             "query_tokens": count(question.query),
@@ -249,32 +259,34 @@ class RagPipeline:
         }
 
     def _measurements(self, usage: dict[str, Any], timings: dict[str, float | None]) -> dict[str, Any]:
-        price = self._facts.price_per_hour_usd
-        total = timings["total_ms"] or 0.0
         return {
             "input_tokens": usage["prompt_tokens"],
             "answer_tokens": usage["completion_tokens"],
             "total_tokens": usage["total_tokens"],
             "tokens_estimated": usage["estimated"],
-            # The whole endpoint's price for the time of this request: an upper bound, since requests share it.
-            "cost_estimate_usd": None if price is None else round(price * total / 1000 / SECONDS_PER_HOUR, 6),
+            "cost_estimate_usd": self._cost((timings["total_ms"] or 0.0) / 1000),
             **timings,
         }
+
+    def _cost(self, seconds: float) -> float | None:
+        """The whole endpoint's price, in US dollars, for some time: an upper bound, since requests share it."""
+        price = self._facts.price_per_hour_usd
+        return None if price is None else round(price * seconds / SECONDS_PER_HOUR, 6)
 
     def _sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
         if not sampled(trace.id, self._facts.sample_rate):
             return
+        clean = self._anonymiser.text
         accepted = self._samples.offer(
             {
                 "trace_id": trace.id,
-                "query": question.query,
-                "answer": answer,
-                "context": [hit.chunk.text for hit in prompt.used],
+                "query": clean(question.query),
+                "answer": clean(answer),
+                "context": [clean(hit.chunk.text) for hit in prompt.used],
                 "metadata": {
                     "model_id": self._facts.model_id,
                     "embedding_model_id": self._facts.embedding_model_id,
-                    "prompt_name": prompt.template.name,
-                    "prompt_version": prompt.template.version,
+                    **_prompt_facts(prompt.template),
                     "stage": self._facts.stage,
                     "release": self._facts.release,
                 },
@@ -282,8 +294,9 @@ class RagPipeline:
         )
         trace.metadata["sampled"] = accepted
 
-    def _end(self, trace: Trace, root: Span, error: BaseException | None) -> None:
-        root.output = trace.output
+    def _end(self, trace: Trace, whole: Span | None, error: BaseException | None) -> None:
+        if whole is not None:
+            whole.output, whole.metadata, whole.tags = trace.output, trace.metadata, trace.tags
         trace.end(error)
         self._tracer.submit(trace, always=error is not None or bool(trace.metadata.get("sampled")))
         steps = _steps_ms(trace)
@@ -313,6 +326,20 @@ class RagPipeline:
 def sampled(trace_id: str, rate: float) -> bool:
     """Whether a trace belongs to the sample: the same answer for the same id in every process."""
     return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") < rate * 2**64
+
+
+def _prompt_facts(template: Template) -> dict[str, str]:
+    return {
+        "prompt_name": template.name,
+        "prompt_version": template.version,
+        "prompt_commit": template.commit,
+    }
+
+
+def _opik_prompt(template: Template) -> dict[str, Any]:
+    """A prompt as the SDK writes it into metadata."""
+    version = {"template": template.text, "commit": template.commit}
+    return {"name": template.name, "template_structure": "text", "version": version}
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from services.common.breaker import CircuitBreaker, CircuitOpen
-from services.common.tracing import Span
+from services.common.tracing import Scope, Span
 from services.rag.embeddings.pool import CpuPool
 from services.rag.pipeline.rerank.fuse import fuse
 from services.rag.pipeline.rerank.ranking import Reranking
@@ -67,7 +67,7 @@ class Retriever:
         """What is configured to order the documents; a trace's metadata name what was used."""
         return self._reranking.reranker_id if self._reranking else None
 
-    async def retrieve(self, query: str, author: str | None, root: Span) -> list[Hit]:
+    async def retrieve(self, query: str, author: str | None, root: Scope) -> list[Hit]:
         """The best documents for a question, best first.
 
         What ordered them goes to the trace's metadata as `reranker_id`, with `reranker_degraded` when it was not what
@@ -76,7 +76,7 @@ class Retriever:
         Args:
             query: the question.
             author: only this author's documents; None lets the question decide by the names in it.
-            root: the span that gets `retriever.retrieve_top_k` and `retriever.rerank` as children.
+            root: the trace or span that gets `retriever.retrieve_top_k` and `retriever.rerank` as children.
 
         Raises:
             StoreUnavailable: the store does not answer, or not in time.
@@ -89,7 +89,7 @@ class Retriever:
         except CircuitOpen as error:
             raise StoreUnavailable(str(error)) from None
 
-    async def _retrieve(self, query: str, author: str | None, root: Span) -> list[Hit]:
+    async def _retrieve(self, query: str, author: str | None, root: Scope) -> list[Hit]:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 vector, found = await self._find(query, author, root)
@@ -97,7 +97,7 @@ class Retriever:
         except TimeoutError:
             raise StoreUnavailable(f"The document store did not answer within {DEADLINE_SECONDS:g} s.") from None
 
-    async def _find(self, query: str, author: str | None, root: Span) -> tuple[Vector, list[Hit]]:
+    async def _find(self, query: str, author: str | None, root: Scope) -> tuple[Vector, list[Hit]]:
         with root.child("retriever.retrieve_top_k", "tool", query=query, author=author) as span:
             # Nobody waits longer than for the slowest of the three.
             async with _together() as steps:
@@ -115,12 +115,17 @@ class Retriever:
 
     async def _embed(self, texts: list[str], parent: Span) -> list[Vector]:
         with parent.child("embed", texts=texts) as step:
+            step.derived = True
+            step.model, step.provider = self._pool.model_id, "local"
             step.metadata = {"embedding_model_id": self._pool.model_id, "dimension": self._pool.dimension}
-            return list(await self._pool.embed(texts))
+            vectors = list(await self._pool.embed(texts))
+            step.output = {"vectors": len(vectors)}
+            return vectors
 
     async def _expand(self, query: str, parent: Span) -> list[Vector]:
         """Embeddings of the question's variants, as soon as they are known."""
         with parent.child("query_expansion", query=query) as step:
+            step.derived = True
             expansion = await self._understanding.expand(query)
             step.output = {"variants": list(expansion.variants)}
             step.metadata = {"method": expansion.method, "reason": expansion.reason, **expansion.source}
@@ -160,16 +165,16 @@ class Retriever:
             step.output = {"found": len(hits)}
             return hits
 
-    async def _rank(self, query: str, vector: Vector, found: list[Hit], root: Span) -> list[Hit]:
+    async def _rank(self, query: str, vector: Vector, found: list[Hit], root: Scope) -> list[Hit]:
         if self._reranking is None:
             return found[: self._top_k]
-        with root.child("retriever.rerank", candidates=len(found)) as span:
+        with root.child("retriever.rerank", query=query, candidates=len(found)) as span:
             ranking = await self._reranking.rank(query, vector, found, self._top_k)
             span.metadata = {"reranker_id": ranking.reranker_id, "top_k": self._top_k, "degraded": ranking.degraded}
             span.output = {"documents": [_described(hit) for hit in ranking.hits]}
-        root.trace.metadata["reranker_id"] = ranking.reranker_id
+        root.metadata_of_trace["reranker_id"] = ranking.reranker_id
         if ranking.degraded:
-            root.trace.metadata["reranker_degraded"] = ranking.degraded
+            root.metadata_of_trace["reranker_degraded"] = ranking.degraded
         return ranking.hits
 
 

@@ -114,11 +114,7 @@ def test_trace_holds_the_whole_tree(world: World) -> None:
     top = "retriever.retrieve_top_k"
     assert tree == sorted(
         [
-            ("", "generate"),
-            ("generate", top),
-            ("generate", "retriever.rerank"),
-            ("generate", "format_prompt"),
-            ("generate", "call_llm_service"),
+            *(("", name) for name in (top, "retriever.rerank", "format_prompt", "call_llm_service")),
             (top, "query_expansion"),
             (top, "self_query"),
             *[(top, "embed")] * 2,  # the question, and its keywords

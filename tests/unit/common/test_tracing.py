@@ -161,7 +161,7 @@ def test_an_opik_that_is_down_does_not_hold_up_the_end() -> None:
     tracer.start()
     assert tracer.submit(finished()) is True
     started = time.monotonic()
-    tracer.stop()
+    tracer.stop(1.0)
     assert time.monotonic() - started < 5
 
 

@@ -1,0 +1,44 @@
+"""What a caller says about tracing: the trace that an answer belongs to, and the wish to have it recorded."""
+
+from __future__ import annotations
+
+import uuid
+
+from starlette.datastructures import Headers
+
+from services.common.tracing import Trace
+
+DEBUG_HEADER = "x-debug-trace"
+_YES = frozenset({"1", "true", "yes"})
+# As Opik's SDK sends them, and as they pass load balancers that drop header names with underscores.
+_TRACE_ID = ("opik_trace_id", "opik-trace-id")
+_PARENT_ID = ("opik_parent_span_id", "opik-parent-span-id")
+
+
+def begin_trace(name: str, headers: Headers) -> Trace:
+    """The trace of a request whose key is valid: a new one, or the caller's, which goes on.
+
+    Ids that Opik would refuse are passed over: they would cost other callers their traces as well.
+
+    Args:
+        name: of the trace.
+        headers: of the request.
+    """
+    debug = headers.get(DEBUG_HEADER, "").strip().lower() in _YES
+    trace_id = _first(headers, _TRACE_ID)
+    if trace_id is None:
+        return Trace(name, wanted=debug)
+    # Whoever traces a request made up his mind already: his trace without our steps would have a hole.
+    return Trace(name, id=trace_id, continued=True, parent_span_id=_first(headers, _PARENT_ID), wanted=True)
+
+
+def _first(headers: Headers, names: tuple[str, ...]) -> str | None:
+    """The first of these headers that is a UUID of version 7, in its usual form."""
+    for name in names:
+        try:
+            found = uuid.UUID(headers.get(name, "").strip())
+        except ValueError:
+            continue
+        if found.version == 7 and found.variant == uuid.RFC_4122:
+            return str(found)
+    return None

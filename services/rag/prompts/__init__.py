@@ -1,0 +1,1 @@
+"""The prompts, one file for each version, and which of them are in use."""
