@@ -258,6 +258,13 @@ class MonitoringSettings(Group):
     workspace: str = Field("default", description="Opik workspace.", min_length=1, max_length=150)
     project: str = Field("llm-twin", description="Opik project.", min_length=1, max_length=150)
     traces_per_second: float = Field(10, description="Tracing budget of one process.", gt=0, le=1000)
+    trace_content: bool = Field(True, description="Whether traces hold questions, prompts, documents and answers.")
+    anonymise: tuple[Literal["email", "phone", "key"], ...] = Field(
+        ("email", "phone", "key"), description="What is removed from traces, samples and debug logs."
+    )
+    anonymise_patterns: dict[str, str] = Field(
+        {}, description="Further regular expressions to remove: name, which replaces what matches, to pattern."
+    )
     page_url: ServiceUrl | None = Field(
         None, description="Opik's page for people, linked in alerts; derived from opik_url if empty."
     )

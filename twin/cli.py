@@ -303,3 +303,100 @@ def doctor(
         views.show_findings(stage, findings)
     if command.has_failed(findings):
         raise typer.Exit(1)
+
+
+prompts = typer.Typer(no_args_is_help=True, help="Versions of the prompts and which of them is in use.")
+app.add_typer(prompts, name="prompts")
+PromptArgument = Annotated[str, typer.Argument(help="Name of the prompt.")]
+
+
+@prompts.command("list")
+def prompts_list(as_json: JsonOption = False) -> None:
+    """Every version with its commit, and which is in use."""
+    from services.rag.prompts.library import PromptLibrary
+    from twin.commands import prompts as command
+
+    found = command.rows(PromptLibrary())
+    if as_json:
+        print_json([vars(row) for row in found])
+        return
+    shown = [(row.name, row.version, row.commit, "in use" if row.active else "") for row in found]
+    print_table("Prompts", ("prompt", "version", "commit", ""), shown)
+
+
+@prompts.command("diff")
+def prompts_diff(
+    name: PromptArgument,
+    before: Annotated[str | None, typer.Argument(help="Version; the one in use by default.")] = None,
+    after: Annotated[str | None, typer.Argument(help="Version; the newest by default.")] = None,
+) -> None:
+    """The difference between two versions."""
+    from services.rag.prompts.library import PromptLibrary
+    from twin.commands import prompts as command
+
+    for line in command.diff(PromptLibrary(), name, before, after):
+        console.print(line, markup=False)
+
+
+@prompts.command("promote")
+def prompts_promote(name: PromptArgument, version: Annotated[str, typer.Argument(help="Version.")]) -> None:
+    """Put a version in use with the next deployment."""
+    from services.rag.prompts.library import PromptLibrary
+    from twin.commands import prompts as command
+
+    chosen = command.promote(PromptLibrary(), name, version)
+    console.print(f"{name}: version {chosen} is in use with the next deployment.")
+
+
+@prompts.command("rollback")
+def prompts_rollback(name: PromptArgument) -> None:
+    """Put the version in use again that was before, with the next deployment."""
+    from services.rag.prompts.library import PromptLibrary
+    from twin.commands import prompts as command
+
+    chosen = command.rollback(PromptLibrary(), name)
+    console.print(f"{name}: version {chosen} is in use with the next deployment.")
+
+
+export = typer.Typer(no_args_is_help=True, help="Data sets for fine-tuning, as JSON Lines for TRL's trainers.")
+app.add_typer(export, name="export")
+FileArgument = Annotated[Path, typer.Argument(help="File to write.")]
+ContextOption = Annotated[bool, typer.Option(help="The whole prompt with its documents, not the question alone.")]
+
+
+@export.command("preferences")
+def export_preferences(
+    file: FileArgument,
+    stage: StageOption = "local",
+    margin: Annotated[float, typer.Option(help="Least distance of two scores.", min=0.01, max=1)] = 0.3,
+    context: ContextOption = True,
+) -> None:
+    """Pairs of a better and a worse answer to the same prompt (DPO)."""
+    from twin.commands import export as command
+    from twin.opik import opik_reader
+    from twin.stages import connect
+
+    reader = opik_reader(connect(stage))
+    answers = command.read(reader.api, reader.project, with_context=context)
+    with file.open("w", encoding="utf-8") as out:
+        written = command.write(command.preferences(answers, margin), out)
+    console.print(f"{written} pairs of {len(answers)} scored answers are in {file}.", markup=False)
+
+
+@export.command("instructions")
+def export_instructions(
+    file: FileArgument,
+    stage: StageOption = "local",
+    at_least: Annotated[float, typer.Option(help="Least score of an answer.", min=0, max=1)] = 0.7,
+    context: ContextOption = True,
+) -> None:
+    """The best answer to every prompt, where it is good enough (SFT)."""
+    from twin.commands import export as command
+    from twin.opik import opik_reader
+    from twin.stages import connect
+
+    reader = opik_reader(connect(stage))
+    answers = command.read(reader.api, reader.project, with_context=context)
+    with file.open("w", encoding="utf-8") as out:
+        written = command.write(command.instructions(answers, at_least), out)
+    console.print(f"{written} instructions of {len(answers)} scored answers are in {file}.", markup=False)

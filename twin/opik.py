@@ -57,8 +57,13 @@ class OpikReader:
                 "Authorization": os.environ.get("OPIK_API_KEY", ""),
                 "Comet-Workspace": os.environ.get("OPIK_WORKSPACE", DEFAULT_WORKSPACE),
             }
-        self._project = project
+        self.project = project
         self._http = httpx.Client(base_url=url, headers=headers, timeout=15, trust_env=not stage.is_local)
+
+    @property
+    def api(self) -> httpx.Client:
+        """A client at the address of the API."""
+        return self._http
 
     def page(self, trace_id: str) -> str:
         """Address of the trace's page."""
@@ -110,7 +115,7 @@ class OpikReader:
             response.raise_for_status()
             found = self._http.post(
                 f"{PRIVATE}/spans/search",
-                json={"trace_id": trace_id, "project_name": self._project, "limit": 500, "truncate": True},
+                json={"trace_id": trace_id, "project_name": self.project, "limit": 500, "truncate": True},
             )
             found.raise_for_status()
         except httpx.HTTPError as error:

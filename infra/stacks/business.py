@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -169,6 +171,9 @@ def _environment(settings: DeploymentSettings) -> dict[str, str]:
         "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
         "METRIC_NAMESPACE": settings.evaluation.metric_namespace,
         "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
+        "TRACE_CONTENT": str(settings.monitoring.trace_content).lower(),
+        "ANONYMISE": json.dumps(settings.monitoring.anonymise),
+        "ANONYMISE_PATTERNS": json.dumps(settings.monitoring.anonymise_patterns, sort_keys=True),
         **_retrieval(settings.retrieval),
         **opik_environment(settings),
     }

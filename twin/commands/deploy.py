@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
 from localcloud import lifecycle
+from services.rag.prompts.library import PromptLibrary
 from twin import cdk
 from twin.business import Business
 from twin.cdk import Progress
+from twin.commands.prompts import register
 from twin.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.errors import TwinError
 from twin.failures.report import FailureRecorder, explained_unready
+from twin.opik import OpikReader
 from twin.overrides import QUOTING_ENGINE, deployment_overrides
 from twin.project import STATE_ROOT
 from twin.stages import Stage, connect, local_stage
@@ -78,7 +82,17 @@ def finish(stage: Stage) -> Deployed:
         wait_until_ready(stage, found)
     except TwinError as error:
         raise explained_unready(error, stage, found["ClusterName"], found["ServiceName"]) from None
+    _register_prompts(stage, found)
     return Deployed(stage, found)
+
+
+def _register_prompts(stage: Stage, found: dict[str, str]) -> None:
+    """Tell Opik the prompts in use; a service that answers is deployed, whatever monitoring says."""
+    reader = OpikReader(stage, found["OpikProjectName"])
+    try:
+        register(reader.api, PromptLibrary(), reader.project)
+    except TwinError as error:
+        print(f"   {error}", file=sys.stderr)
 
 
 def bootstrap(stage: Stage, overrides: dict[str, str], progress: Progress) -> None:
