@@ -180,3 +180,36 @@ def test_log_lines_are_json_with_ids_and_extras() -> None:
     found = json.loads(line)
     assert found["message"] == "line\ntwo" and found["status"] == 503
     assert found["request_id"] == "r-1" and found["level"] == "WARNING"
+
+
+def test_one_refused_trace_takes_none_of_its_batch_with_it() -> None:
+    bad = finished()
+
+    class Picky(Writer):
+        def write(self, traces: Sequence[Trace]) -> None:
+            if bad in traces:
+                raise refused(400)
+            super().write(traces)
+
+    writer = Picky()
+    tracer = Tracer(writer, traces_per_second=0, batch_seconds=0.5)
+    tracer.start()
+    good = [finished() for _ in range(3)]
+    for trace in (good[0], bad, *good[1:]):
+        assert tracer.submit(trace, always=True)
+    tracer.stop()
+    assert {trace.id for trace in writer.sent} == {trace.id for trace in good}
+
+
+def test_room_is_kept_for_traces_that_somebody_wants() -> None:
+    writer = Writer()
+    writer.gate.clear()
+    tracer = Tracer(writer, traces_per_second=10 * MAX_WAITING_TRACES, batch_seconds=0)
+    tracer.start()
+    ordinary = sum(tracer.submit(finished()) for _ in range(MAX_WAITING_TRACES))
+    wanted = Trace("generate", wanted=True)
+    wanted.end()
+    assert ordinary < MAX_WAITING_TRACES and tracer.submit(wanted)
+    writer.gate.set()
+    tracer.stop()
+    assert len(writer.sent) == ordinary + 1 and wanted in writer.sent
