@@ -2,38 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 
-from services.evaluation.metrics.summary import ANSWER_RELEVANCE, GROUNDEDNESS, Summary
+from services.evaluation.judges.session import JudgingReport
+from services.evaluation.metrics.drift import Drift
+from services.evaluation.metrics.names import METRICS
+from services.evaluation.metrics.summary import Summary
 
-_METRIC_BY_SCORE = {GROUNDEDNESS: "Groundedness", ANSWER_RELEVANCE: "AnswerRelevance"}
+Figure = tuple[str, float, str]
+"""Metric name, value, unit."""
 
 
-def publish(namespace: str, stage: str, summary: Summary) -> None:
-    """Send the metrics with the dimension `Stage`.
+def publish(
+    namespace: str,
+    stage: str,
+    summary: Summary,
+    model_id: str | None = None,
+    judging: JudgingReport | None = None,
+    drift: Drift | None = None,
+) -> None:
+    """Send the metrics with the dimension `Stage`, and once more with `Stage` and `Model` when the model is given.
 
     A mean that does not exist is not sent: the alarms treat missing data on their own, and 0 would be a lie.
+
+    Args:
+        namespace: CloudWatch namespace.
+        stage: deployment stage.
+        summary: the run's scores.
+        model_id: model that gave the answers.
+        judging: what the judge did and cost, when there was one.
+        drift: of the answers against those before, when it is known.
 
     Raises:
         botocore.exceptions.ClientError: CloudWatch refuses.
     """
-    data = [
-        _datum(stage, "ScoredSamples", summary.scored, "Count"),
-        _datum(stage, "FailedScores", summary.failed, "Count"),
-    ]
-    for score, metric in _METRIC_BY_SCORE.items():
-        if score in summary.means:
-            data.append(_datum(stage, metric, summary.means[score], "None"))
-            data.append(_datum(stage, f"{metric}P10", summary.p10[score], "None"))
+    figures = [*_scores(summary), *_drift(drift)]
+    data = [_datum(figure, Stage=stage) for figure in (*figures, *_judging(judging))]
+    if model_id:
+        data += [_datum(figure, Stage=stage, Model=model_id) for figure in figures]
     boto3.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
 
-def _datum(stage: str, name: str, value: float, unit: str) -> dict[str, Any]:
+def _scores(summary: Summary) -> Iterator[Figure]:
+    yield "ScoredSamples", summary.scored, "Count"
+    yield "FailedScores", summary.failed, "Count"
+    for name, metric in METRICS.items():
+        if name in summary.means:
+            yield metric.cloudwatch, summary.means[name], "None"
+            yield f"{metric.cloudwatch}P10", summary.p10[name], "None"
+        if name in summary.p90:
+            yield f"{metric.cloudwatch}P90", summary.p90[name], "None"
+        if name in summary.counts or name in summary.failed_by:
+            yield f"{metric.cloudwatch}Samples", summary.counts.get(name, 0), "Count"
+            yield f"{metric.cloudwatch}Failed", summary.failed_by.get(name, 0), "Count"
+
+
+def _judging(judging: JudgingReport | None) -> Iterator[Figure]:
+    if judging is None:
+        return
+    yield "JudgeCalls", judging.calls, "Count"
+    yield "JudgeInputTokens", judging.input_tokens, "Count"
+    yield "JudgeOutputTokens", judging.output_tokens, "Count"
+    yield "JudgeCost", judging.dollars, "None"
+    yield "JudgementsStopped", judging.stopped, "Count"
+
+
+def _drift(drift: Drift | None) -> Iterator[Figure]:
+    if drift is None:
+        return
+    yield "LengthDrift", drift.length, "None"
+    yield "LanguageDrift", drift.language, "None"
+
+
+def _datum(figure: Figure, **dimensions: str) -> dict[str, Any]:
+    name, value, unit = figure
     return {
         "MetricName": name,
-        "Dimensions": [{"Name": "Stage", "Value": stage}],
+        "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
         "Value": float(value),
         "Unit": unit,
     }

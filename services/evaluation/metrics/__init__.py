@@ -1,1 +1,1 @@
-"""Judge-free quality metrics: pure functions of texts and an embedding function."""
+"""Quality metrics: judge-free ones are pure functions of texts, judged ones ask a model through Opik's interface."""

@@ -1,8 +1,10 @@
 """Groundedness and answer relevance from sentence embeddings.
 
 Both are proxies that need no language model: they see whether an answer *speaks of* what the context (or the question)
-speaks of. They do not see a negation or a swapped number; a judge does (and costs accordingly). Change
-`METRIC_VERSION` whenever a score of the same texts changes, because scores of different versions must not be compared.
+speaks of. Embeddings hardly see a swapped number or a foreign term, so groundedness looks for those in the sources as
+well. Neither sees a negation; a judge does (and costs accordingly). Groundedness is made for answers in the language of
+their sources. Change `METRIC_VERSION` whenever a score of the same texts changes, because scores of different versions
+must not be compared.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.text import split_sentences
+from services.evaluation.metrics.support import Evidence
 
-METRIC_VERSION = "embedding-1"
+METRIC_VERSION = "embedding-2"
 
 Vectors = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -26,6 +29,8 @@ Embed = Callable[[Sequence[str]], Vectors]
 # than unrelated text of the same field, above the ceiling it is a paraphrase or a quotation. Linear in between.
 GROUNDED_FLOOR = 0.35
 GROUNDED_CEILING = 0.85
+# What is left of a sentence none of whose numbers is in the sources: a sum or a rounding may be right all the same.
+UNSUPPORTED_NUMBERS = 0.25
 
 _CITATION = re.compile(r"\s*\[(?:\d+(?:\s*[,;\u2013-]\s*\d+)*|source[^\]]*|document[^\]]*)\]", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
@@ -35,10 +40,11 @@ _MIN_WORDS = 3  # "Yes." and "Sure, gladly" claim nothing that could be grounded
 def groundedness(answer: str, context: Sequence[str], embed: Embed) -> float | None:
     """How well each sentence of the answer is supported by the context, 0..1.
 
-    Per sentence: the highest cosine to any sentence of the context or any window of two, mapped from
-    `GROUNDED_FLOOR`..`GROUNDED_CEILING` to 0..1. The score is the mean over the sentences, so one invented sentence
-    among four costs a quarter. Citations such as `[1]` are removed first; sentences under three words are left out
-    unless there are no others.
+    Per sentence: c is the highest cosine to any sentence of the context or any window of two, mapped from
+    `GROUNDED_FLOOR`..`GROUNDED_CEILING` to 0..1; t the share of its content words and n the share of its numbers that
+    occur in the context. The sentence scores sqrt(c t) (u + (1 - u) n) with u = `UNSUPPORTED_NUMBERS`. The score is the
+    mean over the sentences, so one invented sentence among four costs a quarter. Citations such as `[1]` are removed
+    first; sentences under three words are left out unless there are no others.
 
     Returns:
         The score, or None when there is no context: then the metric is not defined.
@@ -52,8 +58,11 @@ def groundedness(answer: str, context: Sequence[str], embed: Embed) -> float | N
         return None
     vectors = embed([*claims, *evidence])
     cosines = vectors[: len(claims)] @ vectors[len(claims) :].T
-    best = cosines.max(axis=1)
-    scores = np.clip((best - GROUNDED_FLOOR) / (GROUNDED_CEILING - GROUNDED_FLOOR), 0.0, 1.0)
+    close = np.clip((cosines.max(axis=1) - GROUNDED_FLOOR) / (GROUNDED_CEILING - GROUNDED_FLOOR), 0.0, 1.0)
+    sources = Evidence(context)
+    terms = np.array([sources.term_support(claim) for claim in claims])
+    numbers = np.array([sources.number_support(claim) for claim in claims])
+    scores = np.sqrt(close * terms) * (UNSUPPORTED_NUMBERS + (1 - UNSUPPORTED_NUMBERS) * numbers)
     return float(scores.mean())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -43,9 +44,17 @@ def test_a_sentence_may_join_two_of_the_source() -> None:
     assert apart < joined
 
 
-def test_score_is_linear_between_floor_and_ceiling() -> None:
-    # "cats eat fish" against "cats eat meat": cosine 2/3.
-    assert groundedness("Cats eat fish.", ["Cats eat meat."], embed) == pytest.approx((2 / 3 - 0.35) / 0.5, abs=1e-5)
+def test_score_joins_cosine_and_terms() -> None:
+    # "cats eat fish" against "cats eat meat": cosine 2/3, linear between floor and ceiling, and two of three terms.
+    expected = math.sqrt((2 / 3 - 0.35) / 0.5 * 2 / 3)
+    assert groundedness("Cats eat fish.", ["Cats eat meat."], embed) == pytest.approx(expected, abs=1e-5)
+
+
+def test_number_that_no_source_holds_costs_three_quarters() -> None:
+    context = ["Cats eat five fish. Dogs eat 1,030 fish."]
+    assert groundedness("Cats eat 5 fish.", context, embed) == pytest.approx(1.0)
+    assert groundedness("Cats eat 6 fish.", context, embed) == pytest.approx(0.25)
+    assert groundedness("Dogs eat 1030 fish.", context, embed) == pytest.approx(1.0)
 
 
 def test_citations_and_fillers_do_not_count() -> None:

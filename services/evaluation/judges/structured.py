@@ -1,0 +1,75 @@
+"""Answers of a given shape: the shape that is asked for, the check, and the words that ask for a repair."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any, List  # noqa: UP035 - Opik's models are annotated with it
+
+from opik.evaluation.metrics.llm_judges import parsing_helpers
+from opik.exceptions import JSONParsingError
+from pydantic import BaseModel, Field, ValidationError, create_model
+
+from services.evaluation.judges.errors import JudgeAnswerMalformed
+
+MAX_SHOWN_PROBLEMS = 5
+
+
+def check(text: str, shape: type[BaseModel]) -> str:
+    """The JSON object of an answer, checked; fences and sentences around it are left out.
+
+    Raises:
+        JudgeAnswerMalformed: there is no JSON object in it, or not of that shape; names the fields, not their contents.
+    """
+    try:
+        content = parsing_helpers.extract_json_content_or_raise(text)
+    except JSONParsingError:
+        raise JudgeAnswerMalformed("the answer holds no JSON object") from None
+    try:
+        return _tightened(shape).model_validate(_listed(content, shape)).model_dump_json()
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)[:MAX_SHOWN_PROBLEMS]
+        shown = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in problems)
+        raise JudgeAnswerMalformed(shown) from None
+
+
+def repair_request(problem: JudgeAnswerMalformed, shape: type[BaseModel]) -> str:
+    """The message that asks once more after a malformed answer."""
+    return (
+        f"That answer cannot be read ({problem}). Give the same judgement again as one JSON object, without a fence "
+        f"and without any other text, that satisfies this JSON schema: {json.dumps(json_schema(shape))}"
+    )
+
+
+def schema_instruction(shape: type[BaseModel]) -> str:
+    """What tells a model without guided decoding how to answer."""
+    return f"Answer with one JSON object and nothing else. Its JSON schema: {json.dumps(json_schema(shape))}"
+
+
+def json_schema(shape: type[BaseModel]) -> dict[str, Any]:
+    """The schema in the form that strict guided decoding takes: no further properties, every property required."""
+    return _closed(_tightened(shape).model_json_schema())
+
+
+@functools.cache
+def _tightened(shape: type[BaseModel]) -> type[BaseModel]:
+    """The shape with what Opik's parsers demand and its models do not say: every float is a score in 0..1."""
+    bounded: dict[str, Any] = {
+        name: (float, Field(ge=0, le=1)) for name, field in shape.model_fields.items() if field.annotation is float
+    }
+    return create_model(shape.__name__, __base__=shape, **bounded)
+
+
+def _listed(content: Any, shape: type[BaseModel]) -> Any:
+    """A single sentence where a list of them is asked for becomes a list of one; not worth asking again."""
+    if not isinstance(content, dict):
+        return content
+    lists = {name for name, field in shape.model_fields.items() if field.annotation in (list[str], List[str])}  # noqa: UP006
+    return {name: [item] if name in lists and isinstance(item, str) else item for name, item in content.items()}
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    closed = {key: _closed(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    if closed.get("type") == "object" and "properties" in closed:
+        closed |= {"additionalProperties": False, "required": list(closed["properties"])}
+    return closed

@@ -1,0 +1,137 @@
+"""Whether answers become longer, shorter, or change their language, against what they were before."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import boto3
+
+from services.evaluation.metrics.language import language_of
+
+# Older answers lose half of their weight with every so many new ones: the profile follows a twin that changes slowly.
+HALF_LIFE_ANSWERS = 500.0
+# A profile of fewer answers than that knows too little to call anything drift.
+MIN_ANSWERS = 20.0
+# Standardised shift of the mean log length (Cohen's d) that counts as complete drift.
+FULL_SHIFT = 2.0
+_MIN_SPREAD = 0.25
+_UNKNOWN = "unknown"
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the new answers are from the profile, each 0 (as before) to 1 (nothing in common)."""
+
+    length: float
+    language: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What answers look like.
+
+    Attributes:
+        answers: how many, fractional because old ones fade.
+        mean: mean of the natural logarithm of the number of words.
+        variance: of the same.
+        languages: share by language, "unknown" included.
+    """
+
+    answers: float
+    mean: float
+    variance: float
+    languages: Mapping[str, float]
+
+    @classmethod
+    def of(cls, answers: Sequence[str]) -> Profile | None:
+        """The profile of answers, None when none has a word."""
+        words = [(text, len(_WORD.findall(text))) for text in answers]
+        logs = [math.log(count) for _, count in words if count]
+        if not logs:
+            return None
+        mean = sum(logs) / len(logs)
+        variance = sum((value - mean) ** 2 for value in logs) / len(logs)
+        counts = Counter(language_of(text) or _UNKNOWN for text, count in words if count)
+        return cls(len(logs), mean, variance, {name: count / len(logs) for name, count in sorted(counts.items())})
+
+    def followed_by(self, later: Profile) -> Profile:
+        """Both together, the older one faded by the number of the later answers."""
+        weight = self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)
+        total = weight + later.answers
+        share = later.answers / total
+        mean = (1 - share) * self.mean + share * later.mean
+        spread = (1 - share) * (self.variance + (self.mean - mean) ** 2) + share * (
+            later.variance + (later.mean - mean) ** 2
+        )
+        names = sorted({*self.languages, *later.languages})
+        shares = {
+            name: (1 - share) * self.languages.get(name, 0.0) + share * later.languages.get(name, 0.0) for name in names
+        }
+        return Profile(total, mean, spread, shares)
+
+    def drift(self, later: Profile) -> Drift | None:
+        """How far `later` is from this profile, None while this one knows too few answers.
+
+        Length: the shift of the mean log length in standard deviations, `FULL_SHIFT` of them being 1. Language: total
+        variation distance of the shares, of the answers whose language is known.
+        """
+        if self.answers < MIN_ANSWERS:
+            return None
+        spread = max(math.sqrt(self.variance), _MIN_SPREAD)
+        before, now = _known(self.languages), _known(later.languages)
+        distance = sum(abs(before.get(name, 0.0) - now.get(name, 0.0)) for name in {*before, *now}) / 2
+        return Drift(
+            length=min(abs(later.mean - self.mean) / spread / FULL_SHIFT, 1.0),
+            language=distance if before and now else 0.0,
+        )
+
+    def dumps(self) -> str:
+        """As JSON, some hundred characters."""
+        return json.dumps(
+            {
+                "answers": round(self.answers, 2),
+                "mean": round(self.mean, 5),
+                "variance": round(self.variance, 5),
+                "languages": {name: round(share, 4) for name, share in self.languages.items()},
+            }
+        )
+
+    @classmethod
+    def loads(cls, text: str) -> Profile | None:
+        """What `dumps` wrote; None for anything else, such as the placeholder of a new parameter."""
+        try:
+            read = json.loads(text)
+            return cls(float(read["answers"]), float(read["mean"]), float(read["variance"]), dict(read["languages"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+def measure_drift(parameter_name: str, answers: Sequence[str]) -> Drift | None:
+    """Compare the answers with the profile in SSM, then add them to it.
+
+    Returns:
+        The drift; None while the profile knows too few answers, or without new answers.
+
+    Raises:
+        botocore.exceptions.ClientError: the parameter does not exist, or may not be read or written.
+    """
+    now = Profile.of(answers)
+    if now is None:
+        return None
+    client = boto3.client("ssm")
+    before = Profile.loads(str(client.get_parameter(Name=parameter_name)["Parameter"]["Value"]))
+    after = before.followed_by(now) if before else now
+    client.put_parameter(Name=parameter_name, Value=after.dumps(), Type="String", Overwrite=True)
+    return before.drift(now) if before else None
+
+
+def _known(shares: Mapping[str, float]) -> dict[str, float]:
+    known = {name: share for name, share in shares.items() if name != _UNKNOWN and share > 0}
+    total = sum(known.values())
+    return {name: share / total for name, share in known.items()}
