@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any, List  # noqa: UP035 - Opik's models are annotated with it
+from typing import Any, get_args, get_origin
 
 from opik.evaluation.metrics.llm_judges import parsing_helpers
 from opik.exceptions import JSONParsingError
@@ -64,7 +64,11 @@ def _listed(content: Any, shape: type[BaseModel]) -> Any:
     """A single sentence where a list of them is asked for becomes a list of one; not worth asking again."""
     if not isinstance(content, dict):
         return content
-    lists = {name for name, field in shape.model_fields.items() if field.annotation in (list[str], List[str])}  # noqa: UP006
+    lists = {
+        name
+        for name, field in shape.model_fields.items()
+        if get_origin(field.annotation) is list and get_args(field.annotation) == (str,)
+    }
     return {name: [item] if name in lists and isinstance(item, str) else item for name, item in content.items()}
 
 
