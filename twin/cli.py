@@ -208,6 +208,43 @@ def evaluate_rag(
         raise TwinError(f"Retrieval is not as good as asked: {'; '.join(missed)}.")
 
 
+@app.command("evaluate-judges")
+def evaluate_judges(
+    file: Annotated[Path, typer.Argument(help="JSON lines: id, task, label, query, context, answer.")] = Path(
+        "examples/judge_pairs.jsonl"
+    ),
+    provider: Annotated[
+        str, typer.Option(help="Who judges: none (free metrics only), sagemaker, bedrock or openai.")
+    ] = "none",
+    model: Annotated[str, typer.Option(help="The judge's model (bedrock, openai).")] = "",
+    url: Annotated[str, typer.Option(help="Base address of an OpenAI-compatible API; its key in JUDGE_API_KEY.")] = "",
+    endpoint: Annotated[str, typer.Option(help="SageMaker endpoint; without, the stage's own.")] = "",
+    prices: Annotated[tuple[float, float], typer.Option(help="US dollars per million tokens read and written.")] = (
+        0.0,
+        0.0,
+    ),
+    concurrency: Annotated[int, typer.Option(help="Judgements at the same time.", min=1, max=64)] = 8,
+    threshold: Annotated[
+        list[str] | None, typer.Option(help="From which goodness, for example groundedness=0.6; may be repeated.")
+    ] = None,
+    stage: StageOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """How well the judges agree with labelled pairs: agreement, Cohen's kappa, confusion tables."""
+    from twin.commands import evaluate_judges as command
+
+    settings, client = command.chosen(
+        {"judge_provider": provider, "judge_model": model, "judge_url": url, "judge_endpoint_name": endpoint},
+        prices=prices,
+        concurrency=concurrency,
+        stage=stage,
+    )
+    report = command.evaluate_judges(
+        file, settings, client=client, thresholds=command.thresholds(threshold or ()), progress=_progress
+    )
+    print_json(report) if as_json else views.show_judges(report)
+
+
 @app.command()
 def drill(
     query: Annotated[str, typer.Argument(help="The question to ask before and after.")],

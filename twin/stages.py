@@ -57,10 +57,12 @@ class Stage:
         settings = {"retries": {"max_attempts": 4, "mode": "standard"}, **config}
         if self.local is None:
             return boto3.client(service, region_name=self.region, config=Config(**settings))
+        # As the SDKs read it: an address of the service's own comes before that of all.
+        own = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
         return boto3.client(
             service,
             region_name=self.region,
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            endpoint_url=self.environment.get(own, self.environment["AWS_ENDPOINT_URL"]),
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             config=Config(**settings),

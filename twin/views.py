@@ -111,6 +111,37 @@ def show_retrieval(report: dict[str, Any]) -> None:
     console.print(f"At least, at most: in {resamples}.", markup=False)
 
 
+def show_judges(report: dict[str, Any]) -> None:
+    """How each score agrees with the labels, and where it does not."""
+    rows = [
+        (
+            found["score"],
+            found["pairs"],
+            found["failed"],
+            f"{found['agreement']:.0%}",
+            _score(found["kappa"]),
+            _score(found["auc"]),
+            "" if found["best_kappa"] is None else f"{found['best_kappa']:.3f} at {found['best_threshold']:.2f}",
+        )
+        for found in report["scores"]
+    ]
+    columns = ("score", "n", "fail", "agree", "kappa", "AUC", "best kappa")
+    print_table(f"{report['pairs']} labelled pairs, judge {report['judge'] or 'none'}", columns, rows)
+    for found in report["scores"]:
+        labels = list(found["confusion"])
+        steps = ", ".join(f"{step:g}" for step in found["thresholds"])
+        table = [(label, *(found["confusion"][label][other] for other in labels)) for label in labels]
+        print_table(f"{found['score']}, goodness divided at {steps}", ("labelled \\ scored", *labels), table)
+        if found["wrong"]:
+            console.print(f"disagrees on: {', '.join(found['wrong'])}", markup=False)
+    if usage := report["usage"]:
+        console.print(
+            f"judging used {usage['calls']} calls, {usage['input_tokens']} tokens in, {usage['output_tokens']} out, "
+            f"{usage['dollars']:.4f} US dollars; {usage['repaired']} answers were repaired",
+            markup=False,
+        )
+
+
 def show_message(message: dict[str, Any]) -> None:
     """A Slack message as its blocks read."""
     console.print(message.get("text", ""), markup=False, style="bold")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.common.embedding import Embedder
+from services.evaluation.judges.labels import read_pairs
 from services.evaluation.metrics.embedding_metrics import answer_relevance, groundedness
 from tests.unit.evaluation.pairs import PAIRS
 
@@ -43,3 +44,22 @@ def test_answers_to_the_question_are_more_relevant_than_answers_to_another(embed
         for pair, following in zip(PAIRS, PAIRS[1:] + PAIRS[:1], strict=True)
     ]
     assert auc(own, other) >= 0.9
+
+
+def test_groundedness_separates_the_shipped_pairs(embedder: Embedder) -> None:
+    scores: dict[str, list[float]] = {"grounded": [], "hallucinated": []}
+    for pair in read_pairs(Path("examples/judge_pairs.jsonl")):
+        if pair.task == "groundedness":
+            value = groundedness(pair.answer, pair.context, embedder.embed)
+            assert value is not None
+            scores[pair.label].append(value)
+    assert min(map(len, scores.values())) >= 20
+    assert auc(scores["grounded"], scores["hallucinated"]) >= 0.85
+
+
+def test_a_swapped_number_costs_more_than_another_wording(embedder: Embedder) -> None:
+    context = ("The service holds at most 64 requests for at most 600 seconds.",)
+    reworded = groundedness("No more than 64 requests are held, for 600 seconds at most.", context, embedder.embed)
+    swapped = groundedness("The service holds at most 640 requests for at most 60 seconds.", context, embedder.embed)
+    assert reworded is not None and swapped is not None
+    assert reworded > 0.75 > 0.3 > swapped
