@@ -1,0 +1,81 @@
+"""What a judged run leaves in CloudWatch, and the profile of answers in SSM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from services.common.ids import uuid7
+from services.evaluation.judges.session import JudgingReport
+from services.evaluation.metrics.drift import Drift, measure_drift
+from services.evaluation.metrics.summary import ItemScores, summarise
+from services.evaluation.quality_metrics import publish
+
+REPORT = JudgingReport(
+    judge="m", calls=7, input_tokens=700, output_tokens=70, dollars=0.21, repaired=1, stopped=2, month="2026-11",
+    month_dollars=1.0, cap_dollars=1.0, recorded=True, message="stopped",
+)  # fmt: skip
+ANSWER = "The endpoint is asleep and it wakes with the first request of the day."
+
+
+def values(namespace: str, name: str, **dimensions: str) -> list[float]:
+    now = datetime.now(UTC)
+    points = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=now - timedelta(minutes=10),
+        EndTime=now + timedelta(minutes=10),
+        Period=3600,
+        Statistics=["Minimum", "Maximum"],
+    )["Datapoints"]
+    return [points[0]["Minimum"], points[0]["Maximum"]] if points else []
+
+
+def test_scores_tails_counts_and_costs(aws: str) -> None:
+    namespace = f"LLMTwin-{uuid7()}"
+    items = [ItemScores(f"t{n}", {"groundedness": n / 10, "hallucination": n / 10}) for n in range(11)]
+    items.append(ItemScores("bad", {}, ("hallucination",)))
+    publish(namespace, "t", summarise(items), "model-a", REPORT, Drift(length=0.25, language=0.5))
+    names = {found["MetricName"] for found in boto3.client("cloudwatch").list_metrics(Namespace=namespace)["Metrics"]}
+    assert {"Groundedness", "GroundednessP10", "Hallucination", "HallucinationP90", "LengthDrift"} <= names
+    assert "GroundednessP90" not in names and "Style" not in names
+    expected = {
+        "HallucinationP90": 0.9,
+        "HallucinationSamples": 11,
+        "HallucinationFailed": 1,
+        "GroundednessP10": 0.1,
+        "JudgeCost": 0.21,
+        "JudgementsStopped": 2,
+        "LanguageDrift": 0.5,
+    }
+    for name, value in expected.items():
+        assert values(namespace, name, Stage="t")[:1] == pytest.approx([value]), name
+    known = [
+        found["Dimensions"]
+        for found in boto3.client("cloudwatch").list_metrics(Namespace=namespace, MetricName="Hallucination")["Metrics"]
+    ]
+    stage = {"Name": "Stage", "Value": "t"}
+    assert len(known) == 2 and [stage] in known
+    assert sorted(len(dimensions) for dimensions in known) == [1, 2]
+
+
+@pytest.fixture
+def parameter(aws: str) -> Iterator[str]:
+    client = boto3.client("ssm")
+    name = f"/twin/test/profile-{uuid7()}"
+    client.put_parameter(Name=name, Value="none", Type="String")
+    yield name
+    client.delete_parameter(Name=name)
+
+
+def test_profile_of_answers_is_kept_between_runs(parameter: str) -> None:
+    assert measure_drift(parameter, [ANSWER] * 30) is None
+    assert measure_drift(parameter, []) is None
+    same = measure_drift(parameter, [ANSWER] * 3)
+    assert same is not None and same.length == pytest.approx(0.0, abs=0.01) and same.language == 0.0
+    longer = measure_drift(parameter, [ANSWER * 10] * 3)
+    assert longer is not None and longer.length == 1.0
