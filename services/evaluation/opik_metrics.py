@@ -96,9 +96,38 @@ def score_answers(
                 trace_id,
                 {metric.name: verdict.value for metric, verdict in mine if isinstance(verdict, Verdict)},
                 tuple(metric.name for metric, verdict in mine if isinstance(verdict, Failed)),
+                {metric.name: verdict.reason for metric, verdict in mine if verdict is not None and verdict.reason},
             )
         )
     return items
+
+
+class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK is untyped here
+    """Scores that `score_answers` computed, as a metric that hands them to Opik's evaluation.
+
+    Opik's own pool keeps a thread busy with the bookkeeping of an item between its judgements; computing ahead of it
+    keeps the judge busy instead.
+    """
+
+    def __init__(self, items: Sequence[ItemScores]) -> None:
+        super().__init__(name="recorded", track=False)
+        self._items = {item.trace_id: item for item in items}
+
+    def score(self, trace_id: str, **_: Any) -> list[score_result.ScoreResult]:
+        """Every score of the answer, failed ones among them; none for an answer that was not scored."""
+        item = self._items.get(trace_id)
+        if item is None:
+            return []
+        return [
+            *(
+                score_result.ScoreResult(name=name, value=value, reason=item.reasons.get(name))
+                for name, value in item.values.items()
+            ),
+            *(
+                score_result.ScoreResult(name=name, value=0.0, reason=item.reasons.get(name), scoring_failed=True)
+                for name in item.failed
+            ),
+        ]
 
 
 def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
@@ -116,4 +145,5 @@ def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
         "output": answer if isinstance(answer, str) else "",
         "query": query if isinstance(query, str) else "",
         "context": [text for text in context if isinstance(text, str)] if isinstance(context, list) else [],
+        "trace_id": str(item.get("id", "")),
     }

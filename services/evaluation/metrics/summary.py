@@ -21,11 +21,13 @@ class ItemScores:
         trace_id: trace of the answer.
         values: score by metric, 0..1; a metric that is not defined for the item is absent.
         failed: metrics that raised.
+        reasons: why, by metric: a judge's words, or what failed.
     """
 
     trace_id: str
     values: Mapping[str, float]
     failed: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

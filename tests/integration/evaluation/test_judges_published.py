@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import boto3
+import opik
 import pytest
+from opik.api_objects.opik_client import reset_global_client
+from opik.evaluation import evaluate
 
 from services.common.ids import uuid7
 from services.evaluation.judges.session import JudgingReport
 from services.evaluation.metrics.drift import Drift, measure_drift
 from services.evaluation.metrics.summary import ItemScores, summarise
+from services.evaluation.opik_metrics import RecordedMetrics, stored_answer
 from services.evaluation.quality_metrics import publish
 
 REPORT = JudgingReport(
@@ -61,6 +65,38 @@ def test_scores_tails_counts_and_costs(aws: str) -> None:
     stage = {"Name": "Stage", "Value": "t"}
     assert len(known) == 2 and [stage] in known
     assert sorted(len(dimensions) for dimensions in known) == [1, 2]
+
+
+def test_scores_computed_ahead_reach_the_experiment(collector: str) -> None:
+    client = opik.Opik(
+        project_name="judging", workspace="default", host=collector, api_key="k", _show_misconfiguration_message=False
+    )
+    opik.set_global_client(client)
+    try:
+        dataset = client.get_or_create_dataset(f"Judged-{uuid7()}")
+        good, bad = uuid7(), uuid7()
+        stored = {"input": {"query": "q"}, "expected_output": {"answer": "a", "context": []}}
+        dataset.insert([{"id": good, **stored}, {"id": bad, **stored}], deduplication=False)
+        items = [
+            ItemScores(good, {"style": 0.5}, (), {"style": "plain"}),
+            ItemScores(bad, {"moderation": 0.0}, ("style",), {"style": "malformed twice"}),
+        ]
+        result = evaluate(
+            dataset=dataset, task=stored_answer, scoring_metrics=[RecordedMetrics(items)], task_threads=2, verbose=0
+        )
+        found = {
+            test.test_case.dataset_item_id: {
+                score.name: (score.value, score.reason, score.scoring_failed) for score in test.score_results
+            }
+            for test in result.test_results
+        }
+        assert found == {
+            good: {"style": (0.5, "plain", False)},
+            bad: {"moderation": (0.0, None, False), "style": (0.0, "malformed twice", True)},
+        }
+    finally:
+        client.end(timeout=5)
+        reset_global_client()
 
 
 @pytest.fixture
