@@ -113,9 +113,9 @@ class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK 
         super().__init__(name="recorded", track=False)
         self._items = {item.trace_id: item for item in items}
 
-    def score(self, trace_id: str, **_: Any) -> list[score_result.ScoreResult]:
-        """Every score of the answer, failed ones among them; none for an answer that was not scored."""
-        item = self._items.get(trace_id)
+    def score(self, id: str, **_: Any) -> list[score_result.ScoreResult]:
+        """Every score of the item, whose id is the trace id, failed ones among them; none when it was not scored."""
+        item = self._items.get(id)
         if item is None:
             return []
         return [
@@ -145,5 +145,4 @@ def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
         "output": answer if isinstance(answer, str) else "",
         "query": query if isinstance(query, str) else "",
         "context": [text for text in context if isinstance(text, str)] if isinstance(context, list) else [],
-        "trace_id": str(item.get("id", "")),
     }
