@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import urlsplit
+
 from infra.settings import DeploymentSettings
+from infra.settings_groups import LOOPBACK
 
 OPIK_CONSTANTS = {
     # The SDK reports usage and errors to its maker by default.
@@ -32,3 +36,18 @@ def opik_sdk_environment(settings: DeploymentSettings) -> dict[str, str]:
 def opik_page_url(settings: DeploymentSettings) -> str:
     """Opik's page for people: the configured one, else what its API address starts with."""
     return settings.monitoring.page_url or settings.monitoring.opik_url.split("/api")[0]
+
+
+def opik_trace_url(settings: DeploymentSettings) -> str:
+    """The page of one trace, with `{trace_id}` in it.
+
+    A trace's page lies below the id of its project, which only Opik knows: its redirect finds it, as the SDK's own
+    links do. The local collector has its traces at a path of their own.
+    """
+    if settings.evaluation.trace_url:
+        return settings.evaluation.trace_url
+    api = f"{settings.monitoring.opik_url}/"
+    if urlsplit(api).hostname in LOOPBACK:
+        return f"{opik_page_url(settings)}/traces/{{trace_id}}"
+    path = base64.b64encode(api.encode()).decode()
+    return f"{api}v1/session/redirect/projects/?trace_id={{trace_id}}&path={path}"

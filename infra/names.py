@@ -39,3 +39,8 @@ class Names:
     def inference_component(self) -> str:
         """Name of the inference component that serves the model."""
         return f"{self.prefix}-llm-model"
+
+    @property
+    def judging(self) -> str:
+        """Name of the state machine for long evaluations, which its own last step comes to need."""
+        return f"{self.prefix}-judging"

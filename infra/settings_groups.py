@@ -282,6 +282,13 @@ class EmbeddingSettings(Group):
     )
 
 
+class Threshold(Group):
+    """What a quality metric may fall to before people are told."""
+
+    mean: float | None = Field(None, description="Alarm below this mean.", gt=0, lt=1)
+    p10: float | None = Field(None, description="Alarm when a tenth of the answers scores below this.", gt=0, lt=1)
+
+
 class EvaluationSettings(Group):
     """Collection and judging of sampled answers, and what raises an alarm."""
 
@@ -296,7 +303,38 @@ class EvaluationSettings(Group):
     collect_timeout_seconds: int = Field(120, description="Longest run of the collector.", ge=10, le=900)
     evaluate_timeout_seconds: int = Field(900, description="Longest run of an evaluation.", ge=30, le=900)
     memory_mb: int = Field(1024, description="Memory of a function.", ge=256, le=10240)
-    groundedness_threshold: float = Field(0.6, description="Alarm below this mean groundedness.", gt=0, lt=1)
+    evaluate_every: int = Field(
+        50, description="New samples after which an evaluation is started before its time.", ge=1, le=100_000
+    )
+    shard_size: int = Field(
+        500, description="Samples that one call judges; more of them go over the state machine.", ge=1, le=1000
+    )
+    shard_concurrency: int = Field(8, description="Shards that the state machine judges at a time.", ge=1, le=100)
+    retention_days: dict[str, Annotated[int, Field(ge=1, le=3650)]] = Field(
+        {"LLMTwinMonitoringDataset": 90}, description="Days that the items of each dataset are kept."
+    )
+    quality: dict[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,60}$")], Threshold] = Field(
+        {
+            "Groundedness": Threshold(mean=0.6, p10=0.2),
+            "AnswerRelevance": Threshold(mean=0.4, p10=0.15),
+        },
+        description="Thresholds by metric.",
+    )
+    queue_age_seconds: int = Field(
+        900, description="Alarm when a sample waits longer to be collected.", ge=60, le=345_600
+    )
+    latency_p99_seconds: float = Field(30, description="Alarm when the model's p99 is slower.", gt=0, le=300)
+    alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = Field(
+        (), description="Addresses that get every alert by e-mail as well; each must confirm the first one."
+    )
+    messages_per_hour: int = Field(
+        30, description="Chat messages in an hour, beyond which alerts go by e-mail only.", ge=1, le=1000
+    )
+    trace_url: str | None = Field(
+        None,
+        description="Page of a trace, with `{trace_id}` in it; empty derives it from the address of Opik.",
+        pattern=r"^https?://\S*\{trace_id\}\S*$",
+    )
     alarm_period_seconds: int = Field(
         3600,
         description="Window of the quality alarms; at least the time between two evaluations.",

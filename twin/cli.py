@@ -185,6 +185,34 @@ def evaluate(
     print_json(report) if as_json else views.show_report(report)
 
 
+samples = typer.Typer(no_args_is_help=True, help="The samples that the monitoring evaluation judges.")
+app.add_typer(samples, name="samples")
+
+
+@samples.command("add")
+def samples_add(
+    trace_ids: Annotated[list[str], typer.Argument(help="Traces of answers.")],
+    stage: StageOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """Put answers into the monitoring dataset, through the same queue as sampled ones."""
+    from twin.commands.samples import add
+    from twin.stages import connect
+
+    added = add(connect(stage), trace_ids)
+    print_json({"added": added}) if as_json else views.show_added(added)
+
+
+@samples.command("redrive")
+def samples_redrive(stage: StageOption = "local", as_json: JsonOption = False) -> None:
+    """Move the samples of the dead-letter queue back into the queue."""
+    from twin.commands.samples import redrive
+    from twin.stages import connect
+
+    moved = redrive(connect(stage), _progress)
+    print_json({"moved": moved}) if as_json else views.show_moved(moved)
+
+
 @app.command("evaluate-rag")
 def evaluate_rag(
     file: Annotated[str, typer.Argument(help="JSON lines: query, relevant document ids.")] = "examples/retrieval.jsonl",

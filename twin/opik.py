@@ -84,6 +84,22 @@ class OpikReader:
                 raise TwinError(f"Trace {trace_id} has not arrived at {self._http.base_url} after {seconds:.0f} s.")
             time.sleep(0.3)
 
+    def read(self, trace_id: str) -> dict[str, Any] | None:
+        """A trace as Opik's API gives it, or None when there is none.
+
+        Raises:
+            TwinError: when Opik cannot be read.
+        """
+        try:
+            response = self._http.get(f"{PRIVATE}/traces/{trace_id}")
+            if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST):
+                return None
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise TwinError(f"Opik at {self._http.base_url} cannot be read: {error}.") from None
+        body: dict[str, Any] = response.json()
+        return body
+
     def wait_for_item(self, dataset: str, item_id: str, seconds: float) -> None:
         """Block until the dataset holds an item.
 

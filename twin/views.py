@@ -93,6 +93,16 @@ def show_report(report: dict[str, Any]) -> None:
     )
 
 
+def show_added(trace_ids: list[str]) -> None:
+    """Which answers are on their way into the dataset."""
+    console.print(f"{len(trace_ids)} on the way into the dataset: {', '.join(trace_ids)}", markup=False)
+
+
+def show_moved(moved: int) -> None:
+    """How many samples are back in the queue."""
+    console.print(f"{moved} samples moved back into the queue." if moved else "The dead-letter queue is empty.")
+
+
 def show_retrieval(report: dict[str, Any]) -> None:
     """The figures of every mode of retrieval, and how sure its difference to dense search is."""
     modes, figure = report["modes"], f"ndcg@{report['ndcg_at']}"

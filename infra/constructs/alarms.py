@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -46,11 +48,16 @@ class AlertsTopic(Construct):
 
 
 class Alarms(Construct):
-    """Alarms that all speak to one topic."""
+    """Alarms that all speak to one topic, when they go off and when they recover.
+
+    Each description ends in the section of docs/runbook.md that says what to do: `(runbook: <section>)`.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic) -> None:
         super().__init__(scope, construct_id)
         self._action = actions.SnsAction(topic)
+        self.raised: list[cloudwatch.Alarm] = []
+        """Every alarm of this construct, in the order of declaration."""
 
     def dead_letters(self, construct_id: str, queue: sqs.IQueue, what: str) -> cloudwatch.Alarm:
         """Alarm as soon as one message lies in a dead-letter queue."""
@@ -58,38 +65,104 @@ class Alarms(Construct):
             construct_id,
             queue.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(1), statistic="Maximum"),
             f"{what} ended in the dead-letter queue.",
+            "dead-letters",
         )
 
     def function_errors(self, construct_id: str, function: lambda_.IFunction, what: str) -> cloudwatch.Alarm:
         """Alarm when a function failed."""
-        return self._alarm(construct_id, function.metric_errors(period=cdk.Duration.minutes(5)), f"{what} failed.")
+        metric = function.metric_errors(period=cdk.Duration.minutes(5))
+        return self._alarm(construct_id, metric, f"{what} failed.", "function-errors")
 
     def unhealthy(self, construct_id: str, metric: cloudwatch.IMetric, what: str) -> cloudwatch.Alarm:
         """Alarm when a count stays above zero for three periods."""
-        return self._alarm(construct_id, metric, what, periods=3)
+        return self._alarm(construct_id, metric, what, "unhealthy-service", periods=3)
+
+    def queue_age(self, construct_id: str, queue: sqs.IQueue, seconds: int) -> cloudwatch.Alarm:
+        """Alarm when a message waits too long."""
+        metric = queue.metric_approximate_age_of_oldest_message(period=cdk.Duration.minutes(5), statistic="Maximum")
+        what = f"Samples wait longer than {seconds} s to be collected."
+        return self._alarm(construct_id, metric, what, "queue-age", threshold=seconds)
+
+    def failed_runs(self, construct_id: str, state_machine_arn: str) -> cloudwatch.Alarm:
+        """Alarm when a run over the state machine failed."""
+        metric = cloudwatch.Metric(
+            namespace="AWS/States",
+            metric_name="ExecutionsFailed",
+            dimensions_map={"StateMachineArn": state_machine_arn},
+            statistic="Sum",
+            period=cdk.Duration.minutes(5),
+        )
+        return self._alarm(construct_id, metric, "A long evaluation failed.", "function-errors")
+
+    def endpoint_errors(self, construct_id: str, component_name: str) -> cloudwatch.Alarm:
+        """Alarm when the LLM answers with server errors."""
+        metric = _endpoint(component_name, "Invocation5XXErrors", "Sum")
+        return self._alarm(construct_id, metric, "The LLM answers with server errors.", "endpoint-errors", periods=3)
+
+    def endpoint_latency(self, construct_id: str, component_name: str, seconds: float) -> cloudwatch.Alarm:
+        """Alarm when one answer in a hundred takes too long."""
+        metric = _endpoint(component_name, "ModelLatency", "p99")
+        what = f"One LLM answer in a hundred takes longer than {seconds:g} s."
+        microseconds = seconds * 1_000_000
+        return self._alarm(construct_id, metric, what, "endpoint-latency", periods=3, threshold=microseconds)
 
     def failed_scores(self, construct_id: str, settings: EvaluationSettings, stage: str) -> cloudwatch.Alarm:
         """Alarm when samples could not be scored."""
         metric = self._metric(settings, stage, "FailedScores", "Sum")
+        what = "Samples could not be scored; the quality metrics rest on fewer answers."
+        return self._alarm(construct_id, metric, what, "failed-scores")
+
+    def no_evaluation(self, construct_id: str, settings: EvaluationSettings, stage: str) -> cloudwatch.Alarm:
+        """Alarm when no evaluation has reported, not even that there was nothing to judge."""
         return self._alarm(
-            construct_id, metric, "Samples could not be scored; the quality metrics rest on fewer answers."
+            construct_id,
+            self._metric(settings, stage, "ScoredSamples", "SampleCount"),
+            "No evaluation has run.",
+            "no-evaluation",
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=MISSING[settings.missing_data],
         )
 
-    def quality(self, construct_id: str, settings: EvaluationSettings, stage: str) -> cloudwatch.Alarm:
-        """Alarm when the mean groundedness of answers falls below the threshold."""
-        alarm = cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_description=f"Answers are less grounded in their sources than {settings.groundedness_threshold}.",
-            metric=self._metric(settings, stage, "Groundedness", "Average"),
-            threshold=settings.groundedness_threshold,
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            evaluation_periods=1,
-            treat_missing_data=MISSING[settings.missing_data],
+    def quality(self, settings: EvaluationSettings, stage: str) -> list[cloudwatch.Alarm]:
+        """Alarms when the mean or the worst tenth of a metric falls below its threshold.
+
+        No scores at all are told by the mean's alarm; the tenth's would only repeat it.
+        """
+        below = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+        quiet = cloudwatch.TreatMissingData.NOT_BREACHING
+        alarms = []
+        for name, limits in settings.quality.items():
+            for suffix, limit, missing in (
+                ("", limits.mean, MISSING[settings.missing_data]),
+                ("P10", limits.p10, quiet),
+            ):
+                if limit is None:
+                    continue
+                of = "mean" if not suffix else "worst tenth"
+                alarm = self._alarm(
+                    f"{name}{suffix}",
+                    self._metric(settings, stage, f"{name}{suffix}", "Average"),
+                    f"Answers are bad: the {of} of {name} is below {limit:g}.",
+                    "answer-quality",
+                    threshold=limit,
+                    comparison=below,
+                    missing=missing,
+                )
+                alarms.append(alarm)
+        return alarms
+
+    def any_of(self, construct_id: str, alarms: Sequence[cloudwatch.IAlarm], what: str) -> cloudwatch.CompositeAlarm:
+        """One alarm over others, for those who want to be told once."""
+        rule = cloudwatch.AlarmRule.any_of(
+            *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in alarms)
         )
-        alarm.add_alarm_action(self._action)
-        alarm.add_ok_action(self._action)
-        return alarm
+        composite = cloudwatch.CompositeAlarm(
+            self, construct_id, alarm_rule=rule, alarm_description=f"{what} (runbook: twin-is-ill)"
+        )
+        composite.add_alarm_action(self._action)
+        composite.add_ok_action(self._action)
+        return composite
 
     def _metric(self, settings: EvaluationSettings, stage: str, name: str, statistic: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(
@@ -100,19 +173,42 @@ class Alarms(Construct):
             period=cdk.Duration.seconds(settings.alarm_period_seconds),
         )
 
-    def _alarm(self, construct_id: str, metric: cloudwatch.IMetric, what: str, periods: int = 1) -> cloudwatch.Alarm:
+    def _alarm(
+        self,
+        construct_id: str,
+        metric: cloudwatch.IMetric,
+        what: str,
+        section: str,
+        *,
+        periods: int = 1,
+        threshold: float = 0,
+        comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
-            alarm_description=what,
+            alarm_description=f"{what} (runbook: {section})",
             metric=metric,
-            threshold=0,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            threshold=threshold,
+            comparison_operator=comparison,
             evaluation_periods=periods,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=missing,
         )
         alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)
+        self.raised.append(alarm)
         return alarm
+
+
+def _endpoint(component_name: str, name: str, statistic: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/SageMaker",
+        metric_name=name,
+        dimensions_map={"InferenceComponentName": component_name},
+        statistic=statistic,
+        period=cdk.Duration.minutes(1),
+    )
 
 
 def _alarms_of(scope: Construct) -> iam.ServicePrincipal:

@@ -82,11 +82,20 @@ class OpikApi:
         Raises:
             httpx.HTTPError: Opik does not answer.
         """
+        return self.read_trace(trace_id) is not None
+
+    def read_trace(self, trace_id: str) -> dict[str, Any] | None:
+        """A trace without its spans, or None when Opik does not know it.
+
+        Raises:
+            httpx.HTTPError: Opik does not answer.
+        """
         answer = self._http.get(f"/traces/{trace_id}", timeout=FEEDBACK_TIMEOUT_SECONDS)
         if answer.status_code == httpx.codes.NOT_FOUND:
-            return False
+            return None
         answer.raise_for_status()
-        return True
+        found: dict[str, Any] = answer.json()
+        return found
 
     def score_trace(self, trace_id: str, name: str, value: float, reason: str | None) -> None:
         """Set a feedback score; a second one of the same name replaces the first.

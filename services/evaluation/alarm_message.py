@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
+
+WORST = 3
 
 _COMPARISONS = {
     "LessThanThreshold": "<",
@@ -23,41 +28,95 @@ _DATAPOINT = re.compile(r"\[\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _MAX_TEXT = 2900  # Slack refuses a section above 3,000 characters
 
 
-def build_message(
-    sns_message: str, subject: str | None, stage: str, opik_page_url: str, runbook_url: str
-) -> dict[str, Any]:
-    """The Slack payload (`text` for notifications, `blocks` for the channel) for one SNS message.
+# What infra/constructs/alarms.py ends each description with.
+_SECTION = re.compile(r"\s*\(runbook: ([a-z0-9-]+)\)\s*$")
+# Alarms about answers: the ones that the worst samples explain.
+_ABOUT_ANSWERS = frozenset({"answer-quality", "twin-is-ill"})
 
-    What is not an alarm (a budget notice, for example) is passed on as text.
+
+@dataclass(frozen=True)
+class Facts:
+    """What a message says besides the alarm itself.
+
+    Attributes:
+        stage: deployment stage.
+        opik_page_url: page of the experiments.
+        runbook_url: the runbook; an alarm's section is its anchor.
+        trace_url: page of a trace, with `{trace_id}` in it.
+        last_deployment: what was deployed last, and when; None when that is not known.
+        worst: the worst samples of the last run, worst first: `{"trace_id": ..., <metric>: <score>}`.
     """
-    alarm = _alarm(sns_message)
-    links = f"{_link(opik_page_url, 'Experiments')}  ·  {_link(runbook_url, 'Runbook')}"
-    if alarm is None:
-        title = f"[{stage}] {subject or 'Notice'}"
-        return _payload(title, [_section(_escape(sns_message))], links)
-    state = str(alarm.get("NewStateValue", ""))
-    symbol, word = _STATES.get(state, ("", state))
-    title = f"{symbol} [{stage}] {word}: {alarm['AlarmName']}"
-    fields = [
-        ("What", str(alarm.get("AlarmDescription") or alarm["AlarmName"])),
-        ("Since", _since(str(alarm.get("StateChangeTime", "")))),
-        ("Value and threshold", _value(alarm)),
-        ("Stage", stage),
-    ]
-    block = {
-        "type": "section",
-        "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{_escape(text)}"[:2000]} for name, text in fields],
-    }
-    reason = str(alarm.get("NewStateReason", ""))
-    return _payload(title, [block, *([_section(_escape(reason))] if reason else [])], links)
+
+    stage: str
+    opik_page_url: str
+    runbook_url: str
+    trace_url: str
+    last_deployment: str | None = None
+    worst: Sequence[Mapping[str, str | float]] = ()
 
 
-def _alarm(message: str) -> dict[str, Any] | None:
+def parse_alarm(message: str) -> dict[str, Any] | None:
+    """CloudWatch's JSON of an alarm, or None when the message is something else."""
     try:
         parsed = json.loads(message)
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) and parsed.get("AlarmName") else None
+
+
+def build_message(message: str, subject: str | None, alarm: dict[str, Any] | None, facts: Facts) -> dict[str, Any]:
+    """The Slack payload (`text` for notifications, `blocks` for the channel) for one SNS message.
+
+    What is not an alarm (a budget notice, for example) is passed on as text.
+    """
+    experiments = _link(facts.opik_page_url, "Experiments")
+    if alarm is None:
+        links = f"{experiments}  ·  {_link(facts.runbook_url, 'Runbook')}"
+        return _payload(f"[{facts.stage}] {subject or 'Notice'}", [_section(_escape(message))], links)
+    state = str(alarm.get("NewStateValue", ""))
+    symbol, word = _STATES.get(state, ("", state))
+    what = str(alarm.get("AlarmDescription") or alarm["AlarmName"])
+    found = _SECTION.search(what)
+    section = found[1] if found else ""
+    fields = [
+        ("What", _SECTION.sub("", what)),
+        ("Since", _since(str(alarm.get("StateChangeTime", "")))),
+        ("Value and threshold", _value(alarm)),
+        ("Stage", facts.stage),
+        ("Last deploy", facts.last_deployment or "unknown"),
+    ]
+    block = {
+        "type": "section",
+        "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{_escape(text)}"[:2000]} for name, text in fields],
+    }
+    sections = [block]
+    if state == "ALARM" and section in _ABOUT_ANSWERS and facts.worst:
+        sections.append(_section(_worst(facts)))
+    if reason := str(alarm.get("NewStateReason", "")):
+        sections.append(_section(_escape(reason)))
+    runbook = _link(f"{facts.runbook_url}#{section}" if section else facts.runbook_url, "Runbook: what to do")
+    title = f"{symbol} [{facts.stage}] {word}: {alarm['AlarmName']}"
+    return _payload(title, sections, f"{runbook}  ·  {experiments}")
+
+
+def build_held_back(facts: Facts, per_hour: int) -> dict[str, Any]:
+    """The payload that stands for all alerts of the hour beyond the limit."""
+    text = (
+        f"More than {per_hour} alerts came within the hour. Further ones are not posted here until the next hour: look "
+        "at the alarms in CloudWatch, or at the e-mails."
+    )
+    title = f"\N{LARGE YELLOW CIRCLE} [{facts.stage}] Alerts are held back"
+    return _payload(title, [_section(text)], _link(facts.runbook_url, "Runbook"))
+
+
+def _worst(facts: Facts) -> str:
+    lines = []
+    for item in facts.worst[:WORST]:
+        trace_id = str(item["trace_id"])
+        scores = ", ".join(f"{name} {value:.2f}" for name, value in item.items() if isinstance(value, int | float))
+        url = facts.trace_url.replace("{trace_id}", quote(trace_id, safe=""))
+        lines.append(f"• {_link(url, trace_id)}  {_escape(scores)}")
+    return "*Worst answers of the last evaluation*\n" + "\n".join(lines)
 
 
 def _value(alarm: dict[str, Any]) -> str:

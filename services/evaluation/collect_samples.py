@@ -8,13 +8,16 @@ from typing import Any
 
 import httpx
 import opik
+from botocore.exceptions import BotoCoreError, ClientError
 from opik.rest_api.core.api_error import ApiError
 
 from services.common.logging import configure_logging
+from services.evaluation.count_trigger import evaluate_when_due
 from services.evaluation.opik_connection import connect
 from services.evaluation.samples import MalformedSampleError, Sample
 from services.evaluation.secret_values import SecretUnavailableError
 from services.evaluation.settings import CollectSettings
+from services.evaluation.state import open_state
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +45,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         except MalformedSampleError as problem:
             logger.error("message %s is not a sample and goes to the dead-letter queue: %s", message_id, problem)
             failed.append(message_id)
-    failed += _store(settings, items)
-    logger.info("stored %d of %d samples", len(items) - len([m for m in failed if m in items]), len(items))
+    lost = _store(settings, items)
+    stored = len(items) - len(lost)
+    if stored:
+        _count(settings, stored)
+    logger.info("stored %d of %d samples", stored, len(items))
+    failed += lost
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
@@ -56,6 +63,16 @@ def _start() -> CollectSettings:
 @functools.cache
 def _client(settings: CollectSettings) -> opik.Opik:
     return connect(settings)
+
+
+def _count(settings: CollectSettings, stored: int) -> None:
+    """Count towards the next evaluation; what cannot be counted is in the dataset and waits for the hourly one."""
+    try:
+        state = open_state(settings.state_table_name)
+        if evaluate_when_due(state, stored, settings.evaluate_every, settings.evaluate_function_name):
+            logger.info("another %d samples have come: started an evaluation", settings.evaluate_every)
+    except (ClientError, BotoCoreError) as problem:
+        logger.error("%d samples are not counted towards the next evaluation: %s", stored, type(problem).__name__)
 
 
 def _store(settings: CollectSettings, items: dict[str, dict[str, Any]]) -> list[str]:

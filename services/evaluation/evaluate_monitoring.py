@@ -1,151 +1,118 @@
-"""Judges the sampled answers that are new since the last run, publishes the scores, and only then moves on."""
+"""Judges the sampled answers that are new since the last run: itself, or with a state machine when they are many."""
 
 from __future__ import annotations
 
 import functools
+import json
 import logging
-import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+import uuid
+from typing import Any, Protocol
 
-import opik
-from opik.evaluation import evaluate
-from opik.evaluation.evaluation_result import EvaluationResult
+import boto3
 
-from services.common.embedding import Embedder
 from services.common.logging import configure_logging
-from services.evaluation.metrics.embedding_metrics import METRIC_VERSION
-from services.evaluation.metrics.summary import METRIC_NAMES, ItemScores, summarise
-from services.evaluation.monitoring_dataset import ItemHead, filter_between, open_dataset, read_heads
-from services.evaluation.opik_connection import connect
-from services.evaluation.opik_metrics import build_metrics, stored_answer
-from services.evaluation.quality_metrics import publish
+from services.evaluation.finish import finish
+from services.evaluation.judge import client_of, judge
+from services.evaluation.lease import Lease
+from services.evaluation.monitoring_dataset import open_dataset, read_heads
 from services.evaluation.settings import EvaluateSettings
-from services.evaluation.watermark import read_watermark, write_watermark
+from services.evaluation.shards import Shard, split
+from services.evaluation.state import open_state
+from services.evaluation.watermark import read_watermark
 
 logger = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 30
-STORED_WITHIN_SECONDS = 20.0
-TASK_THREADS = 4
+MARGIN_SECONDS = 30.0
+"""A lease outlives the Lambda by this much, so that two can never judge at a time."""
+UNLIMITED_SECONDS = 900.0
+"""The longest run of a Lambda, assumed where there is no context to ask."""
+FAN_OUT_SECONDS = 6 * 3600.0
+"""The lease of a run over the state machine, which gives it back at its end."""
 
 
-class ExperimentNotStoredError(RuntimeError):
-    """Opik did not keep the whole experiment; the same items are judged again by the next run."""
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used here."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+        ...
 
 
-def handler(event: dict[str, Any] | None, _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any] | None, context: LambdaContext | None) -> dict[str, Any]:
     """Judge stored answers; `{"full": true}` judges every item, anything else those since the watermark.
 
-    The watermark moves only after the experiment is stored and the metrics are published: a failed run loses nothing.
+    Two runs never judge at a time: the second one asks the first to look once more at its end and goes. The watermark
+    moves only after the experiment is stored and the metrics are published: a failed run loses nothing, and what it had
+    judged is not judged again.
 
     Returns:
-        `{"dataset", "experiment" (name, None when nothing is new), "scored", "failed", "means", "p10",
-        "worst": [{"trace_id", <metric>: <score>}]}` (see `metrics.summary.Summary`).
+        `{"state": "done" | "busy" | "started", "dataset", "experiment" (name, None when nothing is new), "scored",
+        "failed", "means", "p10", "worst": [{"trace_id", <metric>: <score>}]}` (see `metrics.summary.Summary`). "busy":
+        another run is at it; "started": the state machine judges. Both report no scores.
 
     Raises:
         DatasetMissing: no sample was ever collected.
         ExperimentNotStoredError: Opik did not take everything.
     """
-    settings = _start()
-    client = _client(settings)
-    full = bool((event or {}).get("full"))
-    after = None if full else read_watermark(settings.watermark_parameter_name)
-    dataset = open_dataset(client, settings.dataset_name)
-    heads = read_heads(client, settings.dataset_name, settings.opik_project_name, after)
-    until = max((head.created_at for head in heads), default=None)
-
-    scores: list[ItemScores] = []
-    experiment: str | None = None
-    if until is not None:
-        result = evaluate(
-            dataset=dataset,
-            task=stored_answer,
-            scoring_metrics=build_metrics(_embedder(settings).embed),
-            # Not by item ids: for those the SDK writes a file into the home folder, which is read-only in Lambda.
-            dataset_filter_string=filter_between(after, until),
-            experiment_name_prefix=f"monitoring-{settings.stage}",
-            experiment_config=_experiment_config(settings, heads, full),
-            task_threads=TASK_THREADS,
-            verbose=0,
-        )
-        experiment = result.experiment_name
-        scores = _item_scores(result)
-        _await_stored(client, result)
-
-    summary = summarise(scores)
-    publish(settings.metric_namespace, settings.stage, summary)
-    if until is not None:
-        write_watermark(settings.watermark_parameter_name, until)
-    logger.info("judged %d answers, %d scores failed, experiment %s", summary.scored, summary.failed, experiment)
-    return {"dataset": settings.dataset_name, "experiment": experiment, **asdict(summary)}
+    settings = start()
+    seconds = context.get_remaining_time_in_millis() / 1000 if context else UNLIMITED_SECONDS
+    lease = Lease(open_state(settings.state_table_name), uuid.uuid4().hex)
+    if not lease.acquire(seconds + MARGIN_SECONDS):
+        logger.info("another run is at it and will look once more at its end")
+        return _report(settings, "busy", None)
+    try:
+        report = _run(settings, lease, full=bool((event or {}).get("full")))
+        # Whoever asked meanwhile went away: what came for them is this run's to judge.
+        while report["state"] == "done" and not lease.release():
+            lease.acquire(seconds + MARGIN_SECONDS)
+            later = _run(settings, lease, full=False)
+            report = later if later["experiment"] or later["state"] == "started" else report
+    except BaseException:
+        lease.drop()
+        raise
+    return report
 
 
 @functools.cache
-def _start() -> EvaluateSettings:
+def start() -> EvaluateSettings:
+    """The process's settings; also sets up its logging."""
     configure_logging()
     return EvaluateSettings.load()
 
 
-@functools.cache
-def _client(settings: EvaluateSettings) -> opik.Opik:
-    return connect(settings)
+def _run(settings: EvaluateSettings, lease: Lease, *, full: bool) -> dict[str, Any]:
+    after = None if full else read_watermark(settings.watermark_parameter_name)
+    client = client_of(settings)
+    open_dataset(client, settings.dataset_name)
+    heads = read_heads(client, settings.dataset_name, settings.opik_project_name, after)
+    shards = split(heads, after, settings.shard_size)
+    if len(shards) > 1 and settings.state_machine_arn:
+        lease.acquire(FAN_OUT_SECONDS)
+        _fan_out(settings, lease.holder, shards, full=full)
+        return _report(settings, "started", None)
+    experiments = [judge(settings, lease.holder, shard, again=full) for shard in shards]
+    summary = finish(settings, lease.holder, shards, full=full)
+    return _report(settings, "done", experiments[-1] if experiments else None, summary)
 
 
-@functools.cache
-def _embedder(settings: EvaluateSettings) -> Embedder:
-    return Embedder(settings.embedding_model_dir)
+def _fan_out(settings: EvaluateSettings, run: str, shards: list[Shard], *, full: bool) -> None:
+    """Start the state machine under the run's name, which makes a second start of the same run impossible."""
+    work = [{"run": run, "full": full, "shard": shard.as_dict()} for shard in shards]
+    boto3.client("stepfunctions").start_execution(
+        stateMachineArn=settings.state_machine_arn,
+        name=run,
+        input=json.dumps({"run": run, "full": full, "work": work}),
+    )
+    logger.info("run %s goes over the state machine in %d shards", run, len(shards))
 
 
-def _experiment_config(settings: EvaluateSettings, heads: Sequence[ItemHead], full: bool) -> dict[str, Any]:
-    def seen(key: str) -> list[str]:
-        return sorted({str(head.metadata[key]) for head in heads if head.metadata.get(key)})
-
+def _report(
+    settings: EvaluateSettings, state: str, experiment: str | None, summary: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"scored": 0, "failed": 0, "means": {}, "p10": {}, "worst": []}
     return {
-        "stage": settings.stage,
-        "mode": "full" if full else "incremental",
-        "model_id": settings.llm_model_id,
-        "answered_by": seen("model_id"),
-        "prompt_version": seen("prompt_version"),
-        "metric_version": METRIC_VERSION,
-        "embedding_model_id": _embedder(settings).model_id,
+        "state": state,
+        "dataset": settings.dataset_name,
+        "experiment": experiment,
+        **(nothing if summary is None else summary),
     }
-
-
-def _item_scores(result: EvaluationResult) -> list[ItemScores]:
-    items = []
-    for test in result.test_results:
-        metadata = test.test_case.dataset_item_content.get("metadata")
-        trace_id = metadata.get("trace_id") if isinstance(metadata, dict) else None
-        known = [score for score in test.score_results if score.name in METRIC_NAMES]
-        items.append(
-            ItemScores(
-                trace_id=str(trace_id or test.test_case.dataset_item_id),
-                values={score.name: score.value for score in known if not score.scoring_failed},
-                failed=tuple(score.name for score in known if score.scoring_failed),
-            )
-        )
-    return items
-
-
-def _await_stored(client: opik.Opik, result: EvaluationResult) -> None:
-    """Wait until Opik shows every judged item.
-
-    The SDK sends in the background and reports a flush as done while messages are parked for a server that is away, so
-    only reading back tells.
-
-    Raises:
-        ExperimentNotStoredError: something is missing after the limit.
-    """
-    expected = len(result.test_results)
-    flushed = client.flush(timeout=FLUSH_SECONDS)
-    deadline = time.monotonic() + STORED_WITHIN_SECONDS
-    while flushed:
-        stored = len(client.get_experiment_by_id(result.experiment_id).get_items())
-        if stored >= expected:
-            return
-        if time.monotonic() > deadline:
-            raise ExperimentNotStoredError(f"Opik holds {stored} of {expected} items of {result.experiment_name}")
-        time.sleep(0.5)
-    raise ExperimentNotStoredError(f"Opik did not take the results of {result.experiment_name} in {FLUSH_SECONDS} s")

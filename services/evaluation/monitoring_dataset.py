@@ -64,13 +64,15 @@ def filter_between(after: datetime | None, until: datetime | None = None) -> str
     return " AND ".join(conditions) or None
 
 
-def read_heads(client: opik.Opik, name: str, project_name: str, after: datetime | None) -> list[ItemHead]:
-    """The items created after `after`, all of them for None.
+def read_heads(
+    client: opik.Opik, name: str, project_name: str, after: datetime | None, until: datetime | None = None
+) -> list[ItemHead]:
+    """The items created after `after` and no later than `until`; None is no bound.
 
     The SDK's own reader leaves out the creation time, which is what the watermark must follow: the Lambda's clock may
     run ahead of Opik's, and an item created in between would never be judged.
     """
-    filters = filter_between(after)
+    filters = filter_between(after, until)
     expressions = OpikQueryLanguage.for_dataset_items(filters).get_filter_expressions() if filters else None
     arguments = {"filters": json.dumps(expressions)} if expressions else {}
     heads: list[ItemHead] = []

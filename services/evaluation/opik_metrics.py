@@ -138,6 +138,7 @@ def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
     """
     expected = item.get("expected_output")
     given = item.get("input")
+    metadata = item.get("metadata")
     answer = expected.get("answer") if isinstance(expected, dict) else None
     context = expected.get("context") if isinstance(expected, dict) else None
     query = given.get("query") if isinstance(given, dict) else None
@@ -145,4 +146,6 @@ def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
         "output": answer if isinstance(answer, str) else "",
         "query": query if isinstance(query, str) else "",
         "context": [text for text in context if isinstance(text, str)] if isinstance(context, list) else [],
+        # A sampled request that failed: no answer is no bad answer, and is counted apart.
+        "unanswered": isinstance(metadata, dict) and bool(metadata.get("error")),
     }

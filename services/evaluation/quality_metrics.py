@@ -1,4 +1,4 @@
-"""Publishing a run's summary as CloudWatch metrics."""
+"""Publishing a run's scores as CloudWatch metrics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def publish(
 ) -> None:
     """Send the metrics with the dimension `Stage`, and once more with `Stage` and `Model` when the model is given.
 
-    A mean that does not exist is not sent: the alarms treat missing data on their own, and 0 would be a lie.
+    Per metric: its mean (`Groundedness`), 10th percentile (`GroundednessP10`), scores (`GroundednessSamples`) and
+    scores that could not be computed (`GroundednessFailed`). Over all: `ScoredSamples`, `FailedScores`, and
+    `FailedAnswers`, the sampled requests that got no answer. A mean that does not exist is not sent: the alarms treat
+    missing data on their own, and 0 would be a lie.
 
     Args:
         namespace: CloudWatch namespace.

@@ -23,23 +23,49 @@ class OpikSettings(ServiceSettings):
 class CollectSettings(OpikSettings):
     """Settings of `collect_samples`."""
 
+    state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
+    evaluate_function_name: str = Field(description="Function that judges samples.")
+    evaluate_every: int = Field(ge=1, description="New samples after which an evaluation is started.")
+
 
 class EvaluateSettings(OpikSettings):
-    """Settings of `evaluate_monitoring`."""
+    """Settings of `evaluate_monitoring`, `judge_shard` and `finish_run`."""
 
+    state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
+    shard_size: int = Field(default=500, ge=1, le=1000, description="Samples that one call judges.")
+    state_machine_arn: str = Field(default="", description="State machine that judges several shards at a time.")
+    evaluate_function_name: str = Field(default="", description="Function that looks for samples after a long run.")
     embedding_model_dir: Path = Field(description="Folder of the sentence embedding model.")
     metric_namespace: str = Field(description="CloudWatch namespace of the quality metrics.")
     watermark_parameter_name: str = Field(description="SSM parameter with the creation time of the last judged item.")
     llm_model_id: str = Field(description="Model that the pipeline serves now; recorded with the experiment.")
 
 
+class ExpireSamplesSettings(OpikSettings):
+    """Settings of `expire_samples`."""
+
+    retention_days: dict[str, int] = Field(description="JSON: days that the items of each dataset are kept.")
+
+
 class NotifySettings(ServiceSettings):
     """Settings of `notify`."""
 
     stage: str = Field(description="Deployment stage, named in the message.")
+    release: str = Field(default="", description="Release that runs, named in the message.")
+    stack_names: str = Field(default="", description="Stacks whose last deployment is named, comma separated.")
+    state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
+    trace_url: str = Field(pattern=r"^https?://.*\{trace_id\}", description="Page of a trace.")
+    messages_per_hour: int = Field(
+        default=30, ge=1, description="Messages in an hour, beyond which they are held back."
+    )
     slack_webhook_secret_arn: str = Field(description="Secrets Manager secret that holds the webhook's address.")
     runbook_url: str = Field(description="Page that says what to do about an alarm.")
     opik_page_url: str = Field(description="Page of the experiments.")
+
+    @property
+    def stacks(self) -> list[str]:
+        """The stack names."""
+        return [name.strip() for name in self.stack_names.split(",") if name.strip()]
 
 
 class ExpireSettings(ServiceSettings):

@@ -101,13 +101,13 @@ async def _build(
     tracer = Tracer(opik, settings.traces_per_second)
     tracer.start()
     stack.push_async_callback(asyncio.to_thread, tracer.stop)
-    opinions = Feedback(opik, tracer)
-    stack.callback(opinions.close)
 
     sqs = boto3.client("sqs", config=AWS_CONFIG)
     samples = SampleQueue(sqs, settings.samples_queue_url)
     samples.start()
     stack.push_async_callback(asyncio.to_thread, samples.stop, SAMPLES_STOP_SECONDS)
+    opinions = Feedback(opik, tracer, samples)
+    stack.callback(opinions.close)
 
     keys = KeyStore(boto3.client("secretsmanager", config=AWS_CONFIG), settings.api_keys_secret_arn)
     stack.callback(keys.close)

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from services.common.settings import ServiceSettings
-from services.evaluation.settings import CollectSettings, EvaluateSettings, ExpireSettings, NotifySettings
+from services.evaluation.settings import (
+    CollectSettings,
+    EvaluateSettings,
+    ExpireSamplesSettings,
+    ExpireSettings,
+    NotifySettings,
+)
 from services.llm.settings import LlmSettings
 from services.rag.settings import RagSettings
 from tests.infra.conftest import STAGES, Templates, resources
@@ -19,6 +25,9 @@ OPIK_SDK = frozenset(
 LAMBDAS = {
     "collect_samples": CollectSettings,
     "evaluate_monitoring": EvaluateSettings,
+    "judge_shard": EvaluateSettings,
+    "finish_run": EvaluateSettings,
+    "expire_samples": ExpireSamplesSettings,
     "notify": NotifySettings,
     "expire": ExpireSettings,
 }

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import http
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
+from services.rag.monitoring.trace_sample import NotAnAnswer, is_sampled, sample_of
 
 logger = concern_logger("evaluation")
 
 SCORE_NAME = "user_feedback"
 # People who press a button wait for two calls at most, and a monitoring that hangs may not keep more than two threads.
 THREADS = 2
+THUMBS_DOWN = 0.5
+"""A score below this sends the answer to the evaluation, whatever its sampling was."""
+FLAG_ATTEMPTS = 6
+FLAG_PAUSE_SECONDS = 2.0
+MAX_FLAGS = 100
 
 
 class UnknownTrace(Exception):  # noqa: N818 - the name says what happened
@@ -35,13 +42,25 @@ class TraceBook(Protocol):
         ...
 
 
-class Feedback:
-    """Sets feedback scores of traces, on threads of its own."""
+class SampleSink(Protocol):
+    """Takes samples for evaluation."""
 
-    def __init__(self, opik: OpikApi | None, traces: TraceBook) -> None:
+    def offer(self, sample: dict[str, Any]) -> bool:
+        """Accept or refuse a sample without blocking."""
+        ...
+
+
+class Feedback:
+    """Sets feedback scores of traces, on threads of its own; answers that callers dislike go to the evaluation."""
+
+    def __init__(self, opik: OpikApi | None, traces: TraceBook, samples: SampleSink) -> None:
         self._opik = opik
         self._traces = traces
+        self._samples = samples
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="feedback")
+        self._flags = ThreadPoolExecutor(1, thread_name_prefix="flags")
+        self._room = threading.BoundedSemaphore(MAX_FLAGS)
+        self._closing = threading.Event()
 
     async def give(self, trace_id: str, score: float, reason: str | None) -> None:
         """Set the score `user_feedback` of a trace; a second one replaces the first.
@@ -60,10 +79,42 @@ class Feedback:
         recent = self._traces.sent_recently(trace_id)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._pool, _send, self._opik, trace_id, score, reason, recent)
+        if score < THUMBS_DOWN:
+            self._flag_later(self._opik, trace_id)
 
     def close(self) -> None:
         """End the threads."""
+        self._closing.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._flags.shutdown(wait=False, cancel_futures=True)
+
+    def _flag_later(self, opik: OpikApi, trace_id: str) -> None:
+        if not self._room.acquire(blocking=False):
+            logger.error("a disliked answer is not sampled: too many are waiting", extra={"trace_id": trace_id})
+            return
+        try:
+            self._flags.submit(self._flag, opik, trace_id).add_done_callback(lambda _: self._room.release())
+        except RuntimeError:
+            self._room.release()
+            logger.error("a disliked answer is not sampled: the service stops", extra={"trace_id": trace_id})
+
+    def _flag(self, opik: OpikApi, trace_id: str) -> None:
+        """Hand the answer to the evaluation, unless it was sampled anyway; its trace may still be on its way."""
+        reason = "its trace has not arrived"
+        for attempt in range(FLAG_ATTEMPTS):
+            if attempt and self._closing.wait(FLAG_PAUSE_SECONDS):
+                break
+            try:
+                trace = opik.read_trace(trace_id)
+                if trace is None:
+                    continue
+                if not is_sampled(trace) and not self._samples.offer(sample_of(trace, "thumbs-down")):
+                    reason = "the samples queue is full"
+                    break
+                return
+            except (httpx.HTTPError, NotAnAnswer) as error:
+                reason = type(error).__name__
+        logger.error("a disliked answer is not sampled", extra={"trace_id": trace_id, "reason": reason})
 
 
 def _send(opik: OpikApi, trace_id: str, score: float, reason: str | None, recent: bool) -> None:

@@ -17,6 +17,7 @@ from services.common.logging import concern_logger
 from services.common.sagemaker import Throttled
 from services.common.tracing import Scope, Span, Trace, Tracer
 from services.rag.embeddings.pool import CpuPool, Overloaded
+from services.rag.monitoring.failures import failed_sample
 from services.rag.observability.metrics import Measured, Metrics
 from services.rag.pipeline.events import Done, Event, Question, Sources, Status
 from services.rag.pipeline.generate import Generation, Generator
@@ -294,10 +295,17 @@ class RagPipeline:
         )
         trace.metadata["sampled"] = accepted
 
+    def _sample_failure(self, trace: Trace, error: Exception) -> None:
+        sample = None if trace.metadata.get("sampled") else failed_sample(trace, error, self._anonymiser)
+        if sample is not None:
+            trace.metadata["sampled"] = self._samples.offer(sample)
+
     def _end(self, trace: Trace, whole: Span | None, error: BaseException | None) -> None:
         if whole is not None:
             whole.output, whole.metadata, whole.tags = trace.output, trace.metadata, trace.tags
         trace.end(error)
+        if isinstance(error, Exception) and not isinstance(error, ClientDisconnected):
+            self._sample_failure(trace, error)
         self._tracer.submit(trace, always=error is not None or bool(trace.metadata.get("sampled")))
         steps = _steps_ms(trace)
         self._measure(trace, steps, error)

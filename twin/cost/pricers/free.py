@@ -18,6 +18,7 @@ FREE = {
     "AWS::CloudFront::ResponseHeadersPolicy": "billed with the distribution",
     "AWS::CloudFront::CachePolicy": "billed with the distribution",
     "AWS::CloudFront::OriginRequestPolicy": "billed with the distribution",
+    "AWS::DynamoDB::Table": "paid per request: some hundred small ones a day stay below a cent a month",
     "AWS::EC2::InternetGateway": VPC,
     "AWS::EC2::LaunchTemplate": WIRING,
     "AWS::EC2::NetworkInterface": VPC,

@@ -1,0 +1,35 @@
+"""The table of what the evaluation functions remember between two calls."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+
+
+class StateTable(Construct):
+    """Lease, counters, scores of a run under way, announced alarms: small, paid per request, and forgotten in time."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="key", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expires",
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            self.table,
+            "AwsSolutions-DDB3",
+            "Nothing here is worth a restore: what is lost is judged or announced once more.",
+        )
+
+    def allows(self, *verbs: str) -> iam.PolicyStatement:
+        """The right to `GetItem`, `PutItem`, `UpdateItem` or `DeleteItem`."""
+        actions = [f"dynamodb:{verb}" for verb in verbs]
+        return iam.PolicyStatement(actions=actions, resources=[self.table.table_arn])

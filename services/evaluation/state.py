@@ -1,0 +1,123 @@
+"""What the Lambdas must remember between two calls: one DynamoDB table, whose conditional writes decide who goes first.
+
+Every entry has the attribute `key` and, where it may be forgotten, `expires` (epoch seconds). DynamoDB removes expired
+entries within days, so every condition here compares the time itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+_REFUSED = "ConditionalCheckFailedException"
+
+
+class State:
+    """The table, as the few operations that are needed of it. Every method raises botocore's ClientError when DynamoDB
+    refuses the call itself."""
+
+    def __init__(self, table_name: str) -> None:
+        self._table = table_name
+        self._client = boto3.client("dynamodb")
+
+    def put_if_free(self, key: str, holder: str, seconds: float) -> bool:
+        """Take `key` for `holder` and `seconds`, unless somebody else holds it; False when somebody does.
+
+        A holder that asks again gets its time anew.
+        """
+        now = time.time()
+        return self._update(
+            key,
+            "SET holder = :holder, expires = :expires REMOVE asked",
+            "attribute_not_exists(#key) OR expires < :now OR holder = :holder",
+            {":holder": {"S": holder}, ":expires": _number(now + seconds), ":now": _number(now)},
+        )
+
+    def ask_holder(self, key: str) -> bool:
+        """Leave a mark for the one who holds `key` now; False when nobody does."""
+        values = {":yes": {"BOOL": True}, ":now": _number(time.time())}
+        return self._update(key, "SET asked = :yes", "expires >= :now", values)
+
+    def free(self, key: str, holder: str, *, unless_asked: bool = False) -> bool:
+        """Give `key` back; False when it was not the holder's any more, or somebody left a mark."""
+        condition = "holder = :holder" + (" AND attribute_not_exists(asked)" if unless_asked else "")
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key=_key(key),
+                ConditionExpression=condition,
+                ExpressionAttributeValues={":holder": {"S": holder}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _REFUSED:
+                raise
+            return False
+        return True
+
+    def add(self, key: str, number: int, seconds: float | None = None) -> int:
+        """Add to a counter that starts at 0 and, if told so, ends `seconds` after its last change; the new value."""
+        expression, values = "ADD amount :number", {":number": _number(number)}
+        if seconds is not None:
+            expression, values = f"{expression} SET expires = :expires", {**values, ":expires": _after(seconds)}
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=_key(key),
+            UpdateExpression=expression,
+            ExpressionAttributeValues=values,
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"]["amount"]["N"])
+
+    def read(self, key: str) -> Any:
+        """The JSON value of `key`, or None."""
+        item = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True).get("Item") or {}
+        return json.loads(item["document"]["S"]) if "document" in item and not _is_over(item) else None
+
+    def write(self, key: str, value: Any, seconds: float) -> None:
+        """Keep a JSON value of at most 400 KB for `seconds`."""
+        item = {**_key(key), "document": {"S": json.dumps(value)}, "expires": _after(seconds)}
+        self._client.put_item(TableName=self._table, Item=item)
+
+    def _update(self, key: str, expression: str, condition: str, values: dict[str, Any]) -> bool:
+        names = {"ExpressionAttributeNames": {"#key": "key"}} if "#key" in condition else {}
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(key),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                **names,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _REFUSED:
+                raise
+            return False
+        return True
+
+
+@functools.cache
+def open_state(table_name: str) -> State:
+    """The table, with one client per process."""
+    return State(table_name)
+
+
+def _key(key: str) -> dict[str, Any]:
+    return {"key": {"S": key}}
+
+
+def _number(value: float) -> dict[str, str]:
+    return {"N": f"{value:.0f}"}
+
+
+def _after(seconds: float) -> dict[str, str]:
+    return _number(time.time() + seconds)
+
+
+def _is_over(item: dict[str, Any]) -> bool:
+    return float(item.get("expires", {}).get("N", "inf")) < time.time()

@@ -1,0 +1,45 @@
+"""A sample for evaluation from a recorded trace: for answers that somebody points at after they were given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# The form that services.rag.pipeline.prompt gives the retrieved documents.
+_DOCUMENT = re.compile(r'<document id="\d+" title="[^"\n]*">\n(.*?)\n</document>', re.DOTALL)
+_KEPT = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
+
+
+class NotAnAnswer(ValueError):  # noqa: N818 - the name says what happened
+    """A trace holds no question of this service; the message may be shown to a person."""
+
+
+def is_sampled(trace: dict[str, Any]) -> bool:
+    """Whether the answer was handed to the evaluation when it was given."""
+    return bool((trace.get("metadata") or {}).get("sampled"))
+
+
+def sample_of(trace: dict[str, Any], flagged: str) -> dict[str, Any]:
+    """The sample of a trace as Opik's REST API gives it.
+
+    Args:
+        trace: of one answered or failed question.
+        flagged: who pointed at it; kept in the sample's metadata.
+
+    Raises:
+        NotAnAnswer: the trace has no question.
+    """
+    query = (trace.get("input") or {}).get("query")
+    if not isinstance(query, str) or not query:
+        raise NotAnAnswer(f"Trace {trace.get('id')} holds no question of this service.")
+    metadata = trace.get("metadata") or {}
+    variables = metadata.get("prompt_template_variables") or {}
+    kept = {name: metadata[name] for name in _KEPT if metadata.get(name) is not None}
+    error = (trace.get("error_info") or {}).get("exception_type")
+    return {
+        "trace_id": str(trace["id"]),
+        "query": query,
+        "answer": str((trace.get("output") or {}).get("answer") or ""),
+        "context": _DOCUMENT.findall(str(variables.get("context") or "")),
+        "metadata": {**kept, "flagged": flagged, **({"error": error} if error else {})},
+    }
