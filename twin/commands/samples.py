@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,8 @@ from twin.stages import Stage
 FLAGGED = "by hand"
 MAX_BATCH = 10
 """SQS takes ten messages at once."""
-REDRIVE_SECONDS = 600.0
+WAIT_SECONDS = 2
+HIDDEN_SECONDS = 120
 
 
 def add(stage: Stage, trace_ids: Sequence[str]) -> list[str]:
@@ -55,36 +55,42 @@ def add(stage: Stage, trace_ids: Sequence[str]) -> list[str]:
 
 
 def redrive(stage: Stage, progress: Progress) -> int:
-    """Move every message of the dead-letter queue back and wait until that is done.
+    """Move every message of the dead-letter queue back into the queue.
+
+    A message is deleted only after the queue has taken it: interrupted, one may be there twice, and the dataset holds
+    its sample once all the same.
 
     Returns:
         How many were moved. What fails again comes back after its deliveries.
 
     Raises:
-        TwinError: the move failed or takes longer than ten minutes.
+        TwinError: the samples queue did not take a message.
     """
+    found = outputs(stage)
     client = stage.client("sqs")
-    arn = _arn(client, outputs(stage)["SamplesDeadLetterQueueUrl"])
-    waiting = _task(client, arn)
-    if waiting.get("Status") != "RUNNING":
-        client.start_message_move_task(SourceArn=arn)
-    deadline = time.monotonic() + REDRIVE_SECONDS
-    while (task := _task(client, arn)).get("Status") in ("RUNNING", "CANCELLING"):
-        if time.monotonic() > deadline:
-            raise TwinError(f"Messages are still being moved after {REDRIVE_SECONDS:.0f} s; they go on without us.")
-        progress(f"moved {task.get('ApproximateNumberOfMessagesMoved', 0)}")
-        time.sleep(0.5)
-    if task.get("Status") != "COMPLETED":
-        raise TwinError(f"The messages could not be moved: {task.get('FailureReason') or task.get('Status')}.")
-    return int(task.get("ApproximateNumberOfMessagesMoved", 0))
+    source, target = found["SamplesDeadLetterQueueUrl"], found["SamplesQueueUrl"]
+    moved = 0
+    while messages := _receive(client, source):
+        entries = [{"Id": str(number), "MessageBody": each["Body"]} for number, each in enumerate(messages)]
+        failed = client.send_message_batch(QueueUrl=target, Entries=entries).get("Failed", [])
+        lost = {int(each["Id"]) for each in failed}
+        done = [
+            {"Id": str(number), "ReceiptHandle": each["ReceiptHandle"]}
+            for number, each in enumerate(messages)
+            if number not in lost
+        ]
+        if done:
+            client.delete_message_batch(QueueUrl=source, Entries=done)
+            moved += len(done)
+            progress(f"moved {moved}")
+        if failed:
+            raise TwinError(f"The samples queue did not take {len(failed)} messages: {failed[0].get('Message')}.")
+    return moved
 
 
-def _arn(client: Any, url: str) -> str:
-    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    return str(attributes["QueueArn"])
-
-
-def _task(client: Any, arn: str) -> dict[str, Any]:
-    """The latest move out of a queue; empty when there was none."""
-    tasks = client.list_message_move_tasks(SourceArn=arn, MaxResults=1)["Results"]
-    return dict(tasks[0]) if tasks else {}
+def _receive(client: Any, url: str) -> list[dict[str, Any]]:
+    """The next messages; a short poll may miss some that are there, so this one waits."""
+    answer = client.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=MAX_BATCH, WaitTimeSeconds=WAIT_SECONDS, VisibilityTimeout=HIDDEN_SECONDS
+    )
+    return list(answer.get("Messages", []))

@@ -129,6 +129,21 @@ def secret(aws: str) -> Iterator[Callable[[str], str]]:
         yield create
 
 
+@pytest.fixture
+def state_table(aws: str) -> Iterator[str]:
+    """A table as infra/constructs/state_table.py declares it."""
+    client = boto3.client("dynamodb")
+    name = f"state-{os.urandom(6).hex()}"
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
 class LambdaContext:
     """Lambda's context object, as far as the handlers use it."""
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from opik.api_objects.opik_client import reset_global_client
 
 from services.common.ids import uuid7
-from services.evaluation import collect_samples, evaluate_monitoring
+from services.evaluation import collect_samples, evaluate_monitoring, finish, judge
 from services.evaluation.monitoring_dataset import DatasetMissing
 
 CONTEXT = [
@@ -52,7 +52,7 @@ def failures(answer: dict[str, Any]) -> list[str]:
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
     """Each test is a new Lambda process: settings and clients are read again."""
-    cached = (collect_samples._start, collect_samples._client, evaluate_monitoring._start, evaluate_monitoring._client)
+    cached = (collect_samples._start, collect_samples._client, evaluate_monitoring.start, judge.client_of)
     yield
     for function in cached:
         function.cache_clear()
@@ -73,6 +73,7 @@ def dataset(
     collector: str,
     secret: Callable[[str], str],
     watermark: str,
+    state_table: str,
     embedding_model: Path,
     set_environment: Callable[..., None],
 ) -> str:
@@ -89,6 +90,9 @@ def dataset(
         METRIC_NAMESPACE=f"LLMTwin-{name}",
         WATERMARK_PARAMETER_NAME=watermark,
         LLM_MODEL_ID="extractive",
+        STATE_TABLE_NAME=state_table,
+        EVALUATE_FUNCTION_NAME="absent",
+        EVALUATE_EVERY="1000",
     )
     return name
 
@@ -102,7 +106,11 @@ def metric(dataset: str) -> Callable[[str], list[float]]:
         metrics = client.list_metrics(Namespace=f"LLMTwin-{dataset}", MetricName=name)["Metrics"]
         if not metrics:
             return []
-        assert [found["Dimensions"] for found in metrics] == [[{"Name": "Stage", "Value": "t"}]]
+        dimensions = {
+            frozenset((each["Name"], each["Value"]) for each in found["Dimensions"]) - {("ModelId", "extractive")}
+            for found in metrics
+        }
+        assert dimensions == {frozenset({("Stage", "t")})}
         now = datetime.now(UTC)
         points = client.get_metric_statistics(
             Namespace=f"LLMTwin-{dataset}",
@@ -211,7 +219,7 @@ def test_failed_run_does_not_move_the_watermark(dataset: str, watermark: str, mo
     ssm = boto3.client("ssm")
     before = ssm.get_parameter(Name=watermark)["Parameter"]["Value"]
     with monkeypatch.context() as broken:
-        broken.setattr(evaluate_monitoring, "publish", _refuse)
+        broken.setattr(finish, "publish", _refuse)
         with pytest.raises(ClientError, match="AccessDenied"):
             evaluate_monitoring.handler({}, None)
     assert ssm.get_parameter(Name=watermark)["Parameter"]["Value"] == before

@@ -31,7 +31,10 @@ def event(*messages: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def configured(
-    secret: Callable[[str], str], set_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    secret: Callable[[str], str],
+    state_table: str,
+    set_environment: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[str], None]]:
     """Gives the Lambda a webhook address and a fresh process's caches."""
     monkeypatch.setattr(slack, "FIRST_PAUSE_SECONDS", 0.01)
@@ -43,6 +46,8 @@ def configured(
             SLACK_WEBHOOK_SECRET_ARN=secret(url),
             RUNBOOK_URL="https://docs.example/runbook",
             OPIK_PAGE_URL="https://opik.example/experiments",
+            TRACE_URL="https://opik.example/traces/{trace_id}",
+            STATE_TABLE_NAME=state_table,
         )
 
     yield put

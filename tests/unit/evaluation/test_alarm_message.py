@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.evaluation.alarm_message import build_message
+from services.evaluation.alarm_message import Facts, build_held_back, build_message, parse_alarm
 
 ALARM = {
     "AlarmName": "twin-dev-groundedness",
-    "AlarmDescription": "Answers are not supported by their <context>",
+    "AlarmDescription": "Answers are not supported by their <context> (runbook: answer-quality)",
     "NewStateValue": "ALARM",
     "OldStateValue": "OK",
     "NewStateReason": "Threshold Crossed: 1 datapoint [0.31 (21/11/26 03:00:00)] was less than the threshold (0.6).",
@@ -15,10 +15,19 @@ ALARM = {
     "Trigger": {"MetricName": "Groundedness", "ComparisonOperator": "LessThanThreshold", "Threshold": 0.6},
 }
 
+FACTS = Facts(
+    stage="dev",
+    opik_page_url="https://opik.example/experiments",
+    runbook_url="https://docs.example/runbook",
+    trace_url="https://opik.example/traces/{trace_id}",
+    last_deployment="twin-dev-llm at 2026-11-21 02:41 UTC, UPDATE_COMPLETE, release 1.4",
+    worst=[{"trace_id": f"t{number}", "groundedness": 0.1 * number} for number in range(4)],
+)
+
 
 def build(alarm: dict[str, Any] | str, subject: str | None = None) -> dict[str, Any]:
     text = alarm if isinstance(alarm, str) else json.dumps(alarm)
-    return build_message(text, subject, "dev", "https://opik.example/experiments", "https://docs.example/runbook")
+    return build_message(text, subject, parse_alarm(text), FACTS)
 
 
 def fields(message: dict[str, Any]) -> dict[str, str]:
@@ -34,10 +43,33 @@ def test_alarm_says_what_since_when_how_bad_and_where_to_look() -> None:
         "Since": "2026-11-21 03:00 UTC",
         "Value and threshold": "Groundedness 0.31, alarm when &lt; 0.6",
         "Stage": "dev",
+        "Last deploy": "twin-dev-llm at 2026-11-21 02:41 UTC, UPDATE_COMPLETE, release 1.4",
     }
+    assert message["blocks"][2]["text"]["text"] == (
+        "*Worst answers of the last evaluation*\n"
+        "• <https://opik.example/traces/t0|t0>  groundedness 0.00\n"
+        "• <https://opik.example/traces/t1|t1>  groundedness 0.10\n"
+        "• <https://opik.example/traces/t2|t2>  groundedness 0.20"
+    )
     footer = message["blocks"][-1]["elements"][0]["text"]
     assert "<https://opik.example/experiments|Experiments>" in footer
-    assert "<https://docs.example/runbook|Runbook>" in footer
+    assert "<https://docs.example/runbook#answer-quality|Runbook: what to do>" in footer
+
+
+def test_traces_are_linked_where_they_explain_something() -> None:
+    def shows_traces(**changes: Any) -> bool:
+        return "opik.example/traces/t0" in json.dumps(build({**ALARM, **changes}))
+
+    assert shows_traces()
+    assert shows_traces(AlarmDescription="The twin is ill (runbook: twin-is-ill)")
+    assert not shows_traces(AlarmDescription="A queue is late (runbook: queue-age)")
+    assert not shows_traces(NewStateValue="OK")
+
+
+def test_alerts_that_are_held_back_are_announced_once_with_a_place_to_look() -> None:
+    message = build_held_back(FACTS, 30)
+    assert message["text"].endswith("[dev] Alerts are held back")
+    assert "More than 30 alerts" in message["blocks"][1]["text"]["text"]
 
 
 def test_recovery_and_missing_data_read_differently() -> None:
@@ -62,7 +94,7 @@ def test_notice_that_is_no_alarm_is_passed_on_and_cannot_mention_a_channel() -> 
 
 def test_slack_limits_are_kept() -> None:
     message = build({**ALARM, "AlarmName": "n" * 300, "AlarmDescription": "d" * 5000, "NewStateReason": "r" * 5000})
-    header, section, reason, _ = message["blocks"]
+    header, section, *_, reason, _ = message["blocks"]
     assert len(header["text"]["text"]) <= 150
     assert all(len(field["text"]) <= 2000 for field in section["fields"])
     assert len(reason["text"]["text"]) <= 3000

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from opik.rest_api.core.api_error import ApiError
 
-from services.evaluation import collect_samples, evaluate_monitoring
-from services.evaluation.evaluate_monitoring import ExperimentNotStoredError
+from services.evaluation import collect_samples, judge
+from services.evaluation.judge import ExperimentNotStoredError
 
 
 class RefusingDataset:
@@ -47,9 +47,9 @@ def test_what_is_not_about_an_item_fails_the_batch(status: int) -> None:
 def test_experiment_that_opik_did_not_keep_is_an_error(
     monkeypatch: pytest.MonkeyPatch, flushed: bool, stored: int, message: str
 ) -> None:
-    monkeypatch.setattr(evaluate_monitoring, "STORED_WITHIN_SECONDS", 0.0)
+    monkeypatch.setattr(judge, "STORED_WITHIN_SECONDS", 0.0)
     experiment = SimpleNamespace(get_items=lambda: [None] * stored)
     client: Any = SimpleNamespace(flush=lambda timeout: flushed, get_experiment_by_id=lambda _: experiment)
     result: Any = SimpleNamespace(test_results=[1, 2], experiment_id="e", experiment_name="monitoring")
     with pytest.raises(ExperimentNotStoredError, match=message):
-        evaluate_monitoring._await_stored(client, result)
+        judge._await_stored(client, result)
