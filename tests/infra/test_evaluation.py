@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .conftest import Template, Templates, only, resources
+from .conftest import ROOT, Synthesize, Template, Templates, only, read, resources
 
 OPIK = {
     *("STAGE", "DATASET_NAME", "OPIK_URL_OVERRIDE", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME", "OPIK_API_KEY_SECRET_ARN"),
     *("OPIK_SENTRY_ENABLE", "OPIK_ANALYTICS_ENABLE", "OPIK_DEFAULT_FLUSH_TIMEOUT", "OPIK_LOG_START_TRACE_SPAN"),
 }
-JUDGE = {"EMBEDDING_MODEL_DIR", "METRIC_NAMESPACE", "WATERMARK_PARAMETER_NAME", "LLM_MODEL_ID"}
+JUDGE = {
+    *("EMBEDDING_MODEL_DIR", "METRIC_NAMESPACE", "WATERMARK_PARAMETER_NAME", "LLM_MODEL_ID"),
+    *("STATE_TABLE_NAME", "SHARD_SIZE"),
+}
+REMEMBERS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete")}
+PUBLISHES = {"ssm:GetParameter", "ssm:PutParameter", "cloudwatch:PutMetricData"}
 
 
 def function(template: Template, handler: str) -> tuple[str, Template]:
@@ -28,18 +34,44 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
 @pytest.mark.parametrize(
     ("stack", "handler", "variables", "actions"),
     [
-        ("evaluation", "collect_samples", OPIK, {"secretsmanager:GetSecretValue", "sqs:ReceiveMessage"}),
         (
             "evaluation",
-            "evaluate_monitoring",
-            OPIK | JUDGE,
-            {"secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:PutParameter", "cloudwatch:PutMetricData"},
+            "collect_samples",
+            OPIK | {"STATE_TABLE_NAME", "EVALUATE_FUNCTION_NAME", "EVALUATE_EVERY"},
+            {
+                "secretsmanager:GetSecretValue",
+                "sqs:ReceiveMessage",
+                "dynamodb:UpdateItem",
+                "lambda:InvokeFunction",
+            },
         ),
         (
             "evaluation",
+            "evaluate_monitoring",
+            OPIK | JUDGE | {"STATE_MACHINE_ARN"},
+            {"secretsmanager:GetSecretValue", "states:StartExecution"} | PUBLISHES | REMEMBERS,
+        ),
+        (
+            "evaluation",
+            "judge_shard",
+            OPIK | JUDGE,
+            {"secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:PutItem"},
+        ),
+        (
+            "evaluation",
+            "finish_run",
+            OPIK | JUDGE | {"EVALUATE_FUNCTION_NAME"},
+            {"lambda:InvokeFunction"} | PUBLISHES | REMEMBERS,
+        ),
+        ("evaluation", "expire_samples", OPIK | {"RETENTION_DAYS"}, {"secretsmanager:GetSecretValue"}),
+        (
+            "evaluation",
             "notify",
-            {"STAGE", "SLACK_WEBHOOK_SECRET_ARN", "RUNBOOK_URL", "OPIK_PAGE_URL"},
-            {"secretsmanager:GetSecretValue"},
+            {
+                *("STAGE", "RELEASE", "STACK_NAMES", "STATE_TABLE_NAME", "SLACK_WEBHOOK_SECRET_ARN", "RUNBOOK_URL"),
+                *("OPIK_PAGE_URL", "TRACE_URL", "MESSAGES_PER_HOUR"),
+            },
+            {"secretsmanager:GetSecretValue", "cloudformation:DescribeStacks"} | REMEMBERS,
         ),
         ("guard", "expire", {"STAGE", "STACK_NAMES"}, {"cloudformation:DeleteStack", "cloudformation:DescribeStacks"}),
     ],
@@ -78,23 +110,45 @@ def test_samples_wait_out_failures_and_end_in_a_dead_letter_queue(dev: Templates
 @pytest.mark.parametrize("stack", ["evaluation", "guard"])
 def test_every_dead_letter_queue_raises_an_alarm(dev: Templates, stack: str) -> None:
     template = dev[stack]
-    watched: list[Any] = [
+    watched = {
         dimension["Value"]["Fn::GetAtt"][0]
         for alarm in resources(template, "CloudWatch::Alarm").values()
         for dimension in alarm["Properties"].get("Dimensions", [])
-        if dimension["Name"] == "QueueName"
-    ]
+        if dimension["Name"] == "QueueName" and alarm["Properties"]["MetricName"].endswith("MessagesVisible")
+    }
     queues = {name for name in resources(template, "SQS::Queue") if "DeadLetters" in name}
-    assert set(watched) == queues
+    assert watched == queues
+    waited_for = ("collect_samples", "judge_shard", "finish_run")
     for resource in resources(template, "Lambda::Function").values():
-        if not resource["Properties"]["Handler"].endswith("collect_samples.handler"):
+        if resource["Properties"]["Handler"].split(".")[2] not in waited_for:
             assert resource["Properties"]["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0] in queues
 
 
-def test_every_alarm_speaks_to_the_topic(dev: Templates) -> None:
-    for stack in ("business", "evaluation", "guard"):
-        for name, alarm in resources(dev[stack], "CloudWatch::Alarm").items():
-            assert "AlertsTopic" in str(alarm["Properties"]["AlarmActions"]), name
+def every_alarm(templates: Templates) -> dict[str, Template]:
+    return {
+        name: alarm["Properties"]
+        for stack in ("business", "evaluation", "guard")
+        for kind in ("CloudWatch::Alarm", "CloudWatch::CompositeAlarm")
+        for name, alarm in resources(templates[stack], kind).items()
+    }
+
+
+def test_every_alarm_speaks_to_the_topic_and_announces_its_recovery(dev: Templates) -> None:
+    for name, alarm in every_alarm(dev).items():
+        assert "AlertsTopic" in str(alarm["AlarmActions"]), name
+        assert "AlertsTopic" in str(alarm["OKActions"]), name
+
+
+def test_every_alarm_has_a_section_in_the_runbook(dev: Templates) -> None:
+    titles = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    sections = {re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") for title in titles}
+    named = set()
+    for name, alarm in every_alarm(dev).items():
+        found = re.search(r" \(runbook: ([a-z0-9-]+)\)$", alarm["AlarmDescription"])
+        assert found, name
+        named.add(found[1])
+    assert named <= sections
+    assert len(named) > 8
 
 
 def test_bad_answers_and_missing_judgement_raise_the_quality_alarm(templates: dict[str, Templates]) -> None:
@@ -124,11 +178,74 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_reach_notify(dev: Templat
     assert only(template, "SNS::Subscription")["Endpoint"] == {"Fn::GetAtt": [name, "Arn"]}
 
 
-def test_the_evaluation_runs_every_hour(dev: Templates) -> None:
-    schedule = only(dev["evaluation"], "Scheduler::Schedule")
-    name, _ = function(dev["evaluation"], "evaluate_monitoring")
-    assert schedule["ScheduleExpression"] == "rate(60 minutes)"
-    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": [name, "Arn"]}
+@pytest.mark.parametrize(
+    ("handler", "expression"), [("evaluate_monitoring", "rate(60 minutes)"), ("expire_samples", "rate(1440 minutes)")]
+)
+def test_what_runs_by_the_clock(dev: Templates, handler: str, expression: str) -> None:
+    name, _ = function(dev["evaluation"], handler)
+    schedules = [found["Properties"] for found in resources(dev["evaluation"], "Scheduler::Schedule").values()]
+    arn = {"Fn::GetAtt": [name, "Arn"]}
+    assert [each["ScheduleExpression"] for each in schedules if each["Target"]["Arn"] == arn] == [expression]
+
+
+def test_each_metric_has_alarms_on_its_mean_and_its_worst_tenth(dev: Templates) -> None:
+    alarms = [
+        each["Properties"]
+        for each in resources(dev["evaluation"], "CloudWatch::Alarm").values()
+        if each["Properties"].get("Namespace") == "LLMTwin"
+    ]
+    seen = {each["MetricName"]: (each["Threshold"], each["TreatMissingData"]) for each in alarms}
+    assert seen == {
+        "Groundedness": (0.6, "breaching"),
+        "GroundednessP10": (0.2, "notBreaching"),
+        "AnswerRelevance": (0.4, "breaching"),
+        "AnswerRelevanceP10": (0.15, "notBreaching"),
+        "FailedScores": (0, "notBreaching"),
+        "ScoredSamples": (1, "breaching"),
+    }
+
+
+def test_one_alarm_stands_for_all_that_callers_feel(dev: Templates) -> None:
+    rule = str(only(dev["evaluation"], "CloudWatch::CompositeAlarm")["AlarmRule"])
+    for name in ("Groundedness", "AnswerRelevanceP10", "EndpointErrors", "EndpointLatency"):
+        assert f"Alarms{name}" in rule
+    assert "SamplesLate" not in rule
+
+
+def test_long_runs_go_over_a_distributed_map(dev: Templates) -> None:
+    template = dev["evaluation"]
+    machine = only(template, "StepFunctions::StateMachine")
+    states = json.loads(machine["DefinitionString"])["States"]
+    assert states["Judge"]["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert [catch["Next"] for catch in states["Judge"]["Catch"]] == ["GiveUp"]
+    names = {
+        key: function(template, handler)[0]
+        for key, handler in (("JudgeArn", "judge_shard"), ("FinishArn", "finish_run"))
+    }
+    assert machine["DefinitionSubstitutions"] == {key: {"Fn::GetAtt": [name, "Arn"]} for key, name in names.items()}
+    _, evaluate = function(template, "evaluate_monitoring")
+    assert machine["StateMachineName"] in str(evaluate["Environment"]["Variables"]["STATE_MACHINE_ARN"])
+
+
+def test_a_trace_is_linked_where_opik_can_be_asked_for_it(templates: dict[str, Templates]) -> None:
+    def link(stage: str) -> str:
+        _, notify = function(templates[stage]["evaluation"], "notify")
+        return str(notify["Environment"]["Variables"]["TRACE_URL"])
+
+    assert link("local") == "http://127.0.0.1:5173/traces/{trace_id}"
+    # As the SDK spells it: opik.url_helpers.get_project_url_by_trace_id.
+    assert link("dev") == (
+        "https://www.comet.com/opik/api/v1/session/redirect/projects/?trace_id={trace_id}"
+        "&path=aHR0cHM6Ly93d3cuY29tZXQuY29tL29waWsvYXBpLw=="
+    )
+
+
+def test_e_mail_is_a_second_channel(synthesize: Synthesize) -> None:
+    stage = synthesize("local", {"TWIN_EVALUATION__ALERT_EMAILS": '["oncall@example.com"]'})
+    subscriptions = resources(read(stage, "local")["evaluation"], "SNS::Subscription").values()
+    protocols = {each["Properties"]["Protocol"]: each["Properties"]["Endpoint"] for each in subscriptions}
+    assert set(protocols) == {"lambda", "email"}
+    assert protocols["email"] == "oncall@example.com"
 
 
 def test_the_llm_stack_expires_once_and_nothing_else_can_be_deleted(templates: dict[str, Templates]) -> None:

@@ -1,0 +1,327 @@
+"""Runs of the evaluation beside one another, started by count, and shared out over a state machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import numpy as np
+import opik
+import pytest
+from botocore.exceptions import ClientError
+from opik.api_objects.opik_client import reset_global_client
+
+from services.common.ids import uuid7
+from services.evaluation import (
+    collect_samples,
+    evaluate_monitoring,
+    expire_samples,
+    finish,
+    finish_run,
+    judge,
+    judge_shard,
+)
+from services.evaluation.count_trigger import evaluate_when_due
+from services.evaluation.lease import Lease
+from services.evaluation.state import State
+
+PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
+PLENTY = 10_000
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> Iterator[None]:
+    """Each test is a new Lambda process: settings and clients are read again."""
+    cached = (collect_samples._start, collect_samples._client, evaluate_monitoring.start, judge.client_of)
+    yield
+    for function in (*cached, expire_samples._start):
+        function.cache_clear()
+    reset_global_client()
+
+
+class WordEmbedder:
+    """Vectors of words by their hash: tells same texts from others in microseconds."""
+
+    model_id = "words"
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        vectors = np.zeros((len(texts), 64), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in text.split():
+                vectors[row, sum(word.encode()) % 64] += 1
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+@pytest.fixture
+def machine(aws: str) -> Iterator[str]:
+    """A state machine that takes executions and does nothing: the tests do its work."""
+    client = boto3.client("stepfunctions")
+    arn = client.create_state_machine(
+        name=f"judging-{uuid7()}", definition=json.dumps(PASS), roleArn="arn:aws:iam::000000000000:role/r"
+    )["stateMachineArn"]
+    yield str(arn)
+    client.delete_state_machine(stateMachineArn=arn)
+
+
+@pytest.fixture
+def dataset(
+    collector: str,
+    secret: Callable[[str], str],
+    state_table: str,
+    machine: str,
+    set_environment: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    name = f"Monitoring-{uuid7()}"
+    watermark = f"/twin/test/watermark-{uuid7()}"
+    boto3.client("ssm").put_parameter(Name=watermark, Value="none", Type="String")
+    set_environment(
+        STAGE="t",
+        DATASET_NAME=name,
+        OPIK_URL_OVERRIDE=collector,
+        OPIK_WORKSPACE="default",
+        OPIK_PROJECT_NAME="llm-twin",
+        OPIK_API_KEY_SECRET_ARN=secret("opik-test-key"),
+        EMBEDDING_MODEL_DIR="/absent",
+        METRIC_NAMESPACE=f"LLMTwin-{name}",
+        WATERMARK_PARAMETER_NAME=watermark,
+        LLM_MODEL_ID="m1",
+        STATE_TABLE_NAME=state_table,
+        STATE_MACHINE_ARN=machine,
+        SHARD_SIZE="3",
+        RETENTION_DAYS=json.dumps({name: 30, "absent": 1}),
+    )
+    monkeypatch.setattr(judge, "_embedder", lambda _: WordEmbedder())
+    return name
+
+
+def items(number: int, **metadata: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": (trace_id := uuid7()),
+            "input": {"query": "how does it scale"},
+            "expected_output": {"answer": f"it scales to {n}", "context": [f"it scales to {n}"]},
+            "metadata": {"trace_id": trace_id, "model_id": f"m{n % 2}", "prompt_version": "2", **metadata},
+        }
+        for n in range(number)
+    ]
+
+
+def insert(name: str, wanted: list[dict[str, Any]], size: int) -> set[str]:
+    """Put items into the dataset `size` at a time: those of one call share a creation time, or nearly so."""
+    settings = evaluate_monitoring.start()
+    found = judge.client_of(settings).get_or_create_dataset(name)
+    for first in range(0, len(wanted), size):
+        found.insert(wanted[first : first + size], deduplication=False)
+    return {item["id"] for item in wanted}
+
+
+def value(name: str, metric: str, model: str | None = None) -> float:
+    """Sum of a metric's published values."""
+    dimensions = [{"Name": "Stage", "Value": "t"}, *([{"Name": "ModelId", "Value": model}] if model else [])]
+    now = datetime.now(UTC)
+    points = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace=f"LLMTwin-{name}",
+        MetricName=metric,
+        Dimensions=dimensions,
+        StartTime=now - timedelta(minutes=30),
+        EndTime=now + timedelta(minutes=10),
+        Period=7200,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(point["Sum"] for point in points))
+
+
+def execution(machine: str) -> dict[str, Any]:
+    """Input of the one execution of a state machine."""
+    client = boto3.client("stepfunctions")
+    (found,) = client.list_executions(stateMachineArn=machine)["executions"]
+    read: dict[str, Any] = json.loads(client.describe_execution(executionArn=found["executionArn"])["input"])
+    return read
+
+
+def judged_ids(experiments: Sequence[str]) -> Counter[str]:
+    client = opik.get_global_client()
+    return Counter(
+        item.dataset_item_id
+        for name in experiments
+        for experiment in client.get_experiments_by_name(name)
+        for item in experiment.get_items()
+    )
+
+
+def test_only_one_of_many_gets_the_lease_and_a_dead_one_loses_it(state_table: str) -> None:
+    leases = [Lease(State(state_table), f"run-{number}") for number in range(8)]
+    got: list[Lease] = []
+    threads = [threading.Thread(target=lambda each=each: each.acquire(60) and got.append(each)) for each in leases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = got
+    assert not winner.release(), "the others asked meanwhile"
+    assert winner.acquire(60)
+    assert winner.release()
+    dead, heir = leases[0], leases[1]
+    assert dead.acquire(-5)
+    assert heir.acquire(60)
+    dead.drop()
+    assert not dead.acquire(60), "only the holder can give the lease back"
+
+
+def test_a_run_beside_another_goes_away_and_the_other_looks_once_more(
+    dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = insert(dataset, items(2), 2)
+    later: set[str] = set()
+    seen: list[dict[str, Any]] = []
+    real = judge._judge
+
+    def interrupted(*arguments: Any) -> dict[str, Any]:
+        if not seen:
+            later.update(insert(dataset, items(2), 2))
+            seen.append(evaluate_monitoring.handler({}, None))
+        return real(*arguments)
+
+    monkeypatch.setattr(judge, "_judge", interrupted)
+    report = evaluate_monitoring.handler({}, None)
+    assert [each["state"] for each in seen] == ["busy"]
+    assert {item["trace_id"] for item in report["worst"]} == later
+    assert value(dataset, "ScoredSamples") == 4
+    assert len(first | later) == 4
+    monkeypatch.undo()
+
+
+def test_what_a_failed_run_judged_is_not_judged_again(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert(dataset, items(3), 3)
+
+    def refuse(*_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutMetricData")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(finish, "publish", refuse)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            evaluate_monitoring.handler({}, None)
+    judged: list[Any] = []
+    monkeypatch.setattr(judge, "_judge", lambda *arguments: judged.append(arguments))
+    report = evaluate_monitoring.handler({}, None)
+    assert (report["state"], report["scored"], judged) == ("done", 3, [])
+
+
+def test_each_multiple_of_fifty_starts_one_evaluation(state_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    client = SimpleNamespace(invoke=lambda **call: calls.append(call))
+    state = State(state_table)
+    monkeypatch.setattr("services.evaluation.count_trigger.boto3.client", lambda _: client)
+    started: list[bool] = []
+
+    def collect() -> None:
+        started.extend(evaluate_when_due(state, 7, 50, "judge") for _ in range(10))
+
+    threads = [threading.Thread(target=collect) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert started.count(True) == len(calls) == 4 * 10 * 7 // 50
+    assert {call["FunctionName"] for call in calls} == {"judge"}
+    assert {call["InvocationType"] for call in calls} == {"Event"}
+
+
+def test_failed_requests_are_counted_and_not_judged(dataset: str) -> None:
+    failed = items(1, error="InvocationTimeout")
+    failed[0]["expected_output"] = {"answer": "", "context": []}
+    insert(dataset, [*items(2), *failed], 3)
+    report = evaluate_monitoring.handler({}, None)
+    assert (report["scored"], report["failed"]) == (2, 0)
+    assert value(dataset, "FailedAnswers") == 1
+    assert value(dataset, "GroundednessSamples") == 2
+    assert value(dataset, "GroundednessSamples", "m1") == 1
+    assert value(dataset, "Groundedness", "m1") == pytest.approx(1.0)
+
+
+def test_a_failed_long_run_leaves_the_watermark_and_the_next_one_takes_over(dataset: str, machine: str) -> None:
+    ids = insert(dataset, items(9), 3)
+    assert evaluate_monitoring.handler({}, None)["state"] == "started"
+    work = execution(machine)
+    assert evaluate_monitoring.handler({}, None)["state"] == "busy"
+    done = [judge_shard.handler(each, None)["experiment"] for each in work["work"][:2]]
+    with pytest.raises(LookupError):
+        finish_run.handler(work, None)
+    assert finish_run.handler({**work, "failed": True}, None) == {}
+    assert value(dataset, "ScoredSamples") == 0
+    again = evaluate_monitoring.handler({}, None)
+    assert again["state"] == "started"
+    runs = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    assert len({each["name"] for each in runs}) == 2
+    for each in work["work"]:
+        done.append(judge_shard.handler(each, None)["experiment"])
+    assert judged_ids(sorted(set(done))) == Counter(ids)
+
+
+def test_a_map_over_ten_thousand_samples_judges_each_once(
+    dataset: str, machine: str, set_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(SHARD_SIZE="500")
+    ids = insert(dataset, items(PLENTY), 250)
+    judged: Counter[str] = Counter()
+
+    def without_opik(settings: Any, run: str, shard: Any, mode: str) -> dict[str, Any]:
+        # Reading the window, scores and their keeping are real; the SDK's own bookkeeping of 10,000 traces is left out.
+        heads = judge.read_heads(
+            judge.client_of(settings), settings.dataset_name, settings.opik_project_name, shard.after, shard.until
+        )
+        judged.update(head.id for head in heads)
+        scored = [
+            {
+                "trace_id": head.id,
+                "values": {"groundedness": 0.5, "answer_relevance": 0.25},
+                "failed": [],
+                "model_id": head.metadata["model_id"],
+                "is_answer": True,
+            }
+            for head in heads
+        ]
+        return {"experiment": f"{run}-{shard.key}", "items": scored}
+
+    monkeypatch.setattr(judge, "_judge", without_opik)
+    assert evaluate_monitoring.handler({}, None)["state"] == "started"
+    work = execution(machine)
+    assert len(json.dumps(work)) < 256 * 1024, "more than an execution takes as input"
+    assert 20 <= len(work["work"]) <= 40
+    for each in [*work["work"], *work["work"][:3]]:
+        assert judge_shard.handler(each, None)["experiment"]
+    summary = finish_run.handler(work, None)
+    assert judged == Counter(ids)
+    assert (summary["scored"], summary["failed"]) == (PLENTY, 0)
+    assert summary["means"] == {"groundedness": 0.5, "answer_relevance": 0.25}
+    assert value(dataset, "ScoredSamples") == PLENTY
+    assert value(dataset, "ScoredSamples", "m0") == PLENTY / 2
+    nothing = evaluate_monitoring.handler({}, None)
+    assert (nothing["state"], nothing["scored"]) == ("done", 0)
+
+
+def test_items_older_than_their_retention_are_removed(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = insert(dataset, items(3), 3)
+    time.sleep(1.1)
+    cut = datetime.now(UTC)
+    time.sleep(0.1)
+    new = insert(dataset, items(2), 2)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return cut + timedelta(days=30)
+
+    monkeypatch.setattr(expire_samples, "datetime", Later)
+    assert expire_samples.handler({}, None) == {"deleted": {dataset: len(old)}}
+    left = judge.client_of(evaluate_monitoring.start()).get_dataset(dataset).get_items()
+    assert {item["id"] for item in left} == new
+    assert expire_samples.handler({}, None) == {"deleted": {dataset: 0}}
