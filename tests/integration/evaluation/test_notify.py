@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import boto3
 import httpx
 import pytest
 
 from services.evaluation import notify, slack
+from services.evaluation.announcements import Announcements, Verdict
+from services.evaluation.finish import LATEST
 from services.evaluation.secret_values import SecretUnavailableError
+from services.evaluation.state import State
 
 ALARM = {
     "AlarmName": "twin-dev-groundedness",
@@ -138,3 +143,93 @@ def test_secret_that_holds_no_address_or_does_not_exist(
     notify._start.cache_clear()
     with pytest.raises(SecretUnavailableError, match="ResourceNotFoundException"):
         notify.handler(event(ALARM), None)
+
+
+def recovered(**changes: Any) -> dict[str, Any]:
+    return {**ALARM, "NewStateValue": "OK", "StateChangeTime": "2026-11-21T04:00:00.000+0000", **changes}
+
+
+def titles(bodies: list[bytes]) -> list[str]:
+    return [json.loads(body)["text"] for body in bodies]
+
+
+def test_an_alert_is_told_once_and_its_recovery_only_after_it(
+    configured: Callable[[str], None], webhook: tuple[str, list[int], list[bytes]]
+) -> None:
+    url, _, bodies = webhook
+    configured(url)
+    assert notify.handler(event(recovered()), None) == {"sent": 0}, "nobody heard of the alarm"
+    assert notify.handler(event(ALARM, ALARM), None) == {"sent": 1}
+    assert notify.handler(event(ALARM), None) == {"sent": 0}
+    assert notify.handler(event(recovered()), None) == {"sent": 1}
+    assert notify.handler(event(recovered(StateChangeTime="2026-11-21T05:00:00.000+0000")), None) == {"sent": 0}
+    again = {**ALARM, "StateChangeTime": "2026-11-21T06:00:00.000+0000"}
+    assert notify.handler(event(again), None) == {"sent": 1}
+    assert [title.split("] ")[1].split(":")[0] for title in titles(bodies)] == ["Alarm", "Recovered", "Alarm"]
+
+
+def test_an_alert_that_was_not_delivered_is_told_by_the_retry(
+    configured: Callable[[str], None], webhook: tuple[str, list[int], list[bytes]]
+) -> None:
+    url, statuses, bodies = webhook
+    configured(url)
+    statuses += [404]
+    both = event(ALARM, {**ALARM, "AlarmName": "second"})
+    with pytest.raises(slack.NotificationError):
+        notify.handler(both, None)
+    assert notify.handler(both, None) == {"sent": 2}
+    assert len(bodies) == 3
+
+
+def test_a_retry_waits_for_a_call_that_may_still_be_sending(
+    configured: Callable[[str], None],
+    webhook: tuple[str, list[int], list[bytes]],
+    state_table: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, _, bodies = webhook
+    configured(url)
+    announcements = Announcements(State(state_table), 30)
+    assert announcements.decide("m", ALARM)[1] is Verdict.TELL
+    with pytest.raises(slack.NotificationError, match="another call"):
+        notify.handler(event(ALARM), None)
+    assert bodies == []
+
+
+def test_a_flood_is_announced_once_and_held_back(
+    configured: Callable[[str], None],
+    webhook: tuple[str, list[int], list[bytes]],
+    set_environment: Callable[..., None],
+) -> None:
+    url, _, bodies = webhook
+    configured(url)
+    set_environment(MESSAGES_PER_HOUR="3")
+    flood = [{**ALARM, "AlarmName": f"alarm-{number}"} for number in range(10)]
+    assert notify.handler(event(*flood), None) == {"sent": 4}
+    assert [title.rsplit(" ", 1)[1] for title in titles(bodies)] == ["alarm-0", "alarm-1", "alarm-2", "back"]
+
+
+def test_the_message_names_the_last_deployment_and_links_the_worst_traces(
+    configured: Callable[[str], None],
+    webhook: tuple[str, list[int], list[bytes]],
+    set_environment: Callable[..., None],
+    state_table: str,
+) -> None:
+    url, _, bodies = webhook
+    configured(url)
+    cloudformation = boto3.client("cloudformation")
+    template = {"Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}}}
+    cloudformation.create_stack(StackName="twin-n-llm", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="twin-n-llm", WaiterConfig={"Delay": 1})
+    try:
+        set_environment(STACK_NAMES="twin-n-absent,twin-n-llm", RELEASE="1.4")
+        worst = [{"trace_id": "0193", "groundedness": 0.05}]
+        State(state_table).write(LATEST, {"run": "r", "worst": worst}, 60)
+        bad = {**ALARM, "AlarmDescription": "Answers are bad (runbook: answer-quality)"}
+        assert notify.handler(event(bad), None) == {"sent": 1}
+    finally:
+        cloudformation.delete_stack(StackName="twin-n-llm")
+    text = bodies[0].decode()
+    assert re.search(r"twin-n-llm at \d{4}-\d\d-\d\d \d\d:\d\d UTC, CREATE_COMPLETE, release 1.4", text)
+    assert "<https://opik.example/traces/0193|0193>" in text
+    assert "<https://docs.example/runbook#answer-quality|" in text
