@@ -120,6 +120,7 @@ LISTINGS = (
     ),
     Listing("events", "rule", "list_rules", "Rules", "Name", "events:rule"),
     Listing("stepfunctions", "state machine", "list_state_machines", "stateMachines", "name", "states:stateMachine"),
+    Listing("dynamodb", "table", "list_tables", "TableNames", None, "dynamodb:table"),
     Listing("logs", "log group", "describe_log_groups", "logGroups", "logGroupName", "logs:log-group"),
     Listing("cloudwatch", "alarm", "describe_alarms", "MetricAlarms", "AlarmName", "cloudwatch:alarm"),
     Listing(

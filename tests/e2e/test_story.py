@@ -61,11 +61,21 @@ def test_the_evaluation_scores_what_was_sampled(twin: Twin, first_answer: dict[s
     assert report["means"]["groundedness"] > 0.6
 
 
+def test_an_answer_can_be_flagged_by_hand_and_dead_letters_be_moved(twin: Twin, first_answer: dict[str, Any]) -> None:
+    trace_id = first_answer["trace_id"]
+    assert twin.json("samples", "add", trace_id) == {"added": [trace_id]}
+    assert twin.json("samples", "redrive") == {"moved": 0}
+
+
 def test_a_bad_release_raises_the_alarm_and_rolls_back(twin: Twin, first_answer: dict[str, Any]) -> None:
     drilled = twin.json("drill", QUESTION, timeout=290)
     assert drilled["bad"]["answer"] != first_answer["answer"]
     assert drilled["report"]["means"]["groundedness"] < 0.5
-    assert "roundedness" in str(drilled["message"])
+    message = str(drilled["message"])
+    assert "roundedness" in message
+    assert "/traces/" in message
+    assert "twin-local-llm at" in message
+    assert "#answer-quality|" in message
     assert drilled["restored"]["answer"] == first_answer["answer"]
 
 

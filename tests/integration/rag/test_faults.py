@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from tests.integration.rag.conftest import LLM_TIMEOUT_SECONDS, World
+from tests.integration.rag.conftest import LLM_TIMEOUT_SECONDS, World, eventually
 from tests.integration.rag.test_answers import QUESTION, events
 
 
@@ -42,6 +42,9 @@ def test_a_model_that_stalls_ends_at_the_time_limit(world: World) -> None:
         response = client.post("/rag", json={"query": QUESTION})
     assert (response.status_code, response.json()["error"]["code"]) == (504, "llm_timeout")
     assert time.monotonic() - started < LLM_TIMEOUT_SECONDS + 2
+    trace_id = response.headers["X-Trace-Id"]
+    found = eventually(lambda: [each for each in world.cloud.samples if each["trace_id"] == trace_id])
+    assert [(each["answer"], each["metadata"]["error"]) for each in found] == [("", "InvocationTimeout")]
 
 
 def test_a_break_in_the_stream_becomes_an_error_event_and_a_failed_trace(world: World) -> None:

@@ -106,3 +106,24 @@ def test_feedback_that_is_none_is_refused(world: World, change: dict[str, Any], 
         answer = client.post("/feedback", json={"trace_id": str(uuid.uuid4()), "score": 1, **change})
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, names)
     assert not world.opik.scores
+
+
+def test_a_disliked_answer_goes_to_the_evaluation_though_it_was_not_sampled(
+    running: World, world: World, collector: str
+) -> None:
+    def ask(client: httpx.Client) -> str:
+        return str(client.post("/rag", json={"query": QUESTION}).json()["trace_id"])
+
+    def sampled(trace_id: str) -> list[dict[str, Any]]:
+        return [sample for sample in world.cloud.samples if sample["trace_id"] == trace_id]
+
+    application = another(running, opik_url_override=collector, sample_rate=0.0)
+    with serving(application) as url, running.at(url).client() as client:
+        good, bad = ask(client), ask(client)
+        for trace_id, score in ((good, 0.9), (bad, 0.0)):
+            assert client.post("/feedback", json={"trace_id": trace_id, "score": score}).status_code == 204
+        (sample,) = eventually(lambda: sampled(bad), 30)
+        assert sampled(good) == []
+    assert (sample["query"], sample["metadata"]["flagged"]) == (QUESTION, "thumbs-down")
+    assert sample["answer"]
+    assert sample["context"]

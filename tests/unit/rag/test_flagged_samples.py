@@ -21,7 +21,7 @@ TRACE_ID = "01936f3e-0000-7000-8000-000000000001"
 
 def recorded(**changes: Any) -> dict[str, Any]:
     texts = ("Scale to zero\nremoves copies.", "A <b> tag & a second document.")
-    prompt = PromptBuilder(1000).build("What is it?", [hit(str(n), text=text) for n, text in enumerate(texts)])
+    prompt = PromptBuilder(1000).build("What is it?", [hit(text) for text in texts])
     metadata = {
         "model_id": "m",
         "prompt_version": "2",
