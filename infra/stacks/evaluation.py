@@ -149,11 +149,11 @@ class EvaluationStack(cdk.Stack):
             **self._opik,
             "EMBEDDING_MODEL_DIR": self._settings.embedding.model_dir,
             "METRIC_NAMESPACE": evaluation.metric_namespace,
-            "WATERMARK_PARAMETER_NAME": watermark.parameter_name,
             "LLM_MODEL_ID": self._settings.llm.model_id,
             "STATE_TABLE_NAME": self._state.table.table_name,
             "SHARD_SIZE": str(evaluation.shard_size),
         }
+        moves_on = {"WATERMARK_PARAMETER_NAME": watermark.parameter_name}
         timeout = cdk.Duration.seconds(evaluation.evaluate_timeout_seconds)
         shard = self._function(
             "JudgeShard", "judge_shard", "Judges one shard of a long run", environment, timeout, asynchronous=False
@@ -163,14 +163,14 @@ class EvaluationStack(cdk.Stack):
             "Evaluate",
             "evaluate_monitoring",
             "Judges new samples and publishes the quality metrics",
-            {**environment, "STATE_MACHINE_ARN": machine},
+            {**environment, **moves_on, "STATE_MACHINE_ARN": machine},
             timeout,
         )
         finish = self._function(
             "FinishRun",
             "finish_run",
             "Publishes the quality metrics of a long run",
-            {**environment, "EVALUATE_FUNCTION_NAME": evaluate.function.function_name},
+            {**environment, **moves_on, "EVALUATE_FUNCTION_NAME": evaluate.function.function_name},
             timeout,
             asynchronous=False,
         )
@@ -184,7 +184,7 @@ class EvaluationStack(cdk.Stack):
             log_retention_days=self._settings.monitoring.log_retention_days,
         )
         reads_opik = _reads(self.opik_key.secret_arn)
-        for function in (evaluate, shard):
+        for function in (evaluate, shard, finish):
             function.role.add_to_policy(reads_opik)
         shard.role.add_to_policy(self._state.allows("GetItem", "PutItem"))
         for function in (evaluate, finish):

@@ -37,7 +37,9 @@ class EvaluateSettings(OpikSettings):
     evaluate_function_name: str = Field(default="", description="Function that looks for samples after a long run.")
     embedding_model_dir: Path = Field(description="Folder of the sentence embedding model.")
     metric_namespace: str = Field(description="CloudWatch namespace of the quality metrics.")
-    watermark_parameter_name: str = Field(description="SSM parameter with the creation time of the last judged item.")
+    watermark_parameter_name: str = Field(
+        default="", description="SSM parameter with the creation time of the last judged item; a shard needs none."
+    )
     llm_model_id: str = Field(description="Model that the pipeline serves now; recorded with the experiment.")
 
 

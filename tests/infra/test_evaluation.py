@@ -54,14 +54,14 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
         (
             "evaluation",
             "judge_shard",
-            OPIK | JUDGE,
+            OPIK | JUDGE - {"WATERMARK_PARAMETER_NAME"},
             {"secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:PutItem"},
         ),
         (
             "evaluation",
             "finish_run",
             OPIK | JUDGE | {"EVALUATE_FUNCTION_NAME"},
-            {"lambda:InvokeFunction"} | PUBLISHES | REMEMBERS,
+            {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"} | PUBLISHES | REMEMBERS,
         ),
         ("evaluation", "expire_samples", OPIK | {"RETENTION_DAYS"}, {"secretsmanager:GetSecretValue"}),
         (
