@@ -21,7 +21,7 @@ from services.evaluation.judges.openai_judge import OpenAIJudge
 from services.evaluation.metrics.answer import Answer
 from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.names import STYLE
-from services.evaluation.opik_metrics import TextMetric, score_answers
+from services.evaluation.opik_metrics import score_answers
 
 WANTED = 1.2
 _VERDICT = json.dumps({"reason": "short words", "score": 3})
@@ -105,7 +105,7 @@ def run(samples: int, concurrency: int, judge_seconds: float) -> Result:
 
 def _measure(url: str, samples: int, concurrency: int, judge_seconds: float) -> Result:
     judge = OpenAIJudge(url, "slow", None, Meter(Price(1.0, 1.0), allowance=1000.0), concurrency)
-    metrics = [TextMetric(STYLE, judged_scores(judge)[STYLE])]
+    metrics = {STYLE: judged_scores(judge)[STYLE]}
     answers = {f"sample-{number}": Answer("What is a queue?", f"Answer {number}. " * 20) for number in range(samples)}
     started, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     items = score_answers(answers, metrics, concurrency)

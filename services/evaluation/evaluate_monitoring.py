@@ -14,7 +14,7 @@ from services.common.logging import configure_logging
 from services.evaluation.finish import finish
 from services.evaluation.judge import client_of, judge
 from services.evaluation.lease import Lease
-from services.evaluation.monitoring_dataset import open_dataset, read_heads
+from services.evaluation.monitoring_dataset import open_dataset, read_items
 from services.evaluation.settings import EvaluateSettings
 from services.evaluation.shards import Shard, split
 from services.evaluation.state import open_state
@@ -47,7 +47,7 @@ def handler(event: dict[str, Any] | None, context: LambdaContext | None) -> dict
 
     Returns:
         `{"state": "done" | "busy" | "started", "dataset", "experiment" (name, None when nothing is new), "scored",
-        "failed", "means", "p10", "worst": [{"trace_id", <metric>: <score>}]}` (see `metrics.summary.Summary`). "busy":
+        "failed", "means", "p10", "worst": [{"trace_id", <metric>: <score>}], "judging"}` (see `finish`). "busy":
         another run is at it; "started": the state machine judges. Both report no scores.
 
     Raises:
@@ -84,8 +84,8 @@ def _run(settings: EvaluateSettings, lease: Lease, *, full: bool) -> dict[str, A
     after = None if full else read_watermark(settings.watermark_parameter_name)
     client = client_of(settings)
     open_dataset(client, settings.dataset_name)
-    heads = read_heads(client, settings.dataset_name, settings.opik_project_name, after)
-    shards = split(heads, after, settings.shard_size)
+    items = read_items(client, settings.dataset_name, settings.opik_project_name, after)
+    shards = split((item.created_at for item in items), after, settings.shard_size)
     if len(shards) > 1 and settings.state_machine_arn:
         lease.acquire(FAN_OUT_SECONDS)
         _fan_out(settings, lease.holder, shards, full=full)
@@ -109,7 +109,7 @@ def _fan_out(settings: EvaluateSettings, run: str, shards: list[Shard], *, full:
 def _report(
     settings: EvaluateSettings, state: str, experiment: str | None, summary: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"scored": 0, "failed": 0, "means": {}, "p10": {}, "worst": []}
+    nothing: dict[str, Any] = {"scored": 0, "failed": 0, "means": {}, "p10": {}, "worst": [], "judging": None}
     return {
         "state": state,
         "dataset": settings.dataset_name,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.common.logging import configure_logging
-from services.evaluation.monitoring_dataset import DatasetMissing, open_dataset, read_heads
+from services.evaluation.monitoring_dataset import DatasetMissing, open_dataset, read_items
 from services.evaluation.opik_connection import connect
 from services.evaluation.settings import ExpireSamplesSettings
 
@@ -35,11 +35,13 @@ def handler(_event: dict[str, Any] | None, _context: object) -> dict[str, dict[s
             dataset = open_dataset(client, name)
         except DatasetMissing:
             continue
-        heads = read_heads(client, name, settings.opik_project_name, None, now - timedelta(days=days))
-        for first in range(0, len(heads), BATCH):
-            dataset.delete([head.id for head in heads[first : first + BATCH]])
-        deleted[name] = len(heads)
-        logger.info("dataset %s: deleted %d items older than %d days", name, len(heads), days)
+        old = [
+            item.id for item in read_items(client, name, settings.opik_project_name, None, now - timedelta(days=days))
+        ]
+        for first in range(0, len(old), BATCH):
+            dataset.delete(old[first : first + BATCH])
+        deleted[name] = len(old)
+        logger.info("dataset %s: deleted %d items older than %d days", name, len(old), days)
     return {"deleted": deleted}
 
 

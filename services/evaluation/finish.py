@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from services.evaluation.judge import judged
+from services.evaluation.judges.session import JudgingReport
+from services.evaluation.metrics.drift import Profile, measure_drift
 from services.evaluation.metrics.summary import summarise
 from services.evaluation.quality_metrics import publish
 from services.evaluation.settings import EvaluateSettings
@@ -25,16 +28,28 @@ def finish(settings: EvaluateSettings, run: str, shards: Sequence[Shard], *, ful
     """Publish the metrics of judged shards; without any, that there was nothing to judge.
 
     Returns:
-        The fields of `metrics.summary.Summary`.
+        The fields of `metrics.summary.Summary`, and `judging`: what the judge did and cost (see `JudgingReport`), None
+        without a judge.
 
     Raises:
         LookupError: a shard was not judged. Then nothing is published.
     """
-    items = [item for shard in shards for item in judged(settings, run, shard, again=full)]
+    known = [judged(settings, run, shard, again=full) for shard in shards]
+    items = [item for shard in known for item in shard.items]
+    reports = [shard.judging for shard in known if shard.judging]
+    judging = functools.reduce(JudgingReport.with_, reports) if reports else None
+    profiles = [shard.profile for shard in known if shard.profile]
+    state = open_state(settings.state_table_name)
+    # A full run looks at answers that the profile knows already.
+    drift = None if full or not profiles else measure_drift(state, settings.dataset_name, _together(profiles))
     summary = asdict(summarise([item.scores for item in items]))
-    publish(settings.metric_namespace, settings.stage, items)
+    publish(settings.metric_namespace, settings.stage, items, judging, drift)
     if shards:
-        open_state(settings.state_table_name).write(LATEST, {"run": run, "worst": summary["worst"]}, LATEST_SECONDS)
+        state.write(LATEST, {"run": run, "worst": summary["worst"]}, LATEST_SECONDS)
         write_watermark(settings.watermark_parameter_name, shards[-1].until)
     logger.info("run %s: judged %d answers, %d scores failed", run, summary["scored"], summary["failed"])
-    return summary
+    return {**summary, "judging": asdict(judging) if judging else None}
+
+
+def _together(profiles: Sequence[Profile]) -> Profile:
+    return functools.reduce(Profile.beside, profiles)

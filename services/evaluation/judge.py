@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import opik
@@ -13,12 +14,14 @@ from opik.evaluation import evaluate
 from opik.evaluation.evaluation_result import EvaluationResult
 
 from services.common.embedding import Embedder
-from services.evaluation.judged_item import JudgedItem
+from services.evaluation.judged_item import JudgedItem, JudgedShard
+from services.evaluation.judges.session import JudgingReport, open_judge
+from services.evaluation.metrics.drift import Profile
 from services.evaluation.metrics.embedding_metrics import METRIC_VERSION
-from services.evaluation.metrics.summary import METRIC_NAMES, ItemScores
-from services.evaluation.monitoring_dataset import ItemHead, filter_between, open_dataset, read_heads
+from services.evaluation.metrics.summary import ItemScores
+from services.evaluation.monitoring_dataset import Item, filter_between, open_dataset, read_items
 from services.evaluation.opik_connection import connect
-from services.evaluation.opik_metrics import build_metrics, stored_answer
+from services.evaluation.opik_metrics import RecordedMetrics, answer_of, build_metrics, score_answers, stored_answer
 from services.evaluation.settings import EvaluateSettings
 from services.evaluation.shards import Shard
 from services.evaluation.state import open_state
@@ -28,6 +31,8 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 30
 STORED_WITHIN_SECONDS = 20.0
 TASK_THREADS = 4
+FREE_THREADS = 4
+"""The free scores wait for nobody; more threads than a function has processors only overlap their bookkeeping."""
 KEPT_SECONDS = 24 * 3600.0
 """How long the scores of a shard are known to a run that is repeated."""
 
@@ -65,7 +70,7 @@ def judge(settings: EvaluateSettings, run: str, shard: Shard, *, again: bool = F
     state, key = open_state(settings.state_table_name), _key(settings, run if again else "", shard)
     known = state.read(key)
     if known is None:
-        known = _judge(settings, run, shard, "full" if again else "incremental")
+        known = _judge(settings, run, shard, "full" if again else "incremental").as_dict()
         state.write(key, known, KEPT_SECONDS)
     else:
         logger.info("the shard %s was judged before: %s", shard.key, known["experiment"])
@@ -73,8 +78,8 @@ def judge(settings: EvaluateSettings, run: str, shard: Shard, *, again: bool = F
     return experiment
 
 
-def judged(settings: EvaluateSettings, run: str, shard: Shard, *, again: bool = False) -> list[JudgedItem]:
-    """The scores of a shard that `judge` was called for with the same arguments.
+def judged(settings: EvaluateSettings, run: str, shard: Shard, *, again: bool = False) -> JudgedShard:
+    """What is known of a shard that `judge` was called for with the same arguments.
 
     Raises:
         LookupError: it was not judged, or longer than a day ago.
@@ -82,30 +87,43 @@ def judged(settings: EvaluateSettings, run: str, shard: Shard, *, again: bool = 
     known = open_state(settings.state_table_name).read(_key(settings, run if again else "", shard))
     if known is None:
         raise LookupError(f"the scores of shard {shard.key} are not known")
-    return [JudgedItem.from_dict(item) for item in known["items"]]
+    return JudgedShard.from_dict(known)
 
 
 def _key(settings: EvaluateSettings, run: str, shard: Shard) -> str:
     return f"shard/{settings.dataset_name}/{run}/{shard.key}"
 
 
-def _judge(settings: EvaluateSettings, run: str, shard: Shard, mode: str) -> dict[str, Any]:
+def _judge(settings: EvaluateSettings, run: str, shard: Shard, mode: str) -> JudgedShard:
     client = client_of(settings)
     dataset = open_dataset(client, settings.dataset_name)
-    heads = read_heads(client, settings.dataset_name, settings.opik_project_name, shard.after, shard.until)
+    items = list(
+        read_items(client, settings.dataset_name, settings.opik_project_name, shard.after, shard.until),
+    )
+    # A sampled request that failed: no answer is no bad answer, and is counted apart.
+    answers = {item.id: answer_of(item.data) for item in items if not item.metadata.get("error")}
+    embed = _embedder(settings).embed
+    with open_judge(settings, open_state(settings.state_table_name)) as session:
+        metrics = build_metrics(embed, session.judge if session else None)
+        scores = score_answers(answers, metrics, max(settings.judge_concurrency if session else 1, FREE_THREADS))
+    report = session.report() if session else None
+    by_item = dict(zip(answers, scores, strict=True))
     result = evaluate(
         dataset=dataset,
         task=stored_answer,
-        scoring_metrics=build_metrics(_embedder(settings).embed),
+        scoring_metrics=[RecordedMetrics(by_item)],
         # Not by item ids: for those the SDK writes a file into the home folder, which is read-only in Lambda.
         dataset_filter_string=filter_between(shard.after, shard.until),
         experiment_name_prefix=f"monitoring-{settings.stage}",
-        experiment_config={"run": run, "mode": mode, **_config(settings, heads)},
+        experiment_config={"run": run, "mode": mode, **_config(settings, items, report)},
         task_threads=TASK_THREADS,
         verbose=0,
     )
+    judged_items = [_judged_item(item, by_item.get(item.id)) for item in items]
+    _score_traces(client, settings.opik_project_name, judged_items)
     _await_stored(client, result)
-    return {"experiment": result.experiment_name, "items": [item.as_dict() for item in _items(result)]}
+    profile = Profile.of([answer.output for answer in answers.values()])
+    return JudgedShard(result.experiment_name, judged_items, report, profile)
 
 
 @functools.cache
@@ -113,9 +131,9 @@ def _embedder(settings: EvaluateSettings) -> Embedder:
     return Embedder(settings.embedding_model_dir)
 
 
-def _config(settings: EvaluateSettings, heads: Sequence[ItemHead]) -> dict[str, Any]:
+def _config(settings: EvaluateSettings, items: Sequence[Item], judging: JudgingReport | None) -> dict[str, Any]:
     def seen(key: str) -> list[str]:
-        return sorted({str(head.metadata[key]) for head in heads if head.metadata.get(key)})
+        return sorted({str(item.metadata[key]) for item in items if item.metadata.get(key)})
 
     return {
         "stage": settings.stage,
@@ -124,25 +142,28 @@ def _config(settings: EvaluateSettings, heads: Sequence[ItemHead]) -> dict[str, 
         "prompt_name": seen("prompt_name"),
         "prompt_version": seen("prompt_version"),
         "release": seen("release"),
-        "judge": f"{METRIC_VERSION} over {_embedder(settings).model_id}",
+        "judge": judging.judge if judging else "none",
+        "judging": asdict(judging) if judging else None,
         "metric_version": METRIC_VERSION,
         "embedding_model_id": _embedder(settings).model_id,
     }
 
 
-def _items(result: EvaluationResult) -> list[JudgedItem]:
-    items = []
-    for test in result.test_results:
-        content = test.test_case.dataset_item_content.get("metadata")
-        metadata = content if isinstance(content, dict) else {}
-        known = [score for score in test.score_results if score.name in METRIC_NAMES]
-        scores = ItemScores(
-            trace_id=str(metadata.get("trace_id") or test.test_case.dataset_item_id),
-            values={score.name: score.value for score in known if not score.scoring_failed},
-            failed=tuple(score.name for score in known if score.scoring_failed),
-        )
-        items.append(JudgedItem(scores, str(metadata.get("model_id") or "unknown"), not metadata.get("error")))
-    return items
+def _judged_item(item: Item, scores: ItemScores | None) -> JudgedItem:
+    known = scores or ItemScores(item.id, {})
+    named = replace(known, trace_id=str(item.metadata.get("trace_id") or item.id))
+    return JudgedItem(named, str(item.metadata.get("model_id") or "unknown"), not item.metadata.get("error"))
+
+
+def _score_traces(client: opik.Opik, project_name: str, items: Sequence[JudgedItem]) -> None:
+    """Put the scores on the answers' own traces, where a person looks and `twin export` reads."""
+    scores: list[dict[str, Any]] = [
+        {"id": item.scores.trace_id, "name": name, "value": value, "reason": item.scores.reasons.get(name)}
+        for item in items
+        for name, value in item.scores.values.items()
+    ]
+    if scores:
+        client.log_traces_feedback_scores(scores, project_name=project_name)
 
 
 def _await_stored(client: opik.Opik, result: EvaluationResult) -> None:

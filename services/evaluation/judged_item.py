@@ -1,10 +1,12 @@
-"""What is known about one answer after it was judged."""
+"""What is known about answers after they were judged, in a form that outlives the function."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from services.evaluation.judges.session import JudgingReport
+from services.evaluation.metrics.drift import Profile
 from services.evaluation.metrics.summary import ItemScores
 
 
@@ -27,7 +29,7 @@ class JudgedItem:
         scores = self.scores
         return {
             "trace_id": scores.trace_id,
-            "values": dict(scores.values),
+            "values": {name: round(value, 4) for name, value in scores.values.items()},
             "failed": list(scores.failed),
             "model_id": self.model_id,
             "is_answer": self.is_answer,
@@ -38,3 +40,39 @@ class JudgedItem:
         """Read the JSON form."""
         scores = ItemScores(value["trace_id"], value["values"], tuple(value["failed"]))
         return cls(scores, value["model_id"], value["is_answer"])
+
+
+@dataclass(frozen=True)
+class JudgedShard:
+    """What judging one shard gave.
+
+    Attributes:
+        experiment: its name in Opik.
+        items: the answers with their scores, without reasons.
+        judging: what the judge did and cost, when there was one.
+        profile: of the answers' texts; None without any.
+    """
+
+    experiment: str
+    items: list[JudgedItem]
+    judging: JudgingReport | None
+    profile: Profile | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "experiment": self.experiment,
+            "items": [item.as_dict() for item in self.items],
+            "judging": asdict(self.judging) if self.judging else None,
+            "profile": self.profile.as_dict() if self.profile else None,
+        }
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> JudgedShard:
+        """Read the JSON form."""
+        return cls(
+            value["experiment"],
+            [JudgedItem.from_dict(item) for item in value["items"]],
+            JudgingReport(**value["judging"]) if value["judging"] else None,
+            Profile.from_dict(value["profile"]) if value["profile"] else None,
+        )

@@ -24,12 +24,18 @@ class DatasetMissing(RuntimeError):  # noqa: N818 - the name is what a caller of
 
 
 @dataclass(frozen=True)
-class ItemHead:
-    """What is known about an item before it is judged: `id`, `created_at` (Opik's clock) and its `metadata`."""
+class Item:
+    """An item of the dataset: `id`, `created_at` (Opik's clock) and what it holds."""
 
     id: str
     created_at: datetime
-    metadata: dict[str, Any]
+    data: dict[str, Any]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Facts about the answer; empty when there are none."""
+        found = self.data.get("metadata")
+        return found if isinstance(found, dict) else {}
 
 
 def open_dataset(client: opik.Opik, name: str) -> opik.Dataset:
@@ -64,10 +70,10 @@ def filter_between(after: datetime | None, until: datetime | None = None) -> str
     return " AND ".join(conditions) or None
 
 
-def read_heads(
+def read_items(
     client: opik.Opik, name: str, project_name: str, after: datetime | None, until: datetime | None = None
-) -> list[ItemHead]:
-    """The items created after `after` and no later than `until`; None is no bound.
+) -> Iterator[Item]:
+    """The items created after `after` and no later than `until`, page by page; None is no bound.
 
     The SDK's own reader leaves out the creation time, which is what the watermark must follow: the Lambda's clock may
     run ahead of Opik's, and an item created in between would never be judged.
@@ -75,17 +81,16 @@ def read_heads(
     filters = filter_between(after, until)
     expressions = OpikQueryLanguage.for_dataset_items(filters).get_filter_expressions() if filters else None
     arguments = {"filters": json.dumps(expressions)} if expressions else {}
-    heads: list[ItemHead] = []
     last_id: str | None = None
     while True:
         cursor = {"last_retrieved_id": last_id} if last_id else {}
         stream = client.rest_client.datasets.stream_dataset_items(
             dataset_name=name, project_name=project_name, steam_limit=PAGE_SIZE, **arguments, **cursor
         )
-        page = [_head(record) for record in _records(stream)]
-        heads += page
+        page = [_item(record) for record in _records(stream)]
+        yield from page
         if len(page) < PAGE_SIZE:
-            return heads
+            return
         last_id = page[-1].id
 
 
@@ -99,11 +104,10 @@ def _records(stream: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         yield json.loads(rest)
 
 
-def _head(record: dict[str, Any]) -> ItemHead:
-    metadata = (record.get("data") or {}).get("metadata")
+def _item(record: dict[str, Any]) -> Item:
     created_at = datetime.fromisoformat(record["created_at"])
-    return ItemHead(
+    return Item(
         id=record["id"],
         created_at=created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC),
-        metadata=metadata if isinstance(metadata, dict) else {},
+        data=record.get("data") or {},
     )

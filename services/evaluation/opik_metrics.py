@@ -1,8 +1,8 @@
-"""The metrics as Opik's evaluation calls them, and a pool that computes them for many answers."""
+"""The metrics over a pool of threads, and how their scores reach Opik's evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -25,78 +25,44 @@ class Failed:
     reason: str
 
 
-class TextMetric(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK is untyped here
-    """A metric of `output`, `query` and `context` that never raises.
-
-    Opik's own handling of a metric's exception needs the `openai` package, which the slim installation leaves out: an
-    exception would end the whole run. A failure is therefore returned as Opik's failed score, and counted.
-    """
-
-    def __init__(self, name: str, compute: Score) -> None:
-        super().__init__(name=name, track=False)
-        self._compute = compute
-
-    def verdict(self, answer: Answer) -> Verdict | Failed | None:
-        """The verdict; why there is none; or None when it is not defined, or the budget of judging is used up.
-
-        A judgement that the budget does not allow is no failure: the judge's meter counts it.
-        """
-        try:
-            return self._compute(answer)
-        except JudgingStopped:
-            return None
-        except Exception as problem:  # noqa: BLE001 - whatever fails for one answer must not end the run of all
-            return Failed(f"{type(problem).__name__}: {problem}")
-
-    def score(self, output: str, query: str, context: list[str], **_: Any) -> list[score_result.ScoreResult]:
-        """The score in a list; a failed score when it cannot be computed; an empty list when there is none to give."""
-        found = self.verdict(Answer(query, output, tuple(context)))
-        if isinstance(found, Failed):
-            return [score_result.ScoreResult(name=self.name, value=0.0, reason=found.reason, scoring_failed=True)]
-        return (
-            [] if found is None else [score_result.ScoreResult(name=self.name, value=found.value, reason=found.reason)]
-        )
-
-
-def build_metrics(embed: Embed, judge: Judge | None = None) -> list[TextMetric]:
-    """The metrics of the monitoring run: the judge-free ones over an embedding function, and with a judge its own."""
-    scores: Mapping[str, Score] = {**free_scores(embed), **(judged_scores(judge) if judge else {})}
-    return [TextMetric(name, compute) for name, compute in scores.items()]
+def build_metrics(embed: Embed, judge: Judge | None = None) -> dict[str, Score]:
+    """The metrics by name: the judge-free ones over an embedding function, and with a judge its own."""
+    return {**free_scores(embed), **(judged_scores(judge) if judge else {})}
 
 
 def score_answers(
     answers: Mapping[str, Answer],
-    metrics: Sequence[TextMetric],
+    metrics: Mapping[str, Score],
     concurrency: int,
     on_scored: Callable[[int], None] | None = None,
 ) -> list[ItemScores]:
     """Every metric of every answer, in the order of the answers.
 
     Each score is a piece of work of its own, so that a judge is asked `concurrency` times at once even for the last
-    few answers.
+    few answers. A judgement that the budget does not allow is no failure: the judge's meter counts it.
 
     Args:
         answers: by trace id.
-        metrics: what to compute.
+        metrics: what to compute, by name.
         concurrency: threads.
         on_scored: called with the number of finished scores from time to time.
     """
-    work = [(answer, metric) for answer in answers.values() for metric in metrics]
+    work = [(answer, compute) for answer in answers.values() for compute in metrics.values()]
     found: list[Verdict | Failed | None] = []
     with ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as pool:
-        for number, verdict in enumerate(pool.map(lambda pair: pair[1].verdict(pair[0]), work), 1):
+        for number, verdict in enumerate(pool.map(_verdict, work), 1):
             found.append(verdict)
             if on_scored:
                 on_scored(number)
     items = []
     for index, trace_id in enumerate(answers):
-        mine = list(zip(metrics, found[index * len(metrics) : (index + 1) * len(metrics)], strict=True))
+        mine = dict(zip(metrics, found[index * len(metrics) : (index + 1) * len(metrics)], strict=True))
         items.append(
             ItemScores(
                 trace_id,
-                {metric.name: verdict.value for metric, verdict in mine if isinstance(verdict, Verdict)},
-                tuple(metric.name for metric, verdict in mine if isinstance(verdict, Failed)),
-                {metric.name: verdict.reason for metric, verdict in mine if verdict is not None and verdict.reason},
+                {name: verdict.value for name, verdict in mine.items() if isinstance(verdict, Verdict)},
+                tuple(name for name, verdict in mine.items() if isinstance(verdict, Failed)),
+                {name: verdict.reason for name, verdict in mine.items() if verdict is not None and verdict.reason},
             )
         )
     return items
@@ -106,15 +72,17 @@ class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK 
     """Scores that `score_answers` computed, as a metric that hands them to Opik's evaluation.
 
     Opik's own pool keeps a thread busy with the bookkeeping of an item between its judgements; computing ahead of it
-    keeps the judge busy instead.
+    keeps the judge busy instead. And Opik's own handling of a metric's exception needs the `openai` package, which the
+    slim installation leaves out: an exception there would end the whole run.
     """
 
-    def __init__(self, items: Sequence[ItemScores]) -> None:
+    def __init__(self, items: Mapping[str, ItemScores]) -> None:
+        """`items`: scores by the id of the dataset's item."""
         super().__init__(name="recorded", track=False)
-        self._items = {item.trace_id: item for item in items}
+        self._items = items
 
     def score(self, id: str, **_: Any) -> list[score_result.ScoreResult]:
-        """Every score of the item, whose id is the trace id, failed ones among them; none when it was not scored."""
+        """Every score of the item, failed ones among them; none when it was not scored."""
         item = self._items.get(id)
         if item is None:
             return []
@@ -130,22 +98,35 @@ class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK 
         ]
 
 
-def stored_answer(item: dict[str, Any]) -> dict[str, Any]:
+def _verdict(work: tuple[Answer, Score]) -> Verdict | Failed | None:
+    answer, compute = work
+    try:
+        return compute(answer)
+    except JudgingStopped:
+        return None
+    except Exception as problem:  # noqa: BLE001 - whatever fails for one answer must not end the run of all
+        return Failed(f"{type(problem).__name__}: {problem}")
+
+
+def stored_answer(item: Mapping[str, Any]) -> dict[str, Any]:
     """The task of the evaluation: what the pipeline answered then, not what it would answer now.
 
     An exception here would end the whole run, so an item of another shape (somebody may edit the dataset by hand) gives
     empty texts, which the metrics report as a failed score.
     """
+    answer = answer_of(item)
+    return {"output": answer.output, "query": answer.query, "context": list(answer.context)}
+
+
+def answer_of(item: Mapping[str, Any]) -> Answer:
+    """The answer that an item of the dataset holds; see `stored_answer`."""
     expected = item.get("expected_output")
     given = item.get("input")
-    metadata = item.get("metadata")
     answer = expected.get("answer") if isinstance(expected, dict) else None
     context = expected.get("context") if isinstance(expected, dict) else None
     query = given.get("query") if isinstance(given, dict) else None
-    return {
-        "output": answer if isinstance(answer, str) else "",
-        "query": query if isinstance(query, str) else "",
-        "context": [text for text in context if isinstance(text, str)] if isinstance(context, list) else [],
-        # A sampled request that failed: no answer is no bad answer, and is counted apart.
-        "unanswered": isinstance(metadata, dict) and bool(metadata.get("error")),
-    }
+    return Answer(
+        query if isinstance(query, str) else "",
+        answer if isinstance(answer, str) else "",
+        tuple(text for text in context if isinstance(text, str)) if isinstance(context, list) else (),
+    )

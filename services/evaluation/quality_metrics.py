@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import boto3
 
+from services.evaluation.judged_item import JudgedItem
 from services.evaluation.judges.session import JudgingReport
 from services.evaluation.metrics.drift import Drift
 from services.evaluation.metrics.names import METRICS
-from services.evaluation.metrics.summary import Summary
+from services.evaluation.metrics.summary import summarise
 
 Figure = tuple[str, float, str]
 """Metric name, value, unit."""
@@ -19,39 +20,40 @@ Figure = tuple[str, float, str]
 def publish(
     namespace: str,
     stage: str,
-    summary: Summary,
-    model_id: str | None = None,
+    items: Sequence[JudgedItem],
     judging: JudgingReport | None = None,
     drift: Drift | None = None,
 ) -> None:
-    """Send the metrics with the dimension `Stage`, and once more with `Stage` and `Model` when the model is given.
+    """Send the metrics with the dimension `Stage`, and the scores of each model with `Stage` and `ModelId`.
 
-    Per metric: its mean (`Groundedness`), 10th percentile (`GroundednessP10`), scores (`GroundednessSamples`) and
-    scores that could not be computed (`GroundednessFailed`). Over all: `ScoredSamples`, `FailedScores`, and
-    `FailedAnswers`, the sampled requests that got no answer. A mean that does not exist is not sent: the alarms treat
-    missing data on their own, and 0 would be a lie.
+    Per metric: its mean (`Groundedness`), 10th percentile (`GroundednessP10`), where a high score is bad the 90th
+    (`HallucinationP90`), scores (`GroundednessSamples`) and scores that could not be computed (`GroundednessFailed`).
+    Over all: `ScoredSamples`, `FailedScores`, and `FailedAnswers`, the sampled requests that got no answer. A mean that
+    does not exist is not sent: the alarms treat missing data on their own, and 0 would be a lie.
 
     Args:
         namespace: CloudWatch namespace.
         stage: deployment stage.
-        summary: the run's scores.
-        model_id: model that gave the answers.
+        items: what was judged.
         judging: what the judge did and cost, when there was one.
         drift: of the answers against those before, when it is known.
 
     Raises:
         botocore.exceptions.ClientError: CloudWatch refuses.
     """
-    figures = [*_scores(summary), *_drift(drift)]
-    data = [_datum(figure, Stage=stage) for figure in (*figures, *_judging(judging))]
-    if model_id:
-        data += [_datum(figure, Stage=stage, Model=model_id) for figure in figures]
+    figures = (*_scores(items), *_drift(drift), *_judging(judging))
+    data = [_datum(figure, Stage=stage) for figure in figures]
+    for model_id in sorted({item.model_id for item in items}):
+        own = [item for item in items if item.model_id == model_id]
+        data += [_datum(figure, Stage=stage, ModelId=model_id) for figure in _scores(own)]
     boto3.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
 
-def _scores(summary: Summary) -> Iterator[Figure]:
+def _scores(items: Sequence[JudgedItem]) -> Iterator[Figure]:
+    summary = summarise([item.scores for item in items])
     yield "ScoredSamples", summary.scored, "Count"
     yield "FailedScores", summary.failed, "Count"
+    yield "FailedAnswers", sum(not item.is_answer for item in items), "Count"
     for name, metric in METRICS.items():
         if name in summary.means:
             yield metric.cloudwatch, summary.means[name], "None"

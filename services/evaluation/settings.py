@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from services.common.settings import ServiceSettings
+from services.evaluation.judges.settings import JudgeSettings
 
 
 class OpikSettings(ServiceSettings):
@@ -28,11 +29,11 @@ class CollectSettings(OpikSettings):
     evaluate_every: int = Field(ge=1, description="New samples after which an evaluation is started.")
 
 
-class EvaluateSettings(OpikSettings):
+class EvaluateSettings(OpikSettings, JudgeSettings):
     """Settings of `evaluate_monitoring`, `judge_shard` and `finish_run`."""
 
     state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
-    shard_size: int = Field(default=500, ge=1, le=1000, description="Samples that one call judges.")
+    shard_size: int = Field(default=300, ge=1, le=500, description="Samples that one call judges.")
     state_machine_arn: str = Field(default="", description="State machine that judges several shards at a time.")
     evaluate_function_name: str = Field(default="", description="Function that looks for samples after a long run.")
     embedding_model_dir: Path = Field(description="Folder of the sentence embedding model.")

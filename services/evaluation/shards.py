@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.evaluation.monitoring_dataset import ItemHead
 from services.evaluation.watermark import iso
 
 
@@ -35,8 +34,8 @@ class Shard:
         return cls(datetime.fromisoformat(after) if after else None, datetime.fromisoformat(value["until"]))
 
 
-def split(heads: Sequence[ItemHead], after: datetime | None, size: int) -> list[Shard]:
-    """Windows over all items, oldest first, each of at most `size` items.
+def split(times: Iterable[datetime], after: datetime | None, size: int) -> list[Shard]:
+    """Windows over items of these creation times, oldest first, each of at most `size` items.
 
     Items of the same creation time stay together, because a window cannot part them: a shard is larger than `size` only
     when so many items share one time. New items come after all others, so that a run that is repeated after a failure
@@ -44,7 +43,7 @@ def split(heads: Sequence[ItemHead], after: datetime | None, size: int) -> list[
     """
     shards: list[Shard] = []
     held, until = 0, None
-    for created_at, group in itertools.groupby(sorted(head.created_at for head in heads)):
+    for created_at, group in itertools.groupby(sorted(times)):
         count = len(list(group))
         if until is not None and held + count > size:
             shards.append(Shard(after, until))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -61,17 +62,29 @@ class State:
 
     def add(self, key: str, number: int, seconds: float | None = None) -> int:
         """Add to a counter that starts at 0 and, if told so, ends `seconds` after its last change; the new value."""
-        expression, values = "ADD amount :number", {":number": _number(number)}
+        return self.add_each(key, {"amount": number}, seconds)["amount"]
+
+    def add_each(self, key: str, amounts: Mapping[str, int], seconds: float | None = None) -> dict[str, int]:
+        """Add to several counters of `key` at once; their new values."""
+        names = {f"#{index}": name for index, name in enumerate(amounts)}
+        values = {f":{index}": _number(amount) for index, amount in enumerate(amounts.values())}
+        expression = "ADD " + ", ".join(f"#{index} :{index}" for index in range(len(amounts)))
         if seconds is not None:
             expression, values = f"{expression} SET expires = :expires", {**values, ":expires": _after(seconds)}
         answer = self._client.update_item(
             TableName=self._table,
             Key=_key(key),
             UpdateExpression=expression,
+            ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
             ReturnValues="UPDATED_NEW",
         )
-        return int(answer["Attributes"]["amount"]["N"])
+        return {name: int(answer["Attributes"][name]["N"]) for name in amounts}
+
+    def counters(self, key: str) -> dict[str, int]:
+        """What was added to `key` so far."""
+        item = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True).get("Item") or {}
+        return {name: int(value["N"]) for name, value in item.items() if "N" in value and name != "expires"}
 
     def read(self, key: str) -> Any:
         """The JSON value of `key`, or None."""

@@ -14,17 +14,15 @@ from pydantic import ValidationError
 from services.common.embedding import Embedder
 from services.common.settings import ConfigurationError
 from services.evaluation.judges.agreement import measure
-from services.evaluation.judges.base import Judge
 from services.evaluation.judges.factory import create_judge
 from services.evaluation.judges.labels import SCORES_OF_TASK, TASKS, LabelledPair, LabelsError, read_pairs
 from services.evaluation.judges.meter import Meter, Price
 from services.evaluation.judges.settings import JudgeSettings
 from services.evaluation.metrics.embedding_metrics import METRIC_VERSION
-from services.evaluation.metrics.free import free_scores
-from services.evaluation.metrics.judged import judged_scores
+from services.evaluation.metrics.free import Score
 from services.evaluation.metrics.names import METRICS
 from services.evaluation.metrics.summary import ItemScores
-from services.evaluation.opik_metrics import TextMetric, score_answers
+from services.evaluation.opik_metrics import build_metrics, score_answers
 from twin.deployment import outputs
 from twin.errors import TwinError
 from twin.project import EMBEDDING_MODEL
@@ -125,7 +123,7 @@ def evaluate_judges(
         embedder = Embedder(EMBEDDING_MODEL)
     except (LabelsError, ConfigurationError) as problem:
         raise TwinError(f"{problem}.") from None
-    metrics = _metrics(embedder, judge)
+    metrics = build_metrics(embedder.embed, judge)
     try:
         rows = [
             _measured(task, name, metric, pairs, settings.judge_concurrency, given, progress)
@@ -146,15 +144,10 @@ def evaluate_judges(
     }
 
 
-def _metrics(embedder: Embedder, judge: Judge | None) -> dict[str, TextMetric]:
-    scores = {**free_scores(embedder.embed), **(judged_scores(judge) if judge else {})}
-    return {name: TextMetric(name, score) for name, score in scores.items()}
-
-
 def _measured(
     task: str,
     name: str,
-    metric: TextMetric,
+    metric: Score,
     pairs: list[LabelledPair],
     concurrency: int,
     thresholds: Mapping[str, float],
@@ -164,7 +157,7 @@ def _measured(
     progress(f"{name}: {len(mine)} pairs")
     threads = concurrency if METRICS[name].judged else 1
     items: list[ItemScores] = score_answers(
-        {pair.id: pair.as_answer for pair in mine.values()}, [metric], concurrency=threads
+        {pair.id: pair.as_answer for pair in mine.values()}, {name: metric}, concurrency=threads
     )
     scored = {item.trace_id: (mine[item.trace_id].label, item.values[name]) for item in items if name in item.values}
     failed = [item.trace_id for item in items if item.failed]

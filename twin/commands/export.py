@@ -14,13 +14,12 @@ from typing import Any, TextIO
 
 import httpx
 
+from services.evaluation.metrics.names import METRICS
 from twin.errors import TwinError
 
 PRIVATE = "/v1/private"
 PAGE = 500
 FEEDBACK = "user_feedback"
-HIGH_IS_BAD = frozenset({"hallucination_metric", "moderation_metric"})
-"""Judges that score what should not be; all are between 0 and 1."""
 PROVENANCE = ("model_id", "prompt_name", "prompt_version", "prompt_commit", "release", "stage")
 
 Message = dict[str, str]
@@ -102,7 +101,8 @@ def _judged(opik: httpx.Client, project: str, trace: dict[str, Any], with_contex
     said = trace.get("input") or {}
     answer = str((trace.get("output") or {}).get("answer") or "").strip()
     scores = {s["name"]: float(s["value"]) for s in trace.get("feedback_scores") or () if 0 <= s["value"] <= 1}
-    if not scores or not answer or not said.get("query") or trace.get("error_info"):
+    score = _score(scores)
+    if score is None or not answer or not said.get("query") or trace.get("error_info"):
         return None
     prompt: Iterable[Message] = [{"role": "user", "content": str(said["query"])}]
     if with_context:
@@ -113,15 +113,17 @@ def _judged(opik: httpx.Client, project: str, trace: dict[str, Any], with_contex
             return None  # recorded without its content
         prompt = messages
     frozen = tuple((str(message["role"]), str(message["content"])) for message in prompt)
-    return Judged(trace["id"], frozen, answer, _score(scores), scores, trace.get("metadata") or {})
+    return Judged(trace["id"], frozen, answer, score, scores, trace.get("metadata") or {})
 
 
-def _score(scores: dict[str, float]) -> float:
-    """A person's word counts alone; without one, the mean of the judges."""
+def _score(scores: dict[str, float]) -> float | None:
+    """A person's word counts alone; without one, the mean over the metrics of quality; None without any."""
     if FEEDBACK in scores:
         return scores[FEEDBACK]
-    values = [1 - value if name in HIGH_IS_BAD else value for name, value in scores.items()]
-    return sum(values) / len(values)
+    goodness = [
+        1 - METRICS[name].badness(value) for name, value in scores.items() if name in METRICS and METRICS[name].ranks
+    ]
+    return sum(goodness) / len(goodness) if goodness else None
 
 
 def _groups(answers: Iterable[Judged], key: Callable[[Judged], object]) -> Iterable[list[Judged]]:

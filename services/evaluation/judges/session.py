@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +17,7 @@ from services.evaluation.judges.meter import Meter, Price, Usage
 from services.evaluation.judges.settings import JudgeSettings
 from services.evaluation.judges.spending import MonthlySpending, SpendingRecord, month_of
 from services.evaluation.secret_values import read_secret
+from services.evaluation.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,23 @@ class JudgingReport:
     cap_dollars: float
     recorded: bool
     message: str
+
+    def with_(self, other: JudgingReport) -> JudgingReport:
+        """Both together, of one judge: the later state of the month, and everything else added up."""
+        month_dollars = [each.month_dollars for each in (self, other) if each.month_dollars is not None]
+        return replace(
+            self,
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            dollars=round(self.dollars + other.dollars, 6),
+            repaired=self.repaired + other.repaired,
+            stopped=self.stopped + other.stopped,
+            month=max(self.month, other.month),
+            month_dollars=max(month_dollars, default=None),
+            recorded=self.recorded and other.recorded,
+            message=other.message or self.message,
+        )
 
 
 class JudgingSession:
@@ -108,7 +126,7 @@ class JudgingSession:
                 f"{counts.stopped} judgements were not made."
             )
         if not self._in_order:
-            messages.append("What judging cost could not be recorded in SSM.")
+            messages.append("What judging cost could not be recorded.")
         return JudgingReport(
             judge=self.judge.model_name,
             calls=used.calls,
@@ -130,11 +148,13 @@ def _now() -> datetime:
 
 
 @contextmanager
-def open_judge(settings: JudgeSettings, clock: Callable[[], datetime] = _now) -> Iterator[JudgingSession | None]:
+def open_judge(
+    settings: JudgeSettings, state: State | None = None, clock: Callable[[], datetime] = _now
+) -> Iterator[JudgingSession | None]:
     """The judge that the settings name, with what is left of the month's budget; None when they name none.
 
-    While it is open, what was used is recorded every `RECORD_SECONDS`, and at the end. Without a parameter in the
-    settings, the budget is one of this run alone.
+    While it is open, what was used is recorded every `RECORD_SECONDS`, and at the end. Without a table, the budget is
+    one of this run alone.
 
     Raises:
         ConfigurationError: the provider needs a setting that is not there.
@@ -144,8 +164,7 @@ def open_judge(settings: JudgeSettings, clock: Callable[[], datetime] = _now) ->
     if settings.judge_provider == "none":
         yield None
         return
-    name = settings.judge_spending_parameter_name
-    record = SpendingRecord(name) if name else None
+    record = SpendingRecord(state) if state else None
     spent = record.read(clock()) if record else MonthlySpending(month_of(clock()))
     price = Price(settings.judge_input_price, settings.judge_output_price)
     meter = Meter(price, settings.judge_monthly_cap_usd - spent.used.dollars)

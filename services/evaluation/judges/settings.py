@@ -25,5 +25,4 @@ class JudgeSettings(ServiceSettings):
     judge_input_price: float = Field(0.0, ge=0, description="US dollars per million tokens that the judge reads.")
     judge_output_price: float = Field(0.0, ge=0, description="US dollars per million tokens that the judge writes.")
     judge_monthly_cap_usd: float = Field(10.0, ge=0, description="US dollars per calendar month; then judging stops.")
-    judge_spending_parameter_name: str = Field("", description="SSM parameter with what judging cost this month.")
     judge_concurrency: int = Field(8, ge=1, le=64, description="Judgements at the same time.")

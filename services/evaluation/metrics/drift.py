@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import boto3
+from dataclasses import dataclass, replace
+from typing import Any
 
 from services.evaluation.metrics.language import language_of
+from services.evaluation.state import State
 
 # Older answers lose half of their weight with every so many new ones: the profile follows a twin that changes slowly.
 HALF_LIFE_ANSWERS = 500.0
@@ -19,6 +18,7 @@ HALF_LIFE_ANSWERS = 500.0
 MIN_ANSWERS = 20.0
 # Standardised shift of the mean log length (Cohen's d) that counts as complete drift.
 FULL_SHIFT = 2.0
+KEPT_SECONDS = 400 * 86400.0
 _MIN_SPREAD = 0.25
 _UNKNOWN = "unknown"
 _WORD = re.compile(r"\w+")
@@ -62,8 +62,11 @@ class Profile:
 
     def followed_by(self, later: Profile) -> Profile:
         """Both together, the older one faded by the number of the later answers."""
-        weight = self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)
-        total = weight + later.answers
+        return replace(self, answers=self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)).beside(later)
+
+    def beside(self, later: Profile) -> Profile:
+        """Both together, each with the weight of its answers."""
+        total = self.answers + later.answers
         share = later.answers / total
         mean = (1 - share) * self.mean + share * later.mean
         spread = (1 - share) * (self.variance + (self.mean - mean) ** 2) + share * (
@@ -91,43 +94,34 @@ class Profile:
             language=distance if before and now else 0.0,
         )
 
-    def dumps(self) -> str:
-        """As JSON, some hundred characters."""
-        return json.dumps(
-            {
-                "answers": round(self.answers, 2),
-                "mean": round(self.mean, 5),
-                "variance": round(self.variance, 5),
-                "languages": {name: round(share, 4) for name, share in self.languages.items()},
-            }
-        )
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form, some hundred characters."""
+        return {
+            "answers": round(self.answers, 2),
+            "mean": round(self.mean, 5),
+            "variance": round(self.variance, 5),
+            "languages": {name: round(share, 4) for name, share in self.languages.items()},
+        }
 
     @classmethod
-    def loads(cls, text: str) -> Profile | None:
-        """What `dumps` wrote; None for anything else, such as the placeholder of a new parameter."""
-        try:
-            read = json.loads(text)
-            return cls(float(read["answers"]), float(read["mean"]), float(read["variance"]), dict(read["languages"]))
-        except (ValueError, TypeError, KeyError):
-            return None
+    def from_dict(cls, value: Mapping[str, Any]) -> Profile:
+        """Read the JSON form."""
+        return cls(value["answers"], value["mean"], value["variance"], value["languages"])
 
 
-def measure_drift(parameter_name: str, answers: Sequence[str]) -> Drift | None:
-    """Compare the answers with the profile in SSM, then add them to it.
+def measure_drift(state: State, dataset_name: str, now: Profile) -> Drift | None:
+    """Compare new answers with the profile of those before, then add them to it.
 
     Returns:
-        The drift; None while the profile knows too few answers, or without new answers.
+        The drift; None while the profile knows too few answers.
 
     Raises:
-        botocore.exceptions.ClientError: the parameter does not exist, or may not be read or written.
+        botocore.exceptions.ClientError: the table may not be read or written.
     """
-    now = Profile.of(answers)
-    if now is None:
-        return None
-    client = boto3.client("ssm")
-    before = Profile.loads(str(client.get_parameter(Name=parameter_name)["Parameter"]["Value"]))
-    after = before.followed_by(now) if before else now
-    client.put_parameter(Name=parameter_name, Value=after.dumps(), Type="String", Overwrite=True)
+    key = f"profile/{dataset_name}"
+    known = state.read(key)
+    before = Profile.from_dict(known) if known else None
+    state.write(key, (before.followed_by(now) if before else now).as_dict(), KEPT_SECONDS)
     return before.drift(now) if before else None
 
 

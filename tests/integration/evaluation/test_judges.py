@@ -13,7 +13,6 @@ import pytest
 
 from localcloud.sagemaker_runtime.limits import RuntimeLimits
 from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
-from services.common.ids import uuid7
 from services.common.settings import ConfigurationError
 from services.evaluation.judges.base import Judge
 from services.evaluation.judges.bedrock_judge import BedrockJudge
@@ -26,7 +25,8 @@ from services.evaluation.judges.settings import JudgeSettings
 from services.evaluation.metrics.answer import Answer
 from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.style import StyleVerdict
-from services.evaluation.opik_metrics import TextMetric, score_answers
+from services.evaluation.opik_metrics import score_answers
+from services.evaluation.state import State
 from tests.integration.evaluation.judge_server import USAGE, JudgeServer, Reply
 from tests.integration.sagemaker_runtime.conftest import boto_client, serve
 
@@ -194,7 +194,7 @@ def test_failed_scores_are_counted_and_the_others_go_on(judging: Any) -> None:
         return Reply(status=400, body="{}") if "poison" in json.dumps(body) else Reply(STYLE)
 
     _, judge = judging(script)
-    metrics = [TextMetric("style", judged_scores(judge)["style"])]
+    metrics = {"style": judged_scores(judge)["style"]}
     answers = {f"t{number}": Answer("q", "poison" if number == 2 else "fine") for number in range(5)}
     items = score_answers(answers, metrics, concurrency=4)
     assert [item.trace_id for item in items] == list(answers)
@@ -210,22 +210,13 @@ def test_no_more_than_the_allowed_calls_are_in_flight(judging: Any) -> None:
         return Reply(STYLE)
 
     server, judge = judging(script, concurrency=3)
-    metrics = [TextMetric("style", judged_scores(judge)["style"])]
+    metrics = {"style": judged_scores(judge)["style"]}
     items = score_answers({f"t{n}": Answer("q", "fine") for n in range(12)}, metrics, concurrency=8)
     assert all(item.values == {"style": 1.0} for item in items)
     assert server.most_in_flight == 3
 
 
-@pytest.fixture
-def parameter(aws: str) -> Iterator[str]:
-    client = boto3.client("ssm")
-    name = f"/twin/test/judging-{uuid7()}"
-    client.put_parameter(Name=name, Value="none", Type="String")
-    yield name
-    client.delete_parameter(Name=name)
-
-
-def settings(url: str, parameter: str, cap: float) -> JudgeSettings:
+def settings(url: str, cap: float) -> JudgeSettings:
     return JudgeSettings(
         judge_provider="openai",
         judge_url=f"{url}/v1",
@@ -233,26 +224,26 @@ def settings(url: str, parameter: str, cap: float) -> JudgeSettings:
         judge_input_price=PRICE.input,
         judge_output_price=PRICE.output,
         judge_monthly_cap_usd=cap,
-        judge_spending_parameter_name=parameter,
         judge_concurrency=2,
     )
 
 
-def test_budget_of_the_month_stops_judging_across_runs_and_says_so(parameter: str) -> None:
+def test_budget_of_the_month_stops_judging_across_runs_and_says_so(state_table: str) -> None:
+    state = State(state_table)
     november, december = datetime(2026, 11, 30, 23, tzinfo=UTC), datetime(2026, 12, 1, 1, tzinfo=UTC)
     with JudgeServer(good) as server:
-        chosen = settings(server.url, parameter, cap=4 * CALL_DOLLARS)
-        with open_judge(chosen, lambda: november) as session:
+        chosen = settings(server.url, cap=4 * CALL_DOLLARS)
+        with open_judge(chosen, state, lambda: november) as session:
             assert session is not None
             session.judge.generate_string("x", StyleVerdict)
         first = session.report()
         assert (first.calls, first.stopped, first.message, first.recorded) == (1, 0, "", True)
-        stored = json.loads(boto3.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
-        assert stored == {"month": "2026-11", "calls": 1, "input_tokens": 1000, "output_tokens": 100, "dollars": 0.003}
+        stored = state.counters("judging/2026-11")
+        assert stored == {"calls": 1, "input_tokens": 1000, "output_tokens": 100, "microdollars": 3000}
 
-        with open_judge(chosen, lambda: november) as session:
+        with open_judge(chosen, state, lambda: november) as session:
             assert session is not None
-            metrics = [TextMetric("style", judged_scores(session.judge)["style"])]
+            metrics = {"style": judged_scores(session.judge)["style"]}
             items = score_answers({f"t{n}": Answer("q", "fine") for n in range(10)}, metrics, concurrency=4)
         second = session.report()
         judged = sum("style" in item.values for item in items)
@@ -262,24 +253,24 @@ def test_budget_of_the_month_stops_judging_across_runs_and_says_so(parameter: st
         assert "Judging stopped" in second.message and f"{second.stopped} judgements" in second.message
 
         asked = len(server.requests)
-        with open_judge(settings(server.url, parameter, cap=CALL_DOLLARS), lambda: november) as session:
+        with open_judge(settings(server.url, cap=CALL_DOLLARS), state, lambda: november) as session:
             assert session is not None
             with pytest.raises(JudgingStopped):
                 session.judge.generate_string("x")
         assert len(server.requests) == asked
 
-        with open_judge(chosen, lambda: december) as session:
+        with open_judge(chosen, state, lambda: december) as session:
             assert session is not None
             session.judge.generate_string("x", StyleVerdict)
         assert session.report().month_dollars == pytest.approx(CALL_DOLLARS)
 
 
-def test_a_run_learns_what_others_spend(parameter: str) -> None:
+def test_a_run_learns_what_others_spend(state_table: str) -> None:
     now = datetime(2026, 11, 5, tzinfo=UTC)
     with (
         JudgeServer(good) as server,
-        open_judge(settings(server.url, parameter, cap=4.0), lambda: now) as mine,
-        open_judge(settings(server.url, parameter, cap=4.0), lambda: now) as other,
+        open_judge(settings(server.url, cap=4.0), State(state_table), lambda: now) as mine,
+        open_judge(settings(server.url, cap=4.0), State(state_table), lambda: now) as other,
     ):
         assert mine is not None and other is not None
         other.judge.meter.settle(other.judge.meter.reserve(0, 0), 2_000_000, 0)

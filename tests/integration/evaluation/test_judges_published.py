@@ -1,8 +1,7 @@
-"""What a judged run leaves in CloudWatch, and the profile of answers in SSM."""
+"""What a judged run leaves in CloudWatch, and the profile of answers in the functions' table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -12,11 +11,13 @@ from opik.api_objects.opik_client import reset_global_client
 from opik.evaluation import evaluate
 
 from services.common.ids import uuid7
+from services.evaluation.judged_item import JudgedItem
 from services.evaluation.judges.session import JudgingReport
-from services.evaluation.metrics.drift import Drift, measure_drift
-from services.evaluation.metrics.summary import ItemScores, summarise
+from services.evaluation.metrics.drift import Drift, Profile, measure_drift
+from services.evaluation.metrics.summary import ItemScores
 from services.evaluation.opik_metrics import RecordedMetrics, stored_answer
 from services.evaluation.quality_metrics import publish
+from services.evaluation.state import State
 
 REPORT = JudgingReport(
     judge="m", calls=7, input_tokens=700, output_tokens=70, dollars=0.21, repaired=1, stopped=2, month="2026-11",
@@ -41,9 +42,11 @@ def values(namespace: str, name: str, **dimensions: str) -> list[float]:
 
 def test_scores_tails_counts_and_costs(aws: str) -> None:
     namespace = f"LLMTwin-{uuid7()}"
-    items = [ItemScores(f"t{n}", {"groundedness": n / 10, "hallucination": n / 10}) for n in range(11)]
-    items.append(ItemScores("bad", {}, ("hallucination",)))
-    publish(namespace, "t", summarise(items), "model-a", REPORT, Drift(length=0.25, language=0.5))
+    scores = [ItemScores(f"t{n}", {"groundedness": n / 10, "hallucination": n / 10}) for n in range(11)]
+    scores.append(ItemScores("bad", {}, ("hallucination",)))
+    items = [JudgedItem(each, "model-a", is_answer=True) for each in scores]
+    items.append(JudgedItem(ItemScores("none", {}), "model-a", is_answer=False))
+    publish(namespace, "t", items, REPORT, Drift(length=0.25, language=0.5))
     names = {found["MetricName"] for found in boto3.client("cloudwatch").list_metrics(Namespace=namespace)["Metrics"]}
     assert {"Groundedness", "GroundednessP10", "Hallucination", "HallucinationP90", "LengthDrift"} <= names
     assert "GroundednessP90" not in names and "Style" not in names
@@ -55,6 +58,7 @@ def test_scores_tails_counts_and_costs(aws: str) -> None:
         "JudgeCost": 0.21,
         "JudgementsStopped": 2,
         "LanguageDrift": 0.5,
+        "FailedAnswers": 1,
     }
     for name, value in expected.items():
         assert values(namespace, name, Stage="t")[:1] == pytest.approx([value]), name
@@ -82,7 +86,11 @@ def test_scores_computed_ahead_reach_the_experiment(collector: str) -> None:
             ItemScores(bad, {"moderation": 0.0}, ("style",), {"style": "malformed twice"}),
         ]
         result = evaluate(
-            dataset=dataset, task=stored_answer, scoring_metrics=[RecordedMetrics(items)], task_threads=2, verbose=0
+            dataset=dataset,
+            task=stored_answer,
+            scoring_metrics=[RecordedMetrics({item.trace_id: item for item in items})],
+            task_threads=2,
+            verbose=0,
         )
         found = {
             test.test_case.dataset_item_id: {
@@ -99,19 +107,16 @@ def test_scores_computed_ahead_reach_the_experiment(collector: str) -> None:
         reset_global_client()
 
 
-@pytest.fixture
-def parameter(aws: str) -> Iterator[str]:
-    client = boto3.client("ssm")
-    name = f"/twin/test/profile-{uuid7()}"
-    client.put_parameter(Name=name, Value="none", Type="String")
-    yield name
-    client.delete_parameter(Name=name)
+def test_profile_of_answers_is_kept_between_runs(state_table: str) -> None:
+    state, dataset = State(state_table), "answers"
 
+    def measure(*answers: str) -> Drift | None:
+        profile = Profile.of(answers)
+        assert profile is not None
+        return measure_drift(state, dataset, profile)
 
-def test_profile_of_answers_is_kept_between_runs(parameter: str) -> None:
-    assert measure_drift(parameter, [ANSWER] * 30) is None
-    assert measure_drift(parameter, []) is None
-    same = measure_drift(parameter, [ANSWER] * 3)
+    assert measure(*[ANSWER] * 30) is None
+    same = measure(*[ANSWER] * 3)
     assert same is not None and same.length == pytest.approx(0.0, abs=0.01) and same.language == 0.0
-    longer = measure_drift(parameter, [ANSWER * 10] * 3)
+    longer = measure(*[ANSWER * 10] * 3)
     assert longer is not None and longer.length == 1.0

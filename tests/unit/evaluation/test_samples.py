@@ -29,7 +29,6 @@ def test_sample_becomes_the_dataset_item_of_the_contract() -> None:
         "output": "Retrieval first.",
         "query": "What is RAG?",
         "context": ["RAG retrieves first."],
-        "unanswered": False,
     }
 
 
@@ -58,4 +57,4 @@ def test_what_is_no_sample_is_malformed(body: str) -> None:
 
 @pytest.mark.parametrize("item", [{}, {"expected_output": "text", "input": 3}, {"expected_output": {"context": [1]}}])
 def test_item_of_another_shape_gives_empty_texts(item: dict[str, object]) -> None:
-    assert stored_answer(item) == {"output": "", "query": "", "context": [], "unanswered": False}
+    assert stored_answer(item) == {"output": "", "query": "", "context": []}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.common.anonymise import Anonymiser
 from services.common.breaker import CircuitOpen
 from services.common.sagemaker import InvocationTimeout, NoCapacity, Throttled
 from services.common.tracing import Trace
@@ -67,14 +68,19 @@ def test_what_was_sampled_is_known() -> None:
 
 
 def trace() -> Trace:
-    return Trace("generate", id=TRACE_ID, input={"query": "What is it?"}, metadata={"model_id": "m", "ttft_ms": None})
+    return Trace(
+        "generate",
+        id=TRACE_ID,
+        input={"query": "What is it, a@b.example?"},
+        metadata={"model_id": "m", "ttft_ms": None},
+    )
 
 
 def test_a_request_that_was_worked_on_and_failed_is_a_sample() -> None:
-    sample = failed_sample(trace(), InvocationTimeout("too late"))
+    sample = failed_sample(trace(), InvocationTimeout("too late"), Anonymiser())
     assert sample == {
         "trace_id": TRACE_ID,
-        "query": "What is it?",
+        "query": "What is it, [email]?",
         "answer": "",
         "context": [],
         "metadata": {"model_id": "m", "error": "InvocationTimeout"},
@@ -84,4 +90,4 @@ def test_a_request_that_was_worked_on_and_failed_is_a_sample() -> None:
 
 @pytest.mark.parametrize("error", [CircuitOpen("x"), NoCapacity("x"), Throttled("x"), Overloaded("x")])
 def test_a_request_that_was_turned_away_is_none(error: Exception) -> None:
-    assert failed_sample(trace(), error) is None
+    assert failed_sample(trace(), error, Anonymiser()) is None
