@@ -6,7 +6,7 @@ import base64
 from urllib.parse import urlsplit
 
 from infra.settings import DeploymentSettings
-from infra.settings_groups import LOOPBACK
+from infra.settings_groups.base import LOOPBACK
 
 OPIK_CONSTANTS = {
     # The SDK reports usage and errors to its maker by default.

@@ -18,18 +18,15 @@ import pydantic_settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from infra.settings_groups import (
-    BusinessSettings,
-    DeliverySettings,
-    EmbeddingSettings,
-    EvaluationSettings,
-    GuardSettings,
-    LlmSettings,
-    MonitoringSettings,
-    NetworkSettings,
-    RetrievalSettings,
-    VectorSettings,
-)
+from infra.settings_groups.business import BusinessSettings
+from infra.settings_groups.delivery import DeliverySettings
+from infra.settings_groups.evaluation import EvaluationSettings
+from infra.settings_groups.guard import GuardSettings
+from infra.settings_groups.judge import JudgeSettings
+from infra.settings_groups.llm import LlmSettings
+from infra.settings_groups.monitoring import MonitoringSettings
+from infra.settings_groups.network import NetworkSettings
+from infra.settings_groups.retrieval import EmbeddingSettings, RetrievalSettings, VectorSettings
 
 CONFIG = Path(__file__).parent / "config"
 PREFIX = "TWIN_"
@@ -67,6 +64,7 @@ class DeploymentSettings(BaseSettings):
     monitoring: MonitoringSettings = Field(description="Where traces go.")
     embedding: EmbeddingSettings = Field(EmbeddingSettings.model_validate({}), description="The embedding model.")
     evaluation: EvaluationSettings = Field(EvaluationSettings.model_validate({}), description="Judging of answers.")
+    judge: JudgeSettings = Field(JudgeSettings.model_validate({}), description="The model that judges answers.")
     guard: GuardSettings = Field(GuardSettings.model_validate({}), description="Protection of the purse.")
     delivery: DeliverySettings = Field(
         DeliverySettings.model_validate({}), description="Who may deploy from outside the account."

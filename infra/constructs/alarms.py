@@ -14,7 +14,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.settings_groups import EvaluationSettings
+from infra.settings_groups.evaluation import EvaluationSettings
 
 MISSING = {
     "breaching": cloudwatch.TreatMissingData.BREACHING,
@@ -111,6 +111,12 @@ class Alarms(Construct):
         metric = self._metric(settings, stage, "FailedScores", "Sum")
         what = "Samples could not be scored; the quality metrics rest on fewer answers."
         return self._alarm(construct_id, metric, what, "failed-scores")
+
+    def judging_stopped(self, construct_id: str, settings: EvaluationSettings, stage: str) -> cloudwatch.Alarm:
+        """Alarm when the month's budget of the judge is used up."""
+        metric = self._metric(settings, stage, "JudgementsStopped", "Sum")
+        what = "The judge's budget of this month is used up; only the free scores go on."
+        return self._alarm(construct_id, metric, what, "judging-stopped")
 
     def no_evaluation(self, construct_id: str, settings: EvaluationSettings, stage: str) -> cloudwatch.Alarm:
         """Alarm when no evaluation has reported, not even that there was nothing to judge."""

@@ -14,7 +14,7 @@ from aws_cdk import aws_iam as iam
 from infra.constructs.tagging import PROJECT
 from infra.names import DELIVERY
 from infra.settings import DeploymentSettings
-from infra.settings_groups import Workflow
+from infra.settings_groups.delivery import Workflow
 
 PREVIEWS = "pr-*"
 PREVIEW_IMAGES = "llm-twin/preview"

@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.constructs.acknowledge import acknowledge
 from infra.constructs.logs import log_group, writes_to
 from infra.constructs.samples_queue import dead_letter_queue
-from infra.settings_groups import EvaluationSettings
+from infra.settings_groups.evaluation import EvaluationSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / ".local" / "build" / "evaluation-layer"

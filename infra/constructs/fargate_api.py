@@ -14,7 +14,7 @@ from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
 from infra.constructs.logs import log_group
-from infra.settings_groups import BusinessSettings
+from infra.settings_groups.business import BusinessSettings
 
 PORT = 8000
 USER = "10001:10001"

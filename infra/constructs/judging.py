@@ -128,7 +128,7 @@ TRACING = [
 
 def definition(concurrency: int) -> dict[str, object]:
     """The machine in the Amazon States Language; `${JudgeArn}` and `${FinishArn}` are substituted at deployment."""
-    run = {"run.$": "$.run", "full.$": "$.full", "work.$": "$.work"}
+    run: dict[str, Any] = {"run.$": "$.run", "full.$": "$.full", "work.$": "$.work"}
     return {
         "Comment": "Judges the shards of a run and publishes what they gave",
         "StartAt": "Judge",

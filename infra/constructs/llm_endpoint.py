@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
 from infra.constructs.logs import log_group, writes_to
-from infra.settings_groups import LlmSettings
+from infra.settings_groups.llm import LlmSettings
 
 VARIANT = "AllTraffic"
 

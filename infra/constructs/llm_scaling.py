@@ -7,7 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from infra.constructs.llm_endpoint import LlmEndpoint
-from infra.settings_groups import LlmSettings
+from infra.settings_groups.llm import LlmSettings
 
 DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
 

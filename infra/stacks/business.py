@@ -20,7 +20,7 @@ from infra.constructs.secret import empty_key_list, placeholder_secret
 from infra.environment import opik_environment
 from infra.names import Names
 from infra.settings import DeploymentSettings
-from infra.settings_groups import RetrievalSettings
+from infra.settings_groups.retrieval import RetrievalSettings
 from infra.stacks.network import NetworkStack
 
 

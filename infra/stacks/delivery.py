@@ -17,7 +17,7 @@ from infra.constructs.delivery_trust import AUDIENCE, ISSUER, trust
 from infra.constructs.tagging import tag_everything
 from infra.names import DELIVERY
 from infra.settings import DeploymentSettings
-from infra.settings_groups import Workflow
+from infra.settings_groups.delivery import Workflow
 
 LONGEST_JOB = cdk.Duration.hours(2)
 """A deployment that waits for a GPU, or the deletion of every expired stage."""

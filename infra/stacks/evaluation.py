@@ -16,6 +16,7 @@ from constructs import Construct
 from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.alarms import Alarms, AlertsTopic
 from infra.constructs.evaluation_function import DependencyLayer, ServiceFunction
+from infra.constructs.judge_access import JudgeAccess
 from infra.constructs.judging import Judging
 from infra.constructs.samples_queue import SamplesQueue
 from infra.constructs.schedule import FunctionSchedule
@@ -145,8 +146,10 @@ class EvaluationStack(cdk.Stack):
             description="Time up to which samples are judged; the evaluation moves it on",
             string_value="1970-01-01T00:00:00Z",
         )
+        judge = JudgeAccess(self, "Judge", settings=self._settings)
         environment = {
             **self._opik,
+            **judge.environment,
             "EMBEDDING_MODEL_DIR": self._settings.embedding.model_dir,
             "METRIC_NAMESPACE": evaluation.metric_namespace,
             "LLM_MODEL_ID": self._settings.llm.model_id,
@@ -186,7 +189,8 @@ class EvaluationStack(cdk.Stack):
         reads_opik = _reads(self.opik_key.secret_arn)
         for function in (evaluate, shard, finish):
             function.role.add_to_policy(reads_opik)
-        shard.role.add_to_policy(self._state.allows("GetItem", "PutItem"))
+            judge.grant(function.role)
+        shard.role.add_to_policy(self._state.allows("GetItem", "PutItem", "UpdateItem"))
         for function in (evaluate, finish):
             function.role.add_to_policy(self._state.allows("GetItem", "PutItem", "UpdateItem", "DeleteItem"))
             self._publishes(function, watermark)
@@ -291,6 +295,8 @@ class EvaluationStack(cdk.Stack):
                 alarms.dead_letters(f"{name}Lost", service.dead_letters, f"A call of the {name.lower()}")
         alarms.failed_runs("RunsFailed", judging.arn)
         alarms.failed_scores("FailedScores", evaluation, stage)
+        if self._settings.judge.provider != "none":
+            alarms.judging_stopped("JudgingStopped", evaluation, stage)
         alarms.no_evaluation("NoEvaluation", evaluation, stage)
         suffering = [
             *alarms.quality(evaluation, stage),

@@ -1,0 +1,1 @@
+"""Groups of the deployment settings: one class per table of `infra/config/<stage>.toml`."""

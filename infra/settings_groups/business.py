@@ -1,0 +1,66 @@
+"""The business microservice."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from infra.settings_groups.base import Group
+
+
+class BusinessSettings(Group):
+    """The business microservice on Fargate."""
+
+    image_repository: str = Field(
+        "llm-twin/rag",
+        description="ECR repository of the service's image; its tag is `release`.",
+        pattern=r"^[a-z0-9][a-z0-9._/-]{1,200}$",
+    )
+    cpu: Literal[256, 512, 1024, 2048, 4096] = Field(512, description="CPU units per task (1024 = one vCPU).")
+    memory_mb: int = Field(
+        1024, description="Memory per task; Fargate allows 2 to 8 times the CPU units.", ge=512, le=30720
+    )
+    desired_count: int | None = Field(
+        None,
+        description="Tasks; empty leaves the number to autoscaling, so that a deployment does not reset it.",
+        ge=0,
+        le=50,
+    )
+    min_tasks: int = Field(1, description="Tasks at least.", ge=1, le=50)
+    max_tasks: int = Field(4, description="Tasks at most.", ge=1, le=50)
+    cpu_target_percent: int = Field(60, description="CPU load that scaling aims at.", ge=10, le=90)
+    requests_per_task: int = Field(
+        600, description="Requests per minute and task that scaling aims at.", ge=10, le=100_000
+    )
+    tmpfs_mb: int = Field(64, description="Size of /tmp, the only place that a task can write to.", ge=16, le=1024)
+    documents_bucket: str | None = Field(
+        None,
+        description="Bucket that `twin ingest s3://...` reads in the service's place; empty lets it read none.",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    )
+    retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)
+    sample_rate: float = Field(0.5, description="Share of answers that go to evaluation.", ge=0, le=1)
+    idle_timeout_seconds: int = Field(
+        120, description="The load balancer's patience between two bytes of a stream.", ge=30, le=4000
+    )
+    drain_seconds: int = Field(60, description="Time for running streams to end when a task stops.", ge=0, le=110)
+    certificate_arn: str | None = Field(
+        None,
+        description="ACM certificate: the API then serves HTTPS to the internet; without one it is internal to the VPC",
+        pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
+    )
+    domain_name: str | None = Field(
+        None, description="Name that the certificate is for.", pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$"
+    )
+    container_insights: bool = Field(False, description="Detailed container metrics, paid per task.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BusinessSettings:
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"min_tasks ({self.min_tasks}) is above max_tasks ({self.max_tasks})")
+        if not 2 * self.cpu <= self.memory_mb <= 8 * self.cpu:
+            raise ValueError(f"Fargate needs memory_mb between {2 * self.cpu} and {8 * self.cpu} for cpu={self.cpu}")
+        if bool(self.certificate_arn) != bool(self.domain_name):
+            raise ValueError("certificate_arn and domain_name belong together: set both or none")
+        return self

@@ -1,0 +1,83 @@
+"""The LLM microservice."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from infra.settings_groups.base import Environment, Group, SecretArn
+
+
+class LlmSettings(Group):
+    """The LLM microservice: a SageMaker endpoint with one inference component."""
+
+    model_id: str = Field(
+        "Qwen/Qwen2.5-7B-Instruct", description="Model on the Hugging Face hub.", pattern=r"^[\w.-]+/[\w.-]+$"
+    )
+    model_revision: str = Field(
+        "a09a35458c702b33eeacc393d103063234e8bc28",
+        description="Commit of the model on the hub. A branch name would let a restart change the model.",
+        pattern=r"^[0-9a-f]{40}$",
+    )
+    image: str = Field(
+        # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
+        # Account, repository and SageMaker contract: .../vllm/deployment/sagemaker/ of the same site.
+        "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3",
+        description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region.",
+        pattern=r"^\d{12}\.dkr\.ecr\.(\{region\}|[a-z0-9-]+)\.amazonaws\.com/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$",
+    )
+    inference_ami_version: str = Field(
+        # The AMI that AWS names for this container: .../vllm/deployment/sagemaker/ (see `image`).
+        "al2-ami-sagemaker-inference-gpu-3-1",
+        description="SageMaker's machine image, which decides the GPU driver.",
+        pattern=r"^[a-z0-9-]{1,63}$",
+    )
+    instance_type: str = Field(
+        "ml.g6.2xlarge", description="Instance type of the endpoint.", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
+    )
+    max_instances: int = Field(1, description="Instances that managed scaling may start.", ge=1, le=20)
+    accelerators: int = Field(1, description="GPUs per copy of the model.", ge=1, le=16)
+    memory_mb: int = Field(16384, description="Host memory reserved per copy.", ge=128, le=2_000_000)
+    max_copies: int = Field(
+        1, description="Copies of the model at most; the minimum is always 0 (asleep).", ge=1, le=50
+    )
+    # 0 is for a deployment over a component that sleeps: SageMaker creates none without copies.
+    initial_copies: int = Field(
+        1, description="Copies after a deployment; the first one needs at least 1.", ge=0, le=50
+    )
+    concurrency_per_copy: float = Field(
+        8, description="Concurrent requests per copy that scaling aims at.", ge=1, le=512
+    )
+    scale_in_cooldown_seconds: int = Field(900, description="Quiet time before a copy is taken away.", ge=60, le=7200)
+    max_model_len: int = Field(8192, description="Longest prompt plus answer in tokens.", ge=512, le=1_048_576)
+    dtype: Literal["auto", "bfloat16", "float16"] = Field("bfloat16", description="Number format of the weights.")
+    startup_timeout_seconds: int = Field(
+        1800,
+        description="Time for download and start-up of the container; SageMaker allows up to one hour.",
+        ge=60,
+        le=3600,
+    )
+    request_timeout_seconds: float = Field(
+        60, description="What the business service waits for an answer.", ge=1, le=300
+    )
+    max_output_tokens: int = Field(512, description="Longest answer.", ge=16, le=16384)
+    temperature: float = Field(0.1, description="Sampling temperature.", ge=0, le=2)
+    environment: Environment = Field(default_factory=dict, description="Further environment of the container.")
+    hub_token_secret_arn: SecretArn | None = Field(
+        None,
+        description="Secret with a hub token for gated models; CloudFormation resolves it at deployment.",
+    )
+    kms_key_arn: str | None = Field(
+        None,
+        description="Key for the endpoint's storage; SageMaker refuses it for instance types with NVMe disks.",
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$",
+    )
+
+    @model_validator(mode="after")
+    def _copies_fit(self) -> LlmSettings:
+        if self.initial_copies > self.max_copies:
+            raise ValueError(f"initial_copies ({self.initial_copies}) is above max_copies ({self.max_copies})")
+        if self.max_output_tokens >= self.max_model_len:
+            raise ValueError("max_output_tokens must be below max_model_len, which holds the prompt as well")
+        return self
