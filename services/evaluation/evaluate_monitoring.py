@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import uuid
@@ -10,13 +9,13 @@ from typing import Any, Protocol
 
 import boto3
 
-from services.common.logging import configure_logging
 from services.evaluation.finish import finish
 from services.evaluation.judge import client_of, judge
 from services.evaluation.lease import Lease
 from services.evaluation.monitoring_dataset import open_dataset, read_items
 from services.evaluation.settings import EvaluateSettings
 from services.evaluation.shards import Shard, split
+from services.evaluation.start import start
 from services.evaluation.state import open_state
 from services.evaluation.watermark import read_watermark
 
@@ -71,13 +70,6 @@ def handler(event: dict[str, Any] | None, context: LambdaContext | None) -> dict
         lease.drop()
         raise
     return report
-
-
-@functools.cache
-def start() -> EvaluateSettings:
-    """The process's settings; also sets up its logging."""
-    configure_logging()
-    return EvaluateSettings.load()
 
 
 def _run(settings: EvaluateSettings, lease: Lease, *, full: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.evaluation.judge import judged
 from services.evaluation.judges.session import JudgingReport
+from services.evaluation.latest_run import remember_worst
 from services.evaluation.metrics.drift import Profile, measure_drift
 from services.evaluation.metrics.summary import summarise
 from services.evaluation.quality_metrics import publish
@@ -19,9 +20,6 @@ from services.evaluation.state import open_state
 from services.evaluation.watermark import write_watermark
 
 logger = logging.getLogger(__name__)
-
-LATEST = "latest-run"
-LATEST_SECONDS = 7 * 86400.0
 
 
 def finish(settings: EvaluateSettings, run: str, shards: Sequence[Shard], *, full: bool = False) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def finish(settings: EvaluateSettings, run: str, shards: Sequence[Shard], *, ful
     summary = asdict(summarise([item.scores for item in items]))
     publish(settings.metric_namespace, settings.stage, items, judging, drift)
     if shards:
-        state.write(LATEST, {"run": run, "worst": summary["worst"]}, LATEST_SECONDS)
+        remember_worst(state, run, summary["worst"])
         write_watermark(settings.watermark_parameter_name, shards[-1].until)
     logger.info("run %s: judged %d answers, %d scores failed", run, summary["scored"], summary["failed"])
     return {**summary, "judging": asdict(judging) if judging else None}

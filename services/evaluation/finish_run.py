@@ -7,10 +7,10 @@ from typing import Any
 
 import boto3
 
-from services.evaluation.evaluate_monitoring import start
 from services.evaluation.finish import finish
 from services.evaluation.lease import Lease
 from services.evaluation.shards import Shard
+from services.evaluation.start import start
 from services.evaluation.state import open_state
 
 logger = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.evaluation.evaluate_monitoring import start
 from services.evaluation.judge import judge
 from services.evaluation.shards import Shard
+from services.evaluation.start import start
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import opik
 from opik.api_objects.opik_query_language import OpikQueryLanguage
 from opik.rest_api.core.api_error import ApiError
 
-from services.evaluation.watermark import iso
+from services.evaluation.moments import iso
 
 # Items per request; an item is a few kilobytes.
 PAGE_SIZE = 500

@@ -10,7 +10,7 @@ from services.common.logging import configure_logging
 from services.evaluation.alarm_message import Facts, build_held_back, build_message, parse_alarm
 from services.evaluation.announcements import Announcements, Verdict
 from services.evaluation.deployments import last_deployment
-from services.evaluation.finish import LATEST
+from services.evaluation.latest_run import latest_worst
 from services.evaluation.secret_values import read_secret
 from services.evaluation.settings import NotifySettings
 from services.evaluation.slack import NotificationError, post
@@ -72,12 +72,11 @@ def _message(notice: dict[str, Any], alarm: dict[str, Any] | None, facts: Facts)
 
 
 def _facts(settings: NotifySettings, state: State) -> Facts:
-    latest = state.read(LATEST) or {}
     return Facts(
         stage=settings.stage,
         opik_page_url=settings.opik_page_url,
         runbook_url=settings.runbook_url,
         trace_url=settings.trace_url,
         last_deployment=last_deployment(settings.stacks, settings.release),
-        worst=tuple(latest.get("worst") or ()),
+        worst=tuple(latest_worst(state)),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.evaluation.watermark import iso
+from services.evaluation.moments import iso
 
 
 @dataclass(frozen=True)

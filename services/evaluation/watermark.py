@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import boto3
 
+from services.evaluation.moments import iso
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,8 +36,3 @@ def write_watermark(parameter_name: str, moment: datetime) -> None:
         botocore.exceptions.ClientError: the parameter may not be written.
     """
     boto3.client("ssm").put_parameter(Name=parameter_name, Value=iso(moment), Type="String", Overwrite=True)
-
-
-def iso(moment: datetime) -> str:
-    """UTC with microseconds and `Z`, the form that Opik's filters take."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

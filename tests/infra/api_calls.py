@@ -16,10 +16,15 @@ OPERATIONS_BY_PATH = {
     "invocations-response-stream": "sagemaker:InvokeEndpointWithResponseStream",
 }
 """What the service signs and sends by itself, without boto3, and how the path ends."""
-ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket", "sqs:SendMessageBatch": "sqs:SendMessage"}
+ACTIONS = {
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "stepfunctions:StartExecution": "states:StartExecution",
+}
 """Operations whose action is called otherwise."""
-NAMESAKES = {"cloudwatch:GetDataset"}
-"""What reads like an operation and is a method of Opik's client."""
+NAMESAKES = {"cloudwatch:GetDataset", "dynamodb:Query"}
+"""What reads like an operation and is a method of Opik's client, or an answer's question."""
 
 
 def actions_of(*modules: str) -> set[str]:

@@ -55,7 +55,7 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
             "evaluation",
             "judge_shard",
             OPIK | JUDGE - {"WATERMARK_PARAMETER_NAME"},
-            {"secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:PutItem"},
+            {"secretsmanager:GetSecretValue"} | REMEMBERS - {"dynamodb:DeleteItem"},
         ),
         (
             "evaluation",

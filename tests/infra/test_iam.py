@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from infra.constructs.judging import LOG_DELIVERY, TRACING
+
 from .api_calls import actions_of, reachable
 from .conftest import STAGES, Synthesize, Template, Templates, read, resources
 
@@ -32,6 +34,17 @@ EXECUTION = LOGS | PULL | {"secretsmanager:GetSecretValue", "secretsmanager:Desc
 SCHEDULE = {"lambda:InvokeFunction", "sqs:SendMessage"}
 MODEL = LOGS | PULL | {"cloudwatch:PutMetricData"}
 """What SageMaker does for the endpoint; the container itself calls no AWS."""
+MACHINE = {
+    *("lambda:InvokeFunction", "states:StartExecution", "states:DescribeExecution", "states:StopExecution"),
+    *LOG_DELIVERY,
+    *TRACING,
+}
+"""What a Distributed Map does: it calls the functions, starts and watches its children, and reports."""
+NEVER_CALLED = {
+    "services.evaluation.collect_samples": {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")},
+    "services.evaluation.judge_shard": {"dynamodb:DeleteItem"},
+}
+"""What the table's class can do beyond what these functions ask of it."""
 SERVICE = ("services.rag.__main__",)
 INGEST = ("services.rag.ingest.__main__",)
 
@@ -64,7 +77,7 @@ def needed(template: Template, ingest: bool) -> dict[str, set[str]]:
         properties = function["Properties"]
         role = properties["Role"]["Fn::GetAtt"][0]
         module = properties["Handler"].rpartition(".")[0]
-        found[role] = actions_of(module) | LOGS
+        found[role] = actions_of(module) - NEVER_CALLED.get(module, set()) | LOGS
         found[role] |= QUEUE_POLLER if f'"{name}"' in polled else set()
         found[role] |= DEAD_LETTERS if "DeadLetterConfig" in properties else set()
     for task in resources(template, "ECS::TaskDefinition").values():
@@ -72,7 +85,7 @@ def needed(template: Template, ingest: bool) -> dict[str, set[str]]:
         found[task["Properties"]["TaskRoleArn"]["Fn::GetAtt"][0]] = actions_of(*modules)
         found[task["Properties"]["ExecutionRoleArn"]["Fn::GetAtt"][0]] = EXECUTION
     for name, role in resources(template, "IAM::Role").items():
-        known = {"scheduler": SCHEDULE, "sagemaker": MODEL}.get(principal(role))
+        known = {"scheduler": SCHEDULE, "sagemaker": MODEL, "states": MACHINE}.get(principal(role))
         if known:
             found[name] = known
     return found
@@ -112,5 +125,5 @@ def test_no_action_and_no_principal_is_a_wildcard(templates: dict[str, Templates
 
 def test_the_code_is_read_and_not_guessed() -> None:
     assert "services.evaluation.watermark" in reachable("services.evaluation.evaluate_monitoring")
-    assert actions_of("services.evaluation.notify") == {"secretsmanager:GetSecretValue"}
+    assert actions_of("services.evaluation.expire_samples") == {"secretsmanager:GetSecretValue"}
     assert {"ssm:GetParameter", "ssm:PutParameter"} < actions_of("services.evaluation.evaluate_monitoring")

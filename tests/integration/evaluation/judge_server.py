@@ -9,8 +9,20 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from services.evaluation.judges.meter import Price
+
 USAGE = (1000, 100)
 """Tokens in and out that every answer reports."""
+PRICE = Price(input=2.0, output=10.0)
+CALL_DOLLARS = PRICE.of(*USAGE)
+VERDICTS = {
+    "HallucinationResponseFormat": {"score": 0.25, "reason": ["one detail is new"]},
+    "ModerationResponseFormat": {"score": 0.0, "reason": "harmless"},
+    "AnswerRelevanceResponseFormat": {"answer_relevance_score": 0.9, "reason": "to the point"},
+    "StyleVerdict": {"reason": "plain", "score": 2},
+    "ContextVerdict": {"useful": [True, False], "reason": "the first one"},
+}
+"""A verdict of every shape that the metrics ask for, over two passages."""
 
 
 @dataclass
@@ -21,6 +33,11 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
+
+
+def by_shape(body: dict[str, Any], _number: int) -> Reply:
+    """The verdict of the shape that is asked for."""
+    return Reply(json.dumps(VERDICTS[body["response_format"]["json_schema"]["name"]]))
 
 
 class JudgeServer(ThreadingHTTPServer):

@@ -17,7 +17,7 @@ from services.common.settings import ConfigurationError
 from services.evaluation.judges.base import Judge
 from services.evaluation.judges.bedrock_judge import BedrockJudge
 from services.evaluation.judges.errors import JudgeAnswerMalformed, JudgeCallFailed, JudgingStopped
-from services.evaluation.judges.meter import Counts, Meter, Price, Usage
+from services.evaluation.judges.meter import Counts, Meter, Usage
 from services.evaluation.judges.openai_judge import OpenAIJudge
 from services.evaluation.judges.sagemaker_judge import SageMakerJudge
 from services.evaluation.judges.session import open_judge
@@ -27,29 +27,16 @@ from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.style import StyleVerdict
 from services.evaluation.opik_metrics import score_answers
 from services.evaluation.state import State
-from tests.integration.evaluation.judge_server import USAGE, JudgeServer, Reply
+from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, USAGE, JudgeServer, Reply, by_shape
 from tests.integration.sagemaker_runtime.conftest import boto_client, serve
 
-PRICE = Price(input=2.0, output=10.0)
-CALL_DOLLARS = PRICE.of(*USAGE)
 STYLE = json.dumps({"reason": "short words", "score": 3})
 QUESTION = [{"role": "user", "content": "Rate this."}]
 ANSWER = Answer("What is a queue?", "A queue keeps messages in order.", ("Queues keep messages.", "Cats sleep."))
-VERDICTS = {
-    "HallucinationResponseFormat": {"score": 0.25, "reason": ["one detail is new"]},
-    "ModerationResponseFormat": {"score": 0.0, "reason": "harmless"},
-    "AnswerRelevanceResponseFormat": {"answer_relevance_score": 0.9, "reason": "to the point"},
-    "StyleVerdict": {"reason": "plain", "score": 2},
-    "ContextVerdict": {"useful": [True, False], "reason": "the first one"},
-}
 
 
 def good(_body: dict[str, Any], _number: int) -> Reply:
     return Reply(STYLE)
-
-
-def by_shape(body: dict[str, Any], _number: int) -> Reply:
-    return Reply(json.dumps(VERDICTS[body["response_format"]["json_schema"]["name"]]))
 
 
 @pytest.fixture

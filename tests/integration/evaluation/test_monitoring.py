@@ -18,6 +18,8 @@ from opik.api_objects.opik_client import reset_global_client
 from services.common.ids import uuid7
 from services.evaluation import collect_samples, evaluate_monitoring, finish, judge
 from services.evaluation.monitoring_dataset import DatasetMissing
+from services.evaluation.state import State
+from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, JudgeServer, by_shape
 
 CONTEXT = [
     "Scale to zero removes every copy of an inference component after ten idle minutes. Waking takes several minutes, "
@@ -234,3 +236,42 @@ def _refuse(*_: object) -> None:
 def test_missing_dataset_is_an_error_with_a_name(dataset: str) -> None:
     with pytest.raises(DatasetMissing, match=f"no dataset '{dataset}'.*no sampled answer"):
         evaluate_monitoring.handler({}, None)
+
+
+def test_a_judge_scores_the_answers_and_their_traces(
+    dataset: str, metric: Callable[[str], list[float]], state_table: str, set_environment: Callable[..., None]
+) -> None:
+    cap = 8 * CALL_DOLLARS
+    with JudgeServer(by_shape) as server:
+        set_environment(
+            JUDGE_PROVIDER="openai",
+            JUDGE_URL=f"{server.url}/v1",
+            JUDGE_MODEL="judge-model",
+            JUDGE_INPUT_PRICE=str(PRICE.input),
+            JUDGE_OUTPUT_PRICE=str(PRICE.output),
+            JUDGE_MONTHLY_CAP_USD=str(cap),
+            JUDGE_CONCURRENCY="2",
+        )
+        first = sample()
+        collect_samples.handler(sqs_event(first), None)
+        client = judge.client_of(evaluate_monitoring.start())
+        client.trace(id=first["trace_id"], name="generate", project_name="llm-twin")
+        result = evaluate_monitoring.handler({}, None)
+        assert result["means"] | {"hallucination": 0.25, "moderation": 0.0, "style": 0.5} == result["means"]
+        assert (
+            result["judging"] | {"judge": "judge-model", "calls": 5, "stopped": 0, "message": ""} == result["judging"]
+        )
+        collect_samples.handler(sqs_event(sample(), sample()), None)
+        second = evaluate_monitoring.handler({}, None)
+    assert second["scored"] == 2 and second["failed"] == 0, "what the budget does not allow is no failure"
+    assert "Judging stopped" in second["judging"]["message"]
+    assert second["judging"]["month_dollars"] <= cap
+    assert State(state_table).counters(f"judging/{second['judging']['month']}")["calls"] == len(server.requests)
+    assert metric("JudgeCost")[1] == pytest.approx(5 * CALL_DOLLARS)
+    assert metric("JudgementsStopped")[1] == second["judging"]["stopped"] > 0
+    (experiment,) = client.get_experiments_by_name(result["experiment"])
+    assert experiment.get_experiment_data().metadata["judge"] == "judge-model"
+    scores = {
+        score.name: (score.value, score.reason) for score in client.get_trace_content(first["trace_id"]).feedback_scores
+    }
+    assert scores["hallucination"] == (0.25, "one detail is new") and "groundedness" in scores

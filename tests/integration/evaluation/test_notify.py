@@ -16,7 +16,7 @@ import pytest
 
 from services.evaluation import notify, slack
 from services.evaluation.announcements import Announcements, Verdict
-from services.evaluation.finish import LATEST
+from services.evaluation.latest_run import remember_worst
 from services.evaluation.secret_values import SecretUnavailableError
 from services.evaluation.state import State
 
@@ -224,7 +224,7 @@ def test_the_message_names_the_last_deployment_and_links_the_worst_traces(
     try:
         set_environment(STACK_NAMES="twin-n-absent,twin-n-llm", RELEASE="1.4")
         worst = [{"trace_id": "0193", "groundedness": 0.05}]
-        State(state_table).write(LATEST, {"run": "r", "worst": worst}, 60)
+        remember_worst(State(state_table), "r", worst)
         bad = {**ALARM, "AlarmDescription": "Answers are bad (runbook: answer-quality)"}
         assert notify.handler(event(bad), None) == {"sent": 1}
     finally:

@@ -29,7 +29,10 @@ from services.evaluation import (
     judge_shard,
 )
 from services.evaluation.count_trigger import evaluate_when_due
+from services.evaluation.judged_item import JudgedItem, JudgedShard
 from services.evaluation.lease import Lease
+from services.evaluation.metrics.summary import ItemScores
+from services.evaluation.monitoring_dataset import read_items
 from services.evaluation.state import State
 
 PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
@@ -273,23 +276,14 @@ def test_a_map_over_ten_thousand_samples_judges_each_once(
     ids = insert(dataset, items(PLENTY), 250)
     judged: Counter[str] = Counter()
 
-    def without_opik(settings: Any, run: str, shard: Any, mode: str) -> dict[str, Any]:
+    def without_opik(settings: Any, run: str, shard: Any, mode: str) -> JudgedShard:
         # Reading the window, scores and their keeping are real; the SDK's own bookkeeping of 10,000 traces is left out.
-        heads = judge.read_heads(
-            judge.client_of(settings), settings.dataset_name, settings.opik_project_name, shard.after, shard.until
-        )
-        judged.update(head.id for head in heads)
-        scored = [
-            {
-                "trace_id": head.id,
-                "values": {"groundedness": 0.5, "answer_relevance": 0.25},
-                "failed": [],
-                "model_id": head.metadata["model_id"],
-                "is_answer": True,
-            }
-            for head in heads
-        ]
-        return {"experiment": f"{run}-{shard.key}", "items": scored}
+        client = judge.client_of(settings)
+        found = list(read_items(client, settings.dataset_name, settings.opik_project_name, shard.after, shard.until))
+        judged.update(item.id for item in found)
+        values = {"groundedness": 0.5, "answer_relevance": 0.25}
+        scored = [JudgedItem(ItemScores(item.id, values), item.metadata["model_id"], True) for item in found]
+        return JudgedShard(f"{run}-{shard.key}", scored, None, None)
 
     monkeypatch.setattr(judge, "_judge", without_opik)
     assert evaluate_monitoring.handler({}, None)["state"] == "started"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from services.evaluation.judges.labels import read_pairs
@@ -135,9 +137,11 @@ def test_profile_follows_slowly_and_survives_storage() -> None:
     assert short and long
     both = short.followed_by(long)
     assert short.mean < both.mean < long.mean and both.mean > (short.mean + long.mean) / 2
-    read = Profile.loads(both.dumps())
-    assert read is not None and read.mean == pytest.approx(both.mean, abs=1e-4)
-    assert Profile.loads("none") is None and Profile.of([""]) is None
+    read = Profile.from_dict(json.loads(json.dumps(both.as_dict())))
+    assert read.mean == pytest.approx(both.mean, abs=1e-4) and read.languages == both.languages
+    beside = short.beside(long)
+    assert (beside.answers, beside.mean) == (200, pytest.approx((short.mean + long.mean) / 2))
+    assert Profile.of([""]) is None
     young = Profile.of([ENGLISH] * int(MIN_ANSWERS - 1))
     assert young is not None and young.drift(long) is None
 

@@ -23,11 +23,11 @@ def opik(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with serving("localcloud.opik", "/api/is-alive/ping", tmp_path_factory.mktemp("opik")) as url:
         api = OpikApi(f"{url}/api", project_name=PROJECT)
         for query, answer, scores in (
-            ("q1", "right", {"user_feedback": 1.0, "hallucination_metric": 1.0}),
+            ("q1", "right", {"user_feedback": 1.0, "hallucination": 1.0}),
             ("q1", "wrong", {"user_feedback": 0.0}),
             ("q1", "wrong", {"user_feedback": 0.1}),
             ("q1", "nearly", {"user_feedback": 0.9}),
-            ("q2", "judged", {"hallucination_metric": 0.2, "answer_relevance_metric": 1.0}),
+            ("q2", "judged", {"hallucination": 0.2, "answer_relevance": 1.0, "prompt_injection": 1.0}),
             ("q3", "useless", {"user_feedback": 0.0}),
             ("q4", "nobody scored it", {}),
         ):
@@ -60,7 +60,7 @@ def test_a_pair_is_the_best_answer_against_a_clearly_worse_one_once(opik: httpx.
     assert [message["content"] for message in pair["prompt"]] == ["rules", "documents, q1"]
     assert pair["chosen"] == [{"role": "assistant", "content": "right"}]
     assert pair["rejected"] == [{"role": "assistant", "content": "wrong"}]
-    assert pair["metadata"]["chosen"]["scores"] == {"user_feedback": 1.0, "hallucination_metric": 1.0}
+    assert pair["metadata"]["chosen"]["scores"] == {"user_feedback": 1.0, "hallucination": 1.0}
     assert pair["metadata"]["rejected"]["prompt_version"] == "2" and "other" not in pair["metadata"]["rejected"]
 
 
