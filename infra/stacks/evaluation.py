@@ -147,6 +147,8 @@ class EvaluationStack(cdk.Stack):
             string_value="1970-01-01T00:00:00Z",
         )
         judge = JudgeAccess(self, "Judge", settings=self._settings)
+        if judge.key:
+            cdk.CfnOutput(self, "JudgeApiKeySecretArn", value=judge.key.secret_arn)
         environment = {
             **self._opik,
             **judge.environment,
