@@ -34,6 +34,7 @@ class Stage:
     region: str
     environment: Mapping[str, str] = field(default_factory=dict)
     local: State | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def is_local(self) -> bool:
@@ -53,7 +54,14 @@ class Stage:
         return tuple(self.stack(name) for name in STACKS)
 
     def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client of this stage."""
+        """A boto3 client of this stage; without options always the same one, since building it takes time."""
+        if config:
+            return self._new_client(service, **config)
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str, **config: Any) -> Any:
         settings = {"retries": {"max_attempts": 4, "mode": "standard"}, **config}
         if self.local is None:
             return boto3.client(service, region_name=self.region, config=Config(**settings))

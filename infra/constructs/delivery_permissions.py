@@ -1,7 +1,8 @@
 """What each workflow may do: assume the CDK's bootstrap roles, and what `twin` calls itself.
 
 CloudFormation makes and removes resources with the bootstrap stack's execution role, so that no workflow needs a
-permission to create anything but through a template.
+permission to create anything but through a template. What a delete takes away itself (twin.teardown.leftovers) is named
+after a stage or carries its tags.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from infra.settings import DeploymentSettings
 from infra.settings_groups.delivery import Workflow
 
 PREVIEWS = "pr-*"
+ANY_STAGE = "*"
 PREVIEW_IMAGES = "llm-twin/preview"
 """Images of pull requests: apart, so that none can take the tag that a commit of the branch will get."""
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
@@ -24,6 +26,7 @@ LISTS = (
     # What the proof of a delete looks at (twin.inventory): calls that read names and cannot be limited to a resource.
     "application-autoscaling:DescribeScalableTargets",
     "budgets:ViewBudget",
+    "cloudformation:ListImports",
     "cloudformation:ListStacks",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:ListDashboards",
@@ -39,6 +42,7 @@ LISTS = (
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
+    "dynamodb:ListTables",
     "ecr:DescribeRepositories",
     "ecs:ListClusters",
     "ecs:ListServices",
@@ -90,6 +94,7 @@ class Permissions:
                 self._secrets((PREVIEWS,), write=True),
                 self._invoke((PREVIEWS,)),
                 self._list(),
+                *self._delete((PREVIEWS,)),
             ]
         if workflow == "deploy":
             return [
@@ -103,12 +108,16 @@ class Permissions:
                 self._allow("FindStacks", ("cloudformation:ListStacks",), ("*",)),
             ]
         if workflow == "teardown":
-            return [*self._cdk(), *self._stage((PREVIEWS, *lasting)), self._list()]
+            stages = (PREVIEWS, *lasting)
+            return [*self._cdk(), *self._stage(stages), self._list(), *self._delete(stages)]
         return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting)]
 
     def ceiling(self) -> list[iam.PolicyStatement]:
-        """What no workflow's role may exceed, whatever is attached to it later: the sum of all that they need."""
-        stages = (PREVIEWS, *self._settings.delivery.stages)
+        """What no workflow's role may exceed, whatever is attached to it later: what any needs, on any stage.
+
+        Stages are not told apart here, because a managed policy holds 6,144 characters only.
+        """
+        stages = (ANY_STAGE,)
         return [
             *self._cdk(),
             *self._images(self._settings.business.image_repository, PREVIEW_IMAGES),
@@ -117,6 +126,7 @@ class Permissions:
             self._invoke(stages),
             self._last_good(),
             self._list(),
+            *self._delete(stages),
         ]
 
     def _cdk(self) -> list[iam.PolicyStatement]:
@@ -186,6 +196,99 @@ class Permissions:
 
     def _list(self) -> iam.PolicyStatement:
         return self._allow("ProveThatNothingIsLeft", LISTS, ("*",))
+
+    def _delete(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """What `twin delete` does itself, besides listing."""
+
+        def named(service: str, resource: str) -> list[str]:
+            return [self._arn(service, resource, f"twin-{stage}-*") for stage in stages]
+
+        tagged = {
+            "StringEquals": {"aws:ResourceTag/project": PROJECT},
+            "StringLike": {"aws:ResourceTag/stage": list(stages)},
+        }
+        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
+        # AWS puts its own path before the name of a function, an endpoint or a state machine.
+        logs = [
+            self._stack.format_arn(
+                service="logs",
+                resource="log-group",
+                resource_name=f"*twin-{stage}-*",
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for stage in stages
+        ]
+        buckets = [f"arn:{self._stack.partition}:s3:::twin-{stage}-*" for stage in stages]
+        return [
+            self._allow(
+                "DeleteTheStagesStacks",
+                (
+                    "cloudformation:DeleteStack",
+                    "cloudformation:DescribeStackEvents",
+                    "cloudformation:GetTemplate",
+                    "cloudformation:ListStackResources",
+                ),
+                stacks,
+            ),
+            self._allow(
+                "DeleteLeftEndpoints",
+                (
+                    "sagemaker:DeleteEndpoint",
+                    "sagemaker:DeleteEndpointConfig",
+                    "sagemaker:DeleteInferenceComponent",
+                    "sagemaker:DeleteModel",
+                ),
+                [
+                    arn
+                    for kind in ("endpoint", "endpoint-config", "inference-component", "model")
+                    for arn in named("sagemaker", kind)
+                ],
+            ),
+            self._allow(
+                "ForgetLeftScaling",
+                ("application-autoscaling:DeregisterScalableTarget",),
+                (self._arn("application-autoscaling", "scalable-target", "*"),),
+                tagged,
+            ),
+            # ECS knows no resource for the first, see its table of actions:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+            self._allow("DeregisterLeftTaskDefinitions", ("ecs:DeregisterTaskDefinition",), ("*",)),
+            self._allow("DeleteLeftTaskDefinitions", ("ecs:DeleteTaskDefinitions",), named("ecs", "task-definition")),
+            self._allow(
+                "DeleteLeftInterfaces",
+                ("ec2:DeleteNetworkInterface",),
+                (self._arn("ec2", "network-interface", "*"),),
+                tagged,
+            ),
+            self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), logs),
+            self._allow(
+                "EmptyAndDeleteLeftBuckets",
+                (
+                    "s3:AbortMultipartUpload",
+                    "s3:DeleteBucket",
+                    "s3:DeleteObject",
+                    "s3:DeleteObjectVersion",
+                    "s3:ListBucketMultipartUploads",
+                    "s3:ListBucketVersions",
+                ),
+                [*buckets, *(f"{bucket}/*" for bucket in buckets)],
+            ),
+            self._allow(
+                "DeleteLeftImages",
+                ("ecr:BatchDeleteImage", "ecr:DeleteRepository", "ecr:ListImages"),
+                named("ecr", "repository"),
+            ),
+            self._allow(
+                "DeleteLeftSecrets",
+                ("secretsmanager:DeleteSecret",),
+                (
+                    self._stack.format_arn(
+                        service="secretsmanager", resource="secret:*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+                    ),
+                ),
+                tagged,
+            ),
+        ]
 
     def _arn(self, service: str, resource: str, name: str, region: str | None = None) -> str:
         return self._stack.format_arn(service=service, resource=resource, resource_name=name, region=region)

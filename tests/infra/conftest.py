@@ -1,7 +1,9 @@
-"""Templates of every stage, synthesized once per session in this process."""
+"""Templates of every stage, each synthesized once, whichever worker asks first."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -52,25 +54,35 @@ Synthesize = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
-    """Synthesize a stage, with variables set for its settings, into a folder of its own."""
+    """Synthesize a stage, with variables set for its settings; gives the folder, which is for reading only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def run(stage: str, variables: Mapping[str, str] | None = None) -> Path:
-        import aws_cdk as cdk
-
-        from infra.app import build
-        from infra.settings import load_settings
-
-        context = json.loads((ROOT / "cdk.json").read_text())["context"]
-        output = tmp_path_factory.mktemp(f"cdk-{stage}")
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in (variables or {}).items():
-                patch.setenv(name, value)
-            app = cdk.App(outdir=str(output), context=context)
-            build(app, load_settings(stage), NOW)
-            app.synth()
+        told = json.dumps(variables or {}, sort_keys=True)
+        output = shared / f"cdk-{stage}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        with output.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (output / "manifest.json").is_file():
+                _synthesize(stage, variables or {}, output)
         return output
 
     return run
+
+
+def _synthesize(stage: str, variables: Mapping[str, str], output: Path) -> None:
+    import aws_cdk as cdk
+
+    from infra.app import build
+    from infra.settings import load_settings
+
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        app = cdk.App(outdir=str(output), context=context)
+        build(app, load_settings(stage), NOW)
+        app.synth()
 
 
 def read(output: Path, stage: str) -> Templates:

@@ -96,6 +96,33 @@ class Cloud:
         }
 
 
+class RecordedStage(Stage):
+    """A stage that remembers which actions `twin` asked AWS for; what tests ask themselves goes other ways."""
+
+    def _new_client(self, service: str, **config: Any) -> Any:
+        client = super()._new_client(service, **config)
+        client.meta.events.register("before-call", _record)
+        return client
+
+
+ACTIONS: set[str] = set()
+"""As IAM names them."""
+SERVICES = {"monitoring": "cloudwatch", "tagging": "tag"}
+OPERATIONS = {
+    "budgets:DescribeBudgets": "budgets:ViewBudget",
+    "s3:DeleteObjects": "s3:DeleteObjectVersion",
+    "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+}
+
+
+def _record(model: Any, **_: Any) -> None:
+    service = str(model.service_model.signing_name)
+    action = f"{SERVICES.get(service, service)}:{model.name}"
+    ACTIONS.add(OPERATIONS.get(action, action))
+
+
 def failing(template: Template, logical_id: str, **fault: Any) -> Template:
     """The template with one resource that fails: `create="reason"`, or `delete=<times>`."""
     resources = template["Resources"]
@@ -140,4 +167,4 @@ def cloud(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name, value in aws_environment(emulator.url).items():
             patch.setenv(name, value)
         _bootstrap(emulator, assembly)
-        yield Cloud(emulator, read(assembly, STAGE), Stage(STAGE, "us-east-1"))
+        yield Cloud(emulator, read(assembly, STAGE), RecordedStage(STAGE, "us-east-1"))

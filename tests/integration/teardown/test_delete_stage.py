@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from typer.testing import CliRunner
 
+from infra.constructs.delivery_permissions import Permissions
+from infra.settings import load_settings
 from tests.infra.conftest import Template
-from tests.integration.teardown.conftest import ORDER, TAGS, Cloud, failing
+from tests.integration.teardown.conftest import ACTIONS, ORDER, TAGS, Cloud, failing
 from twin import cli, stages
 from twin.commands import delete as command
 from twin.commands.delete import Planned, delete, plan
@@ -150,13 +153,17 @@ def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Call
 
 def test_another_stage_whose_name_goes_on_is_left_alone(cloud: Cloud) -> None:
     client, logs = cloud.cloudformation, cloud.emulator.client("logs")
-    client.create_stack(StackName="twin-local-2-network", TemplateBody=json.dumps(cloud.templates["network"]))
-    logs.create_log_group(logGroupName="/aws/lambda/twin-local-2-evaluation-Collect1")
     theirs = [dict(TAGS[0]), {"Key": "stage", "Value": "local-2"}]
+    own = json.dumps({"Key": "stage", "Value": "local"})
+    body = json.dumps(cloud.templates["network"])
+    assert own in body
+    client.create_stack(StackName="twin-local-2-network", TemplateBody=body.replace(own, json.dumps(theirs[1])))
+    client.get_waiter("stack_create_complete").wait(StackName="twin-local-2-network", WaiterConfig={"Delay": 1})
+    logs.create_log_group(logGroupName="/aws/lambda/twin-local-2-evaluation-Collect1")
     cloud.emulator.client("secretsmanager").create_secret(Name="Other", SecretString="x", Tags=theirs)
     try:
-        assert [each for each in survivors(cloud.stage) if each.service in ("cloudformation", "logs")] == []
-        delete(cloud.stage, lambda line: None)
+        assert survivors(cloud.stage) == []
+        assert delete(cloud.stage, lambda line: None) == []
         status = client.describe_stacks(StackName="twin-local-2-network")["Stacks"][0]["StackStatus"]
         assert "DELETE" not in status
         assert logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/twin-local-2")["logGroups"]
@@ -212,6 +219,16 @@ def test_a_protected_stack_is_a_sentence(cloud: Cloud) -> None:
         delete(cloud.stage, lambda line: None)
     client.update_termination_protection(StackName=stack, EnableTerminationProtection=False)
     assert delete(cloud.stage, lambda line: None) == []
+
+
+def test_the_teardown_workflow_may_do_all_that_was_done(cloud: Cloud) -> None:
+    """After the tests above, which take away everything that a delete knows of."""
+    permissions = Permissions(cdk.Stack(cdk.App(), "Roles"), load_settings("dev"))
+    granted = {action for statement in permissions.of("teardown") for action in statement.actions}
+    removed = {action for action in ACTIONS if "Delete" in action}
+    assert {"cloudformation:DeleteStack", "sagemaker:DeleteEndpoint", "s3:DeleteObjectVersion"} <= removed
+    # Everybody may ask who they are.
+    assert ACTIONS - granted == {"sts:GetCallerIdentity"}
 
 
 def test_survivors_are_a_table_and_exit_code_1(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
