@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,6 @@ from botocore.exceptions import ClientError
 from twin.errors import TwinError
 from twin.project import LOCAL
 from twin.stages import Stage, address
-
-API_KEY_NAME = "default"
 
 
 def outputs(stage: Stage) -> dict[str, str]:
@@ -57,7 +58,8 @@ def key_file(stage: Stage) -> Path:
 def ensure_api_key(stage: Stage, secret_arn: str) -> str:
     """The caller's API key: the one kept here when the service knows it, else a new one.
 
-    Only the SHA-256 of a key goes to Secrets Manager.
+    Only the SHA-256 of a key goes to Secrets Manager. A new key replaces the one of the same person or workflow and
+    nobody else's.
     """
     client = stage.client("secretsmanager")
     known = _known_keys(client.get_secret_value(SecretId=secret_arn)["SecretString"])
@@ -67,13 +69,20 @@ def ensure_api_key(stage: Stage, secret_arn: str) -> str:
         if any(entry["sha256"] == _digest(key) for entry in known):
             return key
     key = f"twin-{secrets.token_urlsafe(32)}"
-    others = [entry for entry in known if entry["name"] != API_KEY_NAME]
-    entries = [*others, {"name": API_KEY_NAME, "sha256": _digest(key)}]
+    name = key_name()
+    entries = [*(entry for entry in known if entry["name"] != name), {"name": name, "sha256": _digest(key)}]
     client.put_secret_value(SecretId=secret_arn, SecretString=json.dumps({"keys": entries}))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)
     path.write_text(key)
     return key
+
+
+def key_name() -> str:
+    """Who asks: the workflow on GitHub's runners, whose disks forget every key, else the person."""
+    workflow = os.environ.get("GITHUB_WORKFLOW")
+    name = f"github-{workflow}" if workflow else getpass.getuser()
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower())
 
 
 def api_key(stage: Stage) -> str:

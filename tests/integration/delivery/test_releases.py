@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.aws import aws_environment
-from tests.integration.emulator.conftest import Emulator, running
+from tests.integration.emulator.conftest import Emulator
 from twin.ci import alarms, expired, releases
 from twin.ci.releases import Release
 from twin.errors import TwinError
@@ -20,12 +19,6 @@ from twin.stages import Stage
 
 DIGEST = f"sha256:{'a' * 64}"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with running(tmp_path_factory.mktemp("aws")) as emulator:
-        yield emulator
 
 
 @pytest.fixture
