@@ -14,6 +14,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.llm_metrics import LlmMetrics
 from infra.settings_groups.evaluation import EvaluationSettings
 
 MISSING = {
@@ -24,9 +25,9 @@ MISSING = {
 
 
 class AlertsTopic(Construct):
-    """An encrypted topic that CloudWatch alarms of this account may publish to, over TLS only."""
+    """An encrypted topic that alarms and, if wanted, budgets of this account may publish to, over TLS only."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, budgets: bool = False) -> None:
         super().__init__(scope, construct_id)
         # CloudWatch cannot publish through the AWS-managed key of SNS: its policy cannot be extended.
         self.key = kms.Key(
@@ -37,14 +38,11 @@ class AlertsTopic(Construct):
             pending_window=cdk.Duration.days(7),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        self.key.grant(
-            _alarms_of(self),
-            "kms:Decrypt",
-            "kms:GenerateDataKey",
-        )
         self.topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True)
-        # A topic policy of our own replaces the default one, which let the account's alarms publish.
-        self.topic.grant_publish(_alarms_of(self))
+        for publisher in (_alarms_of(self), *((_budgets_of(self),) if budgets else ())):
+            # A topic policy of our own replaces the default one, which let the account's alarms publish. The grant is
+            # one of the key as well.
+            self.topic.grant_publish(publisher)
 
 
 class Alarms(Construct):
@@ -94,17 +92,29 @@ class Alarms(Construct):
         )
         return self._alarm(construct_id, metric, "A long evaluation failed.", "function-errors")
 
-    def endpoint_errors(self, construct_id: str, component_name: str) -> cloudwatch.Alarm:
+    def endpoint_errors(self, construct_id: str, llm: LlmMetrics) -> cloudwatch.Alarm:
         """Alarm when the LLM answers with server errors."""
-        metric = _endpoint(component_name, "Invocation5XXErrors", "Sum")
+        metric = llm.invocation("Invocation5XXErrors", "Sum")
         return self._alarm(construct_id, metric, "The LLM answers with server errors.", "endpoint-errors", periods=3)
 
-    def endpoint_latency(self, construct_id: str, component_name: str, seconds: float) -> cloudwatch.Alarm:
+    def endpoint_latency(self, construct_id: str, llm: LlmMetrics, seconds: float) -> cloudwatch.Alarm:
         """Alarm when one answer in a hundred takes too long."""
-        metric = _endpoint(component_name, "ModelLatency", "p99")
+        metric = llm.invocation("ModelLatency", "p99")
         what = f"One LLM answer in a hundred takes longer than {seconds:g} s."
         microseconds = seconds * 1_000_000
         return self._alarm(construct_id, metric, what, "endpoint-latency", periods=3, threshold=microseconds)
+
+    def gpu_memory(self, construct_id: str, llm: LlmMetrics, percent: float) -> cloudwatch.Alarm:
+        """Alarm when the GPU memory of a copy stays nearly full; a model that sleeps reports nothing and is fine."""
+        metric = llm.copy("GPUMemoryUtilizationNormalized", "Maximum")
+        what = f"The memory of the model's GPUs is more than {percent:g} % full."
+        return self._alarm(construct_id, metric, what, "gpu-memory", periods=5, threshold=percent)
+
+    def endpoint_disk(self, construct_id: str, llm: LlmMetrics, percent: float) -> cloudwatch.Alarm:
+        """Alarm when the disk of an instance stays nearly full."""
+        metric = llm.instance("DiskUtilization", "Maximum")
+        what = f"The disk of the endpoint's instance is more than {percent:g} % full."
+        return self._alarm(construct_id, metric, what, "endpoint-disk", periods=5, threshold=percent)
 
     def failed_scores(self, construct_id: str, settings: EvaluationSettings, stage: str) -> cloudwatch.Alarm:
         """Alarm when samples could not be scored."""
@@ -207,17 +217,22 @@ class Alarms(Construct):
         return alarm
 
 
-def _endpoint(component_name: str, name: str, statistic: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace="AWS/SageMaker",
-        metric_name=name,
-        dimensions_map={"InferenceComponentName": component_name},
-        statistic=statistic,
-        period=cdk.Duration.minutes(1),
-    )
-
-
 def _alarms_of(scope: Construct) -> iam.ServicePrincipal:
     """CloudWatch on behalf of this account."""
     conditions = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}}
     return iam.ServicePrincipal("cloudwatch.amazonaws.com", conditions=conditions)
+
+
+def _budgets_of(scope: Construct) -> iam.ServicePrincipal:
+    """AWS Budgets on behalf of this account.
+
+    Policy: https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
+    """
+    stack = cdk.Stack.of(scope)
+    return iam.ServicePrincipal(
+        "budgets.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": f"arn:{stack.partition}:budgets::{stack.account}:*"},
+        },
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import AwareDatetime, Field
 
 from infra.settings_groups.base import Group
@@ -14,4 +16,16 @@ class GuardSettings(Group):
     ttl_hours: int = Field(8, description="Life of the LLM stack since its last deployment.", ge=1, le=720)
     expires_at: AwareDatetime | None = Field(
         None, description="Fixed end of life instead of ttl_hours, with a time zone."
+    )
+    monthly_budget_usd: float | None = Field(
+        None,
+        description="US dollars in a calendar month: people are told at 80 % spent and when 100 % are foreseen. Empty: "
+        "no budget.",
+        gt=0,
+        le=1_000_000,
+    )
+    budget_of: Literal["account", "stage"] = Field(
+        "account",
+        description="Whose costs the budget counts. `stage` counts what carries the stage's tag, and nothing at all "
+        "until the tag `stage` is activated for cost allocation.",
     )

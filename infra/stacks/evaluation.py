@@ -18,6 +18,7 @@ from infra.constructs.alarms import Alarms, AlertsTopic
 from infra.constructs.evaluation_function import DependencyLayer, ServiceFunction
 from infra.constructs.judge_access import JudgeAccess
 from infra.constructs.judging import Judging
+from infra.constructs.llm_metrics import LlmMetrics
 from infra.constructs.samples_queue import SamplesQueue
 from infra.constructs.schedule import FunctionSchedule
 from infra.constructs.secret import placeholder_secret
@@ -54,7 +55,7 @@ class EvaluationStack(cdk.Stack):
             "OPIK_API_KEY_SECRET_ARN": self.opik_key.secret_arn,
             **opik_sdk_environment(settings),
         }
-        self.alerts = AlertsTopic(self, "Alerts")
+        self.alerts = AlertsTopic(self, "Alerts", budgets=settings.guard.monthly_budget_usd is not None)
         self._state = StateTable(self, "State")
         evaluate, shard, finish, judging = self._evaluate()
         functions = {
@@ -67,6 +68,8 @@ class EvaluationStack(cdk.Stack):
         }
         collect, notify = functions["Collection"], functions["Notification"]
         quality = self._alarms(functions, judging)
+        if settings.monitoring.dashboard:
+            self._dashboard(functions, judging)
         for name, value in {
             "SamplesQueueUrl": self.samples.queue.queue_url,
             "SamplesDeadLetterQueueUrl": self.samples.dead_letters.queue_url,
@@ -287,7 +290,7 @@ class EvaluationStack(cdk.Stack):
     def _alarms(self, functions: Mapping[str, ServiceFunction], judging: Judging) -> cloudwatch.Alarm:
         """Every alarm of this stack, and one over those that callers feel; returns the first of answer quality."""
         stage, evaluation = self._settings.stage, self._settings.evaluation
-        component = Names.of(self._settings).inference_component
+        monitoring, llm = self._settings.monitoring, LlmMetrics.of(Names.of(self._settings))
         alarms = Alarms(self, "Alarms", topic=self.alerts.topic)
         alarms.dead_letters("SamplesLost", self.samples.dead_letters, "Samples that could not be collected")
         alarms.queue_age("SamplesLate", self.samples.queue, evaluation.queue_age_seconds)
@@ -300,13 +303,32 @@ class EvaluationStack(cdk.Stack):
         if self._settings.judge.provider != "none":
             alarms.judging_stopped("JudgingStopped", evaluation, stage)
         alarms.no_evaluation("NoEvaluation", evaluation, stage)
+        alarms.gpu_memory("GpuMemory", llm, monitoring.gpu_memory_percent)
+        alarms.endpoint_disk("EndpointDisk", llm, monitoring.disk_percent)
         suffering = [
             *alarms.quality(evaluation, stage),
-            alarms.endpoint_errors("EndpointErrors", component),
-            alarms.endpoint_latency("EndpointLatency", component, evaluation.latency_p99_seconds),
+            alarms.endpoint_errors("EndpointErrors", llm),
+            alarms.endpoint_latency("EndpointLatency", llm, evaluation.latency_p99_seconds),
         ]
         alarms.any_of("TwinIsIll", suffering, "The twin is ill: its answers are bad, late or missing.")
         return suffering[0]
+
+    def _dashboard(self, functions: Mapping[str, ServiceFunction], judging: Judging) -> None:
+        # Here, because its library takes three seconds to import, which stages without a dashboard need not spend.
+        from infra.constructs.dashboard import Dashboard
+
+        Dashboard(
+            self,
+            "Dashboard",
+            settings=self._settings,
+            samples=self.samples.queue,
+            samples_lost=self.samples.dead_letters,
+            functions={name: service.function for name, service in functions.items()},
+            dead_letters={
+                name: service.dead_letters for name, service in functions.items() if service.dead_letters is not None
+            },
+            state_machine_arn=judging.arn,
+        )
 
 
 def _reads(secret_arn: str) -> iam.PolicyStatement:

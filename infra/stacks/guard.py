@@ -1,4 +1,4 @@
-"""Guard stack: takes the expensive part away when its time is up."""
+"""Guard stack: takes the expensive part away when its time is up, and tells people what the month costs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.alarms import Alarms
+from infra.constructs.budget import MonthlyBudget
 from infra.constructs.evaluation_function import DependencyLayer, ServiceFunction
 from infra.constructs.schedule import FunctionSchedule
 from infra.names import Names
@@ -21,7 +22,7 @@ EXPIRE_TIMEOUT = cdk.Duration.minutes(15)
 
 
 class GuardStack(cdk.Stack):
-    """A one-shot schedule and the function that deletes the stage's LLM stack."""
+    """A one-shot schedule, the function that deletes the stage's LLM stack, and a monthly budget."""
 
     def __init__(
         self,
@@ -73,4 +74,6 @@ class GuardStack(cdk.Stack):
         alarms = Alarms(self, "Alarms", topic=alerts)
         alarms.dead_letters("ExpiryLost", expire.dead_letters, "The deletion of an expired stack")
         alarms.function_errors("ExpiryErrors", expire.function, "The deletion of an expired stack")
+        if settings.guard.monthly_budget_usd is not None:
+            MonthlyBudget(self, "Month", settings=settings, usd=settings.guard.monthly_budget_usd, topic=alerts)
         cdk.CfnOutput(self, "ExpireFunctionName", value=expire.function.function_name)

@@ -169,9 +169,10 @@ def test_bad_answers_and_missing_judgement_raise_the_quality_alarm(templates: di
 def test_alarms_may_publish_to_the_encrypted_topic_and_reach_notify(dev: Templates) -> None:
     template = dev["evaluation"]
     policy = only(template, "SNS::TopicPolicy")["PolicyDocument"]["Statement"]
-    effects = {statement["Effect"]: statement for statement in policy}
-    assert effects["Allow"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert effects["Deny"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    allowed = [statement["Principal"] for statement in policy if statement["Effect"] == "Allow"]
+    assert {"Service": "cloudwatch.amazonaws.com"} in allowed
+    (denied,) = (statement for statement in policy if statement["Effect"] == "Deny")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     key = only(template, "KMS::Key")["KeyPolicy"]["Statement"]
     assert {"Service": "cloudwatch.amazonaws.com"} in [statement["Principal"] for statement in key]
     name, _ = function(template, "notify")
@@ -203,6 +204,27 @@ def test_each_metric_has_alarms_on_its_mean_and_its_worst_tenth(dev: Templates) 
         "FailedScores": (0, "notBreaching"),
         "ScoredSamples": (1, "breaching"),
     }
+
+
+def test_memory_and_disk_of_the_endpoint_are_watched_where_sagemaker_publishes_them(dev: Templates) -> None:
+    names = {
+        "InferenceComponentName": "twin-dev-llm-model",
+        "EndpointName": "twin-dev-llm",
+        "VariantName": "AllTraffic",
+    }
+    alarms = {
+        each["Properties"]["MetricName"]: each["Properties"]
+        for each in resources(dev["evaluation"], "CloudWatch::Alarm").values()
+        if str(each["Properties"].get("Namespace", "")).startswith("/aws/sagemaker/")
+    }
+    seen = {name: (each["Namespace"], each["Threshold"], each["TreatMissingData"]) for name, each in alarms.items()}
+    assert seen == {
+        "GPUMemoryUtilizationNormalized": ("/aws/sagemaker/InferenceComponents", 97, "notBreaching"),
+        "DiskUtilization": ("/aws/sagemaker/Endpoints", 85, "notBreaching"),
+    }
+    dimensions = [each["Name"] for alarm in alarms.values() for each in alarm["Dimensions"]]
+    assert sorted(dimensions) == sorted(names)
+    assert all(names[each["Name"]] == each["Value"] for alarm in alarms.values() for each in alarm["Dimensions"])
 
 
 def test_one_alarm_stands_for_all_that_callers_feel(dev: Templates) -> None:

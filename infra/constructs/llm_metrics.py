@@ -1,0 +1,78 @@
+"""What SageMaker measures about the LLM endpoint.
+
+Namespaces, names, dimensions and statistics: "Amazon SageMaker AI metrics in Amazon CloudWatch",
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from infra.constructs.llm_endpoint import VARIANT
+from infra.names import Names
+
+MINUTE = cdk.Duration.minutes(1)
+"""How often SageMaker publishes."""
+
+
+@dataclass(frozen=True)
+class LlmMetrics:
+    """Metrics of one endpoint and of the inference component on it, by name: they may be declared elsewhere."""
+
+    endpoint_name: str
+    component_name: str
+
+    @classmethod
+    def of(cls, names: Names) -> LlmMetrics:
+        """The metrics of a stage's endpoint."""
+        return cls(names.endpoint, names.inference_component)
+
+    def invocation(
+        self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
+    ) -> cloudwatch.Metric:
+        """About requests to the model: `Invocations`, `ModelLatency` (microseconds), ..."""
+        return cloudwatch.Metric(
+            namespace="AWS/SageMaker",
+            metric_name=name,
+            dimensions_map={"InferenceComponentName": self.component_name},
+            statistic=statistic,
+            label=label,
+            period=period,
+        )
+
+    def copy(
+        self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
+    ) -> cloudwatch.Metric:
+        """Reported by each copy of the model once a minute: use of what the copy reserved, in percent."""
+        return cloudwatch.Metric(
+            namespace="/aws/sagemaker/InferenceComponents",
+            metric_name=name,
+            dimensions_map={"InferenceComponentName": self.component_name},
+            statistic=statistic,
+            label=label,
+            period=period,
+        )
+
+    def instance(
+        self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
+    ) -> cloudwatch.Metric:
+        """Reported by each instance of the endpoint once a minute, in percent."""
+        return cloudwatch.Metric(
+            namespace="/aws/sagemaker/Endpoints",
+            metric_name=name,
+            dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT},
+            statistic=statistic,
+            label=label,
+            period=period,
+        )
+
+    def copies(self) -> cloudwatch.Metric:
+        """Copies that are awake: each reports once a minute."""
+        return self.copy("CPUUtilizationNormalized", "SampleCount", "Copies")
+
+    def instance_minutes(self, label: str | None = None, period: cdk.Duration = MINUTE) -> cloudwatch.Metric:
+        """Minutes that instances ran in a period; with a period of a minute, how many there are."""
+        return self.instance("CPUUtilizationNormalized", "SampleCount", label, period)

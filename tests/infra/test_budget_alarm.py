@@ -1,0 +1,64 @@
+"""The monthly budget: what it counts, when it speaks, and that its words get through."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Synthesize, Template, Templates, only, read, resources
+
+BUDGETS = {"Service": "budgets.amazonaws.com"}
+
+
+def statements(template: Template) -> list[Template]:
+    """What the policies of the alerts' topic and key say about AWS Budgets."""
+    topic = only(template, "SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    key = only(template, "KMS::Key")["KeyPolicy"]["Statement"]
+    return [statement for statement in (*topic, *key) if statement["Principal"] == BUDGETS]
+
+
+@pytest.fixture(scope="module")
+def changed(synthesize: Synthesize) -> Templates:
+    """A stage whose budget counts the stage alone."""
+    return read(
+        synthesize("local", {"TWIN_GUARD__BUDGET_OF": "stage", "TWIN_GUARD__MONTHLY_BUDGET_USD": "12.5"}), "local"
+    )
+
+
+def test_people_are_told_when_most_is_spent_and_when_too_much_is_foreseen(dev: Templates) -> None:
+    properties = only(dev["guard"], "Budgets::Budget")
+    assert properties["Budget"] == {
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": 300, "Unit": "USD"},
+    }
+    told = properties["NotificationsWithSubscribers"]
+    seen = [(each["Notification"]["NotificationType"], each["Notification"]["Threshold"]) for each in told]
+    assert seen == [("ACTUAL", 80), ("FORECASTED", 100)]
+    for each in told:
+        (subscriber,) = each["Subscribers"]
+        assert subscriber["SubscriptionType"] == "SNS" and "AlertsTopic" in str(subscriber["Address"])
+        assert each["Notification"]["ThresholdType"] == "PERCENTAGE"
+    assert {"Key": "stage", "Value": "dev"} in properties["ResourceTags"]
+
+
+def test_budgets_of_this_account_alone_may_publish_and_encrypt(dev: Templates) -> None:
+    found = statements(dev["evaluation"])
+    assert [statement["Action"] for statement in found] == ["sns:Publish", ["kms:Decrypt", "kms:GenerateDataKey*"]]
+    for statement in found:
+        account = {"Ref": "AWS::AccountId"}
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": account}
+        arn = statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1]
+        assert arn == ["arn:aws:budgets::", account, ":*"]
+
+
+def test_a_budget_of_the_stage_counts_what_carries_its_tag(changed: Templates) -> None:
+    budget = only(changed["guard"], "Budgets::Budget")["Budget"]
+    assert budget["CostFilters"] == {"TagKeyValue": ["user:stage$local"]}
+    assert budget["BudgetLimit"]["Amount"] == 12.5
+
+
+def test_previews_have_no_budget_and_nobody_else_may_speak(synthesize: Synthesize) -> None:
+    templates = read(synthesize("pr-1"), "pr-1")
+    assert resources(templates["guard"], "Budgets::Budget") == {}
+    assert statements(templates["evaluation"]) == []
+    assert resources(templates["evaluation"], "CloudWatch::Dashboard") == {}, "gone before anybody looks"
