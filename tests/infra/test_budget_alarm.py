@@ -29,7 +29,7 @@ def test_people_are_told_when_most_is_spent_and_when_too_much_is_foreseen(dev: T
     assert properties["Budget"] == {
         "BudgetType": "COST",
         "TimeUnit": "MONTHLY",
-        "BudgetLimit": {"Amount": 300, "Unit": "USD"},
+        "BudgetLimit": {"Amount": 400, "Unit": "USD"},
     }
     told = properties["NotificationsWithSubscribers"]
     seen = [(each["Notification"]["NotificationType"], each["Notification"]["Threshold"]) for each in told]
