@@ -23,7 +23,8 @@ __all__ = ["corpus", "running", "world"]
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "observability" / "prometheus"
 GRAFANA = ROOT / "observability" / "grafana" / "llm-twin.json"
-INTERVAL = "1s"
+# Short, and long enough for a busy machine: a scrape may take as long as the interval.
+INTERVAL = "2s"
 KEY_FILE = "llm-twin.key"
 
 
