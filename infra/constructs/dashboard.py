@@ -1,7 +1,7 @@
 """The stage's dashboard in CloudWatch: what callers feel first, then quality and cost, then what runs beneath.
 
-Importing cdk-monitoring-constructs costs a synthesis about three seconds. Import this module only where a dashboard is
-wanted.
+Importing cdk-monitoring-constructs costs a synthesis a second of processor time, and more where Python must compile its
+7 MB first. Import this module only where a dashboard is wanted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.dashboard_cost import AnswerCost
-from infra.constructs.dashboard_metrics import FIVE_MINUTES, SCORES, Score, StageMetrics
+from infra.constructs.dashboard_metrics import FIVE_MINUTES, SCORES, Line, Score, StageMetrics
 from infra.constructs.llm_metrics import LlmMetrics
 from infra.names import Names
 from infra.settings import DeploymentSettings
@@ -28,7 +28,7 @@ PERCENT = cloudwatch.YAxisProps(min=0, max=100, label="%", show_units=False)
 UNIT = cloudwatch.YAxisProps(min=0, max=1)
 ZERO = cloudwatch.YAxisProps(min=0)
 MILLISECONDS = cloudwatch.YAxisProps(min=0, label="ms", show_units=False)
-Lines = Sequence[cloudwatch.IMetric]
+Lines = Sequence[Line]
 
 
 class Dashboard(Construct):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.constructs.dashboard_metrics import StageMetrics
+from infra.constructs.dashboard_metrics import Line, StageMetrics
 from infra.constructs.llm_metrics import LlmMetrics
 from infra.settings import DeploymentSettings
 
@@ -46,9 +46,9 @@ class AnswerCost:
         )
         """In Markdown: what is counted and what is not."""
 
-    def per_hour(self) -> list[cloudwatch.IMetric]:
+    def per_hour(self) -> list[Line]:
         """US dollars spent in each hour, by what they were spent on."""
-        spent: list[cloudwatch.IMetric] = []
+        spent: list[Line] = []
         if self._price is not None:
             minutes = {"minutes": self._minutes()}
             spent.append(_math(f"{self._price:g} * minutes / 60", minutes, "Instances"))
@@ -56,7 +56,7 @@ class AnswerCost:
             spent.append(self._judge())
         return spent
 
-    def per_thousand_answers(self) -> list[cloudwatch.IMetric]:
+    def per_thousand_answers(self) -> list[Line]:
         """US dollars of each hour per 1,000 questions that got an answer in it; hours without answers have no point."""
         parts: dict[str, str] = {}
         used: dict[str, cloudwatch.IMetric] = {

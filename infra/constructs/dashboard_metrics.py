@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+Line = cloudwatch.Metric | cloudwatch.MathExpression
+"""What a graph draws."""
 FIVE_MINUTES = cdk.Duration.minutes(5)
 
 

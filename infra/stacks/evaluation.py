@@ -314,7 +314,7 @@ class EvaluationStack(cdk.Stack):
         return suffering[0]
 
     def _dashboard(self, functions: Mapping[str, ServiceFunction], judging: Judging) -> None:
-        # Here, because its library takes three seconds to import, which stages without a dashboard need not spend.
+        # Here, because its library is 7 MB of Python, which stages without a dashboard need not load.
         from infra.constructs.dashboard import Dashboard
 
         Dashboard(
