@@ -44,3 +44,8 @@ class Names:
     def judging(self) -> str:
         """Name of the state machine for long evaluations, which its own last step comes to need."""
         return f"{self.prefix}-judging"
+
+    @property
+    def dashboard(self) -> str:
+        """The CloudWatch dashboard."""
+        return f"{self.prefix}-overview"

@@ -71,7 +71,7 @@ class Dashboard(Construct):
             dashboard_factory=library.DefaultDashboardFactory(
                 self,
                 "Factory",
-                dashboard_name_prefix=f"{settings.prefix}-overview",
+                dashboard_name_prefix=Names.of(settings).dashboard,
                 detail_dashboard_range=cdk.Duration.days(1),
             ),
         )

@@ -15,6 +15,8 @@ NAMED = {
     "AWS::SageMaker::InferenceComponent": ("inference component", "InferenceComponentName"),
     "AWS::Logs::LogGroup": ("log group", "LogGroupName"),
     "AWS::SSM::Parameter": ("parameter", "Name"),
+    "AWS::StepFunctions::StateMachine": ("state machine", "StateMachineName"),
+    "AWS::CloudWatch::Dashboard": ("dashboard", "DashboardName"),
 }
 OWN_NAMES = (
     "FunctionName",

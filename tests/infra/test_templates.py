@@ -14,6 +14,7 @@ import pytest
 from aws_cdk import aws_s3 as s3
 
 from infra.app import build
+from infra.constructs.judging import LOG_DELIVERY, TRACING
 from infra.settings import load_settings
 
 from .conftest import NOW, ROOT, STAGES, Templates, resources
@@ -62,7 +63,7 @@ def test_no_managed_policy_and_no_wildcard_action(templates: dict[str, Templates
 
 @EVERY_STAGE
 def test_only_actions_without_resources_are_granted_on_everything(templates: dict[str, Templates], stage: str) -> None:
-    allowed = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"}
+    allowed = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", *LOG_DELIVERY, *TRACING}
     for name, statement in statements(templates[stage]):
         if "*" in listed(statement["Resource"]):
             assert set(listed(statement["Action"])) <= allowed, name

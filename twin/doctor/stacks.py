@@ -83,11 +83,14 @@ def _leftovers(context: Context) -> Iterator[Finding]:
 def fixed_names(context: Context) -> set[tuple[str, str]]:
     """Kind and name of every resource that the templates give a name of their own."""
     names = context.names
-    return {
+    dashboard = {("dashboard", names.dashboard)} if context.known.monitoring.dashboard else set()
+    return dashboard | {
         ("endpoint", names.endpoint),
         ("inference component", names.inference_component),
         ("log group", f"/aws/sagemaker/Endpoints/{names.endpoint}"),
         ("log group", f"/aws/sagemaker/InferenceComponents/{names.inference_component}"),
+        ("log group", f"/aws/vendedlogs/states/{names.judging}"),
+        ("state machine", names.judging),
         ("parameter", f"/twin/{context.stage.name}/evaluation/watermark"),
     }
 
