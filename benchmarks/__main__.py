@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [NAME ...]`: every benchmark, or those named; tables, JSON and plots."""
+"""`python -m benchmarks [--quick] [NAME ...]`: every benchmark but the drills, or those named; tables, JSON, plots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -17,12 +17,15 @@ from rich.table import Table
 
 from benchmarks import environment
 from benchmarks.effort import quick, thorough
+from benchmarks.gate import FAULTS
 from benchmarks.measure import Report, load_average
 from benchmarks.processes import RESULTS, WORK, BenchmarkError
 from localcloud.process import REPOSITORY, base_environment
 
 NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory")
 """Modules of this package with `run(effort) -> Report`."""
+DRILLS = ("outage",)
+"""The same, but run only when named: they take longer than all the others."""
 
 # Piped into a file the tables keep their lines whole.
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -31,15 +34,24 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 def main() -> int:
     """Run; returns 0 when everything was measured, whether goals were met or not, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; none means all")
+    known = (*NAMES, *DRILLS)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(known)}; none means all but {', '.join(DRILLS)}"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="minutes instead of half an hour; figures are a first look"
     )
+    parser.add_argument("--seconds", type=float, help="outage: how long Opik is away (600; quick 20)")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="outage: how; may be repeated (all)")
     options = parser.parse_args()
-    if unknown := set(options.names) - set(NAMES):
+    if unknown := set(options.names) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     effort = (quick if options.quick else thorough)(_say)
+    if options.seconds:
+        effort = replace(effort, outage_seconds=options.seconds)
+    if options.fault:
+        effort = replace(effort, outage_faults=tuple(options.fault))
     failed = False
     reports: list[Report] = []
     for name in options.names or NAMES:

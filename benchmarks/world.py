@@ -86,14 +86,20 @@ class World:
 
     @contextmanager
     def service(
-        self, timetable: Timetable = STANDARD, *, traces_per_second: float = TRACES_PER_SECOND, name: str = "service"
+        self,
+        timetable: Timetable = STANDARD,
+        *,
+        traces_per_second: float = TRACES_PER_SECOND,
+        name: str = "service",
+        changes: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[Server, str]]:
-        """The business service on the server's core, and its address."""
+        """The business service on the server's core, and its address; `changes` are made to its environment."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         environment = self.service_environment(
             port, timetable, traces_per_second=traces_per_second if self.opik_url else 0
         )
+        environment |= changes or {}
         server = Server(name, python("services.rag"), environment, f"{url}/healthz", server_core())
         try:
             yield server, url
