@@ -1,8 +1,8 @@
 """Drill: Opik is away under load. What callers, memory and disk see of it, and whether what was promised arrives.
 
-For each way of being away a fresh service answers without retrieval at 16 users: a while with Opik there, then with
-Opik away, then with Opik back, which gets everything that waited meanwhile. Promised are the traces of answers that
-were sampled for evaluation, that failed (their callers left), and that callers wanted traced.
+For each way of being away a fresh service answers over the example corpus at 16 users: a while with Opik there, then
+with Opik away, then with Opik back, which gets everything that waited meanwhile. Promised are the traces of answers
+that were sampled for evaluation, that failed (their callers left), and that callers wanted traced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from benchmarks.stub_llm import STANDARD
 from benchmarks.world import QUESTION, REGION, World, stand_up
 
 USERS = 16
+ASKED = {"query": QUESTION, "stream": True}
 SAMPLE_RATE = 0.05
 """That of the stage prod."""
 LONGEST_SIDE_SECONDS = 60.0
@@ -95,7 +96,7 @@ def run(effort: Effort) -> Report:
         BenchmarkError: something does not start, or an answer was wrong.
     """
     outages = []
-    with stand_up() as world:
+    with stand_up(qdrant=True) as world:
         for fault in effort.outage_faults:
             outages.append(_outage(world, fault, effort))
     return _report(outages, effort.outage_seconds)
@@ -126,7 +127,8 @@ def _outage(world: World, fault: Fault, effort: Effort) -> Outage:
 def _load(world: World, url: str, seconds: float) -> LoadResult:
     """Ask for about so long; no answer may be wrong."""
     questions = max(USERS, int(USERS * seconds * 1000 / STANDARD.total_ms))
-    return run_load(world.ask_service(url, USERS, questions), world.aws_environment, most_wrong=0)
+    plan = replace(world.ask_service(url, USERS, questions), body=ASKED)
+    return run_load(plan, world.aws_environment, most_wrong=0)
 
 
 @contextmanager
@@ -153,8 +155,7 @@ def _aside(world: World, server: Server, url: str, found: Outage) -> Iterator[No
 
 def _ask(client: httpx.Client, headers: dict[str, str], *, leave: bool) -> str:
     """The answer's trace id."""
-    body = {"query": QUESTION, "enable_rag": False, "stream": True}
-    with client.stream("POST", "/rag", json=body, headers=headers) as answer:
+    with client.stream("POST", "/rag", json=ASKED, headers=headers) as answer:
         answer.raise_for_status()
         for line in answer.iter_lines():
             if leave and line == "event: token":
