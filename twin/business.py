@@ -26,6 +26,21 @@ class Event:
     data: dict[str, Any]
 
 
+class Refused(TwinError):  # noqa: N818 - the name says what happened
+    """The service did not take a question.
+
+    Attributes:
+        status: HTTP status.
+        retry_after: seconds after which it may; 0 when it does not say.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_refusal(response))
+        self.status = response.status_code
+        told = response.headers.get("Retry-After", "")
+        self.retry_after = float(told) if told.isdigit() else 0.0
+
+
 class Business:
     """Calls the service through its load balancer.
 
@@ -72,18 +87,23 @@ class Business:
                 raise TwinError(f"The business service is not ready after {seconds:.0f} s: {json.dumps(state)}")
             time.sleep(0.3)
 
-    def ask(self, query: str, *, author: str | None = None, enable_rag: bool = True) -> Iterator[Event]:
-        """Ask and stream.
+    def ask(
+        self, query: str, *, author: str | None = None, enable_rag: bool = True, debug: bool = False
+    ) -> Iterator[Event]:
+        """Ask and stream; `debug` has the answer traced whatever the service's budget says.
 
         Raises:
-            TwinError: with the service's own sentence when it refuses or breaks off.
+            Refused: with the service's own sentence.
+            TwinError: the same when it breaks off.
         """
         body = {"query": query, "author": author, "enable_rag": enable_rag, "stream": True}
         try:
-            with self._http.stream("POST", "/rag", json={k: v for k, v in body.items() if v is not None}) as response:
+            content = {k: v for k, v in body.items() if v is not None}
+            headers = {"X-Debug-Trace": "1"} if debug else {}
+            with self._http.stream("POST", "/rag", json=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     response.read()
-                    raise TwinError(_refusal(response))
+                    raise Refused(response)
                 yield from _events(response.iter_lines())
         except httpx.HTTPError as error:
             raise TwinError(f"The business service broke the connection: {error or type(error).__name__}.") from None

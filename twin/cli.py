@@ -175,14 +175,42 @@ def trace(trace_id: Annotated[str, typer.Argument(help="Trace id.")], stage: Sta
 def evaluate(
     stage: StageOption = "local",
     full: Annotated[bool, typer.Option(help="Score all items, not only new ones.")] = False,
+    dataset: Annotated[
+        str, typer.Option(help="Offline: ask this dataset's questions anew instead of judging what was sampled.")
+    ] = "",
+    baseline: Annotated[
+        str, typer.Option(help="Offline: experiment to compare with; exit 1 when a metric regressed.")
+    ] = "",
+    experiment: Annotated[str, typer.Option(help="Offline: name of the new experiment.")] = "",
+    newest: Annotated[int, typer.Option(help="Offline: only so many of the newest items; 0: all.", min=0)] = 0,
+    concurrency: Annotated[int, typer.Option(help="Offline: questions at the same time.", min=1, max=64)] = 8,
+    judge: Annotated[bool, typer.Option(help="Offline: ask the judge of the stage's settings as well.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the monitoring evaluation now; exit 1 when the dataset is missing."""
+    """Run the monitoring evaluation now; exit 1 when the dataset is missing. With --dataset, an offline evaluation."""
+    if dataset:
+        _evaluate_offline(stage, dataset, baseline, experiment, newest, concurrency, judge, as_json)
+        return
+    if baseline or experiment or newest:
+        raise TwinError("--baseline, --experiment and --newest are about an offline evaluation: name its --dataset.")
     from twin.commands.evaluate import evaluate as run
     from twin.stages import connect
 
     report = run(connect(stage), full=full)
     print_json(report) if as_json else views.show_report(report)
+
+
+def _evaluate_offline(
+    stage: str, dataset: str, baseline: str, name: str, newest: int, concurrency: int, judged: bool, as_json: bool
+) -> None:
+    from twin.evaluation.offline import Wish, closed, evaluate_offline
+    from twin.stages import connect
+
+    wish = Wish(dataset, baseline, name, concurrency, newest, judged)
+    report = evaluate_offline(connect(stage), wish, _progress)
+    print_json(report) if as_json else views.show_offline(report)
+    if reason := closed(report):
+        raise TwinError(f"The evaluation is not passed: {reason}.")
 
 
 samples = typer.Typer(no_args_is_help=True, help="The samples that the monitoring evaluation judges.")

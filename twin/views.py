@@ -93,6 +93,37 @@ def show_report(report: dict[str, Any]) -> None:
     )
 
 
+def show_offline(report: dict[str, Any]) -> None:
+    """Scores of an offline evaluation, and how they compare with the baseline's."""
+    show_report(report)
+    for each in report["unanswered"]:
+        console.print(f"no answer: {each['query']}: {each['problem']}", markup=False)
+    if not report["baseline"]:
+        return
+    rows = [
+        (
+            each["metric"] if each["higher_is_better"] else f"{each['metric']} (low is good)",
+            each["items"],
+            *(_score(each[name]) for name in ("baseline", "now")),
+            f"{each['now'] - each['baseline']:+.3f}",
+            f"{each['low']:+.3f} to {each['high']:+.3f}",
+            "REGRESSED" if each["regressed"] else "",
+        )
+        for each in report["comparison"]
+    ]
+    columns = ("metric", "items", "before", "now", "diff", "interval", "")
+    print_table(f"Against {report['baseline']}", columns, rows)
+    console.print(f"Intervals: {report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples.")
+    if report["not_compared"]:
+        console.print(f"Not scored now: {', '.join(report['not_compared'])}", markup=False)
+    for each in report["comparison"]:
+        for sample in each["worst"] if each["regressed"] else ():
+            change = f"{each['metric']} {sample['baseline']:.3f} -> {sample['now']:.3f}: {sample['query']}"
+            console.print(
+                f"{change}\n   now:    {sample['trace']}\n   before: {sample['baseline_trace']}", markup=False
+            )
+
+
 def show_added(trace_ids: list[str]) -> None:
     """Which answers are on their way into the dataset."""
     console.print(f"{len(trace_ids)} on the way into the dataset: {', '.join(trace_ids)}", markup=False)

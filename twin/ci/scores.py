@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -35,7 +35,8 @@ class Comparison:
         low: lower end of the 95 % interval of head - base (paired percentile bootstrap; Efron and Tibshirani, An
             Introduction to the Bootstrap, chapter 13).
         high: upper end.
-        worse: samples with a lower score than before, the largest loss first: sample, before, after.
+        worse: samples with a worse score than before, the largest loss first: sample, before, after.
+        higher_is_better: the direction of a good score.
     """
 
     metric: str
@@ -45,11 +46,12 @@ class Comparison:
     low: float
     high: float
     worse: tuple[tuple[str, float, float], ...]
+    higher_is_better: bool = True
 
     @property
     def regressed(self) -> bool:
-        """Whether the whole interval lies below zero: worse, and not by chance."""
-        return self.high < 0
+        """Whether the whole interval lies on the bad side of zero: worse, and not by chance."""
+        return self.high < 0 if self.higher_is_better else self.low > 0
 
 
 def read(path: Path) -> dict[str, dict[str, float]]:
@@ -71,13 +73,17 @@ def read(path: Path) -> dict[str, dict[str, float]]:
     return scores
 
 
-def compare(base: Scores, head: Scores) -> list[Comparison]:
-    """Metric by metric over the samples that both have; a metric without a common sample is left out."""
+def compare(base: Scores, head: Scores, lower_is_better: Container[str] = ()) -> list[Comparison]:
+    """Metric by metric over the samples that both have; a metric without a common sample is left out.
+
+    `lower_is_better`: the metrics of which more is worse.
+    """
     found = []
     for metric in sorted(base.keys() & head.keys()):
         common = sorted(base[metric].keys() & head[metric].keys())
         if common:
-            found.append(_compare(metric, [(name, base[metric][name], head[metric][name]) for name in common]))
+            pairs = [(name, base[metric][name], head[metric][name]) for name in common]
+            found.append(_compare(metric, pairs, metric not in lower_is_better))
     return found
 
 
@@ -125,12 +131,14 @@ def measure(stage: Stage, file: Path) -> dict[str, dict[str, float]]:
     return {"sources_recall": recall, "answered": answered}
 
 
-def _compare(metric: str, pairs: list[tuple[str, float, float]]) -> Comparison:
+def _compare(metric: str, pairs: list[tuple[str, float, float]], higher_is_better: bool) -> Comparison:
     differences = [after - before for _, before, after in pairs]
     low, high = _interval(differences)
-    worse = sorted((pair for pair in pairs if pair[2] < pair[1]), key=lambda pair: pair[2] - pair[1])
+    good = 1 if higher_is_better else -1
+    gains = [(good * difference, pair) for difference, pair in zip(differences, pairs, strict=True)]
+    worse = tuple(pair for gain, pair in sorted(gains) if gain < 0)
     base, head = fmean(pair[1] for pair in pairs), fmean(pair[2] for pair in pairs)
-    return Comparison(metric, len(pairs), base, head, low, high, tuple(worse))
+    return Comparison(metric, len(pairs), base, head, low, high, worse, higher_is_better)
 
 
 def _interval(differences: list[float]) -> tuple[float, float]:
