@@ -34,13 +34,14 @@ class Plan:
         url: address of the server, or of the SageMaker runtime for a client library.
         body: the request's JSON; for a client library the chat completion request.
         users: requests in flight.
-        requests: how many answers are measured.
+        requests: how many answers are measured at most.
         tokens: how many token events a correct answer has; 0 accepts any number.
         spread_ms: time over which users start.
         path: where to POST, unless a client library does.
         key: bearer key.
         endpoint: endpoint name, for a client library.
         warm: whether every user asks once before measuring starts.
+        seconds: no question is asked any more after this time of measuring; 0 waits for all.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Plan:
     key: str = ""
     endpoint: str = ""
     warm: bool = True
+    seconds: float = 0.0
 
 
 @dataclass
@@ -242,6 +244,8 @@ async def run(plan: Plan) -> LoadResult:
             started[:] = [time.perf_counter(), time.process_time()]
         await asyncio.sleep(delay)
         for _ in left:
+            if plan.seconds and time.perf_counter() - started[0] > plan.seconds:
+                return
             _record(result, await ask(), plan)
 
     pause = plan.spread_ms / 1000

@@ -23,9 +23,9 @@ import httpx
 
 from benchmarks.effort import Effort
 from benchmarks.gate import Fault, Gate
-from benchmarks.load import LoadResult
+from benchmarks.load import ANSWER_SECONDS, LoadResult
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
-from benchmarks.processes import Server, run_load
+from benchmarks.processes import BenchmarkError, Server, run_load
 from benchmarks.stub_llm import STANDARD
 from benchmarks.world import QUESTION, REGION, World, stand_up
 
@@ -126,22 +126,30 @@ def _outage(world: World, fault: Fault, effort: Effort) -> Outage:
 
 def _load(world: World, url: str, seconds: float) -> LoadResult:
     """Ask for about so long; no answer may be wrong."""
-    questions = max(USERS, int(USERS * seconds * 1000 / STANDARD.total_ms))
-    plan = replace(world.ask_service(url, USERS, questions), body=ASKED)
+    most = max(USERS, int(USERS * seconds * 1000 / STANDARD.total_ms))
+    plan = replace(world.ask_service(url, USERS, most), body=ASKED, seconds=seconds)
     return run_load(plan, world.aws_environment, most_wrong=0)
 
 
 @contextmanager
 def _aside(world: World, server: Server, url: str, found: Outage) -> Iterator[None]:
-    """Beside the load: a caller who wants his answer traced, one who leaves in the middle, and a look at the memory."""
+    """Beside the load: a caller who wants his answer traced, one who leaves in the middle, and a look at the memory.
+
+    Raises:
+        BenchmarkError: one of them got no answer.
+    """
     over = threading.Event()
+    problems: list[httpx.HTTPError] = []
 
     def watch() -> None:
         headers = {"Authorization": f"Bearer {world.key}"}
-        with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as client:
             while not over.wait(ASIDE_SECONDS):
-                found.wanted.add(_ask(client, {"X-Debug-Trace": "1"}, leave=False))
-                found.failed.add(_ask(client, {}, leave=True))
+                try:
+                    found.wanted.add(_ask(client, {"X-Debug-Trace": "1"}, leave=False))
+                    found.failed.add(_ask(client, {}, leave=True))
+                except httpx.HTTPError as error:
+                    problems.append(error)
                 found.highest_rss_mb = max(found.highest_rss_mb, server.rss_mb())
 
     thread = threading.Thread(target=watch, name="aside")
@@ -151,6 +159,8 @@ def _aside(world: World, server: Server, url: str, found: Outage) -> Iterator[No
     finally:
         over.set()
         thread.join()
+    if problems:
+        raise BenchmarkError(f"{len(problems)} questions beside the load were not answered: {problems[0]!r}")
 
 
 def _ask(client: httpx.Client, headers: dict[str, str], *, leave: bool) -> str:

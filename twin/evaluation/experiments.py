@@ -43,7 +43,8 @@ class Experiments:
             open_dataset(self._client, dataset)
         except DatasetMissing:
             raise TwinError(f"Opik has no dataset {dataset!r} in project {self._project!r}.") from None
-        return list(read_items(self._client, dataset, self._project, None))
+        found = read_items(self._client, dataset, self._project, None)
+        return sorted(found, key=lambda item: (item.created_at, item.id), reverse=True)
 
     def read(self, name: str) -> Recorded:
         """What an experiment recorded, the newest one of that name.

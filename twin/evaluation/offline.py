@@ -49,7 +49,7 @@ class Wish:
         baseline: experiment to compare with; empty compares with nothing.
         name: of the new experiment; empty makes one of the stage and the time.
         concurrency: questions at the same time.
-        newest: only so many of the newest items; 0 takes all.
+        newest: only so many of the newest items with a question; 0 takes all.
         judged: whether the judge of the stage's settings is asked as well.
     """
 
@@ -78,9 +78,9 @@ def evaluate_offline(stage: Stage, wish: Wish, progress: Progress) -> dict[str, 
     """
     reader = opik_reader(stage)
     with open_experiments(reader) as experiments, Business(stage) as business:
-        found = experiments.items(wish.dataset)
-        newest = found[: wish.newest] if wish.newest else found
-        questions = {item.id: query for item in newest if (query := answer_of(item.data).query)}
+        items = experiments.items(wish.dataset)
+        asking = {item.id: query for item in items if (query := answer_of(item.data).query)}
+        questions = dict(list(asking.items())[: wish.newest or None])
         if not questions:
             raise TwinError(f"No item of dataset {wish.dataset!r} has a question in `input.query`.")
         # What cannot be compared is not asked first.
@@ -89,7 +89,7 @@ def evaluate_offline(stage: Stage, wish: Wish, progress: Progress) -> dict[str, 
         asked = ask_all(business, questions, wish.concurrency, progress)
         return {
             **_evaluated(stage, reader, experiments, wish, questions, asked, baseline, progress),
-            "skipped": len(newest) - len(questions),
+            "skipped": len(items) - len(asking),
         }
 
 

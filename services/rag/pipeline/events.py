@@ -130,12 +130,16 @@ async def collect(events: AsyncGenerator[Event, None]) -> Answer:
     """
     texts: list[str] = []
     sources: list[dict[str, Any]] = []
+    done: Done | None = None
     async with aclosing(events):
+        # To their end: events that are closed after `Done` are those of a caller who went away.
         async for event in events:
             if isinstance(event, Token):
                 texts.append(event.text)
             elif isinstance(event, Sources):
                 sources = event.sources
             elif isinstance(event, Done):
-                return Answer("".join(texts), sources, event)
-    raise RuntimeError("the answer has no end")
+                done = event
+    if done is None:
+        raise RuntimeError("the answer has no end")
+    return Answer("".join(texts), sources, done)

@@ -49,3 +49,12 @@ def test_a_wrong_file_is_refused(tmp_path: Path, document: str) -> None:
         read(file)
     file.write_text(json.dumps({"scores": scores(1.0)}))
     assert read(file) == scores(1.0)
+
+
+def test_where_less_is_better_a_rise_is_a_loss() -> None:
+    before, after = {"refusal": {"a": 0.0, "b": 0.1, "c": 0.5}}, {"refusal": {"a": 0.9, "b": 0.4, "c": 0.6}}
+    (found,) = compare(before, after, {"refusal"})
+    assert found.regressed and found.low > 0
+    assert [sample for sample, _, _ in found.worse] == ["a", "b", "c"]
+    (better,) = compare(after, before, {"refusal"})
+    assert not better.regressed and better.worse == ()
