@@ -109,6 +109,9 @@ ci-set-up: setup ## Once: let the workflows of REPOSITORY (OWNER/NAME) deploy to
 ci-connect: setup ## Once: environments and role variables of GITHUB_REPOSITORY on GitHub
 	@$(TWIN) ci connect --stage $(STAGE)
 
+opik-compatibility: setup ## Pinned and newest Opik SDK against the collector; with OPIK_API_KEY also against a real Opik
+	@.venv/bin/python -m scripts.opik_compatibility
+
 lock: setup ## Recompile the lock files under requirements/
 	@.venv/bin/python -m scripts.lock
 
@@ -116,4 +119,4 @@ lock: setup ## Recompile the lock files under requirements/
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
-	ci-set-up ci-connect
+	ci-set-up ci-connect opik-compatibility

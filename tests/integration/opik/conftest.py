@@ -1,6 +1,7 @@
 """The collector as a process, and the unmodified SDK against it.
 
-With OPIK_CONTRACT_URL (and OPIK_CONTRACT_API_KEY, OPIK_CONTRACT_WORKSPACE) the SDK tests run against any real Opik.
+With OPIK_CONTRACT_URL (and OPIK_CONTRACT_API_KEY, OPIK_CONTRACT_WORKSPACE) the SDK tests run against any real Opik. The
+names are the tests' own: whoever has the SDK's variables set for his work does not test in his own workspace by chance.
 """
 
 from __future__ import annotations
@@ -68,16 +69,20 @@ def opik_url(collector: Collector) -> str:
 def client(opik_url: str) -> Iterator[Any]:
     patch = pytest.MonkeyPatch()
     quiet = {"OPIK_SENTRY_ENABLE": "false", "OPIK_ANALYTICS_ENABLE": "false", "OPIK_DEFAULT_FLUSH_TIMEOUT": "5"}
+    key, workspace = os.environ.get("OPIK_CONTRACT_API_KEY"), os.environ.get("OPIK_CONTRACT_WORKSPACE", "default")
+    known = {"OPIK_URL_OVERRIDE": opik_url, "OPIK_WORKSPACE": workspace, **({"OPIK_API_KEY": key} if key else {})}
     # `evaluate` uses the SDK's own global client, which reads the environment.
-    for name, value in {**quiet, "OPIK_URL_OVERRIDE": opik_url}.items():
+    for name, value in {**quiet, **known}.items():
         patch.setenv(name, value)
+    if not key:
+        patch.delenv("OPIK_API_KEY", raising=False)
     import opik
 
     made = opik.Opik(
         host=opik_url,
         project_name=f"contract-{uuid.uuid4().hex[:8]}",
-        api_key=os.environ.get("OPIK_CONTRACT_API_KEY"),
-        workspace=os.environ.get("OPIK_CONTRACT_WORKSPACE", "default"),
+        api_key=key,
+        workspace=workspace,
     )
     yield made
     made.end(timeout=5)

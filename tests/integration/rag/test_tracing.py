@@ -40,7 +40,10 @@ def test_an_id_that_opik_would_refuse_starts_a_new_trace(world: World, trace_id:
 
 
 def test_beyond_the_budget_only_what_must_be_is_traced(world: World) -> None:
-    with serving(another(world, traces_per_second=0.0, sample_rate=0.0), world.environment) as url, world.at(url).client() as client:
+    with (
+        serving(another(world, traces_per_second=0.0, sample_rate=0.0), world.environment) as url,
+        world.at(url).client() as client,
+    ):
         debug = {"X-Debug-Trace": "1"}
         plain = client.post("/rag", json={"query": QUESTION}).json()["trace_id"]
         wanted = client.post("/rag", json={"query": QUESTION}, headers=debug).json()["trace_id"]
