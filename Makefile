@@ -56,7 +56,7 @@ check: setup ## Format, lint, types, imports
 ci-assembly: setup ## CI: synthesize STAGE into OUT, for the comparison of two checkouts
 	@$(TWIN) ci assembly --stage $(STAGE) --out $(OUT)
 
-ci-scores: setup ## CI: ask STAGE every labelled question, write the scores to OUT
+ci-scores: setup ## CI: ask STAGE every labelled question, and those of DATASET in Opik, write the scores to OUT
 	@$(TWIN) ci scores --stage $(STAGE) --out $(OUT)
 
 ci-gate: setup ## CI: exit 1 when the scores in HEAD regressed against those in BASE

@@ -91,12 +91,19 @@ def scores(
     out: Annotated[Path, typer.Option(help="File to write.")],
     stage: StageOption = "local",
     file: Annotated[Path, typer.Option(help="Labelled questions.")] = Path("examples/retrieval.jsonl"),
+    dataset: Annotated[
+        str, typer.Option(envvar="DATASET", help="Dataset in Opik whose questions are evaluated as well.")
+    ] = "",
 ) -> None:
-    """Ask the stage every labelled question and write the scores of each."""
+    """Ask the stage every labelled question, and those of a dataset, and write the scores of each."""
     from twin.ci.scores import measure
     from twin.stages import connect
 
     found = measure(connect(stage), file)
+    if dataset:
+        from twin.evaluation.offline import Wish, evaluate_offline, goodness
+
+        found |= goodness(evaluate_offline(connect(stage), Wish(dataset), _say))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"scores": found}, indent=1), encoding="utf-8")
 

@@ -23,6 +23,7 @@ from services.rag.monitoring.trace_sample import sample_of
 from twin.business import Business
 from twin.ci.scores import CONFIDENCE, RESAMPLES, Comparison, compare
 from twin.commands.evaluate_judges import API_KEY_VARIABLE, chosen
+from twin.deployment import outputs
 from twin.errors import TwinError
 from twin.evaluation.asking import Asked, ask_all, await_service, read_traces
 from twin.evaluation.experiments import Experiments, Recorded, open_experiments
@@ -67,15 +68,17 @@ def evaluate_offline(stage: Stage, wish: Wish, progress: Progress) -> dict[str, 
     Returns:
         `{"dataset", "experiment", "config", "questions", "skipped" (items without a question), "unanswered":
         [{"item_id", "query", "problem"}], "scored", "failed", "means", "p10", "judging" (None without a judge),
-        "baseline" (None without), "confidence", "resamples", "comparison": [...], "not_compared": [metric],
-        "regressed": [metric]}`. A comparison has `metric`, `higher_is_better`, `items`, `baseline`, `now`, `low` and
-        `high` (the interval of now - baseline), `regressed`, and `worst`: `{"item_id", "query", "baseline", "now",
-        "trace", "baseline_trace"}` with the addresses of the traces' pages, the largest loss first.
+        "scores": {metric: {item id: score}}, "baseline" (None without), "confidence", "resamples",
+        "comparison": [...], "not_compared": [metric], "regressed": [metric]}`. A comparison has `metric`,
+        `higher_is_better`, `items`, `baseline`, `now`, `low` and `high` (the interval of now - baseline), `regressed`,
+        and `worst`: `{"item_id", "query", "baseline", "now", "trace", "baseline_trace"}` with the addresses of the
+        traces' pages, the largest loss first.
 
     Raises:
         TwinError: there is no such dataset or experiment, they have nothing in common, or the service or Opik does not
             answer.
     """
+    _know_opik(stage)
     reader = opik_reader(stage)
     with open_experiments(reader) as experiments, Business(stage) as business:
         items = experiments.items(wish.dataset)
@@ -91,6 +94,25 @@ def evaluate_offline(stage: Stage, wish: Wish, progress: Progress) -> dict[str, 
             **_evaluated(stage, reader, experiments, wish, questions, asked, baseline, progress),
             "skipped": len(items) - len(asking),
         }
+
+
+def _know_opik(stage: Stage) -> None:
+    """Have the stage's own Opik, with the key from its secret, where the caller's environment names no other.
+
+    Raises:
+        TwinError: the settings are wrong.
+    """
+    if stage.is_local:
+        return
+    try:
+        monitoring = load_settings(stage.name).monitoring
+    except SettingsError as problem:
+        raise TwinError(str(problem)) from None
+    os.environ.setdefault("OPIK_URL_OVERRIDE", monitoring.opik_url)
+    os.environ.setdefault("OPIK_WORKSPACE", monitoring.workspace)
+    if "OPIK_API_KEY" not in os.environ:
+        secret = stage.client("secretsmanager").get_secret_value(SecretId=outputs(stage)["OpikApiKeySecretArn"])
+        os.environ["OPIK_API_KEY"] = secret["SecretString"].strip()
 
 
 def _baseline(experiments: Experiments, wish: Wish, questions: Mapping[str, str]) -> Recorded:
@@ -226,6 +248,7 @@ def _compared(
         }
 
     return {
+        "scores": now,
         "baseline": wish.baseline or None,
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
@@ -257,6 +280,20 @@ def closed(report: Mapping[str, Any]) -> str:
             f"worst: {worst}"
         )
     return "; ".join(reasons)
+
+
+def goodness(report: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The scores of a report by metric and question, turned so that more is better.
+
+    Raises:
+        TwinError: a question got no answer.
+    """
+    if reason := closed(report):
+        raise TwinError(f"The evaluation is not passed: {reason}.")
+    return {
+        name: {item: 1 - METRICS[name].badness(value) for item, value in items.items()}
+        for name, items in report["scores"].items()
+    }
 
 
 def _regressed(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +116,10 @@ def test_worse_answers_are_found_with_their_traces_and_equal_ones_pass(
     assert first["means"]["groundedness"] > 0.8
     assert offline.closed(first) == ""
 
+    good = offline.goodness(first)
+    assert good["groundedness"] == first["scores"]["groundedness"] and len(good["groundedness"]) == 8
+    assert set(good["refusal"].values()) == {1.0}, "an answer that is no refusal is a good one"
+
     same = run(stage, dataset, first["experiment"])
     assert {each["metric"] for each in same["comparison"]} >= {"groundedness", "answer_relevance"}
     assert same["regressed"] == [] and offline.closed(same) == ""
@@ -213,3 +218,19 @@ def test_a_trace_that_does_not_arrive_ends_the_waiting(stage: Stage, monkeypatch
     monkeypatch.setattr(asking, "RECORDED_SECONDS", 0.1)
     with pytest.raises(TwinError, match="has not arrived in Opik"):
         asking.read_traces(offline.opik_reader(stage), [uuid7()], 1)
+
+
+def test_a_stage_on_aws_has_its_own_opik_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage("dev", "eu-west-1")
+    secrets = SimpleNamespace(get_secret_value=lambda SecretId: {"SecretString": f"key of {SecretId}\n"})  # noqa: N803
+    monkeypatch.setattr(Stage, "client", lambda _self, service, **_: {"secretsmanager": secrets}[service])
+    monkeypatch.setattr(offline, "outputs", lambda _: {"OpikApiKeySecretArn": "arn"})
+    monkeypatch.setenv("TWIN_MONITORING__OPIK_URL", "https://opik.example/api")
+    for name in ("OPIK_URL_OVERRIDE", "OPIK_API_KEY", "OPIK_WORKSPACE"):
+        monkeypatch.setenv(name, "")  # put back afterwards
+        monkeypatch.delenv(name)
+    offline._know_opik(stage)
+    assert (os.environ["OPIK_URL_OVERRIDE"], os.environ["OPIK_API_KEY"]) == ("https://opik.example/api", "key of arn")
+    monkeypatch.setenv("OPIK_API_KEY", "mine")
+    offline._know_opik(stage)
+    assert os.environ["OPIK_API_KEY"] == "mine"
