@@ -11,7 +11,7 @@ import json
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -319,5 +319,7 @@ def _goals(outage: Outage) -> list[Goal]:
 
 
 def _chart(title: str, outages: list[Outage], value: Callable[[Phase], float], unit: str) -> Chart:
-    series = {name: [value(outage.phases[name]) for outage in outages] for name in (BEFORE, AWAY, BACK)}
+    series: dict[str, Sequence[float]] = {
+        name: [value(outage.phases[name]) for outage in outages] for name in (BEFORE, AWAY, BACK)
+    }
     return Chart(title, "bars", "Opik", unit, [outage.fault for outage in outages], series)

@@ -102,18 +102,20 @@ def show_offline(report: dict[str, Any]) -> None:
         return
     rows = [
         (
-            each["metric"] if each["higher_is_better"] else f"{each['metric']} (low is good)",
+            each["metric"],
             each["items"],
             *(_score(each[name]) for name in ("baseline", "now")),
             f"{each['now'] - each['baseline']:+.3f}",
-            f"{each['low']:+.3f} to {each['high']:+.3f}",
-            "REGRESSED" if each["regressed"] else "",
+            f"{each['low']:+.2f} to {each['high']:+.2f}",
+            "WORSE" if each["regressed"] else "",
         )
         for each in report["comparison"]
     ]
     columns = ("metric", "items", "before", "now", "diff", "interval", "")
     print_table(f"Against {report['baseline']}", columns, rows)
     console.print(f"Intervals: {report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples.")
+    if low := [each["metric"] for each in report["comparison"] if not each["higher_is_better"]]:
+        console.print(f"Low is good: {', '.join(low)}", markup=False)
     if report["not_compared"]:
         console.print(f"Not scored now: {', '.join(report['not_compared'])}", markup=False)
     for each in report["comparison"]:

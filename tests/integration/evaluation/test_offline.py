@@ -144,7 +144,9 @@ def test_worse_answers_are_found_with_their_traces_and_equal_ones_pass(
     with pytest.raises(TwinError):
         cli.evaluate(stage="local", dataset=dataset, baseline=first["experiment"], as_json=False, newest=0)
     shown = capsys.readouterr().out
-    assert "REGRESSED" in shown and trace_id not in shown and "/traces/" in shown
+    assert "WORSE" in shown and "Low is good: " in shown and trace_id not in shown and "/traces/" in shown
+    table = [line for line in shown.splitlines() if line.startswith(("│", "┏"))]
+    assert table and max(len(line) for line in table) <= 80
 
 
 def test_a_judges_score_of_which_more_is_worse(
