@@ -121,6 +121,11 @@ def open_experiments(reader: OpikReader) -> Iterator[Experiments]:
     if api.base_url.host == "127.0.0.1":
         # The SDK obeys a proxy of the caller's shell, which must not sit between a laptop and its own loopback.
         os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1")))
+    try:
+        # The SDK tries for twelve seconds before it says so.
+        api.get("/is-alive/ping").raise_for_status()
+    except httpx.HTTPError as error:
+        raise TwinError(f"Opik at {api.base_url} cannot be reached: {error or type(error).__name__}.") from None
     client = opik.Opik(
         project_name=reader.project,
         workspace=headers.get("Comet-Workspace", "default"),
