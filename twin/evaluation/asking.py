@@ -14,6 +14,7 @@ from twin.errors import TwinError
 from twin.opik import OpikReader
 
 TRIES = 5
+FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 WAKE_SECONDS = 900.0
 """As long as the endpoint of a large model takes from zero copies to its first answer."""
@@ -98,19 +99,16 @@ def read_traces(reader: OpikReader, trace_ids: list[str], concurrency: int) -> d
         return dict(zip(trace_ids, pool.map(one, trace_ids), strict=True))
 
 
-def _ask(business: Business, query: str) -> Asked:
-    pause = 1.0
-    for last in (*[False] * (TRIES - 1), True):
-        try:
-            for event in business.ask(query, debug=True):
-                if event.name == "done":
-                    return Asked(trace_id=str(event.data["trace_id"]))
-            return Asked(problem="The stream ended before the service said that it was done.")
-        except Refused as refused:
-            if last or refused.status not in _MAY_PASS:
-                return Asked(problem=str(refused))
-            pause = min(refused.retry_after or pause * 2, LONGEST_PAUSE_SECONDS)
-        except TwinError as error:
-            return Asked(problem=str(error))
-        time.sleep(pause)
-    raise AssertionError("unreachable")
+def _ask(business: Business, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
+    try:
+        for event in business.ask(query, debug=True):
+            if event.name == "done":
+                return Asked(trace_id=str(event.data["trace_id"]))
+        return Asked(problem="The stream ended before the service said that it was done.")
+    except Refused as refused:
+        if tries == 1 or refused.status not in _MAY_PASS:
+            return Asked(problem=str(refused))
+        time.sleep(min(refused.retry_after or pause, LONGEST_PAUSE_SECONDS))
+    except TwinError as error:
+        return Asked(problem=str(error))
+    return _ask(business, query, pause * 2, tries - 1)
