@@ -18,6 +18,7 @@ from infra.stacks.evaluation import EvaluationStack
 from infra.stacks.guard import GuardStack
 from infra.stacks.llm import LlmStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.vectors import VectorsStack
 
 DEFAULT_STAGE = "local"
 
@@ -33,6 +34,12 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
     network = NetworkStack(app, names.stack("network"), settings=settings, env=env)
+    hosted = settings.vectors.hosted
+    vectors = (
+        VectorsStack(app, names.stack("vectors"), settings=settings, hosted=hosted, env=env, network=network)
+        if hosted
+        else None
+    )
     llm = LlmStack(app, names.stack("llm"), settings=settings, env=env)
     evaluation = EvaluationStack(app, names.stack("evaluation"), settings=settings, env=env)
     business = BusinessStack(
@@ -41,6 +48,7 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         settings=settings,
         env=env,
         network=network,
+        vectors=vectors.store if vectors else None,
         samples=evaluation.samples.queue,
         opik_key=evaluation.opik_key,
         alerts=evaluation.alerts.topic,
@@ -50,7 +58,14 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
     business.add_stack_dependency(llm)
     guard.add_stack_dependency(llm)
     tag_everything(app, settings.stage, settings.tags)
-    stacks = {"network": network, "llm": llm, "business": business, "evaluation": evaluation, "guard": guard}
+    stacks: dict[str, cdk.Stack] = {
+        "network": network,
+        "llm": llm,
+        "business": business,
+        "evaluation": evaluation,
+        "guard": guard,
+        **({"vectors": vectors} if vectors else {}),
+    }
     if settings.delivery.repository is None or settings.stage == DEFAULT_STAGE:
         return stacks
     return {**stacks, "delivery": DeliveryStack(app, DELIVERY_STACK, settings=settings, env=env)}

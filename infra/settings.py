@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic_settings
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from infra.settings_groups.business import BusinessSettings
@@ -69,6 +69,15 @@ class DeploymentSettings(BaseSettings):
     delivery: DeliverySettings = Field(
         DeliverySettings.model_validate({}), description="Who may deploy from outside the account."
     )
+
+    @model_validator(mode="after")
+    def _hosts_where_there_is_a_way_out(self) -> DeploymentSettings:
+        if self.vectors.hosted and self.network.layout == "private" and not self.network.nat_gateways:
+            raise ValueError(
+                "vectors.hosted needs a way out for its machine (Qdrant's release, Systems Manager): "
+                "network.nat_gateways of 1 or more, or network.layout public"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -151,6 +160,10 @@ def _explain(error: ValidationError, stage: str) -> str:
     sentences = []
     for problem in error.errors(include_url=False, include_input=False):
         parts = [str(part) for part in problem["loc"]]
+        if not parts:
+            # What several groups together get wrong names them itself.
+            sentences.append(f"{problem['msg'].removeprefix('Value error, ')}. See infra/config/{stage}.toml.")
+            continue
         variable = PREFIX + NESTING.join(part.upper() for part in parts[:2])
         table = f"[{parts[0]}]" if len(parts) > 1 else "the top"
         key = parts[1] if len(parts) > 1 else parts[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 from constructs import IConstruct
 
@@ -17,4 +19,8 @@ def readable(scope: IConstruct, value: str) -> str:
     if isinstance(resolved, str):
         return resolved
     parts = resolved["Fn::Join"][1]
-    return "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in parts)
+    return "".join(part if isinstance(part, str) else f"<{_reference(part)}>" for part in parts)
+
+
+def _reference(part: dict[str, Any]) -> str:
+    return str(part["Ref"]) if "Ref" in part else ".".join(part["Fn::GetAtt"])

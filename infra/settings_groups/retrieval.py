@@ -9,10 +9,52 @@ from pydantic import Field, model_validator
 from infra.settings_groups.base import AbsolutePath, Group, ServiceUrl
 
 
-class VectorSettings(Group):
-    """The vector store."""
+class HostedVectors(Group):
+    """Qdrant on a machine of the stage's own."""
 
-    url: ServiceUrl = Field(description="Qdrant's address. Its API key is put into Secrets Manager after deployment.")
+    instance_type: str = Field(
+        "t4g.small",
+        description="EC2 machine with a Graviton processor; all vectors should fit into its memory.",
+        pattern=r"^(t4g|[cmr]\d+g[dn]*)\.[a-z0-9]+$",
+    )
+    machine_image: str = Field(
+        "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64",
+        description="Amazon Linux 2023: an image's id, or the public SSM parameter of the newest at deployment.",
+        pattern=r"^(ami-[0-9a-f]{8,17}|/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-[\w.]+-arm64)$",
+    )
+    qdrant_version: str = Field("1.19.1", description="Release of Qdrant.", pattern=r"^\d+\.\d+\.\d+$")
+    qdrant_sha256: str = Field(
+        "0e607c11705fab22f7d667f4749bc0b6b60a8fa9e91de71880a6ebafbbda1b26",
+        description="SHA-256 of that release's qdrant-aarch64-unknown-linux-musl.tar.gz.",
+        pattern=r"^[0-9a-f]{64}$",
+    )
+    volume_gb: int = Field(10, description="Volume with the vectors, in GB; it grows and never shrinks.", ge=4, le=2000)
+    backup_hour: int = Field(3, description="Hour of the daily backup, UTC.", ge=0, le=23)
+    backup_days: int = Field(14, description="Days that a daily backup is kept.", ge=1, le=365)
+    retain: bool | None = Field(
+        None,
+        description="Whether volume and backups stay when CloudFormation deletes the stack; empty: in prod only.",
+    )
+
+
+class VectorSettings(Group):
+    """The vector store: exactly one of an address elsewhere and a machine of the stage's own."""
+
+    url: ServiceUrl | None = Field(
+        None, description="Qdrant's address. Its API key is put into Secrets Manager after deployment."
+    )
+    hosted: HostedVectors | None = Field(
+        None, description="Qdrant in the stage's own VPC, in the place of `url`; a table, may be empty."
+    )
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> VectorSettings:
+        if (self.url is None) == (self.hosted is None):
+            raise ValueError(
+                "exactly one of url (Qdrant elsewhere) and hosted (Qdrant on a machine of the stage's own) is needed; "
+                """TWIN_VECTORS='{"url": null, "hosted": {}}' replaces the one by the other"""
+            )
+        return self
 
 
 class EmbeddingSettings(Group):

@@ -17,6 +17,8 @@ from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.alarms import Alarms
 from infra.constructs.fargate_api import FargateApi
 from infra.constructs.secret import empty_key_list, placeholder_secret
+from infra.constructs.vector_alarms import VectorAlarms
+from infra.constructs.vector_store import VectorStore
 from infra.environment import opik_environment
 from infra.names import Names
 from infra.settings import DeploymentSettings
@@ -35,6 +37,7 @@ class BusinessStack(cdk.Stack):
         settings: DeploymentSettings,
         env: cdk.Environment,
         network: NetworkStack,
+        vectors: VectorStore | None,
         samples: sqs.IQueue,
         opik_key: secretsmanager.ISecret,
         alerts: sns.ITopic,
@@ -42,7 +45,7 @@ class BusinessStack(cdk.Stack):
         super().__init__(scope, construct_id, env=env, description="LLM twin: business microservice")
         names = Names.of(settings)
         api_keys = empty_key_list(self, "ApiKeys", "Hashed API keys of the service's callers")
-        qdrant_key = placeholder_secret(self, "QdrantApiKey", "API key of Qdrant")
+        qdrant_key = vectors.api_key if vectors else placeholder_secret(self, "QdrantApiKey", "API key of Qdrant")
         api = FargateApi(
             self,
             "Api",
@@ -54,11 +57,13 @@ class BusinessStack(cdk.Stack):
             task_subnets=network.task_subnets,
             environment={
                 **_environment(settings),
+                "QDRANT_URL": vectors.url if vectors else str(settings.vectors.url),
                 "SAMPLES_QUEUE_URL": samples.queue_url,
                 "API_KEYS_SECRET_ARN": api_keys.secret_arn,
             },
             secrets={
                 "QDRANT_API_KEY": ecs.Secret.from_secrets_manager(qdrant_key),
+                **({"QDRANT_CA_PEM": ecs.Secret.from_ssm_parameter(vectors.certificate)} if vectors else {}),
                 "OPIK_API_KEY": ecs.Secret.from_secrets_manager(opik_key),
                 **self._sentry(settings.monitoring.sentry_dsn_secret_arn),
             },
@@ -82,6 +87,15 @@ class BusinessStack(cdk.Stack):
         if settings.business.documents_bucket:
             self._read_documents(api, settings.business.documents_bucket)
         self._alarms(api, alerts)
+        if vectors:
+            VectorAlarms(
+                self,
+                "VectorAlarms",
+                topic=alerts,
+                group_name=vectors.machine.group.auto_scaling_group_name,
+                namespace=settings.evaluation.metric_namespace,
+                stage=settings.stage,
+            )
         for name, value in {
             "ApiUrl": api.url,
             "LoadBalancerName": api.load_balancer.load_balancer_name,
@@ -163,7 +177,6 @@ def _environment(settings: DeploymentSettings) -> dict[str, str]:
         "LLM_TIMEOUT_SECONDS": f"{settings.llm.request_timeout_seconds:g}",
         "LLM_MAX_OUTPUT_TOKENS": str(settings.llm.max_output_tokens),
         "LLM_TEMPERATURE": f"{settings.llm.temperature:g}",
-        "QDRANT_URL": settings.vectors.url,
         "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
         "RETRIEVAL_TOP_K": str(settings.business.retrieval_top_k),
         "DRAIN_SECONDS": str(settings.business.drain_seconds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +17,44 @@ class StoreSettings(ServiceSettings):
 
     qdrant_url: str = Field(pattern=r"^https?://", description="address of Qdrant, http(s)://host[:port]")
     qdrant_api_key: SecretStr | None = Field(default=None, description="key of Qdrant; unset means none is sent")
+    qdrant_ca_file: Path | None = Field(
+        default=None, description="certificates that Qdrant is trusted by, in the place of the system's, as a PEM file"
+    )
+    qdrant_ca_pem: str | None = Field(default=None, description="the same as text; not both")
     qdrant_timeout_seconds: int = Field(default=5, ge=1, le=60, description="upper bound of one call to Qdrant")
     embedding_model_dir: Path = Field(description="directory with model.onnx, tokenizer.json and config.json")
     tenant: str = Field(default="default", min_length=1, description="whose documents are read and written")
     embedding_threads: int = Field(default=1, ge=1, le=64, description="threads that embed at the same time")
+
+    @field_validator("qdrant_ca_file", "qdrant_ca_pem")
+    @classmethod
+    def _holds_a_certificate(cls, value: Path | str | None, info: ValidationInfo) -> Path | str | None:
+        if value is None:
+            return None
+        if info.data.get("qdrant_ca_file") is not None:
+            raise ValueError("QDRANT_CA_FILE is set as well: one of them is enough")
+        trusting(value)
+        return value
+
+    @property
+    def qdrant_trust(self) -> ssl.SSLContext | None:
+        """What trusts only the named certificates; None leaves it to the system's authorities."""
+        named = self.qdrant_ca_file or self.qdrant_ca_pem
+        return None if named is None else trusting(named)
+
+
+def trusting(certificates: Path | str) -> ssl.SSLContext:
+    """A context that trusts the certificates in a PEM file or text, and no others.
+
+    Raises:
+        ValueError: there are none in it, or the file cannot be read.
+    """
+    try:
+        if isinstance(certificates, Path):
+            return ssl.create_default_context(cafile=certificates)
+        return ssl.create_default_context(cadata=certificates)
+    except OSError as error:
+        raise ValueError(f"it holds no usable certificate: {error}") from None
 
 
 RERANKER_FIELDS = {

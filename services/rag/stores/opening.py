@@ -17,4 +17,5 @@ def open_store(settings: StoreSettings, pool: CpuPool) -> QdrantStore:
         api_key=key.get_secret_value() if key else None,
         tenant=settings.tenant,
         timeout_seconds=settings.qdrant_timeout_seconds,
+        trusted=settings.qdrant_trust,
     )

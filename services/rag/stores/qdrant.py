@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -51,6 +52,7 @@ class QdrantStore:
         tenant: str,
         api_key: str | None = None,
         timeout_seconds: int = 5,
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         """Build the client; connects on first use.
 
@@ -62,6 +64,7 @@ class QdrantStore:
                 somebody else's.
             api_key: sent with every call when set.
             timeout_seconds: upper bound of one call.
+            trusted: certificates that the server is trusted by; None means the system's authorities.
         """
         self._model_id = embedding_model_id
         self._dimension = dimension
@@ -70,7 +73,12 @@ class QdrantStore:
         self._checked: set[str] = set()
         # cloud_inference: the server turns text into sparse vectors; the client must not try to.
         self._client = AsyncQdrantClient(
-            url=url, api_key=api_key, timeout=timeout_seconds, cloud_inference=True, check_compatibility=False
+            url=url,
+            api_key=api_key,
+            timeout=timeout_seconds,
+            cloud_inference=True,
+            check_compatibility=False,
+            **({"verify": trusted} if trusted else {}),
         )
 
     async def close(self) -> None:

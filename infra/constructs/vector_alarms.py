@@ -1,0 +1,65 @@
+"""Alarms over the stage's own vector store. They live beside its caller: keeping the data does not keep them."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.constructs.alarms import Alarms
+
+SECTION = "vector-store"
+DISK_PERCENT = 80
+
+
+class VectorAlarms(Alarms):
+    """Three alarms: the machine's status check, a full or silent store, a missing backup."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, topic: sns.ITopic, group_name: str, namespace: str, stage: str
+    ) -> None:
+        super().__init__(scope, construct_id, topic=topic)
+        own = {"Stage": stage}
+        status = cloudwatch.Metric(
+            namespace="AWS/EC2",
+            metric_name="StatusCheckFailed",
+            dimensions_map={"AutoScalingGroupName": group_name},
+            statistic="Maximum",
+            period=cdk.Duration.minutes(5),
+        )
+        self._alarm("MachineFailed", status, "The vector store's machine fails its status check.", SECTION, periods=2)
+        disk = cloudwatch.Metric(
+            namespace=namespace,
+            metric_name="VectorDiskUsed",
+            dimensions_map=own,
+            statistic="Maximum",
+            period=cdk.Duration.minutes(15),
+        )
+        self._alarm(
+            "DiskFullOrSilent",
+            disk,
+            f"The vector store's volume is fuller than {DISK_PERCENT} %, or Qdrant does not answer.",
+            SECTION,
+            periods=2,
+            threshold=DISK_PERCENT,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        backups = cloudwatch.Metric(
+            namespace=namespace,
+            metric_name="VectorBackups",
+            dimensions_map=own,
+            statistic="SampleCount",
+            period=cdk.Duration.hours(6),
+        )
+        self._alarm(
+            "NoBackup",
+            backups,
+            "The vector store was not backed up for more than a day.",
+            SECTION,
+            # Longer than a day, so that a backup a few minutes later than yesterday's is none too late.
+            periods=5,
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )

@@ -1,0 +1,120 @@
+"""The machine of the vector store: a group of one, so that it comes back, and what a new one does when it starts.
+
+The volume and the network interface with the store's address are no part of the machine: whichever is alive attaches
+them to itself. A machine that fails, or that an update replaces, is ended first; the next one waits for both.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+from infra.settings_groups.retrieval import HostedVectors
+
+PROGRAMS = (Path(__file__).parent / "vector_files", Path(__file__).with_name("vector_export.py"))
+"""What a machine gets into /opt/twin."""
+ENVIRONMENT_FILE = "/etc/twin-vectors.env"
+ROOT_GB = 8
+READY = cdk.Duration.minutes(20)
+"""Within this a machine has attached what it needs, started Qdrant and made a backup; else the deployment failed."""
+
+
+class VectorMachine(Construct):
+    """One EC2 machine without SSH, reached by Session Manager, that replaces itself."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: HostedVectors,
+        region: str,
+        vpc: ec2.IVpc,
+        subnet: ec2.ISubnet,
+        group: ec2.ISecurityGroup,
+        role: iam.IRole,
+        environment: Mapping[str, str],
+        has_public_address: bool,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        start = ec2.UserData.for_linux()
+        template = ec2.LaunchTemplate(
+            self,
+            "Template",
+            instance_type=ec2.InstanceType(settings.instance_type),
+            machine_image=_image(settings.machine_image, region),
+            role=role,
+            user_data=start,
+            security_group=group,
+            associate_public_ip_address=has_public_address,
+            require_imdsv2=True,
+            http_put_response_hop_limit=1,
+            block_devices=[
+                ec2.BlockDevice(
+                    device_name="/dev/xvda",
+                    volume=ec2.BlockDeviceVolume.ebs(
+                        ROOT_GB, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3, delete_on_termination=True
+                    ),
+                )
+            ],
+        )
+        self.group = autoscaling.AutoScalingGroup(
+            self,
+            "Group",
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnets=[subnet]),
+            launch_template=template,
+            min_capacity=1,
+            max_capacity=1,
+            # The old machine goes before the new one comes: the volume can be at one place only.
+            update_policy=autoscaling.UpdatePolicy.rolling_update(max_batch_size=1, min_instances_in_service=0),
+            signals=autoscaling.Signals.wait_for_all(timeout=READY),
+        )
+        start.add_commands(*_commands(environment))
+        start.add_signal_on_exit_command(self.group)
+        acknowledge(
+            self.group,
+            "AwsSolutions-AS3",
+            "A replacement is told by the alarms on the status check and on the store's silence.",
+        )
+
+
+def _image(name: str, region: str) -> ec2.IMachineImage:
+    if name.startswith("ami-"):
+        return ec2.MachineImage.generic_linux({region: name})
+    # A parameter of the template: CloudFormation reads it at each deployment, synthesis looks nothing up.
+    return ec2.MachineImage.from_ssm_parameter(name, os=ec2.OperatingSystemType.LINUX)
+
+
+def _commands(environment: Mapping[str, str]) -> list[str]:
+    lines = [f"{name}={value}" for name, value in environment.items()]
+    return [
+        "set -euo pipefail",
+        "\n".join((f"cat >{ENVIRONMENT_FILE} <<'END'", *lines, "END")),
+        f"mkdir -p /opt/twin && base64 -d <<'END' | tar -xzC /opt/twin\n{packed()}\nEND",
+        "/opt/twin/setup",
+    ]
+
+
+def packed() -> str:
+    """The programs as a base64 text of a compressed archive, the same for the same files."""
+    files = sorted(PROGRAMS[0].iterdir()) + list(PROGRAMS[1:])
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for file in files:
+            content = file.read_bytes()
+            entry = tarfile.TarInfo(file.name)
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return base64.b64encode(gzip.compress(buffer.getvalue(), mtime=0)).decode()
