@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +18,25 @@ STOP_SECONDS = 30
 
 
 @contextlib.contextmanager
-def serving(app: Any, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Serve an application on a free loopback port; gives its address.
+def serving(
+    app: Any, environment: Mapping[str, str] | None = None, *, certificate: Path | None = None, key: Path | None = None
+) -> Iterator[str]:
+    """Serve an application on a free loopback port, over TLS with a certificate and its key; gives its address.
 
     The process's environment is changed while the application starts only: other suites have theirs.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +48,7 @@ def serving(app: Any, environment: Mapping[str, str] | None = None) -> Iterator[
             assert thread.is_alive() and time.monotonic() < deadline, "the application did not start"
             time.sleep(0.02)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(STOP_SECONDS)

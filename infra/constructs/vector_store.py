@@ -88,6 +88,7 @@ class VectorStore(Construct):
                 "AWS_REGION": stack.region,
                 "STAGE": stage,
                 "DATA": DATA,
+                "PORT": str(PORT),
                 "VOLUME_ID": self.volume.volume_id,
                 "INTERFACE_ID": self.interface.attr_id,
                 "ADDRESS": self.interface.attr_primary_private_ip_address,

@@ -78,7 +78,7 @@ class QdrantStore:
             timeout=timeout_seconds,
             cloud_inference=True,
             check_compatibility=False,
-            **({"verify": trusted} if trusted else {}),
+            verify=trusted or True,
         )
 
     async def close(self) -> None:
