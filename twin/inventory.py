@@ -151,6 +151,14 @@ LISTINGS = (
     Listing(
         "budgets", "budget", "describe_budgets", "Budgets", "BudgetName", "budgets:budget", (("AccountId", ACCOUNT),)
     ),
+    Listing(
+        "autoscaling",
+        "auto scaling group",
+        "describe_auto_scaling_groups",
+        "AutoScalingGroups",
+        "AutoScalingGroupName",
+        "autoscaling:autoScalingGroup",
+    ),
     _ec2("VPC", "describe_vpcs", "Vpcs", "VpcId", "vpc"),
     _ec2("subnet", "describe_subnets", "Subnets", "SubnetId", "subnet"),
     _ec2("route table", "describe_route_tables", "RouteTables", "RouteTableId", "route-table"),
@@ -172,12 +180,13 @@ LISTINGS = (
         "NetworkInterfaceId",
         "network-interface",
     ),
+    _ec2("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", "launch-template"),
     _ec2("flow log", "describe_flow_logs", "FlowLogs", "FlowLogId", "vpc-flow-log"),
     _ec2("volume", "describe_volumes", "Volumes", "VolumeId", "volume"),
     _ec2("snapshot", "describe_snapshots", "Snapshots", "SnapshotId", "snapshot", OwnerIds=["self"]),
 )
 SCALED = ("sagemaker", "ecs")
-LISTED_APART = ("kms:key", "ecs:service")
+LISTED_APART = ("kms:key", "ecs:service", "ec2:instance")
 """What one call does not list."""
 
 
@@ -200,7 +209,7 @@ def survivors(
                 found.append(Survivor(listing.service, listing.kind, name, _why(item)))
         if progress is not None:
             progress(f"{listing.service}: {listing.kind}")
-    found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing)
+    found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing) + _machines(own, existing)
     found += _tagged(own, existing, {form for each in found for form in forms(each.name)})
     return found
 
@@ -269,6 +278,19 @@ def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
     ]
     existing |= {form for arn in services for form in forms(arn)}
     return [Survivor("ecs", "service", arn) for arn in services if own.owns(arn)]
+
+
+def _machines(own: Ownership, existing: set[str]) -> list[Survivor]:
+    """EC2 machines; AWS goes on listing one for an hour after its end."""
+    found = []
+    for page in own.stage.client("ec2").get_paginator("describe_instances").paginate():
+        for machine in (each for reservation in page["Reservations"] for each in reservation["Instances"]):
+            if machine["State"]["Name"] in GONE:
+                continue
+            existing |= forms(machine["InstanceId"])
+            if own.owns(machine["InstanceId"], machine):
+                found.append(Survivor("ec2", "instance", machine["InstanceId"]))
+    return found
 
 
 def _keys(own: Ownership, existing: set[str]) -> list[Survivor]:

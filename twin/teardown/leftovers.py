@@ -111,6 +111,18 @@ def _interfaces() -> Leftover:
     return Leftover("network interface", find, remove, empty=remove)
 
 
+def _volumes() -> Leftover:
+    def find(own: Ownership) -> list[str]:
+        found = _listed(own, "ec2", "describe_volumes", "Volumes", "VolumeId")
+        # One that is in use goes with its machine, or becomes free with its end.
+        return [name for name, item in found if item.get("State") == "available"]
+
+    def remove(own: Ownership, name: str) -> None:
+        forget(own.stage.client("ec2").delete_volume, VolumeId=name)
+
+    return Leftover("volume", find, remove)
+
+
 def _log_groups() -> Leftover:
     def find(own: Ownership) -> list[str]:
         return [name for name, _ in _listed(own, "logs", "describe_log_groups", "logGroups", "logGroupName")]
@@ -215,6 +227,7 @@ LEFTOVERS = (
     _sagemaker("model", "Models", "model"),
     _task_definitions(),
     _interfaces(),
+    _volumes(),
     _log_groups(),
     _buckets(),
     _repositories(),

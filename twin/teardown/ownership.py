@@ -75,7 +75,7 @@ def ownership(stage: Stage, kept_stacks: Iterable[str] = ()) -> Ownership:
         stage,
         own.neighbours,
         frozenset(form for name, id_ in stacks if _is_own_stack(own, name) for form in _history(client, id_)),
-        frozenset(form for name in kept for form in _held(client, name)),
+        frozenset(form for name in kept for form in _held(stage, name)),
         kept,
     )
 
@@ -145,9 +145,26 @@ def _history(client: Any, stack_id: str) -> set[str]:
     return found
 
 
-def _held(client: Any, stack: str) -> set[str]:
+def _held(stage: Stage, stack: str) -> set[str]:
     found = {stack}
-    for page in client.get_paginator("list_stack_resources").paginate(StackName=stack):
+    groups = []
+    for page in stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
         for resource in page["StackResourceSummaries"]:
-            found |= forms(resource.get("PhysicalResourceId") or "")
+            physical_id = resource.get("PhysicalResourceId") or ""
+            found |= forms(physical_id)
+            if resource["ResourceType"] == "AWS::AutoScaling::AutoScalingGroup" and physical_id:
+                groups.append(physical_id)
+    return found | _machines(stage, groups)
+
+
+def _machines(stage: Stage, groups: list[str]) -> set[str]:
+    """Machines of auto scaling groups and their volumes, which no stack lists as its own."""
+    if not groups:
+        return set()
+    described = stage.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=groups)
+    machines = [machine["InstanceId"] for group in described["AutoScalingGroups"] for machine in group["Instances"]]
+    found = set(machines)
+    for reservation in stage.client("ec2").describe_instances(InstanceIds=machines)["Reservations"] if machines else ():
+        for machine in reservation["Instances"]:
+            found |= {disk["Ebs"]["VolumeId"] for disk in machine.get("BlockDeviceMappings", ()) if "Ebs" in disk}
     return found

@@ -179,14 +179,44 @@ def test_survivors_are_found_by_tag_and_by_the_history_of_the_stacks(cloud: Clou
     assert cloud.create("vectors", holding(Topic=topic)) == "CREATE_COMPLETE"
     sqs = cloud.emulator.client("sqs")
     queue = sqs.create_queue(QueueName="by-hand", tags={tag["Key"]: tag["Value"] for tag in TAGS})["QueueUrl"]
+    ec2, tags = cloud.emulator.client("ec2"), [{"ResourceType": "instance", "Tags": TAGS}]
+    started = ec2.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1, TagSpecifications=tags)["Instances"]
+    machine = started[0]["InstanceId"]
     cloud.cloudformation.delete_stack(StackName=cloud.name("vectors"))
     try:
         found = {(each.kind, each.name.replace("/", ":").split(":")[-1]) for each in survivors(cloud.stage)}
         assert ("topic", "plain") in found
         assert "by-hand" in {name for _, name in found}
+        assert ("instance", machine) in found
     finally:
         sqs.delete_queue(QueueUrl=queue)
+        ec2.terminate_instances(InstanceIds=[machine])
         cloud.emulator.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:000000000000:plain")
+
+
+MACHINES = {
+    "Template": {
+        "Type": "AWS::EC2::LaunchTemplate",
+        "Properties": {"LaunchTemplateData": {"InstanceType": "t4g.small", "ImageId": "ami-12345678"}},
+    },
+    "Group": {
+        "Type": "AWS::AutoScaling::AutoScalingGroup",
+        "Properties": {
+            "MinSize": "1",
+            "MaxSize": "1",
+            "AvailabilityZones": ["us-east-1a"],
+            "LaunchTemplate": {
+                "LaunchTemplateId": {"Ref": "Template"},
+                "Version": {"Fn::GetAtt": ["Template", "LatestVersionNumber"]},
+            },
+            "Tags": [{**tag, "PropagateAtLaunch": True} for tag in TAGS],
+        },
+    },
+}
+
+
+def groups(cloud: Cloud) -> int:
+    return len(cloud.emulator.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"])
 
 
 def test_vectors_can_be_kept_with_the_network_that_they_are_in(deployed: Cloud) -> None:
@@ -194,8 +224,11 @@ def test_vectors_can_be_kept_with_the_network_that_they_are_in(deployed: Cloud) 
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "twin-local-vectors-data"}}
     network = {"Fn::GetStackOutput": {"StackName": deployed.name("network"), "OutputName": name}}
     group = {"Type": "AWS::Logs::LogGroup", "Properties": {"Tags": [{"Key": "network", "Value": network}]}}
-    assert deployed.create("vectors", holding(Bucket=bucket, Logs=group)) == "CREATE_COMPLETE"
-    s3 = deployed.emulator.client("s3")
+    template = holding(Bucket=bucket, Logs=group, **MACHINES)
+    assert deployed.create("vectors", template) == "CREATE_COMPLETE", deployed.failures("vectors")
+    s3, ec2 = deployed.emulator.client("s3"), deployed.emulator.client("ec2")
+    tags = [{"ResourceType": "volume", "Tags": TAGS}]
+    ec2.create_volume(AvailabilityZone="us-east-1a", Size=4, TagSpecifications=tags)
     s3.put_object(Bucket="twin-local-vectors-data", Key="snapshot", Body=b"points")
     assert deployed.name("network") not in [each.name for each in plan(deployed.stage, keep=["vectors"])]
     assert delete(deployed.stage, lambda line: None, keep=["vectors"]) == []
@@ -203,7 +236,10 @@ def test_vectors_can_be_kept_with_the_network_that_they_are_in(deployed: Cloud) 
     assert {deployed.name("network"), deployed.name("vectors")} <= standing
     assert deployed.name("llm") not in standing
     assert s3.get_object(Bucket="twin-local-vectors-data", Key="snapshot")["Body"].read() == b"points"
+    assert groups(deployed) == 1
+    assert [volume for volume in ec2.describe_volumes()["Volumes"] if volume.get("Tags") == TAGS] == []
     assert delete(deployed.stage, lambda line: None) == []
+    assert groups(deployed) == 0
 
 
 def test_only_what_holds_data_can_be_kept(cloud: Cloud) -> None:

@@ -22,6 +22,7 @@ from twin.cost.pricers.free import FREE
 
 PRICERS: Mapping[str, Pricer] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": watching.scaling_policy,
+    machines.GROUP: machines.group,
     "AWS::CloudFront::Distribution": edge.distribution,
     "AWS::CloudWatch::Alarm": watching.alarm,
     "AWS::CloudWatch::CompositeAlarm": watching.composite_alarm,

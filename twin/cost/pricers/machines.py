@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
-from twin.cost.assembly import Properties, Resource, number
+from twin.cost.assembly import Properties, Resource, number, refers_to
 from twin.cost.charge import Charge, Context, Finding, Unknown, always, hourly
+
+GROUP = "AWS::AutoScaling::AutoScalingGroup"
+TEMPLATE = "AWS::EC2::LaunchTemplate"
 
 
 def machine(resource: Resource, context: Context) -> Iterable[Finding]:
     """An EC2 machine that runs all month, its root volumes, and a public address where it asks for one."""
-    kind = resource.properties.get("InstanceType")
+    yield from _machines(resource.properties, Decimal(1))
+
+
+def group(resource: Resource, context: Context) -> Iterable[Finding]:
+    """The machines of an auto scaling group of a fixed size, as its launch template of the same stack has them."""
+    given = resource.properties.get("LaunchTemplate")
+    template = next(
+        (each for each in context.assembly.of(TEMPLATE, resource.stack) if refers_to(given, each.logical_id)), None
+    )
+    least, most = (number(resource.properties.get(size)) for size in ("MinSize", "MaxSize"))
+    if template is None or least != most:
+        yield Unknown("its machines are not priced: only a fixed number of one launch template is")
+        return
+    yield from _machines(template.properties.get("LaunchTemplateData", {}), most)
+
+
+def _machines(properties: Properties, count: Decimal) -> Iterable[Finding]:
+    kind = properties.get("InstanceType")
     if not isinstance(kind, str):
         yield Unknown("the type of the machine is not in the template")
         return
-    yield Charge(f"Machine {kind}", f"machine.{kind}", hourly(1))
-    for device in resource.properties.get("BlockDeviceMappings", ()):
-        yield _disk(device.get("Ebs", {}), "VolumeSize", f"Volume {device.get('DeviceName')}")
-    if any(each.get("AssociatePublicIpAddress") for each in resource.properties.get("NetworkInterfaces", ())):
-        yield Charge("Public IPv4 address", "address.hour", hourly(1))
+    yield Charge(f"Machine {kind}", f"machine.{kind}", hourly(count))
+    for device in properties.get("BlockDeviceMappings", ()):
+        yield _disk(device.get("Ebs", {}), "VolumeSize", f"Volume {device.get('DeviceName')}", count)
+    if any(each.get("AssociatePublicIpAddress") for each in properties.get("NetworkInterfaces", ())):
+        yield Charge("Public IPv4 address", "address.hour", hourly(count))
 
 
 def volume(resource: Resource, context: Context) -> Iterable[Finding]:
@@ -37,8 +58,8 @@ def bucket(resource: Resource, context: Context) -> Iterable[Finding]:
     yield Charge("Writes", "bucket.write", lambda load: load.answers)
 
 
-def _disk(properties: Properties, size: str, what: str) -> Finding:
+def _disk(properties: Properties, size: str, what: str, count: Decimal = Decimal(1)) -> Finding:
     kind = properties.get("VolumeType", "gp2")
     if properties.get(size) is None or kind != "gp3":
         return Unknown(f"{what} of type {kind} and size {properties.get(size)} is not priced")
-    return Charge(what, "volume.gp3", always(number(properties[size])))
+    return Charge(what, "volume.gp3", always(count * number(properties[size])))
