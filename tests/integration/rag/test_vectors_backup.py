@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from pydantic import SecretStr
 from qdrant_client import QdrantClient, models
@@ -27,7 +28,9 @@ from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import StoreSettings, trusting
 from services.rag.stores.opening import open_store
+from tests.aws import aws_environment
 from tests.integration.rag.fakes import WordEmbedder
+from tests.integration.rag.local_servers import serving as process
 from tests.serving import serving
 from twin.commands.vectors import backup, restore_from
 from twin.commands.vectors_restore import read, restore
@@ -167,6 +170,25 @@ def test_a_copy_has_every_point_vector_and_payload(
             assert [(hit.id, hit.score) for hit in found[0]] == [(hit.id, hit.score) for hit in found[1]]
         client.delete_collection(f"copy-{name}")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_bucket_takes_a_backup_and_gives_it_back(
+    machine: Machine, example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", KEY)
+    monkeypatch.setenv("QDRANT_CA_FILE", str(machine.certificate))
+    with process("localcloud.emulator", "/_ministack/health", tmp_path) as url:
+        for name, value in aws_environment(url).items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="kept")
+        where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz", url=machine.url)
+        restored = restore_from("dev", where, quietly, url=machine.url, into="far-")
+        with pytest.raises(TwinError, match="names no object"):
+            backup("dev", "s3://kept/", url=machine.url)
+    assert {each.collection.removeprefix("far-"): each.points for each in restored} == counts
+    client = machine.client()
+    for name in COLLECTIONS:
+        client.delete_collection(f"far-{name}")
 
 
 def test_an_interrupted_restore_is_finished_by_the_next(machine: Machine, example: Path) -> None:
