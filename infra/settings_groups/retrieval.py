@@ -13,7 +13,7 @@ class HostedVectors(Group):
     """Qdrant on a machine of the stage's own."""
 
     instance_type: str = Field(
-        "t4g.small",
+        "t4g.micro",
         description="EC2 machine with a Graviton processor; all vectors should fit into its memory.",
         pattern=r"^(t4g|[cmr]\d+g[dn]*)\.[a-z0-9]+$",
     )

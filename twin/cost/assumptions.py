@@ -68,6 +68,7 @@ class Assumptions(BaseModel):
     )
     custom_metrics: int = Field(6, description="Metrics that a function with a METRIC_NAMESPACE publishes.", ge=0)
     task_metrics: int = Field(11, description="Metrics that a task with a METRIC_NAMESPACE publishes.", ge=0)
+    machine_metrics: int = Field(2, description="Metrics that a machine with a METRIC_NAMESPACE publishes.", ge=0)
     insight_metrics: int = Field(
         30, description="Metrics that Container Insights keeps for one cluster with one service.", ge=0
     )

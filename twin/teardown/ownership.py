@@ -75,7 +75,7 @@ def ownership(stage: Stage, kept_stacks: Iterable[str] = ()) -> Ownership:
         stage,
         own.neighbours,
         frozenset(form for name, id_ in stacks if _is_own_stack(own, name) for form in _history(client, id_)),
-        frozenset(form for name in kept for form in _held(stage, name)),
+        frozenset(form for name in kept for form in held(stage, name)),
         kept,
     )
 
@@ -121,6 +121,19 @@ def tags(item: Any) -> dict[str, str]:
     return {str(tag.get("Key", tag.get("key"))): str(tag.get("Value", tag.get("value", ""))) for tag in found}
 
 
+def held(stage: Stage, stack: str) -> set[str]:
+    """The stack and everything in it, as `forms`, with the machines that its groups started."""
+    found = {stack}
+    groups: list[str] = []
+    for page in stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
+        for resource in page["StackResourceSummaries"]:
+            physical_id = resource.get("PhysicalResourceId") or ""
+            found |= forms(physical_id)
+            if resource["ResourceType"] == "AWS::AutoScaling::AutoScalingGroup" and physical_id:
+                groups.append(physical_id)
+    return found | _machines(stage, groups)
+
+
 def _starts(name: str, prefix: str, *, itself: bool = True) -> bool:
     segments = re.split("[:/]", name)
     return any(segment.startswith(f"{prefix}-") or (itself and segment == prefix) for segment in segments)
@@ -143,18 +156,6 @@ def _history(client: Any, stack_id: str) -> set[str]:
         if "does not exist" not in str(error):
             raise
     return found
-
-
-def _held(stage: Stage, stack: str) -> set[str]:
-    found = {stack}
-    groups = []
-    for page in stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
-        for resource in page["StackResourceSummaries"]:
-            physical_id = resource.get("PhysicalResourceId") or ""
-            found |= forms(physical_id)
-            if resource["ResourceType"] == "AWS::AutoScaling::AutoScalingGroup" and physical_id:
-                groups.append(physical_id)
-    return found | _machines(stage, groups)
 
 
 def _machines(stage: Stage, groups: list[str]) -> set[str]:

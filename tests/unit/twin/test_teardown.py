@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from twin.stages import Stage
-from twin.teardown.ownership import Ownership, forms, identifiers, neighbours, tags
+from twin.teardown.ownership import Ownership, forms, held, identifiers, neighbours, tags
 from twin.teardown.stacks import outputs_read, waves, with_what_they_need
 
 DEV = Ownership(Stage(name="dev", region="us-east-1"))
@@ -76,6 +78,40 @@ def test_what_is_kept_is_not_to_be_deleted() -> None:
     assert not own.owns("twin-dev-vectors-data")
     assert not own.owns("twin-dev-subnet", {"VpcId": "vpc-1"})
     assert own.owns("twin-dev-llm")
+
+
+class Answering(Stage):
+    """A stage whose AWS gives these answers: the emulator's groups start no machines."""
+
+    def client(self, service: str, **config: Any) -> Any:
+        held = [
+            {"ResourceType": "AWS::AutoScaling::AutoScalingGroup", "PhysicalResourceId": "twin-dev-vectors-Group"},
+            {"ResourceType": "AWS::EC2::Volume", "PhysicalResourceId": "vol-data"},
+        ]
+        disk = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-root"}}
+        client = boto3.client(service, region_name=self.region, aws_access_key_id="x", aws_secret_access_key="x")
+        stub = Stubber(client)
+        if service == "autoscaling":
+            found = {"AutoScalingGroupName": "g", "MinSize": 1, "MaxSize": 1, "DesiredCapacity": 1}
+            machine = {"InstanceId": "i-1", "AvailabilityZone": "a", "LifecycleState": "InService"}
+            more = {"DefaultCooldown": 1, "AvailabilityZones": ["a"], "HealthCheckType": "EC2", "CreatedTime": 0}
+            machine |= {"HealthStatus": "Healthy", "ProtectedFromScaleIn": False}
+            group = {**found, **more, "Instances": [machine]}
+            named = {"AutoScalingGroupNames": ["twin-dev-vectors-Group"]}
+            stub.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group]}, named)
+        elif service == "ec2":
+            machines = [{"Instances": [{"InstanceId": "i-1", "BlockDeviceMappings": [disk]}]}]
+            stub.add_response("describe_instances", {"Reservations": machines}, {"InstanceIds": ["i-1"]})
+        else:
+            more = {"LogicalResourceId": "L", "LastUpdatedTimestamp": 0, "ResourceStatus": "CREATE_COMPLETE"}
+            stub.add_response("list_stack_resources", {"StackResourceSummaries": [{**more, **one} for one in held]})
+        stub.activate()
+        return client
+
+
+def test_a_kept_stack_keeps_the_machines_of_its_groups_and_their_volumes() -> None:
+    found = held(Answering("dev", "us-east-1"), "twin-dev-vectors")
+    assert found == {"twin-dev-vectors", "twin-dev-vectors-Group", "vol-data", "i-1", "vol-root"}
 
 
 def test_an_id_is_found_however_a_list_spells_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -27,7 +28,10 @@ def group(resource: Resource, context: Context) -> Iterable[Finding]:
     if template is None or least != most:
         yield Unknown("its machines are not priced: only a fixed number of one launch template is")
         return
-    yield from _machines(template.properties.get("LaunchTemplateData", {}), most)
+    data = template.properties.get("LaunchTemplateData", {})
+    yield from _machines(data, most)
+    if "METRIC_NAMESPACE" in json.dumps(data.get("UserData")):
+        yield Charge("Published metrics", "metric.month", always(most * context.assumptions.machine_metrics))
 
 
 def _machines(properties: Properties, count: Decimal) -> Iterable[Finding]:

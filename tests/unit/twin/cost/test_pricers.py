@@ -311,3 +311,24 @@ def test_a_machine_pays_for_its_volumes_and_names_those_without_a_price(priced: 
     estimate = priced({"M": make("EC2::Instance", InstanceType="t4g.small", BlockDeviceMappings=devices)})
     assert monthly(estimate, "Volume /dev/xvda")[0] == Decimal("0.80")
     assert ["/dev/xvdb" in remark.why for remark in estimate.unknown] == [True]
+
+
+def test_a_group_of_a_fixed_size_is_priced_by_its_launch_template(priced: Priced, make: Make) -> None:
+    data = {
+        "InstanceType": "t4g.small",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8, "VolumeType": "gp3"}}],
+        "NetworkInterfaces": [{"AssociatePublicIpAddress": True}],
+        "UserData": {"Fn::Base64": "METRIC_NAMESPACE=LLMTwin"},
+    }
+    template = make("EC2::LaunchTemplate", LaunchTemplateData=data)
+    sizes = {"MinSize": "2", "MaxSize": "2", "LaunchTemplate": {"LaunchTemplateId": {"Ref": "Template"}}}
+    found = priced({"Template": template, "Group": make("AutoScaling::AutoScalingGroup", **sizes)})
+    assert found.unknown == ()
+    assert {line.what: line.monthly[IDLE] for line in found.lines} == {
+        "Machine t4g.small": 2 * Decimal("0.0168") * MONTH,
+        "Volume /dev/xvda": 2 * 8 * Decimal("0.08"),
+        "Public IPv4 address": 2 * Decimal("0.005") * MONTH,
+        "Published metrics": 4 * Decimal("0.30"),
+    }
+    loose = make("AutoScaling::AutoScalingGroup", **{**sizes, "MaxSize": "3"})
+    assert len(priced({"Template": template, "Group": loose}).unknown) == 1
