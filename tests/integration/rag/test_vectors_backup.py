@@ -23,6 +23,7 @@ from infra.constructs.vector_export import PAGE, Store, StoreError, export_to
 from infra.constructs.vector_machine import packed
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
+from localcloud.state import State
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
@@ -32,10 +33,11 @@ from tests.aws import aws_environment
 from tests.integration.rag.fakes import WordEmbedder
 from tests.integration.rag.local_servers import serving as process
 from tests.serving import serving
-from twin.commands.vectors import backup, restore_from
+from twin.commands.vectors import backup, restore_from, store_of
 from twin.commands.vectors_restore import read, restore
 from twin.errors import TwinError
 from twin.project import CORPUS
+from twin.stages import Stage
 
 KEY = "key-of-the-store"
 COLLECTIONS = ["articles", "posts", "repositories"]
@@ -172,23 +174,36 @@ def test_a_copy_has_every_point_vector_and_payload(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_bucket_takes_a_backup_and_gives_it_back(
+def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
     machine: Machine, example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("QDRANT_API_KEY", KEY)
+    monkeypatch.setenv("TWIN_VECTORS__URL", machine.url)
     monkeypatch.setenv("QDRANT_CA_FILE", str(machine.certificate))
+    monkeypatch.delenv("QDRANT_URL", raising=False)
     with process("localcloud.emulator", "/_ministack/health", tmp_path) as url:
         for name, value in aws_environment(url).items():
             monkeypatch.setenv(name, value)
         boto3.client("s3").create_bucket(Bucket="kept")
-        where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz", url=machine.url)
-        restored = restore_from("dev", where, quietly, url=machine.url, into="far-")
+        secret = boto3.client("secretsmanager").create_secret(Name="qdrant", SecretString=KEY)["ARN"]
+        # No stack is deployed there; whoever reads the outputs of one has tests of its own.
+        monkeypatch.setattr("twin.commands.vectors.outputs", lambda stage: {"QdrantApiKeySecretArn": secret})
+        where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz")
+        restored = restore_from("dev", where, quietly, into="far-")
         with pytest.raises(TwinError, match="names no object"):
-            backup("dev", "s3://kept/", url=machine.url)
+            backup("dev", "s3://kept/")
     assert {each.collection.removeprefix("far-"): each.points for each in restored} == counts
     client = machine.client()
     for name in COLLECTIONS:
         client.delete_collection(f"far-{name}")
+
+
+def test_the_local_clouds_store_is_the_local_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A shell that is set up for another store must not lead a local restore there.
+    monkeypatch.setenv("QDRANT_URL", "https://elsewhere.example.com")
+    stage = Stage("local", "us-east-1", local=State(pid=1, ports={"qdrant": 6444}))
+    assert store_of("local", stage, None).url == "http://127.0.0.1:6444"
+    assert store_of("local", stage, "http://127.0.0.1:6555/").url == "http://127.0.0.1:6555"
+    assert store_of("dev", Stage("dev", "us-east-1"), None).url == "https://elsewhere.example.com"
 
 
 def test_an_interrupted_restore_is_finished_by_the_next(machine: Machine, example: Path) -> None:
