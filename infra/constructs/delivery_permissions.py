@@ -25,6 +25,7 @@ BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
 LISTS = (
     # What the proof of a delete looks at (twin.inventory): calls that read names and cannot be limited to a resource.
     "application-autoscaling:DescribeScalableTargets",
+    "autoscaling:DescribeAutoScalingGroups",
     "budgets:ViewBudget",
     "cloudformation:ListImports",
     "cloudformation:ListStacks",
@@ -32,7 +33,9 @@ LISTS = (
     "cloudwatch:ListDashboards",
     "ec2:DescribeAddresses",
     "ec2:DescribeFlowLogs",
+    "ec2:DescribeInstances",
     "ec2:DescribeInternetGateways",
+    "ec2:DescribeLaunchTemplates",
     "ec2:DescribeNatGateways",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",

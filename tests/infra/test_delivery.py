@@ -294,7 +294,7 @@ def test_the_proof_of_a_delete_may_list_all_that_it_looks_at() -> None:
         + operations.get(each.operation, "".join(word.capitalize() for word in each.operation.split("_")))
         for each in LISTINGS
     }
-    apart = {"ecs:ListServices", "kms:ListKeys", "kms:DescribeKey", "tag:GetResources"}
+    apart = {"ec2:DescribeInstances", "ecs:ListServices", "kms:ListKeys", "kms:DescribeKey", "tag:GetResources"}
     assert SCALED
     assert (needed | apart) - set(LISTS) == set()
 
