@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -50,3 +50,12 @@ class Group(BaseModel):
     """A table of settings: unknown keys are errors, values cannot change after load."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _choice_of_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """The environment holds text; pydantic turns it into an int, but not into a choice of ints."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, str) and get_origin(kind) is Literal:
+            return next((choice for choice in get_args(kind) if str(choice) == value), value)
+        return value

@@ -42,6 +42,7 @@ def test_account_comes_from_the_cdk_when_nothing_names_one(monkeypatch: pytest.M
         ("TWIN_MONITORING__OPIK_URL", "https://opik.example.com", ("/api",)),
         ("TWIN_BUSINESS__MEMORY_MB", "8192", ("Fargate needs memory_mb between 1024 and 4096",)),
         ("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.com", ("belong together",)),
+        ("TWIN_BUSINESS__CPU", "1000", ("business.cpu", "256, 512, 1024, 2048 or 4096")),
         ("TWIN_REGION", "Frankfurt", ("region", "TWIN_REGION")),
     ],
 )
@@ -54,6 +55,14 @@ def test_a_wrong_value_is_explained(
     for words in said:
         assert words in str(error.value)
     assert "hf_x" not in str(error.value)
+
+
+def test_a_choice_of_numbers_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_BUSINESS__CPU", "1024")
+    monkeypatch.setenv("TWIN_BUSINESS__MEMORY_MB", "4096")
+    monkeypatch.setenv("TWIN_MONITORING__LOG_RETENTION_DAYS", "30")
+    settings = load_settings("dev")
+    assert (settings.business.cpu, settings.monitoring.log_retention_days) == (1024, 30)
 
 
 def test_an_unknown_stage_names_the_known_ones() -> None:
