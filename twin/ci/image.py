@@ -10,7 +10,7 @@ from twin.errors import TwinError
 from twin.project import ROOT
 from twin.stages import Stage
 
-DOCKERFILE = ROOT / "services" / "rag" / "Dockerfile"
+DOCKERFILE = ROOT / "images" / "rag" / "Dockerfile"
 PLATFORM = "linux/arm64"
 """What the task definition runs on."""
 
@@ -27,22 +27,21 @@ def publish(stage: Stage, repository: str, commit: str) -> Release:
         account = stage.client("sts").get_caller_identity()["Account"]
         registry = f"{account}.dkr.ecr.{stage.region}.amazonaws.com"
         name = f"{registry}/{repository}:{commit}"
-        build(name)
+        build(name, commit)
         _log_in(stage, registry)
         _docker("push", name)
         digest = image_digest(stage, repository, commit)
     return Release(commit, digest)
 
 
-def build(name: str) -> None:
-    """Build the image under a name.
+def build(name: str, commit: str) -> None:
+    """Build the image of a commit under a name.
 
     Raises:
-        TwinError: there is no Dockerfile, or the build failed.
+        TwinError: Docker is missing, or the build failed.
     """
-    if not DOCKERFILE.is_file():
-        raise TwinError(f"{DOCKERFILE.relative_to(ROOT)} is missing: there is nothing to build the image from.")
-    _docker("build", "--platform", PLATFORM, "--file", str(DOCKERFILE), "--tag", name, str(ROOT))
+    arguments = ("--platform", PLATFORM, "--file", str(DOCKERFILE), "--build-arg", f"REVISION={commit}")
+    _docker("build", *arguments, "--tag", name, str(ROOT))
 
 
 def _log_in(stage: Stage, registry: str) -> None:
