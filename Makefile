@@ -50,6 +50,9 @@ benchmark: setup ## What the service costs beside named baselines; tables, JSON,
 cost: setup ## Price of STAGE before it is deployed: per resource, idle, office hours, full load, per 1,000 answers
 	@$(TWIN) cost --stage $(STAGE) $(ARGS)
 
+evaluation-layer: setup ## Build the evaluation functions' Lambda layer; a deployment to AWS needs it
+	@.venv/bin/python -m scripts.build_evaluation_layer $(ARGS)
+
 check: setup ## Format, lint, types, imports
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
@@ -65,7 +68,7 @@ ci-gate: setup ## CI: exit 1 when the scores in HEAD regressed against those in 
 ci-image: setup ## CI: build and push the image of COMMIT (or GITHUB_SHA) once
 	@$(TWIN) ci image --stage $(STAGE)
 
-ci-deploy: setup ## CI: deploy COMMIT (or GITHUB_SHA) to STAGE with the image of IMAGE_DIGEST, and no other
+ci-deploy: setup evaluation-layer ## CI: deploy COMMIT (or GITHUB_SHA) to STAGE with the image of IMAGE_DIGEST, and no other
 	@$(TWIN) ci require-image --stage $(STAGE) && TWIN_RELEASE=$${COMMIT:-$$GITHUB_SHA} $(TWIN) deploy --stage $(STAGE) && \
 		$(TWIN) ingest --stage $(STAGE)
 
@@ -116,7 +119,7 @@ lock: setup ## Recompile the lock files under requirements/
 	@.venv/bin/python -m scripts.lock
 
 .PHONY: help demo test setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
-	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock \
+	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
 	ci-set-up ci-connect opik-compatibility

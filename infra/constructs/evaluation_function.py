@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from infra.settings_groups.evaluation import EvaluationSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / ".local" / "build" / "evaluation-layer"
+STAMP = "built-from.json"
 LOCK = ROOT / "requirements" / "evaluation.txt"
 RUNTIMES = {
     "python3.12": lambda_.Runtime.PYTHON_3_12,
@@ -38,18 +40,19 @@ def code() -> lambda_.Code:
 class DependencyLayer(Construct):
     """The functions' dependencies as one layer.
 
-    The layer is built apart (`.local/build/evaluation-layer`), so that synthesis needs no network. Without it the lock
-    file stands in as the recipe, which is enough where the platform's interpreter holds the dependencies; elsewhere the
-    synthesis warns. The asset's hash comes from the lock and from which of the two it is: a recipe can never be taken
-    for the built layer of the same lock.
+    The layer is built apart (`make evaluation-layer`), so that synthesis needs no network. Without it, and when it was
+    built for another lock or runtime, the lock file stands in as the recipe, which is enough where the platform's
+    interpreter holds the dependencies; elsewhere the synthesis warns. The asset's hash comes from what the layer was
+    built from, or from the lock: a recipe can never be taken for the built layer of the same lock.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: EvaluationSettings) -> None:
         super().__init__(scope, construct_id)
-        built = LAYER.is_dir()
-        source = LAYER if built and not settings.platform_has_dependencies else LOCK.parent
-        kind = "built" if source == LAYER else "recipe"
-        digest = hashlib.sha256(f"{kind} {settings.runtime}\n".encode() + LOCK.read_bytes()).hexdigest()
+        built_from = None if settings.platform_has_dependencies else _built_from(settings.runtime)
+        source = LOCK.parent if built_from is None else LAYER
+        kind = "recipe" if built_from is None else "built"
+        made_from = LOCK.read_bytes() if built_from is None else built_from
+        digest = hashlib.sha256(f"{kind} {settings.runtime}\n".encode() + made_from).hexdigest()
         self.layer = lambda_.LayerVersion(
             self,
             "Layer",
@@ -69,6 +72,16 @@ class DependencyLayer(Construct):
                 "twin:layer-not-built",
                 "The evaluation functions' dependencies are not built: they would fail at import.",
             )
+
+
+def _built_from(runtime: str) -> bytes | None:
+    """What the built layer was made from; None when there is none for today's lock and this runtime."""
+    stamp = LAYER / STAMP
+    if not stamp.is_file():
+        return None
+    found = stamp.read_bytes()
+    wanted = {"runtime": runtime, "machine": "aarch64", "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest()}
+    return found if wanted.items() <= json.loads(found).items() else None
 
 
 class ServiceFunction(Construct):
