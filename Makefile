@@ -115,11 +115,14 @@ ci-connect: setup ## Once: environments and role variables of GITHUB_REPOSITORY 
 opik-compatibility: setup ## Pinned and newest Opik SDK against the collector; with OPIK_API_KEY also against a real Opik
 	@.venv/bin/python -m scripts.opik_compatibility
 
+docs: setup ## Write the pages that are made from code: docs/configuration.md
+	@.venv/bin/python -m scripts.configuration_docs
+
 lock: setup ## Recompile the lock files under requirements/
 	@.venv/bin/python -m scripts.lock
 
 .PHONY: help demo test setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
-	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock evaluation-layer \
+	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock docs evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
 	ci-set-up ci-connect opik-compatibility

@@ -66,8 +66,10 @@ def test_a_choice_of_numbers_is_read_from_the_environment(monkeypatch: pytest.Mo
 
 
 def test_an_unknown_stage_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"use one of dev, local, preview, prod, or add infra/config/staging\.toml"):
-        load_settings("staging")
+    with pytest.raises(
+        SettingsError, match=r"use one of dev, local, preview, prod, standard, or add infra/config/team\.toml"
+    ):
+        load_settings("team")
     with pytest.raises(SettingsError):
         load_settings("../dev")
 
