@@ -21,10 +21,10 @@ INTRODUCTION = """# Configuration
 
 Made from `infra/settings.py` by `make docs`; do not edit it by hand.
 
-A stage is a file, `infra/config/STAGE.toml`. An environment variable `TWIN_GROUP__NAME` beats the file; the value of a list
-or a table is JSON (`TWIN_LLM__ENVIRONMENT='{"NAME": "value"}'`). What is wrong, missing or unknown is refused before
-anything is synthesized, with the setting, its file and its variable. Secrets are no settings: they are put into Secrets
-Manager after the deployment.
+A stage is a file, `infra/config/STAGE.toml`. An environment variable `TWIN_GROUP__NAME` beats the file; the value of a
+list or a table is JSON (`TWIN_LLM__ENVIRONMENT='{"NAME": "value"}'`). What is wrong, missing or unknown is refused
+before anything is synthesized, with the setting, its file and its variable. Secrets are no settings: they are put into
+Secrets Manager after the deployment.
 
 ## Profiles
 
