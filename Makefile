@@ -103,6 +103,27 @@ ci-release: setup ## CI: source archive and notes of TAG into dist/
 ci-release-publish: ## CI: publish dist/ as the release TAG on GitHub
 	@gh release create "$$TAG" --verify-tag --notes-file dist/notes.md dist/*.tar.gz
 
+ci-image-build: setup ## CI: build the service's image and push it nowhere
+	@$(TWIN) ci image-build
+
+ci-dockerfile: setup ## CI: hadolint
+	@$(TWIN) ci dockerfile
+
+ci-audit: setup ## CI: known vulnerabilities of every locked package
+	@$(TWIN) ci audit
+
+ci-licences: setup ## CI: licences of what the image and the layer contain
+	@$(TWIN) ci licences
+
+ci-secrets: setup ## CI: secrets in the files that Git knows
+	@$(TWIN) ci secrets
+
+ci-sbom: setup ## CI: list of the image's parts (CycloneDX) into OUT
+	@$(TWIN) ci sbom --out $(OUT)
+
+ci-templates: setup ## CI: checkov over the templates in OUT, where ci-assembly put them
+	@$(TWIN) ci templates --assembly $(OUT)
+
 ci-workflows: setup ## CI: audit the workflows (zizmor)
 	@.venv/bin/zizmor --offline --no-progress .github
 
@@ -125,4 +146,4 @@ lock: setup ## Recompile the lock files under requirements/
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock docs evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
-	ci-set-up ci-connect opik-compatibility
+	ci-set-up ci-connect ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility

@@ -33,7 +33,7 @@ def main() -> None:
     for extra in DEPLOYABLES:
         compile_lock(extra, "pyproject.toml", "--extra", extra, "-c", "requirements/dev.txt")
     compile_lock("benchmark", "--group", "pyproject.toml:benchmark")
-    for tool in ("uv", "node"):
+    for tool in ("uv", "node", "audit", "checkov"):
         compile_lock(tool, f"requirements/{tool}.in")
 
 

@@ -180,6 +180,75 @@ def image(
     print(release.digest)
 
 
+@app.command("image-build")
+def image_build(
+    commit: Annotated[str, typer.Option(envvar=COMMIT, help="Commit, a label of the image.")] = "unknown",
+    name: Annotated[str, typer.Option(help="Name and tag.")] = "llm-twin/rag:ci",
+) -> None:
+    """Build the service's image and push it nowhere."""
+    from twin.ci.image import build
+
+    build(name, commit)
+
+
+@app.command()
+def dockerfile() -> None:
+    """Exit 1 when the image's recipe breaks a rule of hadolint."""
+    from twin.ci import inspection
+
+    inspection.dockerfile()
+
+
+@app.command()
+def audit() -> None:
+    """Exit 1 when a locked package has a known vulnerability, or could not be looked up."""
+    from twin.ci import inspection
+
+    inspection.audit()
+
+
+@app.command()
+def licences() -> None:
+    """Licences of what the deployables contain; exit 1 when one may not be passed on."""
+    from twin.ci import licences
+    from twin.ci.environment import summarise
+
+    found = licences.packages()
+    report = licences.report(found)
+    print(report)
+    summarise(report)
+    wrong = [f"{each.name} ({each.licence or 'none found'})" for each in found if not each.may_be_passed_on]
+    if wrong:
+        raise TwinError(f"Licences that are not in `twin.ci.licences.ALLOWED`: {', '.join(wrong)}.")
+
+
+@app.command()
+def secrets() -> None:
+    """Exit 1 when a file that Git knows holds something like a secret that .secrets.toml does not accept."""
+    from twin.ci import inspection
+
+    inspection.secrets()
+
+
+@app.command()
+def sbom(
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    deployable: Annotated[str, typer.Option(help="Name of its lock file.")] = "rag",
+) -> None:
+    """A CycloneDX document of a deployable's locked packages."""
+    from twin.ci import inspection
+
+    inspection.bill_of_materials(deployable, out)
+
+
+@app.command()
+def templates(assembly: Annotated[Path, typer.Option(help="Folder that a stage was synthesized into.")]) -> None:
+    """Exit 1 when a synthesized template breaks a rule of checkov that infra/checkov.yaml does not accept."""
+    from twin.ci import inspection
+
+    inspection.templates(assembly)
+
+
 @app.command("require-image")
 def require_image(
     commit: Annotated[str, typer.Option(envvar=COMMIT, help="Commit, the image's tag.")],
