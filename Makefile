@@ -103,6 +103,10 @@ ci-release: setup ## CI: source archive and notes of TAG into dist/
 ci-release-publish: ## CI: publish dist/ as the release TAG on GitHub
 	@gh release create "$$TAG" --verify-tag --notes-file dist/notes.md dist/*.tar.gz
 
+ci-test: setup ## CI: every test, with the coverage of what runs in the tests' own processes on the run's page
+	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --cov \
+		--cov-report=markdown-append:$${GITHUB_STEP_SUMMARY:-coverage.md} $(ARGS)
+
 ci-image-build: setup ## CI: build the service's image and push it nowhere
 	@$(TWIN) ci image-build
 
@@ -146,4 +150,4 @@ lock: setup ## Recompile the lock files under requirements/
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock docs evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
-	ci-set-up ci-connect ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility
+	ci-set-up ci-connect ci-test ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility

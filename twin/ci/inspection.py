@@ -25,9 +25,9 @@ def audit() -> None:
     Raises:
         TwinError: one is vulnerable, or the advisories could not be asked about it.
     """
-    for lock in sorted((ROOT / "requirements").glob("*.txt")):
-        print(f"{lock.name}:", flush=True)
-        run("audit", "pip-audit", ["--strict", "--require-hashes", "--disable-pip", "--requirement", str(lock)])
+    locks = sorted((ROOT / "requirements").glob("*.txt"))
+    given = [part for lock in locks for part in ("--requirement", str(lock))]
+    run("audit", "pip-audit", ["--strict", "--require-hashes", "--disable-pip", *given])
     _npm_audit()
 
 

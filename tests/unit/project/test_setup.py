@@ -37,7 +37,9 @@ def test_a_failing_step_shows_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch
 def test_locks_carry_hashes_and_no_registry_address() -> None:
     locks = sorted((setup.ROOT / "requirements").glob("*.txt"))
     assert {lock.stem for lock in locks} == {
+        "audit",
         "benchmark",
+        "checkov",
         "dev",
         "embedding-build",
         "evaluation",

@@ -133,7 +133,7 @@ def test_a_target_expands_to_commands(target: str) -> None:
     command = ["make", "--dry-run", target, "STAGE=dev", "OUT=out", "BASE=a", "HEAD=b"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"-m twin |zizmor|gh release", done.stdout)
+    assert re.search(r"-m twin |-m pytest |zizmor|gh release", done.stdout)
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
@@ -158,6 +158,15 @@ def test_the_local_measurements_come_before_the_login() -> None:
     names = [step.get("run") or step["uses"] for step in workflow(file)["jobs"]["preview"]["steps"]]
     login = next(i for i, name in enumerate(names) if "configure-aws-credentials" in name)
     assert max(i for i, name in enumerate(names) if "local" in name or "base" in name) < login
+
+
+def test_every_pull_request_is_checked_for_all_that_is_promised() -> None:
+    (file,) = [file for file in FILES if file.stem == "ci"]
+    targets = {step["run"].split()[1] for step in steps(file) if "run" in step}
+    assert targets >= {"check", "ci-workflows", "ci-test", "ci-licences", "ci-secrets", "ci-audit", "ci-templates"}
+    assert targets >= {"ci-dockerfile", "ci-image-build", "ci-sbom"}
+    (scan,) = [step for step in steps(file) if step.get("uses", "").startswith("anchore/scan-action@")]
+    assert scan["with"]["severity-cutoff"] == "high"
 
 
 def test_dependabot_watches_actions_and_both_lock_formats() -> None:
