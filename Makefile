@@ -26,7 +26,7 @@ local-start: setup ## Local cloud up, everything deployed, corpus ingested; prin
 local-stop: setup ## All of the local cloud down
 	@$(TWIN) local-stop $(ARGS)
 
-deploy-inference-pipeline: setup ## Deploy the stacks of STAGE (local, dev, prod)
+deploy-inference-pipeline: setup $(if $(filter local,$(STAGE)),,evaluation-layer) ## Deploy the stacks of STAGE (local, dev, prod)
 	@$(TWIN) deploy --stage $(STAGE) $(ARGS)
 
 call-inference-pipeline: setup ## Ask QUERY="..." and see answer, sources, tokens, timings
@@ -51,7 +51,7 @@ cost: setup ## Price of STAGE before it is deployed: per resource, idle, office 
 	@$(TWIN) cost --stage $(STAGE) $(ARGS)
 
 evaluation-layer: setup ## Build the evaluation functions' Lambda layer; a deployment to AWS needs it
-	@.venv/bin/python -m scripts.build_evaluation_layer $(ARGS)
+	@.venv/bin/python -m scripts.build_evaluation_layer
 
 check: setup ## Format, lint, types, imports
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / ".local" / "build" / "evaluation-layer"
 MODELS = ROOT / ".local" / "models"
 MODEL = "all-MiniLM-L6-v2"
+MODEL_RECIPE = ("build_embedding_model.py", "minilm_graph.py")
 LOCK = ROOT / "requirements" / "evaluation.txt"
 STAMP = "built-from.json"
 PYTHON = "3.14"
@@ -48,7 +49,7 @@ class LayerError(RuntimeError):
 
 
 def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int:
-    """Build the layer in `out`, which appears whole or not at all; returns its size in bytes.
+    """Build the layer in `out` unless it is up to date; it appears whole or not at all. Returns its size in bytes.
 
     Args:
         out: the layer's folder; an older one is replaced.
@@ -59,6 +60,9 @@ def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int
         LayerError: no such interpreter, a package without a wheel, or more than Lambda takes.
         ModelSourceError: the embedding model cannot be built.
     """
+    made_from = json.dumps(stamp(python, machine)) + "\n"
+    if (out / STAMP).is_file() and (out / STAMP).read_text(encoding="utf-8") == made_from:
+        return size_of([out])
     interpreter = _interpreter(python)
     model = build_model(MODELS / MODEL)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +73,7 @@ def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int
         strip(packages)
         _run([str(interpreter), "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"], packages)
         shutil.copytree(model, fresh / "models" / MODEL)
-        (fresh / STAMP).write_text(json.dumps(stamp(python, machine)) + "\n", encoding="utf-8")
+        (fresh / STAMP).write_text(made_from, encoding="utf-8")
         size = size_of([fresh])
         refuse_too_much(size + size_of(ROOT / path for path in SHIPPED_BESIDE))
         shutil.rmtree(out, ignore_errors=True)
@@ -79,7 +83,8 @@ def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int
 
 def stamp(python: str, machine: str) -> dict[str, str]:
     """What a layer is made from: an outdated one is recognised by it."""
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    recipes = [ROOT / "scripts" / name for name in ("build_evaluation_layer.py", *MODEL_RECIPE)]
+    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in recipes)).hexdigest()
     lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     return {"runtime": f"python{python}", "machine": machine, "lock": lock, "recipe": recipe}
 

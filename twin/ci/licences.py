@@ -75,14 +75,14 @@ def locked(lock: Path) -> dict[str, bool]:
 
 def licence_of(described: metadata.PackageMetadata) -> str:
     """The licence as an SPDX expression where the metadata allow that: expression, else classifiers, else free text."""
-    if expression := described.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in described:
+        return described["License-Expression"]
     classified = [
         each.rpartition(" :: ")[2]
         for each in described.get_all("Classifier") or ()
         if each.startswith("License :: OSI Approved :: ")
     ]
-    written = str(described.get("License") or "").strip()
+    written = described["License"].strip() if "License" in described else ""
     return " OR ".join(_spdx(each) for each in classified) or _spdx(written.splitlines()[0] if written else "")
 
 

@@ -50,6 +50,13 @@ def test_a_missing_interpreter_is_named_with_the_way_out(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_layer_that_is_up_to_date_is_left_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path, "python/numpy.py")
+    (tmp_path / layer.STAMP).write_text(json.dumps(layer.stamp("3.99", "aarch64")) + "\n")
+    assert layer.build(tmp_path, python="3.99") == layer.size_of([tmp_path])
+    assert (tmp_path / "python" / "numpy.py").is_file()
+
+
 def test_a_layer_is_taken_for_built_only_with_todays_lock_and_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
