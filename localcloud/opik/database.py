@@ -27,6 +27,17 @@ TABLES = (
     "prompts",
     "prompt_versions",
 )
+COLUMNS = {
+    "scores": {"name": "$.name", "value": "$.value"},
+    "experiment_items": {"item": "$.dataset_item_id", "trace": "$.trace_id"},
+}
+"""Fields that statements read; SQLite computes them, as NULL where a document is no JSON by its rules (NaN)."""
+INDEXES = {
+    "scores_of_owner": "scores(parent, name, value)",
+    "scores_by_value": "scores(name, value, parent)",
+    "experiment_items_traces": "experiment_items(parent, item, trace)",
+    "experiment_items_of_trace": "experiment_items(trace, parent)",
+}
 
 
 def now() -> str:
@@ -55,6 +66,10 @@ class Database:
                 f"CREATE INDEX IF NOT EXISTS {table}_parent ON {table}(parent, id);"
                 f"CREATE INDEX IF NOT EXISTS {table}_key ON {table}(key, id);"
             )
+        for table, columns in COLUMNS.items():
+            self._add_columns(table, columns)
+        for name, columns_of in INDEXES.items():
+            self._connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {columns_of}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -79,6 +94,15 @@ class Database:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def _add_columns(self, table: str, columns: dict[str, str]) -> None:
+        known = {row[1] for row in self._connection.execute(f"PRAGMA table_xinfo({table})")}
+        for column, path in columns.items():
+            if column not in known:
+                value = f"CASE WHEN json_valid(body) THEN json_extract(body, '{path}') END"
+                self._connection.execute(
+                    f"ALTER TABLE {table} ADD COLUMN {column} GENERATED ALWAYS AS ({value}) VIRTUAL"
+                )
 
 
 class Collection:
@@ -107,6 +131,10 @@ class Collection:
     def all(self, *, limit: int = -1) -> list[Document]:
         """Newest first."""
         return self._documents(f"1 ORDER BY id DESC LIMIT {int(limit)}", ())
+
+    def page(self, offset: int, limit: int) -> list[Document]:
+        """Some of all, newest first."""
+        return self._documents(f"1 ORDER BY id DESC LIMIT {int(limit)} OFFSET {int(offset)}", ())
 
     def count(self, parent: str | None = None) -> int:
         where, values = ("WHERE parent=?", (parent,)) if parent else ("", ())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from localcloud.opik.database import Collection, Database, Document, new_id, now
+from localcloud.opik.facts import TraceFacts
+from localcloud.opik.times import duration_ms
 
 DEFAULT_PROJECT = "Default Project"
 SCORE_FIELDS = ("name", "value", "reason", "category_name", "source")
@@ -24,6 +24,7 @@ class Store:
         self.max_traces = max_traces
         self.projects = Collection(self.database, "projects")
         self.traces = Collection(self.database, "traces")
+        self.trace_facts = TraceFacts(self.database)
         self.spans = Collection(self.database, "spans")
         self.scores = Collection(self.database, "scores")
         self.datasets = Collection(self.database, "datasets")
@@ -50,7 +51,8 @@ class Store:
         with self.database.transaction():
             for trace in traces:
                 project = self.project(trace.get("project_name"), trace.get("project_id"))["id"]
-                self.traces.merge(trace["id"], {**trace, "project_id": project}, parent=project)
+                whole = self.traces.merge(trace["id"], {**trace, "project_id": project}, parent=project)
+                self.trace_facts.put(whole)
             self._rotate()
 
     def add_spans(self, spans: list[Document]) -> None:
@@ -81,6 +83,7 @@ class Store:
                 self.spans.delete_children(id)
                 self.scores.delete_children(f"trace:{id}")
                 self.traces.delete(id)
+                self.trace_facts.delete(id)
 
     def trace_view(self, trace: Document) -> Document:
         """A trace with what its spans add up to."""
@@ -136,12 +139,3 @@ class Store:
         )
         self.delete_traces([row[0] for row in oldest])
         self.database.rows("PRAGMA incremental_vacuum(1000)")
-
-
-def duration_ms(document: Document) -> float | None:
-    """Milliseconds from start to end, or None while it runs."""
-    times: list[Any] = [document.get("start_time"), document.get("end_time")]
-    if not all(times):
-        return None
-    start, end = (datetime.fromisoformat(str(value).replace("Z", "+00:00")) for value in times)
-    return (end - start).total_seconds() * 1000

@@ -1,0 +1,106 @@
+"""Geometry of a line plot over time; the template draws it as SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+# Units of the view box. Small, so that text of 12 units stays readable where a phone shrinks the plot.
+WIDTH, HEIGHT = 340.0, 190.0
+LEFT, RIGHT, TOP, BOTTOM = 34.0, 12.0, 10.0, 24.0
+X_TICKS = 4
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mean.
+
+    Attributes:
+        at: moment in seconds since 1970.
+        value: the mean.
+        label: what a reader hears and sees of it.
+        link: page behind it.
+    """
+
+    at: float
+    value: float
+    label: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A series as it is drawn: its points joined in order of time."""
+
+    name: str
+    path: str
+    marks: tuple[tuple[float, float, Point], ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What the template draws: ticks are (place, text)."""
+
+    curves: tuple[Curve, ...]
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    width: float = WIDTH
+    height: float = HEIGHT
+    left: float = LEFT
+    right: float = WIDTH - RIGHT
+    bottom: float = HEIGHT - BOTTOM
+
+
+def draw(series: dict[str, Sequence[Point]]) -> Plot:
+    """Place series with at least one point among them.
+
+    Raises:
+        ValueError: there is no point.
+    """
+    points = [point for one in series.values() for point in one]
+    if not points:
+        raise ValueError("a plot needs a point")
+    low_x, high_x = _spread(min(p.at for p in points), max(p.at for p in points))
+    y_values = _y_ticks(min(p.value for p in points), max(p.value for p in points))
+    low_y, high_y = y_values[0], y_values[-1]
+
+    def x(at: float) -> float:
+        return round(LEFT + (at - low_x) / (high_x - low_x) * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: float) -> float:
+        return round(HEIGHT - BOTTOM - (value - low_y) / (high_y - low_y) * (HEIGHT - TOP - BOTTOM), 1)
+
+    curves = []
+    for name, one in series.items():
+        ordered = sorted(one, key=lambda point: point.at)
+        marks = tuple((x(point.at), y(point.value), point) for point in ordered)
+        path = " ".join(f"{'L' if number else 'M'}{a} {b}" for number, (a, b, _) in enumerate(marks))
+        curves.append(Curve(name, path, marks))
+    times = [low_x + (high_x - low_x) * (number + 0.5) / X_TICKS for number in range(X_TICKS)]
+    form = "%m-%d" if high_x - low_x >= X_TICKS * DAY else "%H:%M" if high_x - low_x < DAY else "%m-%d %Hh"
+    return Plot(
+        tuple(curves),
+        tuple((x(at), datetime.fromtimestamp(at, UTC).strftime(form)) for at in times),
+        tuple((y(value), f"{value:g}") for value in y_values),
+    )
+
+
+def _spread(low: float, high: float) -> tuple[float, float]:
+    """A little air on both sides; around a single moment, half an hour."""
+    air = max((high - low) * 0.03, 1800.0 if high == low else 1.0)
+    return low - air, high + air
+
+
+def _y_ticks(low: float, high: float) -> list[float]:
+    """Round values around the range; scores within 0..1 are drawn on all of it, so that plots can be compared."""
+    if low >= 0 and high <= 1:
+        return [0.0, 0.25, 0.5, 0.75, 1.0]
+    span = (high - low) or abs(high) or 1.0
+    rough = span / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
