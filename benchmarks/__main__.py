@@ -22,7 +22,7 @@ from benchmarks.measure import Report, load_average
 from benchmarks.processes import RESULTS, WORK, BenchmarkError
 from localcloud.process import REPOSITORY, base_environment
 
-NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory")
+NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory", "collector")
 """Modules of this package with `run(effort) -> Report`."""
 DRILLS = ("outage",)
 """The same, but run only when named: they take longer than all the others."""

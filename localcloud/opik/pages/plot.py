@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,8 +54,13 @@ class Plot:
     bottom: float = HEIGHT - BOTTOM
 
 
-def draw(series: dict[str, Sequence[Point]]) -> Plot:
+def draw(series: Mapping[str, Sequence[Point]], span: tuple[float, float], *, daily: bool) -> Plot:
     """Place series with at least one point among them.
+
+    Args:
+        series: the points by name.
+        span: first and last moment of the axis, the same for plots that are read beside each other.
+        daily: whether there is one point a day, so that marks of the axis are days.
 
     Raises:
         ValueError: there is no point.
@@ -63,7 +68,8 @@ def draw(series: dict[str, Sequence[Point]]) -> Plot:
     points = [point for one in series.values() for point in one]
     if not points:
         raise ValueError("a plot needs a point")
-    low_x, high_x = _spread(min(p.at for p in points), max(p.at for p in points))
+    air = max((span[1] - span[0]) * 0.03, DAY / 2 if daily and span[0] == span[1] else 1800.0)
+    low_x, high_x = span[0] - air, span[1] + air
     y_values = _y_ticks(min(p.value for p in points), max(p.value for p in points))
     low_y, high_y = y_values[0], y_values[-1]
 
@@ -79,8 +85,8 @@ def draw(series: dict[str, Sequence[Point]]) -> Plot:
         marks = tuple((x(point.at), y(point.value), point) for point in ordered)
         path = " ".join(f"{'L' if number else 'M'}{a} {b}" for number, (a, b, _) in enumerate(marks))
         curves.append(Curve(name, path, marks))
-    times = [low_x + (high_x - low_x) * (number + 0.5) / X_TICKS for number in range(X_TICKS)]
-    form = "%m-%d" if high_x - low_x >= X_TICKS * DAY else "%H:%M" if high_x - low_x < DAY else "%m-%d %Hh"
+    times = _days(*span) if daily else [low_x + (high_x - low_x) * (n + 0.5) / X_TICKS for n in range(X_TICKS)]
+    form = "%m-%d" if daily or high_x - low_x >= X_TICKS * DAY else "%H:%M" if high_x - low_x < DAY else "%d. %H:%M"
     return Plot(
         tuple(curves),
         tuple((x(at), datetime.fromtimestamp(at, UTC).strftime(form)) for at in times),
@@ -88,10 +94,10 @@ def draw(series: dict[str, Sequence[Point]]) -> Plot:
     )
 
 
-def _spread(low: float, high: float) -> tuple[float, float]:
-    """A little air on both sides; around a single moment, half an hour."""
-    air = max((high - low) * 0.03, 1800.0 if high == low else 1.0)
-    return low - air, high + air
+def _days(first: float, last: float) -> list[float]:
+    """Days from the first to the last point, evenly, as many as fit."""
+    count = round((last - first) / DAY) + 1
+    return [first + number * DAY for number in range(0, count, -(-count // X_TICKS))]
 
 
 def _y_ticks(low: float, high: float) -> list[float]:

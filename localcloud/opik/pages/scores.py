@@ -55,11 +55,21 @@ def router(store: Store) -> APIRouter:
         metric = asked.choice(request, "metric", found, "")
         models = sorted({model for series in found.values() for model in series}, key=lambda m: -_size(found, m))
         kept = sorted(models[:MOST_MODELS])
-        plots = []
-        for name in sorted(found):
-            series = {model: found[name][model] for model in kept if model in found[name]}
-            if series and metric in ("", name):
-                plots.append({"name": name, "low": low_is_good(name), "plot": draw(series), "series": series})
+        chosen = {
+            name: {model: found[name][model] for model in kept if model in found[name]}
+            for name in sorted(found)
+            if metric in ("", name)
+        }
+        moments = [point.at for series in chosen.values() for points in series.values() for point in points]
+        plots = [
+            {
+                "name": name,
+                "low": low_is_good(name),
+                "plot": draw(series, (min(moments), max(moments)), daily=by == "day"),
+            }
+            for name, series in chosen.items()
+            if series
+        ]
         return render(
             "scores.html",
             section="scores",
