@@ -162,7 +162,7 @@ def definition(concurrency: int) -> dict[str, object]:
             "GiveUp": {
                 "Type": "Task",
                 "Resource": "${FinishArn}",
-                "Parameters": {**run, "failed": True},
+                "Parameters": run | {"failed": True},
                 "Retry": [RETRY],
                 "Next": "Failed",
             },
