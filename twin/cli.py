@@ -203,6 +203,9 @@ def evaluate(
 def _evaluate_offline(
     stage: str, dataset: str, baseline: str, name: str, newest: int, concurrency: int, judged: bool, as_json: bool
 ) -> None:
+    from twin import opik_sdk
+
+    opik_sdk.keep_quiet()
     from twin.evaluation.offline import Wish, closed, evaluate_offline
     from twin.stages import connect
 
@@ -287,6 +290,9 @@ def evaluate_judges(
     as_json: JsonOption = False,
 ) -> None:
     """How well the judges agree with labelled pairs: agreement, Cohen's kappa, confusion tables."""
+    from twin import opik_sdk
+
+    opik_sdk.keep_quiet()
     from twin.commands import evaluate_judges as command
 
     settings, client = command.chosen(

@@ -57,7 +57,7 @@ def _local(state: State, engine: str) -> dict[str, str]:
         "TWIN_MONITORING__OPIK_URL": f"{address(state, 'opik')}/api",
         "TWIN_EMBEDDING__MODEL_DIR": model,
         "TWIN_LLM__ENVIRONMENT": json.dumps({"LLM_ENGINE": engine, "EMBEDDING_MODEL_DIR": model}),
-        # The CDK's check against CloudFormation's schemas is half of a synthesis. `make synth` and the tests make it for
-        # every stage, this one included; here the emulator refuses what it does not know.
+        # The CDK's check against CloudFormation's schemas is half of a synthesis. `make synth` and the tests make it
+        # for every stage, this one included; here the emulator refuses what it does not know.
         "CDK_VALIDATION": "false",
     }

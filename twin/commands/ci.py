@@ -101,6 +101,9 @@ def scores(
 
     found = measure(connect(stage), file)
     if dataset:
+        from twin import opik_sdk
+
+        opik_sdk.keep_quiet()
         from twin.evaluation.offline import Wish, evaluate_offline, goodness
 
         found |= goodness(evaluate_offline(connect(stage), Wish(dataset), _say))

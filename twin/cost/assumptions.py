@@ -66,7 +66,10 @@ class Assumptions(BaseModel):
     function_calls: Decimal = Field(
         Decimal(30), description="Calls a month of a function that neither a schedule nor a queue calls.", ge=0
     )
-    custom_metrics: int = Field(6, description="Metrics that a function with a METRIC_NAMESPACE publishes.", ge=0)
+    run_metrics: int = Field(3, description="Metrics of an evaluation that found nothing new.", ge=0)
+    score_metrics: int = Field(
+        49, description="Further metrics of one that found answers: free scores, of the stage and of one model.", ge=0
+    )
     task_metrics: int = Field(11, description="Metrics that a task with a METRIC_NAMESPACE publishes.", ge=0)
     machine_metrics: int = Field(2, description="Metrics that a machine with a METRIC_NAMESPACE publishes.", ge=0)
     insight_metrics: int = Field(

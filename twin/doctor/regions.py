@@ -13,8 +13,10 @@ from twin.doctor.finding import Finding, failed, ok
 REGIONAL = (
     "acm",
     "application-autoscaling",
+    "autoscaling",
     "cloudformation",
     "cloudwatch",
+    "dynamodb",
     "ec2",
     "ecr",
     "ecs",
@@ -28,6 +30,7 @@ REGIONAL = (
     "sns",
     "sqs",
     "ssm",
+    "stepfunctions",
 )
 """Every service of the stacks that has an address per region."""
 

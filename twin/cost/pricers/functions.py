@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from twin.cost.assembly import Resource, number, refers_to
-from twin.cost.charge import Charge, Context, Finding, always
+from twin.cost.charge import Charge, Context, Finding
 from twin.cost.load import Load
 from twin.cost.pricers.messaging import MAPPING, period, samples
 
+EVALUATION = "evaluate_monitoring.handler"
 SCHEDULE = "AWS::Scheduler::Schedule"
 
 
@@ -28,8 +29,13 @@ def function(resource: Resource, context: Context) -> Iterable[Finding]:
         f"lambda.{architecture}.gb-second",
         lambda load: calls(load) * assumed.function_seconds * gigabytes,
     )
-    if "METRIC_NAMESPACE" in properties.get("Environment", {}).get("Variables", {}):
-        yield Charge("Published metrics", "metric.month", always(assumed.custom_metrics))
+    # The other functions with a namespace publish the same metrics, for longer runs.
+    if str(properties.get("Handler", "")).endswith(EVALUATION):
+        yield Charge(
+            "Published metrics",
+            "metric.month",
+            lambda load: assumed.run_metrics + assumed.score_metrics * load.busy_hours / load.hours,
+        )
 
 
 def _calls(resource: Resource, context: Context, load: Load) -> Decimal:

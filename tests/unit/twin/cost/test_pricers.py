@@ -210,10 +210,15 @@ def test_a_function_that_empties_the_samples_is_called_once_per_sample_at_most(p
     assert (line.units[IDLE], line.units[OFFICE]) == (0, 195 * 60 * Decimal("0.1"))
 
 
-def test_published_metrics_are_counted_where_the_function_is_told_a_namespace(priced: Priced, make: Make) -> None:
-    variables = {"Variables": {"METRIC_NAMESPACE": "LLMTwin"}}
-    estimate = priced({"F": make("Lambda::Function", Environment=variables)}, "custom_metrics=4")
-    assert monthly(estimate, "Published metrics")[0] == Decimal("1.20")
+def test_published_metrics_are_few_while_nobody_asks_and_counted_for_one_function(priced: Priced, make: Make) -> None:
+    functions = {
+        name: make("Lambda::Function", Handler=f"services.evaluation.{name}.handler")
+        for name in ("evaluate_monitoring", "finish_run")
+    }
+    estimate = priced(functions, "run_metrics=4", "score_metrics=100")
+    idle, office, full = monthly(estimate, "Published metrics")
+    assert idle == Decimal("1.20")
+    assert full == Decimal("31.20") and idle < office < full
 
 
 def test_the_log_group_of_a_task_grows_with_answers_and_others_do_not(priced: Priced, make: Make) -> None:
