@@ -258,9 +258,9 @@ class Permissions:
             self._allow("DeregisterLeftTaskDefinitions", ("ecs:DeregisterTaskDefinition",), ("*",)),
             self._allow("DeleteLeftTaskDefinitions", ("ecs:DeleteTaskDefinitions",), named("ecs", "task-definition")),
             self._allow(
-                "DeleteLeftInterfaces",
-                ("ec2:DeleteNetworkInterface",),
-                (self._arn("ec2", "network-interface", "*"),),
+                "DeleteLeftInterfacesAndVolumes",
+                ("ec2:DeleteNetworkInterface", "ec2:DeleteVolume"),
+                (self._arn("ec2", "network-interface", "*"), self._arn("ec2", "volume", "*")),
                 tagged,
             ),
             self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), logs),

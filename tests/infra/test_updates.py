@@ -20,7 +20,11 @@ CHANGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Action]
     ),
     "another revision": ({"TWIN_LLM__MODEL_REVISION": "b" * 40}, {"llm": MODEL}),
     "another container": ({"TWIN_LLM__IMAGE": IMAGE}, {"llm": MODEL}),
-    "another instance type": ({"TWIN_LLM__INSTANCE_TYPE": "ml.g6e.2xlarge"}, {"llm": CONFIG}),
+    "another instance type": (
+        {"TWIN_LLM__INSTANCE_TYPE": "ml.g6e.2xlarge"},
+        # The dashboard knows what an hour of the instance costs.
+        {"llm": CONFIG, "evaluation": {"CloudWatch::Dashboard": "update"}},
+    ),
     "more copies": ({"TWIN_LLM__MAX_COPIES": "2"}, {"llm": {"ApplicationAutoScaling::ScalableTarget": "update"}}),
     "more instances": ({"TWIN_LLM__MAX_INSTANCES": "2"}, {"llm": CONFIG}),
     "another load per copy": (
@@ -32,7 +36,11 @@ CHANGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Action]
         {"business": {"ApplicationAutoScaling::ScalableTarget": "update"}},
     ),
     # The prompts are files of the service's image: either changes with the release.
-    "another image or other prompts": ({"TWIN_RELEASE": "9.9.9"}, {"business": TASK}),
+    "another image or other prompts": (
+        {"TWIN_RELEASE": "9.9.9"},
+        # Messages name the release.
+        {"business": TASK, "evaluation": {"Lambda::Function": "update"}},
+    ),
 }
 
 
@@ -69,6 +77,12 @@ def test_only_names_that_callers_know_are_fixed(dev: Templates) -> None:
         ("SSM::Parameter", "Name"),
         # Named after their target, with which they are replaced; CloudFormation has no name of its own for them.
         ("ApplicationAutoScaling::ScalingPolicy", "PolicyName"),
+        # Its last step needs the name of the machine that it belongs to; only the name and the type replace it.
+        ("StepFunctions::StateMachine", "StateMachineName"),
+        # People look for it by its name, which is all that replaces it.
+        ("CloudWatch::Dashboard", "DashboardName"),
+        # Named by the CDK after its place in the stack; nothing else replaces it.
+        ("CloudWatch::CompositeAlarm", "AlarmName"),
     }
 
 

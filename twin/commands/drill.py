@@ -14,6 +14,7 @@ from twin.cdk import Progress
 from twin.commands.ask import Answer
 from twin.commands.deploy import deploy_stacks
 from twin.commands.evaluate import evaluate_answer
+from twin.deployment import outputs
 from twin.errors import TwinError
 from twin.overrides import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.stages import Stage, address
@@ -39,11 +40,11 @@ def bad_release(stage: Stage, question: str, ask: Callable[[Stage, str], Answer]
     Raises:
         TwinError: when monitoring does not notice in time.
     """
-    seen = len(messages(stage))
+    seen, alarm = len(messages(stage)), outputs(stage)["QualityAlarmName"]
     release_llm(stage, DRILL_ENGINE, progress)
     bad = ask(stage, question)
     report = evaluate_answer(stage, bad.trace_id)
-    return Drill(bad, report, wait_for_message(stage, seen, MESSAGE_SECONDS))
+    return Drill(bad, report, wait_for_message(stage, alarm, seen, MESSAGE_SECONDS))
 
 
 def roll_back(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress) -> Answer:
@@ -68,17 +69,18 @@ def messages(stage: Stage) -> list[dict[str, Any]]:
     return list(response.json()["messages"])
 
 
-def wait_for_message(stage: Stage, seen: int, seconds: float) -> dict[str, Any]:
-    """The first alarm after the `seen` messages that were there before; announced recoveries are passed over.
+def wait_for_message(stage: Stage, alarm: str, seen: int, seconds: float) -> dict[str, Any]:
+    """The first message of the alarm after the `seen` messages that were there before; no recovery, no other alarm.
 
     Raises:
         TwinError: when none arrives in time.
     """
     deadline = time.monotonic() + seconds
     while True:
-        alarms = [message for message in messages(stage)[seen:] if ALARM in str(message["json"].get("text"))]
-        if alarms:
-            return dict(alarms[0]["json"])
+        for message in messages(stage)[seen:]:
+            text = str(message["json"].get("text"))
+            if ALARM in text and alarm in text:
+                return dict(message["json"])
         if time.monotonic() > deadline:
             raise TwinError(f"No alarm message arrived at the webhook within {seconds:.0f} s.")
         time.sleep(0.3)

@@ -118,7 +118,7 @@ def test_a_disliked_answer_goes_to_the_evaluation_though_it_was_not_sampled(
         return [sample for sample in world.cloud.samples if sample["trace_id"] == trace_id]
 
     application = another(running, opik_url_override=collector, sample_rate=0.0)
-    with serving(application) as url, running.at(url).client() as client:
+    with serving(application, running.environment) as url, running.at(url).client() as client:
         good, bad = ask(client), ask(client)
         for trace_id, score in ((good, 0.9), (bad, 0.0)):
             assert client.post("/feedback", json={"trace_id": trace_id, "score": score}).status_code == 204

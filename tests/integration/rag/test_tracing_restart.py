@@ -10,12 +10,12 @@ import httpx
 
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import Cloud, Opik
-from tests.integration.rag.test_process import _environment, _serving, model_dir, servers
+from tests.integration.rag.test_process import _environment, _serving, servers
 
-__all__ = ["model_dir", "servers"]
+__all__ = ["servers"]
 
 
-def test_a_rolling_restart_loses_no_trace(servers: tuple[Cloud, Qdrant, Opik], model_dir: Path) -> None:
+def test_a_rolling_restart_loses_no_trace(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path) -> None:
     opik = servers[2]
     ids: set[str] = set()
 
@@ -31,7 +31,7 @@ def test_a_rolling_restart_loses_no_trace(servers: tuple[Cloud, Qdrant, Opik], m
 
     limit = {"REQUESTS_PER_MINUTE": "100000"}
     with ExitStack() as stack:
-        running = [stack.enter_context(_serving(_environment(servers, model_dir, **limit))) for _ in range(3)]
+        running = [stack.enter_context(_serving(_environment(servers, embedding_model, **limit))) for _ in range(3)]
         callers = [threading.Thread(target=ask, args=(client,)) for _, client in running]
         for caller in callers:
             caller.start()

@@ -82,8 +82,10 @@ class Cloud:
         return str(eventually(done, f"{part} is still in progress", seconds=90))
 
     def failures(self, part: str) -> list[str]:
-        events = self.cloudformation.describe_stack_events(StackName=self.name(part))["StackEvents"]
-        failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+        pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=self.name(part))
+        failed = [
+            event for page in pages for event in page["StackEvents"] if event["ResourceStatus"].endswith("_FAILED")
+        ]
         return [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed]
 
     def physical_ids(self, part: str) -> dict[str, str]:
