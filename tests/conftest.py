@@ -8,7 +8,6 @@ answers without context behind, which the evaluation rightly marks down. The del
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +17,6 @@ from xdist.scheduler import LoadScopeScheduling
 from scripts.build_embedding_model import build
 
 SHIPPED_MODEL = Path(__file__).parents[1] / ".local" / "models" / "all-MiniLM-L6-v2"
-MOST_WORKERS = 5
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_delete.py")
 
 
@@ -28,11 +26,6 @@ class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
         return "deployment" if PurePosixPath(module).name in SHARE_ONE_DEPLOYMENT else module
-
-
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than processors, since deployments wait a quarter of their time; five at most."""
-    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
