@@ -258,8 +258,9 @@ def evaluate_rag(
 
     from twin.commands import evaluate_rag as command
     from twin.stages import connect
+    from twin.thresholds import thresholds
 
-    least = command.thresholds(at_least or ())
+    least = thresholds(at_least or (), "--at-least", "ndcg@10=0.75")
     report = command.evaluate_rag(connect(stage), Path(file))
     missed = command.missed(report, least)
     print_json({**report, "missed": missed}) if as_json else views.show_retrieval(report)
@@ -294,6 +295,7 @@ def evaluate_judges(
 
     opik_sdk.keep_quiet()
     from twin.commands import evaluate_judges as command
+    from twin.thresholds import thresholds
 
     settings, client = command.chosen(
         {"judge_provider": provider, "judge_model": model, "judge_url": url, "judge_endpoint_name": endpoint},
@@ -302,7 +304,11 @@ def evaluate_judges(
         stage=stage,
     )
     report = command.evaluate_judges(
-        file, settings, client=client, thresholds=command.thresholds(threshold or ()), progress=_progress
+        file,
+        settings,
+        client=client,
+        thresholds=thresholds(threshold or (), "--threshold", "groundedness=0.6"),
+        progress=_progress,
     )
     print_json(report) if as_json else views.show_judges(report)
 

@@ -154,27 +154,12 @@ class Permissions:
         return self._allow(
             "HandOutApiKeys",
             actions,
-            (
-                self._stack.format_arn(
-                    service="secretsmanager", resource="secret:*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
-                ),
-            ),
-            {
-                "StringEquals": {"aws:ResourceTag/project": PROJECT},
-                "StringLike": {"aws:ResourceTag/stage": list(stages)},
-            },
+            (self._every_secret(),),
+            _tagged(stages),
         )
 
     def _invoke(self, stages: Sequence[str]) -> iam.PolicyStatement:
-        names = [
-            self._stack.format_arn(
-                service="lambda",
-                resource="function",
-                resource_name=f"twin-{stage}-evaluation-*",
-                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for stage in stages
-        ]
+        names = [self._colon_arn("lambda", "function", f"twin-{stage}-evaluation-*") for stage in stages]
         return self._allow("RunTheEvaluation", ("lambda:InvokeFunction",), names)
 
     def _images(self, *names: str) -> list[iam.PolicyStatement]:
@@ -206,21 +191,10 @@ class Permissions:
         def named(service: str, resource: str) -> list[str]:
             return [self._arn(service, resource, f"twin-{stage}-*") for stage in stages]
 
-        tagged = {
-            "StringEquals": {"aws:ResourceTag/project": PROJECT},
-            "StringLike": {"aws:ResourceTag/stage": list(stages)},
-        }
+        tagged = _tagged(stages)
         stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
         # AWS puts its own path before the name of a function, an endpoint or a state machine.
-        logs = [
-            self._stack.format_arn(
-                service="logs",
-                resource="log-group",
-                resource_name=f"*twin-{stage}-*",
-                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for stage in stages
-        ]
+        logs = [self._colon_arn("logs", "log-group", f"*twin-{stage}-*") for stage in stages]
         buckets = [f"arn:{self._stack.partition}:s3:::twin-{stage}-*" for stage in stages]
         return [
             self._allow(
@@ -284,17 +258,23 @@ class Permissions:
             self._allow(
                 "DeleteLeftSecrets",
                 ("secretsmanager:DeleteSecret",),
-                (
-                    self._stack.format_arn(
-                        service="secretsmanager", resource="secret:*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
-                    ),
-                ),
+                (self._every_secret(),),
                 tagged,
             ),
         ]
 
     def _arn(self, service: str, resource: str, name: str, region: str | None = None) -> str:
         return self._stack.format_arn(service=service, resource=resource, resource_name=name, region=region)
+
+    def _colon_arn(self, service: str, resource: str, name: str) -> str:
+        return self._stack.format_arn(
+            service=service, resource=resource, resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
+
+    def _every_secret(self) -> str:
+        return self._stack.format_arn(
+            service="secretsmanager", resource="secret:*", arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+        )
 
     def _allow(
         self,
@@ -306,3 +286,10 @@ class Permissions:
         return iam.PolicyStatement(
             sid=sid, actions=list(actions), resources=list(resources), conditions=conditions or {}
         )
+
+
+def _tagged(stages: Sequence[str]) -> dict[str, object]:
+    return {
+        "StringEquals": {"aws:ResourceTag/project": PROJECT},
+        "StringLike": {"aws:ResourceTag/stage": list(stages)},
+    }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from twin.stages import Stage, connect
 
 API_KEY_VARIABLE = "JUDGE_API_KEY"
 """Never an option: options are seen by every process of the machine and kept by the shell."""
-_THRESHOLD = re.compile(r"([a-z_]+)=(\d*\.?\d+)")
 
 
 def chosen(
@@ -71,21 +69,6 @@ def _own_endpoint(stage: Stage) -> dict[str, str]:
         "judge_endpoint_name": found["EndpointName"],
         "judge_inference_component_name": found["InferenceComponentName"],
     }
-
-
-def thresholds(given: Sequence[str]) -> dict[str, float]:
-    """`groundedness=0.6` and the like as score -> threshold.
-
-    Raises:
-        TwinError: one is written differently.
-    """
-    found: dict[str, float] = {}
-    for text in given:
-        match = _THRESHOLD.fullmatch(text)
-        if match is None:
-            raise TwinError(f"--threshold {text} is not of the form SCORE=VALUE, for example groundedness=0.6.")
-        found[match[1]] = float(match[2])
-    return found
 
 
 def evaluate_judges(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +20,6 @@ from twin.stages import Stage, address
 PROGRAM = "services.rag.evaluate_retrieval"
 SERVED = "service"
 """The mode that callers get, which thresholds are about."""
-_THRESHOLD = re.compile(r"([a-z]+(?:@\d+)?)=(\d*\.?\d+)")
-
-
-def thresholds(given: Sequence[str]) -> dict[str, float]:
-    """`ndcg@10=0.75` and the like as figure -> least value.
-
-    Raises:
-        TwinError: one is written differently.
-    """
-    found: dict[str, float] = {}
-    for text in given:
-        match = _THRESHOLD.fullmatch(text)
-        if match is None:
-            raise TwinError(f"--at-least {text} is not of the form FIGURE=VALUE, for example ndcg@10=0.75.")
-        found[match[1]] = float(match[2])
-    return found
 
 
 def evaluate_rag(stage: Stage, file: Path) -> dict[str, Any]:

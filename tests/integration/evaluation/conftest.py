@@ -16,6 +16,8 @@ from typing import Any
 import boto3
 import pytest
 
+from services.common.ids import uuid7
+
 OPIK_API_KEY = "opik-test-key"
 OPIK_CONSTANTS = {
     "OPIK_SENTRY_ENABLE": "false",
@@ -142,6 +144,29 @@ def state_table(aws: str) -> Iterator[str]:
     )
     yield name
     client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def opik_settings(collector: str, secret: Callable[[str], str], state_table: str) -> dict[str, str]:
+    """What every function of the pipeline is told, with a dataset name that nobody used."""
+    return {
+        "STAGE": "t",
+        "DATASET_NAME": f"Monitoring-{uuid7()}",
+        "OPIK_URL_OVERRIDE": collector,
+        "OPIK_WORKSPACE": "default",
+        "OPIK_PROJECT_NAME": "llm-twin",
+        "OPIK_API_KEY_SECRET_ARN": secret(OPIK_API_KEY),
+        "STATE_TABLE_NAME": state_table,
+    }
+
+
+@pytest.fixture
+def watermark(aws: str) -> Iterator[str]:
+    client = boto3.client("ssm")
+    name = f"/twin/test/watermark-{uuid7()}"
+    client.put_parameter(Name=name, Value="none", Type="String")
+    yield name
+    client.delete_parameter(Name=name)
 
 
 class LambdaContext:

@@ -38,22 +38,9 @@ def queue(aws: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def dataset(
-    collector: str, secret: Callable[[str], str], state_table: str, set_environment: Callable[..., None]
-) -> str:
-    name = f"Monitoring-{uuid7()}"
-    set_environment(
-        STAGE="t",
-        DATASET_NAME=name,
-        OPIK_URL_OVERRIDE=collector,
-        OPIK_WORKSPACE="default",
-        OPIK_PROJECT_NAME="llm-twin",
-        OPIK_API_KEY_SECRET_ARN=secret("opik-test-key"),
-        STATE_TABLE_NAME=state_table,
-        EVALUATE_FUNCTION_NAME="absent",
-        EVALUATE_EVERY="100000",
-    )
-    return name
+def dataset(opik_settings: dict[str, str], set_environment: Callable[..., None]) -> str:
+    set_environment(**opik_settings, EVALUATE_FUNCTION_NAME="absent", EVALUATE_EVERY="100000")
+    return opik_settings["DATASET_NAME"]
 
 
 def poll(url: str, point: str) -> int:

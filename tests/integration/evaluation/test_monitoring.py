@@ -62,37 +62,20 @@ def fresh_process() -> Iterator[None]:
 
 
 @pytest.fixture
-def watermark(aws: str) -> Iterator[str]:
-    client = boto3.client("ssm")
-    name = f"/twin/test/watermark-{uuid7()}"
-    client.put_parameter(Name=name, Value="none", Type="String")
-    yield name
-    client.delete_parameter(Name=name)
-
-
-@pytest.fixture
 def dataset(
-    collector: str,
-    secret: Callable[[str], str],
+    opik_settings: dict[str, str],
     watermark: str,
-    state_table: str,
     embedding_model: Path,
     set_environment: Callable[..., None],
 ) -> str:
     """The Lambdas' environment with a dataset name that nobody used; gives the name."""
-    name = f"Monitoring-{uuid7()}"
+    name = opik_settings["DATASET_NAME"]
     set_environment(
-        STAGE="t",
-        DATASET_NAME=name,
-        OPIK_URL_OVERRIDE=collector,
-        OPIK_WORKSPACE="default",
-        OPIK_PROJECT_NAME="llm-twin",
-        OPIK_API_KEY_SECRET_ARN=secret("opik-test-key"),
+        **opik_settings,
         EMBEDDING_MODEL_DIR=str(embedding_model),
         METRIC_NAMESPACE=f"LLMTwin-{name}",
         WATERMARK_PARAMETER_NAME=watermark,
         LLM_MODEL_ID="extractive",
-        STATE_TABLE_NAME=state_table,
         EVALUATE_FUNCTION_NAME="absent",
         EVALUATE_EVERY="1000",
     )

@@ -75,28 +75,19 @@ def machine(aws: str) -> Iterator[str]:
 
 @pytest.fixture
 def dataset(
-    collector: str,
-    secret: Callable[[str], str],
-    state_table: str,
+    opik_settings: dict[str, str],
+    watermark: str,
     machine: str,
     set_environment: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    name = f"Monitoring-{uuid7()}"
-    watermark = f"/twin/test/watermark-{uuid7()}"
-    boto3.client("ssm").put_parameter(Name=watermark, Value="none", Type="String")
+    name = opik_settings["DATASET_NAME"]
     set_environment(
-        STAGE="t",
-        DATASET_NAME=name,
-        OPIK_URL_OVERRIDE=collector,
-        OPIK_WORKSPACE="default",
-        OPIK_PROJECT_NAME="llm-twin",
-        OPIK_API_KEY_SECRET_ARN=secret("opik-test-key"),
+        **opik_settings,
         EMBEDDING_MODEL_DIR="/absent",
         METRIC_NAMESPACE=f"LLMTwin-{name}",
         WATERMARK_PARAMETER_NAME=watermark,
         LLM_MODEL_ID="m1",
-        STATE_TABLE_NAME=state_table,
         STATE_MACHINE_ARN=machine,
         SHARD_SIZE="3",
         RETENTION_DAYS=json.dumps({name: 30, "absent": 1}),

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from twin import views
-from twin.commands.evaluate_rag import missed, thresholds
+from twin.commands.evaluate_rag import missed
 from twin.errors import TwinError
+from twin.thresholds import thresholds
 
 
 def report(**means: float) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def report(**means: float) -> dict[str, Any]:
 
 
 def test_thresholds_are_about_what_callers_get() -> None:
-    least = thresholds(["ndcg@10=0.75", "mrr=.5"])
+    least = thresholds(["ndcg@10=0.75", "mrr=.5"], "--at-least", "ndcg@10=0.75")
     assert least == {"ndcg@10": 0.75, "mrr": 0.5}
     assert missed(report(**{"ndcg@10": 0.8, "mrr": 0.5}), least) == []
     assert missed(report(**{"ndcg@10": 0.7, "mrr": 0.6}), least) == ["ndcg@10 is 0.7000, below 0.75"]
@@ -39,8 +40,8 @@ def test_thresholds_are_about_what_callers_get() -> None:
 
 @pytest.mark.parametrize("wrong", ["ndcg@10", "ndcg@10>0.7", "=1", "mrr=high", "mrr=-1"])
 def test_a_threshold_that_is_none_is_shown_how_to_write_one(wrong: str) -> None:
-    with pytest.raises(TwinError, match="is not of the form FIGURE=VALUE, for example"):
-        thresholds([wrong])
+    with pytest.raises(TwinError, match="is not of the form NAME=VALUE, for example mrr"):
+        thresholds([wrong], "--at-least", "mrr=0.5")
 
 
 def test_a_figure_that_nobody_measured_is_refused() -> None:
