@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -522,14 +523,8 @@ def export_preferences(
 ) -> None:
     """Pairs of a better and a worse answer to the same prompt (DPO)."""
     from twin.commands import export as command
-    from twin.opik import opik_reader
-    from twin.stages import connect
 
-    reader = opik_reader(connect(stage))
-    answers = command.read(reader.api, reader.project, with_context=context)
-    with file.open("w", encoding="utf-8") as out:
-        written = command.write(command.preferences(answers, margin), out)
-    console.print(f"{written} pairs of {len(answers)} scored answers are in {file}.", markup=False)
+    _export(file, stage, context, "pairs", lambda answers: command.preferences(answers, margin))
 
 
 @export.command("instructions")
@@ -541,11 +536,17 @@ def export_instructions(
 ) -> None:
     """The best answer to every prompt, where it is good enough (SFT)."""
     from twin.commands import export as command
+
+    _export(file, stage, context, "instructions", lambda answers: command.instructions(answers, at_least))
+
+
+def _export(file: Path, stage: str, with_context: bool, what: str, choose: Callable[[Any], Any]) -> None:
+    from twin.commands import export as command
     from twin.opik import opik_reader
     from twin.stages import connect
 
     reader = opik_reader(connect(stage))
-    answers = command.read(reader.api, reader.project, with_context=context)
+    answers = command.read(reader.api, reader.project, with_context=with_context)
     with file.open("w", encoding="utf-8") as out:
-        written = command.write(command.instructions(answers, at_least), out)
-    console.print(f"{written} instructions of {len(answers)} scored answers are in {file}.", markup=False)
+        written = command.write(choose(answers), out)
+    console.print(f"{written} {what} of {len(answers)} scored answers are in {file}.", markup=False)

@@ -21,7 +21,14 @@ from services.evaluation.metrics.embedding_metrics import METRIC_VERSION
 from services.evaluation.metrics.summary import ItemScores
 from services.evaluation.monitoring_dataset import Item, filter_between, open_dataset, read_items
 from services.evaluation.opik_connection import connect
-from services.evaluation.opik_metrics import RecordedMetrics, answer_of, build_metrics, score_answers, stored_answer
+from services.evaluation.opik_metrics import (
+    RecordedMetrics,
+    answer_of,
+    build_metrics,
+    feedback,
+    score_answers,
+    stored_answer,
+)
 from services.evaluation.settings import EvaluateSettings
 from services.evaluation.shards import Shard
 from services.evaluation.state import open_state
@@ -120,7 +127,9 @@ def _judge(settings: EvaluateSettings, run: str, shard: Shard, mode: str) -> Jud
         verbose=0,
     )
     judged_items = [_judged_item(item, by_item.get(item.id)) for item in items]
-    _score_traces(client, settings.opik_project_name, judged_items)
+    # On the answers' own traces as well, where a person looks and `twin export` reads.
+    if found := feedback(item.scores for item in judged_items):
+        client.log_traces_feedback_scores(found, project_name=settings.opik_project_name)
     _await_stored(client, result)
     profile = Profile.of([answer.output for answer in answers.values()])
     return JudgedShard(result.experiment_name, judged_items, report, profile)
@@ -153,17 +162,6 @@ def _judged_item(item: Item, scores: ItemScores | None) -> JudgedItem:
     known = scores or ItemScores(item.id, {})
     named = replace(known, trace_id=str(item.metadata.get("trace_id") or item.id))
     return JudgedItem(named, str(item.metadata.get("model_id") or "unknown"), not item.metadata.get("error"))
-
-
-def _score_traces(client: opik.Opik, project_name: str, items: Sequence[JudgedItem]) -> None:
-    """Put the scores on the answers' own traces, where a person looks and `twin export` reads."""
-    scores: list[dict[str, Any]] = [
-        {"id": item.scores.trace_id, "name": name, "value": value, "reason": item.scores.reasons.get(name)}
-        for item in items
-        for name, value in item.scores.values.items()
-    ]
-    if scores:
-        client.log_traces_feedback_scores(scores, project_name=project_name)
 
 
 def _await_stored(client: opik.Opik, result: EvaluationResult) -> None:

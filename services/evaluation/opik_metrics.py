@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +96,15 @@ class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK 
                 for name in item.failed
             ),
         ]
+
+
+def feedback(items: Iterable[ItemScores]) -> list[Any]:
+    """The scores as Opik's SDK takes them for traces, with their reasons."""
+    return [
+        {"id": item.trace_id, "name": name, "value": value, "reason": item.reasons.get(name)}
+        for item in items
+        for name, value in item.values.items()
+    ]
 
 
 def _verdict(work: tuple[Answer, Score]) -> Verdict | Failed | None:

@@ -16,6 +16,7 @@ from opik.rest_api.core.api_error import ApiError
 
 from services.evaluation.metrics.summary import ItemScores
 from services.evaluation.monitoring_dataset import DatasetMissing, Item, open_dataset, read_items
+from services.evaluation.opik_metrics import feedback
 from twin.errors import TwinError
 from twin.opik import OpikReader
 
@@ -88,11 +89,7 @@ class Experiments:
         experiment.insert(
             [ExperimentItemReferences(item, trace, project_name=self._project) for item, trace in traces.items()]
         )
-        values: list[dict[str, Any]] = [
-            {"id": each.trace_id, "name": metric, "value": value, "reason": each.reasons.get(metric)}
-            for each in scores
-            for metric, value in each.values.items()
-        ]
+        values = feedback(scores)
         if values:
             self._client.log_traces_feedback_scores(values, project_name=self._project)
         self._await_stored(experiment, len(traces), len(values))
