@@ -62,19 +62,28 @@ class OpikApi:
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
         )
 
-    def write(self, traces: Sequence[Trace]) -> None:
-        """Write finished traces with their spans; of a caller's trace, only the spans. Written again, they replace
-        themselves.
+    def encode(self, trace: Trace) -> bytes:
+        """A finished trace as `write` takes it, cleaned: its JSON, and after a line break that of its spans.
+
+        A trace that is its caller's has only spans.
+
+        Raises:
+            TypeError: something in it cannot be JSON.
+        """
+        own = b"" if trace.continued else _json(self._trace(trace))
+        return own + b"\n" + b",".join(_json(self._span(span)) for span in trace.spans)
+
+    def write(self, encoded: Sequence[bytes]) -> None:
+        """Write encoded traces with their spans; written again, they replace themselves.
 
         Raises:
             httpx.HTTPError: Opik does not answer, or refused them.
         """
-        own = [self._trace(trace) for trace in traces if not trace.continued]
-        if own:
-            self._send("POST", "/traces/batch", {"traces": own})
-        spans = [self._span(span) for trace in traces for span in trace.spans]
-        if spans:
-            self._send("POST", "/spans/batch", {"spans": spans})
+        # JSON as it is written here has no line break of its own.
+        own, spans = zip(*(each.split(b"\n", 1) for each in encoded), strict=True)
+        for path, name, parts in (("/traces/batch", b"traces", own), ("/spans/batch", b"spans", spans)):
+            if present := [part for part in parts if part]:
+                self._send("POST", path, b'{"%s":[%s]}' % (name, b",".join(present)))
 
     def has_trace(self, trace_id: str) -> bool:
         """Whether Opik knows a trace.
@@ -105,14 +114,14 @@ class OpikApi:
         """
         score = {"id": trace_id, "project_name": self._project, "name": name, "value": value, "source": "sdk"}
         told = {} if reason is None else {"reason": self._anonymiser.text(reason)}
-        self._send("PUT", "/traces/feedback-scores", {"scores": [{**score, **told}]}, FEEDBACK_TIMEOUT_SECONDS)
+        body = _json({"scores": [{**score, **told}]})
+        self._send("PUT", "/traces/feedback-scores", body, FEEDBACK_TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def _send(self, method: str, path: str, body: dict[str, Any], timeout: float | None = None) -> None:
-        content = orjson.dumps(body, default=str, option=_JSON_OPTIONS)
+    def _send(self, method: str, path: str, content: bytes, timeout: float | None = None) -> None:
         self._http.request(method, path, content=content, timeout=timeout or self._timeout).raise_for_status()
 
     def _said(self, said: dict[str, Any], *, hide: bool = False) -> Any:
@@ -166,3 +175,7 @@ class OpikApi:
 
 def _present(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return orjson.dumps(value, default=str, option=_JSON_OPTIONS)

@@ -20,7 +20,7 @@ from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
-from services.common.tracing import Tracer
+from services.common.tracer import Tracer
 from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
 from services.rag.api.auth import KeyStore
 from services.rag.api.deps import Patience, Services

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.common.tracing import TokenBucket
+from services.common.token_bucket import TokenBucket
 from services.rag.api.auth import ApiKey
 
 

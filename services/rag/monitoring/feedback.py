@@ -35,7 +35,7 @@ class MonitoringUnavailable(Exception):  # noqa: N818
 
 
 class TraceBook(Protocol):
-    """The part of `services.common.tracing.Tracer` that feedback needs."""
+    """The part of `services.common.tracer.Tracer` that feedback needs."""
 
     def sent_recently(self, trace_id: str) -> bool:
         """Whether a trace may still be on its way."""

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.logging import concern_logger
+from services.common.spill import MAX_SPILL_BYTES, SpillFile
 
 logger = concern_logger("evaluation")
 
@@ -25,7 +24,6 @@ logger = concern_logger("evaluation")
 MAX_BATCH = 10
 MAX_BATCH_BYTES = 256 * 1024
 MAX_IN_MEMORY = 1000
-MAX_SPILL_BYTES = 64 * 1024 * 1024
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 
@@ -48,14 +46,14 @@ class SampleQueue:
             client: boto3 `sqs` client with bounded timeouts.
             queue_url: where samples go.
             max_in_memory: samples in memory before further ones go to the file.
-            max_spill_bytes: size of the file at which samples are refused.
+            max_spill_bytes: size of the file at which samples are refused; they are compressed there.
             first_backoff_seconds: pause after the first failed attempt; doubles up to 30 s.
         """
         self._client = client
         self._url = queue_url
         self._memory: deque[str] = deque()
         self._max_in_memory = max_in_memory
-        self._spill = _Spill(max_spill_bytes)
+        self._spill = SpillFile(max_spill_bytes)
         self._first_backoff = first_backoff_seconds
         self._changed = threading.Condition()
         self._stopping = False
@@ -79,7 +77,7 @@ class SampleQueue:
                 return False
             if len(self._memory) < self._max_in_memory:
                 self._memory.append(body)
-            elif not self._spill.append(body):
+            elif not self._spill.append(body.encode()):
                 logger.error("a sample was refused: the queue is down and the spill file is full")
                 return False
             self._changed.notify()
@@ -133,7 +131,7 @@ class SampleQueue:
                     return None
                 # Memory first, then what came later and spilled. Order does not matter to the evaluation.
                 if not self._memory and self._spill.count:
-                    self._memory.extend(self._spill.take(self._max_in_memory))
+                    self._memory.extend(body.decode() for body in self._spill.take(self._max_in_memory))
                 if self._memory:
                     return self._take_batch()
                 if self._stopping:
@@ -164,49 +162,3 @@ class SampleQueue:
             if entry.get("SenderFault"):
                 logger.error("the samples queue refused a sample for good", extra={"reason": entry.get("Code")})
         return [batch[int(entry["Id"])] for entry in failed if not entry.get("SenderFault")]
-
-
-class _Spill:
-    """Lines in an unnamed temporary file, which the system removes with the process; guarded by its owner's lock."""
-
-    def __init__(self, max_bytes: int, opener: Callable[[], IO[bytes]] = tempfile.TemporaryFile) -> None:
-        self._max_bytes = max_bytes
-        self._open = opener
-        self._file: IO[bytes] | None = None
-        self._read_at = 0
-        self.count = 0
-
-    def append(self, line: str) -> bool:
-        """Write a line to the page cache (microseconds); False when the file is full or cannot be written."""
-        data = line.encode() + b"\n"
-        try:
-            self._file = self._file or self._open()
-            end = self._file.seek(0, 2)
-            if end + len(data) > self._max_bytes:
-                return False
-            self._file.write(data)
-            self._file.flush()
-        except OSError:
-            logger.exception("the spill file cannot be written")
-            return False
-        self.count += 1
-        return True
-
-    def take(self, most: int) -> list[str]:
-        """Remove and return the oldest lines."""
-        if self._file is None:
-            return []
-        self._file.seek(self._read_at)
-        lines = [self._file.readline().rstrip(b"\n").decode() for _ in range(min(most, self.count))]
-        self._read_at = self._file.tell()
-        self.count -= len(lines)
-        if not self.count:
-            self._file.truncate(0)
-            self._read_at = 0
-        return lines
-
-    def close(self) -> None:
-        """Give the file back."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None

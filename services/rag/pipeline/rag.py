@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from services.common.anonymise import Anonymiser
 from services.common.logging import concern_logger
 from services.common.sagemaker import Throttled
-from services.common.tracing import Scope, Span, Trace, Tracer
+from services.common.tracer import Tracer
+from services.common.tracing import Scope, Span, Trace
 from services.rag.embeddings.pool import CpuPool, Overloaded
 from services.rag.monitoring.failures import failed_sample
 from services.rag.observability.metrics import Measured, Metrics

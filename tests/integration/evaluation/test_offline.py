@@ -53,7 +53,7 @@ class Service(Server):
         context = f'<document id="1" title="T">\n{SOURCE}\n</document>'
         trace.metadata = {"model_id": "m1", "release": "r1", "prompt_template_variables": {"context": context}}
         trace.end()
-        self._opik.write([trace])
+        self._opik.write([self._opik.encode(trace)])
         text = f"event: done\ndata: {json.dumps({'trace_id': trace.id})}\n\n".encode()
         request.send_response(200)
         request.send_header("Content-Type", "text/event-stream")

@@ -56,7 +56,7 @@ def answered(collector: str) -> Callable[..., str]:
     def record(**given: Any) -> str:
         trace = Trace("generate", input=given or {"query": "what?"}, output={"answer": "that"})
         trace.end()
-        api.write([trace])
+        api.write([api.encode(trace)])
         return trace.id
 
     return record

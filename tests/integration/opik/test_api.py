@@ -33,7 +33,7 @@ def api(collector: Collector) -> OpikApi:
 def test_traces_arrive_with_their_spans_once(collector: Collector, api: OpikApi, client: Any) -> None:
     first, second = answered(), answered()
     for _ in range(2):  # a batch whose answer was lost is written again
-        api.write([first, second])
+        api.write([api.encode(first), api.encode(second)])
     private = f"{collector.url}/api/v1/private"
     found = httpx.get(f"{private}/traces/{first.id}", trust_env=False).json()
     assert (found["name"], found["input"], found["output"]) == ("generate", first.input, first.output)
@@ -52,7 +52,7 @@ def test_traces_arrive_with_their_spans_once(collector: Collector, api: OpikApi,
 
 def test_a_score_replaces_the_one_before(collector: Collector, api: OpikApi) -> None:
     trace = answered()
-    api.write([trace])
+    api.write([api.encode(trace)])
     assert api.has_trace(trace.id)
     api.score_trace(trace.id, "user_feedback", 0.0, "wrong year")
     api.score_trace(trace.id, "user_feedback", 1.0, None)
@@ -63,4 +63,4 @@ def test_a_score_replaces_the_one_before(collector: Collector, api: OpikApi) -> 
 def test_an_unknown_trace_is_no_error_but_no_opik_is(api: OpikApi) -> None:
     assert not api.has_trace(uuid7())
     with pytest.raises(httpx.HTTPError):
-        OpikApi("http://127.0.0.1:9/api", project_name="p").write([answered()])
+        OpikApi("http://127.0.0.1:9/api", project_name="p").write([api.encode(answered())])

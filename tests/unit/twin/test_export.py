@@ -44,7 +44,7 @@ def _answered(api: OpikApi, query: str, answer: str, scores: dict[str, float]) -
         pass
     trace.output = {"answer": answer}
     trace.end()
-    api.write([trace])
+    api.write([api.encode(trace)])
     for name, value in scores.items():
         api.score_trace(trace.id, name, value, None)
 
