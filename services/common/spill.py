@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import struct
 import tempfile
@@ -17,8 +16,11 @@ MAX_SPILL_BYTES = 28 * 1024 * 1024
 # Texts that repeat themselves, as prompts and their documents do, shrink to a fifth; the fastest level does it.
 _LEVEL = 1
 _LENGTH = struct.Struct("<I")
-# Without a buffer nothing is left behind that a later call would try to write after a full disk.
-_unnamed_file = functools.partial(tempfile.TemporaryFile, buffering=0)
+
+
+def _unnamed_file() -> IO[bytes]:
+    # Without a buffer nothing is left behind that a later call would try to write after a full disk.
+    return tempfile.TemporaryFile(buffering=0)
 
 
 class SpillFile:
