@@ -88,9 +88,9 @@ class Business:
             time.sleep(0.3)
 
     def ask(
-        self, query: str, *, author: str | None = None, enable_rag: bool = True, debug: bool = False
+        self, query: str, *, author: str | None = None, enable_rag: bool = True, rehearsal: bool = False
     ) -> Iterator[Event]:
-        """Ask and stream; `debug` has the answer traced whatever the service's budget says.
+        """Ask and stream; a `rehearsal` is traced whatever the service's budget says, and not sampled.
 
         Raises:
             Refused: with the service's own sentence.
@@ -99,7 +99,7 @@ class Business:
         body = {"query": query, "author": author, "enable_rag": enable_rag, "stream": True}
         try:
             content = {k: v for k, v in body.items() if v is not None}
-            headers = {"X-Debug-Trace": "1"} if debug else {}
+            headers = {"X-Debug-Trace": "1", "X-No-Sample": "1"} if rehearsal else {}
             with self._http.stream("POST", "/rag", json=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     response.read()

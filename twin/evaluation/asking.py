@@ -101,7 +101,7 @@ def read_traces(reader: OpikReader, trace_ids: list[str], concurrency: int) -> d
 
 def _ask(business: Business, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
     try:
-        for event in business.ask(query, debug=True):
+        for event in business.ask(query, rehearsal=True):
             if event.name == "done":
                 return Asked(trace_id=str(event.data["trace_id"]))
         return Asked(problem="The stream ended before the service said that it was done.")

@@ -1,4 +1,4 @@
-"""What a caller says about tracing: the trace that an answer belongs to, and the wish to have it recorded."""
+"""What a caller says about tracing: the trace of an answer, the wish to have it recorded, or not to have it judged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from services.common.tracing import Trace
 
 DEBUG_HEADER = "x-debug-trace"
+NO_SAMPLE_HEADER = "x-no-sample"
 _YES = frozenset({"1", "true", "yes"})
 # As Opik's SDK sends them, and as they pass load balancers that drop header names with underscores.
 _TRACE_ID = ("opik_trace_id", "opik-trace-id")
@@ -24,12 +25,17 @@ def begin_trace(name: str, headers: Headers) -> Trace:
         name: of the trace.
         headers: of the request.
     """
-    debug = headers.get(DEBUG_HEADER, "").strip().lower() in _YES
+    rehearsed = _says_yes(headers, NO_SAMPLE_HEADER)
     trace_id = _first(headers, _TRACE_ID)
     if trace_id is None:
-        return Trace(name, wanted=debug)
+        return Trace(name, wanted=_says_yes(headers, DEBUG_HEADER), rehearsed=rehearsed)
     # Whoever traces a request made up his mind already: his trace without our steps would have a hole.
-    return Trace(name, id=trace_id, continued=True, parent_span_id=_first(headers, _PARENT_ID), wanted=True)
+    parent_id = _first(headers, _PARENT_ID)
+    return Trace(name, id=trace_id, continued=True, parent_span_id=parent_id, wanted=True, rehearsed=rehearsed)
+
+
+def _says_yes(headers: Headers, name: str) -> bool:
+    return headers.get(name, "").strip().lower() in _YES
 
 
 def _first(headers: Headers, names: tuple[str, ...]) -> str | None:

@@ -276,7 +276,7 @@ class RagPipeline:
         return None if price is None else round(price * seconds / SECONDS_PER_HOUR, 6)
 
     def _sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
-        if not sampled(trace.id, self._facts.sample_rate):
+        if trace.rehearsed or not sampled(trace.id, self._facts.sample_rate):
             return
         clean = self._anonymiser.text
         accepted = self._samples.offer(
@@ -297,7 +297,9 @@ class RagPipeline:
         trace.metadata["sampled"] = accepted
 
     def _sample_failure(self, trace: Trace, error: Exception) -> None:
-        sample = None if trace.metadata.get("sampled") else failed_sample(trace, error, self._anonymiser)
+        if trace.rehearsed or trace.metadata.get("sampled"):
+            return
+        sample = failed_sample(trace, error, self._anonymiser)
         if sample is not None:
             trace.metadata["sampled"] = self._samples.offer(sample)
 

@@ -44,7 +44,8 @@ class Service(Server):
     def handle(self, request: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]] | None:
         if request.path == "/readyz":
             return (*self.ready, {})
-        assert request.headers["X-Debug-Trace"] == "1" and request.headers["Authorization"] == "Bearer key"
+        assert request.headers["X-Debug-Trace"] == request.headers["X-No-Sample"] == "1"
+        assert request.headers["Authorization"] == "Bearer key"
         self.asked += 1
         if self.refusals:
             status, headers = self.refusals.pop()
