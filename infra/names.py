@@ -40,6 +40,10 @@ class Names:
         """Name of the inference component that serves the model."""
         return f"{self.prefix}-llm-model"
 
+    def weights_bucket(self, account: str, region: str) -> str:
+        """Bucket of the model's weights where no other is set; the name is one of all accounts and regions."""
+        return f"{self.prefix}-weights-{account}-{region}"
+
     @property
     def judging(self) -> str:
         """Name of the state machine for long evaluations, which its own last step comes to need."""

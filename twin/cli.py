@@ -13,12 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.lifecycle import LocalCloudError
 from twin import views
-from twin.commands import ci
+from twin.commands import ci, model
 from twin.console import console, print_json, print_table
 from twin.errors import TwinError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(ci.app, name="ci")
+app.add_typer(model.app, name="model")
 
 StageOption = Annotated[str, typer.Option(help="Target: local, dev, prod or an ephemeral stage.", envvar="STAGE")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from infra.settings_groups.base import Environment, Group, SecretArn
 
+KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
+
 
 class LlmSettings(Group):
     """The LLM microservice: a SageMaker endpoint with one inference component."""
@@ -19,6 +21,20 @@ class LlmSettings(Group):
         "a09a35458c702b33eeacc393d103063234e8bc28",
         description="Commit of the model on the hub. A branch name would let a restart change the model.",
         pattern=r"^[0-9a-f]{40}$",
+    )
+    weights: Literal["hub", "s3"] = Field(
+        "hub",
+        description="Where the endpoint loads the model from: the hub, or a bucket that `twin model stage` filled; "
+        "then the container has no network.",
+    )
+    weights_bucket: str | None = Field(
+        None,
+        description="Bucket of the weights, which must exist and is never deleted; empty: one of the stage's own, made "
+        "by `twin model stage` and deleted with the stage.",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    )
+    weights_kms_key_arn: str | None = Field(
+        None, description="Key of the weights in their bucket; empty: S3's own.", pattern=KMS_KEY_ARN
     )
     image: str = Field(
         # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
@@ -71,7 +87,7 @@ class LlmSettings(Group):
     kms_key_arn: str | None = Field(
         None,
         description="Key for the endpoint's storage; SageMaker refuses it for instance types with NVMe disks.",
-        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$",
+        pattern=KMS_KEY_ARN,
     )
 
     @model_validator(mode="after")
@@ -81,3 +97,17 @@ class LlmSettings(Group):
         if self.max_output_tokens >= self.max_model_len:
             raise ValueError("max_output_tokens must be below max_model_len, which holds the prompt as well")
         return self
+
+    @model_validator(mode="after")
+    def _staged_weights_need_no_token(self) -> LlmSettings:
+        if self.weights == "s3" and self.hub_token_secret_arn is not None:
+            raise ValueError(
+                'hub_token_secret_arn is for weights = "hub": a container with staged weights asks no hub '
+                "(`twin model stage` reads HF_TOKEN)"
+            )
+        return self
+
+    @property
+    def weights_prefix(self) -> str:
+        """Where the model's files are in their bucket: id and revision in it keep every version apart."""
+        return f"models/{self.model_id}/{self.model_revision}/"

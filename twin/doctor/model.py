@@ -11,7 +11,7 @@ from twin.doctor import fit
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
-from twin.doctor.hub import Hub, HubError, hub_address
+from twin.model.hub import Hub, HubError, hub_address
 
 ON_HUB, ACCESS, FITS = "Model on the hub", "Access to the model", "Model fits the GPU"
 
