@@ -15,6 +15,11 @@ DELIVERY = "twin-delivery"
 DELIVERY_STACK = DELIVERY
 
 
+def served_component(settings: DeploymentSettings) -> str | None:
+    """The inference component that callers name; None for an endpoint that holds the model itself and refuses one."""
+    return Names.of(settings).inference_component if settings.llm.mode == "inference-component" else None
+
+
 @dataclass(frozen=True)
 class Names:
     """Fixed names of one stage."""

@@ -64,7 +64,7 @@ class Dashboard(Construct):
         super().__init__(scope, construct_id)
         self._settings = settings
         self._service = StageMetrics(settings.evaluation.metric_namespace, settings.stage)
-        self._llm = LlmMetrics.of(Names.of(settings))
+        self._llm = LlmMetrics.of(settings)
         self._page = library.MonitoringFacade(
             self,
             "Page",

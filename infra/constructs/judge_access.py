@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.secret import placeholder_secret
-from infra.names import Names
+from infra.names import Names, served_component
 from infra.settings import DeploymentSettings
 
 _PROFILE = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.(?P<model>.+)$")
@@ -26,7 +26,7 @@ class JudgeAccess(Construct):
         self._judge = judge
         own = not judge.endpoint_name
         self._endpoint = judge.endpoint_name or names.endpoint
-        self._component = names.inference_component if own else judge.inference_component_name
+        self._component = served_component(settings) if own else judge.inference_component_name
         self.key = placeholder_secret(self, "ApiKey", "API key of the judge") if judge.provider == "openai" else None
 
     @property

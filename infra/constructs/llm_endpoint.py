@@ -1,25 +1,26 @@
-"""The LLM microservice: SageMaker model, endpoint configuration, endpoint and inference component.
+"""The LLM microservice: SageMaker model, endpoint configuration, endpoint and, where it may sleep, inference component.
 
 Written over L1 constructs: CDK's L2 has no inference component. The component may be scaled to zero copies, and then
-managed instance scaling takes the last instance away, so that an idle endpoint costs nothing.
+managed instance scaling takes the last instance away, so that an idle endpoint costs nothing. A real-time endpoint
+holds the model in its variant and always runs.
 """
 
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
+from infra.constructs import llm_container
+from infra.constructs.llm_metrics import VARIANT, LlmMetrics
+from infra.constructs.llm_role import LlmRole
+from infra.constructs.llm_rollout import LlmRollout
 from infra.constructs.logs import log_group, writes_to
-from infra.settings_groups.llm import LlmSettings
-
-VARIANT = "AllTraffic"
+from infra.settings_groups.llm import DataCapture, LlmSettings
 
 
 class LlmEndpoint(Construct):
-    """An endpoint and its one inference component, under names that outlive every model.
+    """An endpoint with one model, under names that outlive every model.
 
     Model and endpoint configuration have no name here: CloudFormation replaces them when their content changes, and
     moves the endpoint and the component to the new ones in place.
@@ -31,91 +32,123 @@ class LlmEndpoint(Construct):
         construct_id: str,
         *,
         settings: LlmSettings,
-        endpoint_name: str,
-        component_name: str,
+        metrics: LlmMetrics,
+        weights_bucket: str,
         log_retention_days: int,
     ) -> None:
+        """
+        Args:
+            scope: parent.
+            construct_id: of this construct.
+            settings: of the model.
+            metrics: what SageMaker measures about the endpoint and the component that they name.
+            weights_bucket: bucket of staged weights; read only when the settings say that they are staged.
+            log_retention_days: of the containers' logs.
+        """
         super().__init__(scope, construct_id)
-        self.endpoint_name = endpoint_name
-        self.component_name = component_name
+        self.endpoint_name, self.component_name = metrics.endpoint_name, metrics.component_name
         # SageMaker writes to these names; declared here, they have a retention and leave with the stack.
-        groups = [
-            log_group(
-                self, "ContainerLogs", log_retention_days, f"/aws/sagemaker/InferenceComponents/{component_name}"
-            ),
-            log_group(self, "EndpointLogs", log_retention_days, f"/aws/sagemaker/Endpoints/{endpoint_name}"),
-        ]
-        image = settings.image.replace("{region}", cdk.Stack.of(self).region)
-        self.role = self._execution_role(image)
+        groups = [log_group(self, "EndpointLogs", log_retention_days, f"/aws/sagemaker/Endpoints/{self.endpoint_name}")]
+        if self.component_name is not None:
+            name = f"/aws/sagemaker/InferenceComponents/{self.component_name}"
+            groups.append(log_group(self, "ContainerLogs", log_retention_days, name))
+        image = settings.container_image.replace("{region}", cdk.Stack.of(self).region)
+        self.rollout = LlmRollout(self, "Rollout", settings=settings, metrics=metrics)
+        self._may = LlmRole(self, "Execution", image=image)
+        self.role = self._may.role
         self.role.add_to_policy(writes_to(*groups))
-
+        if settings.weights == "s3":
+            self._may.reads_weights(weights_bucket, settings.weights_prefix, settings.weights_kms_key_arn)
+        if self.rollout.alarms:
+            self._may.watches([alarm.alarm_arn for alarm in self.rollout.alarms])
         self.model = sagemaker.CfnModel(
             self,
             "Model",
             execution_role_arn=self.role.role_arn,
+            # Staged weights are all that the container needs; to ask a hub it needs a network.
+            enable_network_isolation=True if settings.weights == "s3" else None,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                image=image, environment=self._environment(settings)
+                image=image,
+                environment=llm_container.environment(settings),
+                model_data_source=llm_container.data_source(settings, weights_bucket),
             ),
         )
         self.config = self._config(settings)
-        self.endpoint = sagemaker.CfnEndpoint(
-            self,
-            "Endpoint",
-            endpoint_name=endpoint_name,
-            endpoint_config_name=self.config.attr_endpoint_config_name,
-        )
-        self.component = self._component(settings)
-        for resource in (self.model, self.config, self.endpoint, self.component):
+        self.endpoint = self._endpoint(settings)
+        self.component = None if self.component_name is None else self._component(settings, self.component_name)
+        for resource in (self.model, self.config, self.endpoint, *([self.component] if self.component else ())):
             # The policy must exist before SageMaker uses the role, and the log groups before SageMaker makes its own.
             resource.node.add_dependency(self.role, *groups)
 
-    def _environment(self, settings: LlmSettings) -> dict[str, str]:
-        environment = {
-            "SM_VLLM_MODEL": settings.model_id,
-            "SM_VLLM_REVISION": settings.model_revision,
-            "SM_VLLM_MAX_MODEL_LEN": str(settings.max_model_len),
-            "SM_VLLM_DTYPE": settings.dtype,
-            # Without it vLLM uses one GPU, however many the copy has.
-            "SM_VLLM_TENSOR_PARALLEL_SIZE": str(settings.accelerators),
-            **settings.environment,
-        }
-        if settings.hub_token_secret_arn is not None:
-            # A dynamic reference: the template names the secret, CloudFormation reads it at deployment.
-            token = cdk.SecretValue.secrets_manager(settings.hub_token_secret_arn)
-            environment["HF_TOKEN"] = token.unsafe_unwrap()
-        return environment
-
     def _config(self, settings: LlmSettings) -> sagemaker.CfnEndpointConfig:
-        props = sagemaker.CfnEndpointConfig
         return sagemaker.CfnEndpointConfig(
             self,
             "Config",
-            execution_role_arn=self.role.role_arn,
+            # Where the variant names a model, role and isolation are the model's.
+            execution_role_arn=self.role.role_arn if self.component_name else None,
+            enable_network_isolation=True if self.component_name and settings.weights == "s3" else None,
             kms_key_id=settings.kms_key_arn,
-            production_variants=[
-                props.ProductionVariantProperty(
-                    variant_name=VARIANT,
-                    instance_type=settings.instance_type,
-                    initial_instance_count=1,
-                    inference_ami_version=settings.inference_ami_version,
-                    model_data_download_timeout_in_seconds=settings.startup_timeout_seconds,
-                    container_startup_health_check_timeout_in_seconds=settings.startup_timeout_seconds,
-                    managed_instance_scaling=props.ManagedInstanceScalingProperty(
-                        status="ENABLED", min_instance_count=0, max_instance_count=settings.max_instances
-                    ),
-                    routing_config=props.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
-                )
-            ],
+            production_variants=[self._variant(settings)],
+            data_capture_config=self._captures(settings.data_capture) if settings.data_capture else None,
         )
 
-    def _component(self, settings: LlmSettings) -> sagemaker.CfnInferenceComponent:
+    def _variant(self, settings: LlmSettings) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
+        props = sagemaker.CfnEndpointConfig
+        scaling = props.ManagedInstanceScalingProperty(
+            status="ENABLED", min_instance_count=0, max_instance_count=settings.max_instances
+        )
+        pools = [
+            props.InstancePoolProperty(instance_type=kind, priority=priority)
+            for priority, kind in enumerate(settings.instance_types, 1)
+        ]
+        return props.ProductionVariantProperty(
+            variant_name=VARIANT,
+            model_name=None if self.component_name else self.model.attr_model_name,
+            instance_type=None if settings.fallback_instance_types else settings.instance_type,
+            instance_pools=pools if settings.fallback_instance_types else None,
+            initial_instance_count=1 if self.component_name else min(settings.initial_copies, settings.max_instances),
+            initial_variant_weight=None if self.component_name else 1,
+            inference_ami_version=settings.inference_ami_version,
+            model_data_download_timeout_in_seconds=settings.startup_timeout_seconds,
+            container_startup_health_check_timeout_in_seconds=settings.startup_timeout_seconds,
+            managed_instance_scaling=scaling if self.component_name else None,
+            routing_config=props.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
+        )
+
+    def _captures(self, capture: DataCapture) -> sagemaker.CfnEndpointConfig.DataCaptureConfigProperty:
+        props = sagemaker.CfnEndpointConfig
+        prefix = f"captured/{self.endpoint_name}"
+        self._may.writes_captures(capture, prefix)
+        return props.DataCaptureConfigProperty(
+            enable_capture=True,
+            initial_sampling_percentage=capture.percentage,
+            destination_s3_uri=f"s3://{capture.bucket}/{prefix}",
+            kms_key_id=capture.kms_key_arn,
+            capture_options=[props.CaptureOptionProperty(capture_mode=mode) for mode in ("Input", "Output")],
+            # Everything else would be written in base64.
+            capture_content_type_header=props.CaptureContentTypeHeaderProperty(json_content_types=["application/json"]),
+        )
+
+    def _endpoint(self, settings: LlmSettings) -> sagemaker.CfnEndpoint:
+        return sagemaker.CfnEndpoint(
+            self,
+            "Endpoint",
+            endpoint_name=self.endpoint_name,
+            endpoint_config_name=self.config.attr_endpoint_config_name,
+            deployment_config=None if self.component_name else self.rollout.of_endpoint(),
+            # Scaling owns the number of instances: an update keeps it.
+            retain_all_variant_properties=None if self.component_name else True,
+        )
+
+    def _component(self, settings: LlmSettings, name: str) -> sagemaker.CfnInferenceComponent:
         props = sagemaker.CfnInferenceComponent
         component = sagemaker.CfnInferenceComponent(
             self,
             "Component",
-            inference_component_name=self.component_name,
+            inference_component_name=name,
             endpoint_name=self.endpoint_name,
             variant_name=VARIANT,
+            deployment_config=self.rollout.of_component(),
             specification=props.InferenceComponentSpecificationProperty(
                 model_name=self.model.attr_model_name,
                 startup_parameters=props.InferenceComponentStartupParametersProperty(
@@ -132,41 +165,3 @@ class LlmEndpoint(Construct):
         )
         component.add_resource_dependency(self.endpoint)
         return component
-
-    def _execution_role(self, image: str) -> iam.Role:
-        stack = cdk.Stack.of(self)
-        role = iam.Role(
-            self,
-            "Role",
-            description="What SageMaker may do for the LLM endpoint: pull its image, write its logs and metrics",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-        )
-        account, repository = image.split(".", 1)[0], image.split("/", 1)[1].split("@")[0].split(":")[0]
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="PullImage",
-                actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                resources=[f"arn:{stack.partition}:ecr:{stack.region}:{account}:repository/{repository}"],
-            )
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(sid="LogInToEcr", actions=["ecr:GetAuthorizationToken"], resources=["*"])
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="PublishMetrics",
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={
-                    "StringLike": {"cloudwatch:namespace": ["AWS/SageMaker", "/aws/sagemaker/*"]},
-                },
-            )
-        )
-        acknowledge(
-            role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "GetAuthorizationToken and PutMetricData know no resource; the latter is held to SageMaker's namespaces.",
-        )
-        return role

@@ -11,24 +11,37 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.constructs.llm_endpoint import VARIANT
-from infra.names import Names
+from infra.names import Names, served_component
+from infra.settings import DeploymentSettings
 
+VARIANT = "AllTraffic"
 MINUTE = cdk.Duration.minutes(1)
 """How often SageMaker publishes."""
 
 
 @dataclass(frozen=True)
 class LlmMetrics:
-    """Metrics of one endpoint and of the inference component on it, by name: they may be declared elsewhere."""
+    """Metrics of one endpoint and of the inference component on it, by name: they may be declared elsewhere.
+
+    Attributes:
+        component_name: None for an endpoint that holds the model itself; its copies are then its instances.
+    """
 
     endpoint_name: str
-    component_name: str
+    component_name: str | None
 
     @classmethod
-    def of(cls, names: Names) -> LlmMetrics:
+    def of(cls, settings: DeploymentSettings) -> LlmMetrics:
         """The metrics of a stage's endpoint."""
-        return cls(names.endpoint, names.inference_component)
+        return cls(Names.of(settings).endpoint, served_component(settings))
+
+    @property
+    def _variant(self) -> dict[str, str]:
+        return {"EndpointName": self.endpoint_name, "VariantName": VARIANT}
+
+    @property
+    def _model(self) -> dict[str, str]:
+        return {"InferenceComponentName": self.component_name} if self.component_name else self._variant
 
     def invocation(
         self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
@@ -37,7 +50,7 @@ class LlmMetrics:
         return cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name=name,
-            dimensions_map={"InferenceComponentName": self.component_name},
+            dimensions_map=self._model,
             statistic=statistic,
             label=label,
             period=period,
@@ -48,9 +61,9 @@ class LlmMetrics:
     ) -> cloudwatch.Metric:
         """Reported by each copy of the model once a minute: use of what the copy reserved, in percent."""
         return cloudwatch.Metric(
-            namespace="/aws/sagemaker/InferenceComponents",
+            namespace=f"/aws/sagemaker/{'InferenceComponents' if self.component_name else 'Endpoints'}",
             metric_name=name,
-            dimensions_map={"InferenceComponentName": self.component_name},
+            dimensions_map=self._model,
             statistic=statistic,
             label=label,
             period=period,
@@ -63,7 +76,7 @@ class LlmMetrics:
         return cloudwatch.Metric(
             namespace="/aws/sagemaker/Endpoints",
             metric_name=name,
-            dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT},
+            dimensions_map=self._variant,
             statistic=statistic,
             label=label,
             period=period,

@@ -1,15 +1,18 @@
-"""Scaling of the inference component: to zero when idle, awake at the first request, more copies under load."""
+"""Scaling: of an inference component to zero when idle and awake at the first request; of instances never to zero."""
 
 from __future__ import annotations
 
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from infra.constructs.llm_endpoint import LlmEndpoint
+from infra.constructs.llm_metrics import VARIANT
 from infra.settings_groups.llm import LlmSettings
 
 DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
+INSTANCES = "sagemaker:variant:DesiredInstanceCount"
+SCALE_OUT_SECONDS = 60
 
 
 class LlmScaling(Construct):
@@ -19,38 +22,41 @@ class LlmScaling(Construct):
     `NoCapacityInvocationFailures` sees the first refused request and starts the first copy.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, endpoint: LlmEndpoint, settings: LlmSettings) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        component: sagemaker.CfnInferenceComponent,
+        name: str,
+        settings: LlmSettings,
+    ) -> None:
         super().__init__(scope, construct_id)
         policy = scaling.CfnScalingPolicy
         self.target = scaling.CfnScalableTarget(
             self,
             "Copies",
             service_namespace="sagemaker",
-            resource_id=f"inference-component/{endpoint.component_name}",
+            resource_id=f"inference-component/{name}",
             scalable_dimension=DIMENSION,
             min_capacity=0,
             max_capacity=settings.max_copies,
         )
-        self.target.add_resource_dependency(endpoint.component)
+        self.target.add_resource_dependency(component)
         self.tracking = scaling.CfnScalingPolicy(
             self,
             "Load",
-            policy_name=f"{endpoint.component_name}-load",
+            policy_name=f"{name}-load",
             policy_type="TargetTrackingScaling",
             scaling_target_id=self.target.ref,
-            target_tracking_scaling_policy_configuration=policy.TargetTrackingScalingPolicyConfigurationProperty(
-                target_value=settings.concurrency_per_copy,
-                predefined_metric_specification=policy.PredefinedMetricSpecificationProperty(
-                    predefined_metric_type="SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
-                ),
-                scale_in_cooldown=settings.scale_in_cooldown_seconds,
-                scale_out_cooldown=60,
+            target_tracking_scaling_policy_configuration=_concurrency(
+                settings, "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
             ),
         )
         self.wake = scaling.CfnScalingPolicy(
             self,
             "Wake",
-            policy_name=f"{endpoint.component_name}-wake",
+            policy_name=f"{name}-wake",
             policy_type="StepScaling",
             scaling_target_id=self.target.ref,
             step_scaling_policy_configuration=policy.StepScalingPolicyConfigurationProperty(
@@ -66,9 +72,7 @@ class LlmScaling(Construct):
             alarm_description="A request found no copy of the model: start the first one.",
             namespace="AWS/SageMaker",
             metric_name="NoCapacityInvocationFailures",
-            dimensions=[
-                cloudwatch.CfnAlarm.DimensionProperty(name="InferenceComponentName", value=endpoint.component_name)
-            ],
+            dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name="InferenceComponentName", value=name)],
             statistic="Maximum",
             # A high-resolution metric: AWS's guide to scaling to zero evaluates it every 30 seconds as well.
             period=30,
@@ -79,3 +83,51 @@ class LlmScaling(Construct):
             treat_missing_data="notBreaching",
             alarm_actions=[self.wake.ref],
         )
+
+
+class InstanceScaling(Construct):
+    """Scales a real-time endpoint between 1 and `max_instances` instances of one copy each; the last never sleeps."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint: sagemaker.CfnEndpoint,
+        name: str,
+        settings: LlmSettings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.target = scaling.CfnScalableTarget(
+            self,
+            "Instances",
+            service_namespace="sagemaker",
+            resource_id=f"endpoint/{name}/variant/{VARIANT}",
+            scalable_dimension=INSTANCES,
+            min_capacity=1,
+            max_capacity=settings.max_instances,
+        )
+        self.target.add_resource_dependency(endpoint)
+        self.tracking = scaling.CfnScalingPolicy(
+            self,
+            "Load",
+            policy_name=f"{name}-load",
+            policy_type="TargetTrackingScaling",
+            scaling_target_id=self.target.ref,
+            target_tracking_scaling_policy_configuration=_concurrency(
+                settings, "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+            ),
+        )
+
+
+def _concurrency(
+    settings: LlmSettings, metric: str
+) -> scaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty:
+    """Target tracking on concurrent requests, by one of SageMaker's metrics of ten seconds."""
+    policy = scaling.CfnScalingPolicy
+    return policy.TargetTrackingScalingPolicyConfigurationProperty(
+        target_value=settings.concurrency_per_copy,
+        predefined_metric_specification=policy.PredefinedMetricSpecificationProperty(predefined_metric_type=metric),
+        scale_in_cooldown=settings.scale_in_cooldown_seconds,
+        scale_out_cooldown=SCALE_OUT_SECONDS,
+    )

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from infra.settings_groups.base import Environment, Group, SecretArn
 
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
+
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+IMAGES = {
+    # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
+    # Account, repository and SageMaker contract: .../vllm/deployment/sagemaker/ of the same site.
+    "vllm": "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3",
+    # LMI V20 (vLLM 0.15.1, CUDA 12.8): https://docs.djl.ai/docs/serving/serving/docs/lmi/release_notes.html
+    "lmi": "763104351884.dkr.ecr.{region}.amazonaws.com/djl-inference:0.36.0-lmi20.0.0-cu128-v1.0",
+}
+
+
+class DataCapture(Group):
+    """SageMaker's copies of what is asked and answered."""
+
+    bucket: str = Field(description="Bucket in the stage's region, which must exist.", pattern=BUCKET)
+    percentage: int = Field(10, description="Share of the requests.", ge=1, le=100)
+    kms_key_arn: str | None = Field(None, description="Key of the files; empty: the bucket's own.", pattern=KMS_KEY_ARN)
 
 
 class LlmSettings(Group):
-    """The LLM microservice: a SageMaker endpoint with one inference component."""
+    """The LLM microservice: a SageMaker endpoint with one model."""
 
     model_id: str = Field(
         "Qwen/Qwen2.5-7B-Instruct", description="Model on the Hugging Face hub.", pattern=r"^[\w.-]+/[\w.-]+$"
@@ -31,16 +49,18 @@ class LlmSettings(Group):
         None,
         description="Bucket of the weights, which must exist and is never deleted; empty: one of the stage's own, made "
         "by `twin model stage` and deleted with the stage.",
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        pattern=BUCKET,
     )
     weights_kms_key_arn: str | None = Field(
         None, description="Key of the weights in their bucket; empty: S3's own.", pattern=KMS_KEY_ARN
     )
-    image: str = Field(
-        # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
-        # Account, repository and SageMaker contract: .../vllm/deployment/sagemaker/ of the same site.
-        "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3",
-        description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region.",
+    container: Literal["vllm", "lmi"] = Field(
+        "vllm", description="AWS's container around vLLM: vLLM's own server, or LMI (DJL Serving)."
+    )
+    image: str | None = Field(
+        None,
+        description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region. Empty: the "
+        "release of `container` that these stacks were written for.",
         pattern=r"^\d{12}\.dkr\.ecr\.(\{region\}|[a-z0-9-]+)\.amazonaws\.com/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$",
     )
     inference_ami_version: str = Field(
@@ -49,10 +69,19 @@ class LlmSettings(Group):
         description="SageMaker's machine image, which decides the GPU driver.",
         pattern=r"^[a-z0-9-]{1,63}$",
     )
-    instance_type: str = Field(
-        "ml.g6.2xlarge", description="Instance type of the endpoint.", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
+    mode: Literal["inference-component", "real-time"] = Field(
+        "inference-component",
+        description="How the endpoint holds the model: as a component that sleeps at no cost, or in the endpoint "
+        "itself, which always runs.",
     )
-    max_instances: int = Field(1, description="Instances that managed scaling may start.", ge=1, le=20)
+    instance_type: InstanceType = Field("ml.g6.2xlarge", description="Instance type of the endpoint.")
+    fallback_instance_types: tuple[InstanceType, ...] = Field(
+        (),
+        description="Further instance types, in this order, for when AWS has none of the first; the model must fit "
+        "each.",
+        max_length=4,
+    )
+    max_instances: int = Field(1, description="Instances that scaling may start.", ge=1, le=20)
     accelerators: int = Field(1, description="GPUs per copy of the model.", ge=1, le=16)
     memory_mb: int = Field(16384, description="Host memory reserved per copy.", ge=128, le=2_000_000)
     max_copies: int = Field(
@@ -68,11 +97,28 @@ class LlmSettings(Group):
     scale_in_cooldown_seconds: int = Field(900, description="Quiet time before a copy is taken away.", ge=60, le=7200)
     max_model_len: int = Field(8192, description="Longest prompt plus answer in tokens.", ge=512, le=1_048_576)
     dtype: Literal["auto", "bfloat16", "float16"] = Field("bfloat16", description="Number format of the weights.")
+    quantization: Literal["none", "awq", "gptq", "fp8", "bitsandbytes"] = Field(
+        "none",
+        description="fp8 and bitsandbytes: the container quantizes while it loads. awq and gptq: the model's files are "
+        "quantized so, which the preflight checks. none: as the files are.",
+    )
     startup_timeout_seconds: int = Field(
         1800,
         description="Time for download and start-up of the container; SageMaker allows up to one hour.",
         ge=60,
         le=3600,
+    )
+    rollback_errors: int | None = Field(
+        3,
+        description="Failed requests in one minute of an update that take it back; empty: none do.",
+        ge=1,
+        le=10_000,
+    )
+    bake_seconds: int = Field(
+        180, description="How long each step of an update is watched for such errors.", ge=60, le=3600
+    )
+    data_capture: DataCapture | None = Field(
+        None, description="Questions and answers as files in a bucket; a table. Empty: none."
     )
     request_timeout_seconds: float = Field(
         60, description="What the business service waits for an answer.", ge=1, le=300
@@ -106,6 +152,30 @@ class LlmSettings(Group):
                 "(`twin model stage` reads HF_TOKEN)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _real_time_always_runs(self) -> LlmSettings:
+        if self.mode == "real-time" and self.initial_copies == 0:
+            raise ValueError(
+                'initial_copies of 0 is for mode = "inference-component": a real-time endpoint cannot sleep'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pools_differ(self) -> LlmSettings:
+        if len(set(self.instance_types)) != len(self.instance_types):
+            raise ValueError("fallback_instance_types names an instance type twice, or instance_type again")
+        return self
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Every instance type that the endpoint may get, the first choice first."""
+        return (self.instance_type, *self.fallback_instance_types)
+
+    @property
+    def container_image(self) -> str:
+        """The image, still with `{region}`."""
+        return self.image or IMAGES[self.container]
 
     @property
     def weights_prefix(self) -> str:

@@ -20,7 +20,7 @@ from infra.constructs.secret import empty_key_list, placeholder_secret
 from infra.constructs.vector_alarms import VectorAlarms
 from infra.constructs.vector_store import VectorStore
 from infra.environment import opik_environment
-from infra.names import Names
+from infra.names import Names, served_component
 from infra.settings import DeploymentSettings
 from infra.settings_groups.retrieval import RetrievalSettings
 from infra.stacks.network import NetworkStack
@@ -69,7 +69,7 @@ class BusinessStack(cdk.Stack):
             },
             log_retention_days=settings.monitoring.log_retention_days,
         )
-        api.task.add_to_task_role_policy(self._invokes(names))
+        api.task.add_to_task_role_policy(self._invokes(names, served_component(settings)))
         if settings.retrieval.reranker_endpoint_name:
             api.task.add_to_task_role_policy(self._reranks(settings.retrieval.reranker_endpoint_name))
         api.task.add_to_task_role_policy(
@@ -107,15 +107,14 @@ class BusinessStack(cdk.Stack):
         }.items():
             cdk.CfnOutput(self, name, value=value)
 
-    def _invokes(self, names: Names) -> iam.PolicyStatement:
+    def _invokes(self, names: Names, component: str | None) -> iam.PolicyStatement:
         return iam.PolicyStatement(
             sid="AskTheModel",
             actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
             resources=[
-                self.format_arn(service="sagemaker", resource="endpoint", resource_name=names.endpoint),
-                self.format_arn(
-                    service="sagemaker", resource="inference-component", resource_name=names.inference_component
-                ),
+                self.format_arn(service="sagemaker", resource=kind, resource_name=name)
+                for kind, name in (("endpoint", names.endpoint), ("inference-component", component))
+                if name
             ],
         )
 
@@ -167,12 +166,12 @@ SILENCE_MARGIN_SECONDS = 10
 
 
 def _environment(settings: DeploymentSettings) -> dict[str, str]:
-    names = Names.of(settings)
+    names, component = Names.of(settings), served_component(settings)
     return {
         "STAGE": settings.stage,
         "RELEASE": settings.release,
         "LLM_ENDPOINT_NAME": names.endpoint,
-        "LLM_INFERENCE_COMPONENT_NAME": names.inference_component,
+        **({"LLM_INFERENCE_COMPONENT_NAME": component} if component else {}),
         "LLM_MODEL_ID": settings.llm.model_id,
         "LLM_TIMEOUT_SECONDS": f"{settings.llm.request_timeout_seconds:g}",
         "LLM_MAX_OUTPUT_TOKENS": str(settings.llm.max_output_tokens),

@@ -290,7 +290,7 @@ class EvaluationStack(cdk.Stack):
     def _alarms(self, functions: Mapping[str, ServiceFunction], judging: Judging) -> cloudwatch.Alarm:
         """Every alarm of this stack, and one over those that callers feel; returns the first of answer quality."""
         stage, evaluation = self._settings.stage, self._settings.evaluation
-        monitoring, llm = self._settings.monitoring, LlmMetrics.of(Names.of(self._settings))
+        monitoring, llm = self._settings.monitoring, LlmMetrics.of(self._settings)
         alarms = Alarms(self, "Alarms", topic=self.alerts.topic)
         alarms.dead_letters("SamplesLost", self.samples.dead_letters, "Samples that could not be collected")
         alarms.queue_age("SamplesLate", self.samples.queue, evaluation.queue_age_seconds)

@@ -6,7 +6,8 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.constructs.llm_endpoint import LlmEndpoint
-from infra.constructs.llm_scaling import LlmScaling
+from infra.constructs.llm_metrics import LlmMetrics
+from infra.constructs.llm_scaling import InstanceScaling, LlmScaling
 from infra.names import Names
 from infra.settings import DeploymentSettings
 
@@ -19,15 +20,19 @@ class LlmStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, env=env, description="LLM twin: LLM microservice")
         names = Names.of(settings)
+        llm = settings.llm
         endpoint = LlmEndpoint(
             self,
             "Llm",
-            settings=settings.llm,
-            endpoint_name=names.endpoint,
-            component_name=names.inference_component,
+            settings=llm,
+            metrics=LlmMetrics.of(settings),
+            weights_bucket=llm.weights_bucket or names.weights_bucket(self.account, self.region),
             log_retention_days=settings.monitoring.log_retention_days,
         )
-        LlmScaling(self, "Scaling", endpoint=endpoint, settings=settings.llm)
         cdk.CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
-        cdk.CfnOutput(self, "InferenceComponentName", value=endpoint.component_name)
+        if endpoint.component is not None and endpoint.component_name is not None:
+            LlmScaling(self, "Scaling", component=endpoint.component, name=endpoint.component_name, settings=llm)
+            cdk.CfnOutput(self, "InferenceComponentName", value=endpoint.component_name)
+        else:
+            InstanceScaling(self, "Scaling", endpoint=endpoint.endpoint, name=endpoint.endpoint_name, settings=llm)
         cdk.CfnOutput(self, "ModelId", value=settings.llm.model_id)

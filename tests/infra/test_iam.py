@@ -32,8 +32,8 @@ DEAD_LETTERS = {"sqs:SendMessage"}
 EXECUTION = LOGS | PULL | {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"}
 """What ECS does before the container runs; CDK grants the description of a secret along with its value."""
 SCHEDULE = {"lambda:InvokeFunction", "sqs:SendMessage"}
-MODEL = LOGS | PULL | {"cloudwatch:PutMetricData"}
-"""What SageMaker does for the endpoint; the container itself calls no AWS."""
+MODEL = LOGS | PULL | {"cloudwatch:PutMetricData", "cloudwatch:DescribeAlarms"}
+"""What SageMaker does for the endpoint and its updates; the container itself calls no AWS."""
 MACHINE = {
     *("lambda:InvokeFunction", "states:StartExecution", "states:DescribeExecution", "states:StopExecution"),
     *LOG_DELIVERY,

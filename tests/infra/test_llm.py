@@ -10,6 +10,12 @@ def environment(template: Template) -> Template:
     return found
 
 
+def alarms(template: Template) -> dict[str, Template]:
+    """Properties of the alarms by metric."""
+    found = resources(template, "CloudWatch::Alarm").values()
+    return {alarm["Properties"]["MetricName"]: alarm["Properties"] for alarm in found}
+
+
 def test_a_new_model_is_a_new_physical_model_under_the_same_endpoint(dev: Templates, synthesize: Synthesize) -> None:
     variables = {
         "TWIN_LLM__MODEL_ID": "Qwen/Qwen2.5-14B-Instruct",
@@ -53,8 +59,7 @@ def test_it_sleeps_when_idle_and_wakes_at_the_first_request(dev: Templates) -> N
     policies = resources(template, "ApplicationAutoScaling::ScalingPolicy")
     kinds = {found["Properties"]["PolicyType"]: name for name, found in policies.items()}
     assert set(kinds) == {"TargetTrackingScaling", "StepScaling"}
-    alarm = only(template, "CloudWatch::Alarm")
-    assert alarm["MetricName"] == "NoCapacityInvocationFailures"
+    alarm = alarms(template)["NoCapacityInvocationFailures"]
     assert alarm["Dimensions"] == [{"Name": "InferenceComponentName", "Value": component}]
     assert alarm["AlarmActions"] == [{"Ref": kinds["StepScaling"]}]
 

@@ -53,7 +53,7 @@ def _service_image(context: Context) -> Iterator[Finding]:
 
 def _llm_image(context: Context) -> Iterator[Finding]:
     """Asked for with the call that pulling makes, since other accounts' repositories allow little else."""
-    image = context.known.llm.image.replace("{region}", context.stage.region)
+    image = context.known.llm.container_image.replace("{region}", context.stage.region)
     parts = IMAGE.fullmatch(image)
     assert parts is not None  # noqa: S101 - the setting's own pattern is stricter
     if parts["region"] != context.stage.region:

@@ -1,0 +1,96 @@
+"""How a change of the model reaches the callers: step by step, watched by alarms, taken back when they go off.
+
+A component of one copy is updated by starting the new copy beside the old one: SageMaker provisions the new capacity
+first, moves the traffic, and ends the old copy. That takes room for one copy more, which managed scaling finds on the
+same instance or starts, when `max_instances` and the account's quota allow it. Without room the update fails after its
+time limit, and the old copy goes on answering. A sleeping component has no copy to roll: it wakes with the new model.
+
+Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentRollingUpdatePolicy.html
+"""
+
+from __future__ import annotations
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sagemaker as sagemaker
+from constructs import Construct
+
+from infra.constructs.llm_metrics import LlmMetrics
+from infra.settings_groups.llm import LlmSettings
+
+LARGEST_BATCH_PERCENT = 50
+"""SageMaker's upper bound; of one copy it is that copy."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 600, 28_800
+ERRORS = {
+    "ModelErrors": ("InvocationModelErrors", "Requests that the model's container refused, broke off or answered late"),
+    "ServerErrors": ("Invocation5XXErrors", "Requests that ended in a server error"),
+}
+
+
+class LlmRollout(Construct):
+    """The alarms that guard an update, and the deployment configuration of either kind of endpoint."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: LlmSettings, metrics: LlmMetrics) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self.alarms = [] if settings.rollback_errors is None else self._alarms(settings.rollback_errors, metrics)
+
+    def _alarms(self, errors: int, metrics: LlmMetrics) -> list[cloudwatch.Alarm]:
+        return [
+            cloudwatch.Alarm(
+                self,
+                name,
+                alarm_description=f"{what}; an update of the model that is under way is taken back.",
+                metric=metrics.invocation(metric, "Sum"),
+                threshold=errors,
+                evaluation_periods=1,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            for name, (metric, what) in ERRORS.items()
+        ]
+
+    @property
+    def seconds(self) -> int:
+        """Time limit of an update: every batch may take its start and its watch, and once more to be taken back."""
+        batch = self._settings.startup_timeout_seconds + self._settings.bake_seconds
+        batches = min(self._settings.max_copies, 100 // LARGEST_BATCH_PERCENT)
+        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 2 * batches * batch))
+
+    def of_component(self) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
+        """Half of the copies at a time."""
+        props = sagemaker.CfnInferenceComponent
+        return props.InferenceComponentDeploymentConfigProperty(
+            rolling_update_policy=props.InferenceComponentRollingUpdatePolicyProperty(
+                maximum_batch_size=props.InferenceComponentCapacitySizeProperty(
+                    type="CAPACITY_PERCENT", value=LARGEST_BATCH_PERCENT
+                ),
+                wait_interval_in_seconds=self._settings.bake_seconds,
+                maximum_execution_timeout_in_seconds=self.seconds,
+            ),
+            auto_rollback_configuration=props.AutoRollbackConfigurationProperty(
+                alarms=[props.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in self.alarms]
+            )
+            if self.alarms
+            else None,
+        )
+
+    def of_endpoint(self) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
+        """A second fleet beside the first, then all traffic at once; the first stays until the watch is over.
+
+        A rolling update may take half of the instances at most, which one instance has not.
+        """
+        props = sagemaker.CfnEndpoint
+        return props.DeploymentConfigProperty(
+            blue_green_update_policy=props.BlueGreenUpdatePolicyProperty(
+                traffic_routing_configuration=props.TrafficRoutingConfigProperty(
+                    type="ALL_AT_ONCE", wait_interval_in_seconds=self._settings.bake_seconds
+                ),
+                termination_wait_in_seconds=self._settings.bake_seconds,
+                maximum_execution_timeout_in_seconds=self.seconds,
+            ),
+            auto_rollback_configuration=props.AutoRollbackConfigProperty(
+                alarms=[props.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in self.alarms]
+            )
+            if self.alarms
+            else None,
+        )
