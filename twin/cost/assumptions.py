@@ -59,6 +59,11 @@ class Assumptions(BaseModel):
         Decimal("0.6"), description="Compressed image that a task definition keeps in the registry, in GB.", ge=0
     )
     stored_gigabytes: Decimal = Field(Decimal(5), description="What a bucket of the stage holds, in GB.", ge=0)
+    weights_gigabytes: Decimal = Field(
+        Decimal("15.3"),
+        description="Staged weights of the model in their bucket, in GB: 7.6 billion parameters of two bytes.",
+        ge=0,
+    )
     secret_calls_per_hour: Decimal = Field(
         Decimal(60), description="Reads of one secret per hour; the API keys are read once a minute of use.", ge=0
     )

@@ -15,6 +15,11 @@ attention, Ainslie et al. (EMNLP 2023); the latent cache (`kv_lora_rank`) is sec
 keeps one compressed vector and one rotary key per layer and token on every GPU. `utilisation` is vLLM's option
 `gpu_memory_utilization`. `reserve` (activations, CUDA context and graphs) is an estimate: vLLM measures it at start.
 Sliding windows and mixed attention need less than the formula says, never more.
+
+Bytes of a weight when the engine quantizes at the start: one with fp8; with bitsandbytes half a byte (four bits) and
+four more for every 64 weights, which share a scale (Dettmers et al., "QLoRA", NeurIPS 2023, section 3). Both leave the
+embedding and the output layer as they are: https://docs.vllm.ai/en/latest/features/quantization/fp8.html. Files that
+are quantized already (awq, gptq) are counted as they are stored.
 """
 
 from __future__ import annotations
@@ -46,6 +51,7 @@ STORED_BYTES = {
     "BOOL": 1,
 }
 SERVED_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+QUANTIZED_BYTES = {"fp8": 1, "bitsandbytes": 0.5 + 4 / 64}
 ONE_GPU = 1
 GPUS: Mapping[str, tuple[int, Mapping[str, int]]] = {
     # Family: GB of one GPU, GPUs by size (1 when not named). https://aws.amazon.com/ec2/instance-types/#Accelerated_Computing
@@ -120,11 +126,19 @@ def gpus_of(instance_type: str) -> Gpus:
     return Gpus(counts.get(parts[2], ONE_GPU), memory * GB)
 
 
-def weight_bytes(parameters: Mapping[str, int], dtype: str, quantization: str | None = None) -> float:
+def weight_bytes(
+    parameters: Mapping[str, int], dtype: str, quantization: str | None = None, unquantized: int = 0
+) -> float:
     """Bytes of the weights as served, from the number of parameters by stored number format.
 
     Floats of 16 bits and more are converted to `dtype` (`auto` keeps 16 bits and makes 32 into 16), other formats are
-    quantized already and stay. `quantization="fp8"` converts at load time to one byte.
+    quantized already and stay.
+
+    Args:
+        parameters: number of parameters by number format.
+        dtype: setting of the same name.
+        quantization: setting of the same name; `fp8` and `bitsandbytes` convert floats while they are loaded.
+        unquantized: of the floats, those that stay as they are even then (`unquantized_parameters`).
 
     Raises:
         FitUnknownError: for no parameters, or a format that is not known here.
@@ -134,8 +148,19 @@ def weight_bytes(parameters: Mapping[str, int], dtype: str, quantization: str | 
     unknown = set(parameters) - set(STORED_BYTES)
     if unknown:
         raise FitUnknownError(f"the number format {', '.join(sorted(unknown))} is not known here")
-    served = 1 if quantization == "fp8" else SERVED_BYTES.get(dtype, 2)
-    return sum(count * (served if form in FLOATS else STORED_BYTES[form]) for form, count in parameters.items())
+    floats = sum(count for form, count in parameters.items() if form in FLOATS)
+    stored = sum(count * STORED_BYTES[form] for form, count in parameters.items() if form not in FLOATS)
+    served = SERVED_BYTES.get(dtype, 2)
+    whole = min(unquantized, floats)
+    return stored + whole * served + (floats - whole) * QUANTIZED_BYTES.get(quantization or "", served)
+
+
+def unquantized_parameters(config: Mapping[str, Any]) -> int:
+    """Parameters of the embedding and, where it is not the same, of the output layer; 0 without the numbers for it."""
+    text = config.get("text_config") or config
+    one = int(text.get("vocab_size") or 0) * int(text.get("hidden_size") or 0)
+    tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings", True))
+    return one if tied else 2 * one
 
 
 def shape_of(config: Mapping[str, Any], weights: float, value_bytes: int = 2) -> Shape:

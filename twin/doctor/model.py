@@ -1,4 +1,4 @@
-"""The model: whether it is on the hub, whether the endpoint's token may read it, and whether it fits the GPU."""
+"""The model: whether it is where the endpoint looks for it, may be read from there, and fits the GPU."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.settings_groups.llm import LlmSettings
 from twin.doctor import fit
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
+from twin.errors import TwinError
+from twin.model import staging
+from twin.model.bucket import Bucket
 from twin.model.hub import Hub, HubError, hub_address
 
 ON_HUB, ACCESS, FITS = "Model on the hub", "Access to the model", "Model fits the GPU"
+STAGED, QUANTIZED = "Staged weights", "Quantization of the model"
+IN_FILES = ("awq", "gptq")
+"""Quantizations that a model's files have, or have not."""
 
 
 def _on_hub(context: Context) -> Iterator[Finding]:
     llm, page = context.known.llm, f"{hub_address()}/{context.known.llm.model_id}"
+    if llm.weights == "s3":
+        yield skipped(ON_HUB, "skipped: the endpoint loads staged weights and asks no hub")
+        return
     try:
         card = Hub(_readable_token(context) if llm.hub_token_secret_arn else None).card(
             llm.model_id, llm.model_revision
@@ -62,37 +72,80 @@ def _not_there(error: HubError, page: str, model: str, revision: str) -> Finding
     return warning(ON_HUB, str(error), "nobody could look, so nobody knows", f"look at {page}")
 
 
+def _staged(context: Context) -> Iterator[Finding]:
+    settings, llm = context.known, context.known.llm
+    if llm.weights == "hub":
+        yield skipped(STAGED, "skipped: the endpoint asks the hub")
+        return
+    account, region = context.caller.account, context.stage.region
+    name = llm.weights_bucket or context.names.weights_bucket(account, region)
+    bucket = Bucket(context.stage.client("s3"), name, region)
+    place = staging.Place(llm.model_id, llm.model_revision, llm.weights_prefix)
+    why = "the container starts without the model or with a part of it, never gets healthy, and the stack rolls back"
+    mend = f"`twin model stage --stage {settings.stage}`"
+    try:
+        there = bucket.exists(account)
+    except TwinError as error:
+        yield failed(STAGED, str(error), why, "correct `weights_bucket` in [llm]")
+        return
+    listed = staging.listed(bucket, place) if there else {}
+    uri = f"s3://{name}/{place.prefix}"
+    if not listed:
+        yield failed(STAGED, f"no complete model in {uri}", why, mend)
+    elif wrong := staging.disagreeing(bucket, place, listed):
+        yield failed(STAGED, f"{uri} lacks or has changed {', '.join(wrong)}", why, mend)
+    else:
+        yield ok(STAGED, f"{len(listed)} files in {uri}")
+
+
 def _fits(context: Context) -> Iterator[Finding]:
     llm = context.known.llm
     try:
-        gpus = fit.gpus_of(llm.instance_type)
-        if llm.accelerators > gpus.count:
-            yield _too_few(context, gpus)
-            return
+        machines = {kind: fit.gpus_of(kind) for kind in llm.instance_types}
+        for kind, gpus in machines.items():
+            if llm.accelerators > gpus.count:
+                yield _too_few(context, kind, gpus)
+                return
         config, parameters = _facts(context)
-        weights = fit.weight_bytes(parameters, llm.dtype, _option(llm.environment, "QUANTIZATION"))
-        shape = fit.shape_of(config, weights, _cache_bytes(llm.environment))
-        utilisation = float(_option(llm.environment, "GPU_MEMORY_UTILIZATION") or fit.UTILISATION)
-        outcome = fit.fit(shape, gpus, llm.accelerators, utilisation)
+        quantization = _option(llm, "QUANTIZATION", "QUANTIZE") or llm.quantization
+        unquantized = fit.unquantized_parameters(config)
+        weights = fit.weight_bytes(parameters, llm.dtype, quantization, unquantized)
+        shape = fit.shape_of(config, weights, _cache_bytes(llm))
+        utilisation = float(_option(llm, "GPU_MEMORY_UTILIZATION") or fit.UTILISATION)
     except (fit.FitUnknownError, HubError) as error:
         mend = "give the model's files: `twin doctor --model-dir DIR` with config.json and *.safetensors"
         yield warning(FITS, str(error), "nobody could calculate, so nobody knows", mend)
         return
-    yield _judge(context, gpus, outcome)
+    yield from _as_quantized(llm, config)
+    for kind, gpus in machines.items():
+        yield _judge(context, kind, gpus, fit.fit(shape, gpus, llm.accelerators, utilisation))
 
 
-def _too_few(context: Context, gpus: fit.Gpus) -> Finding:
+def _as_quantized(llm: LlmSettings, config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether the files are quantized as the settings say; what the engine does itself needs no files."""
+    said = (config.get("quantization_config") or {}).get("quant_method")
+    if llm.quantization in IN_FILES and said != llm.quantization:
+        seen = f"the settings say {llm.quantization}, the model's config.json {said or 'nothing of it'}"
+        mend = f"a model_id whose files are quantized with {llm.quantization}, or another `quantization` in [llm]"
+        yield failed(QUANTIZED, seen, "the weights would take more memory than planned", mend)
+    elif said and llm.quantization == "bitsandbytes" and said != "bitsandbytes":
+        seen = f"the files are quantized with {said} already"
+        mend = '`quantization = "none"` in [llm]: the container knows it from the files'
+        yield failed(QUANTIZED, seen, "vLLM refuses to quantize them again", mend)
+
+
+def _too_few(context: Context, kind: str, gpus: fit.Gpus) -> Finding:
     llm = context.known.llm
-    seen = f"one copy takes {llm.accelerators} GPUs, {llm.instance_type} has {gpus.count}"
+    seen = f"one copy takes {llm.accelerators} GPUs, {kind} has {gpus.count}"
     why = "SageMaker never finds a place for the copy, and the stack rolls back"
     return failed(FITS, seen, why, "a bigger `instance_type` or fewer `accelerators` in [llm]")
 
 
-def _judge(context: Context, gpus: fit.Gpus, outcome: fit.Fit) -> Finding:
+def _judge(context: Context, kind: str, gpus: fit.Gpus, outcome: fit.Fit) -> Finding:
     llm = context.known.llm
     seen = (
         f"weights {outcome.weights / fit.GB:.1f} of {outcome.available / fit.GB:.1f} GB usable per GPU "
-        f"({llm.instance_type}: {gpus.count} x {gpus.memory / fit.GB:.0f} GB, {llm.accelerators} used)"
+        f"({kind}: {gpus.count} x {gpus.memory / fit.GB:.0f} GB, {llm.accelerators} used)"
     )
     mend = "a bigger `instance_type`, more `accelerators`, a shorter `max_model_len` or a quantized model in [llm]"
     if outcome.room < 0:
@@ -116,13 +169,14 @@ def _facts(context: Context) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     return hub.config(llm.model_id, llm.model_revision), card.parameters
 
 
-def _option(environment: Mapping[str, str], name: str) -> str | None:
-    """A vLLM option as the container takes it from its environment."""
-    return environment.get(f"SM_VLLM_{name}")
+def _option(llm: LlmSettings, *names: str) -> str | None:
+    """A vLLM option as the container takes it from its environment, by any of its names."""
+    prefix = "SM_VLLM_" if llm.container == "vllm" else "OPTION_"
+    return next((value for name in names if (value := llm.environment.get(f"{prefix}{name}"))), None)
 
 
-def _cache_bytes(environment: Mapping[str, str]) -> int:
-    return 1 if (_option(environment, "KV_CACHE_DTYPE") or "auto").startswith("fp8") else 2
+def _cache_bytes(llm: LlmSettings) -> int:
+    return 1 if (_option(llm, "KV_CACHE_DTYPE") or "auto").startswith("fp8") else 2
 
 
 def _readable_token(context: Context) -> str | None:
@@ -139,5 +193,6 @@ def _secret_token(context: Context) -> str | None:
 
 CHECKS = (
     Check(ON_HUB, _on_hub, needs=(Need.SETTINGS,)),
+    Check(STAGED, _staged),
     Check(FITS, _fits, needs=(Need.SETTINGS,)),
 )

@@ -46,6 +46,7 @@ PRICERS: Mapping[str, Pricer] = {
     "AWS::SQS::Queue": messaging.queue,
     "AWS::SSM::Parameter": keys.parameter,
     "AWS::SageMaker::EndpointConfig": llm.endpoint_config,
+    "AWS::SageMaker::Model": llm.model,
     "AWS::Scheduler::Schedule": messaging.schedule,
     "AWS::SecretsManager::Secret": keys.secret,
     "AWS::StepFunctions::StateMachine": messaging.workflow,

@@ -58,7 +58,6 @@ FREE = {
     "AWS::SQS::QueuePolicy": WIRING,
     "AWS::SageMaker::Endpoint": IN_CONFIG,
     "AWS::SageMaker::InferenceComponent": IN_CONFIG,
-    "AWS::SageMaker::Model": IN_CONFIG,
     "AWS::Scheduler::ScheduleGroup": "a folder of schedules",
     "AWS::SecretsManager::ResourcePolicy": WIRING,
     "AWS::SecretsManager::RotationSchedule": "its calls are those of the rotating function",

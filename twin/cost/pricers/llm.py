@@ -1,4 +1,4 @@
-"""SageMaker: the instances behind an endpoint."""
+"""SageMaker: the instances behind an endpoint, and what it reads from and writes to buckets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from twin.cost.assembly import Resource, number
-from twin.cost.charge import Charge, Context, Finding, Units, Unknown, per_answer
+from twin.cost.charge import Charge, Context, Finding, Free, Units, Unknown, always, per_answer
+from twin.cost.pricers.free import IN_CONFIG
 from twin.cost.pricers.scaling import Range, instances
 
 
@@ -29,6 +30,22 @@ def endpoint_config(resource: Resource, context: Context) -> Iterable[Finding]:
             yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, number(size)))
     data = context.assumptions.answer_kilobytes / 1_000_000
     yield Charge("Data in and out", "sagemaker.data", per_answer(data))
+    capture = resource.properties.get("DataCaptureConfig")
+    if capture is not None:
+        share = number(capture["InitialSamplingPercentage"]) / 100
+        # SageMaker gathers requests in files: one write each is the most it can be.
+        yield Charge("Captured requests written", "bucket.write", per_answer(share))
+        kept = share * context.assumptions.answer_kilobytes / 1_000_000
+        yield Charge("Captured requests of a month", "bucket.stored", per_answer(kept))
+
+
+def model(resource: Resource, context: Context) -> Iterable[Finding]:
+    """Nothing for the model itself; its staged weights lie in a bucket that no template declares."""
+    container = resource.properties.get("PrimaryContainer", {})
+    if "ModelDataSource" in container:
+        yield Charge("Staged weights", "bucket.stored", always(context.assumptions.weights_gigabytes))
+    else:
+        yield Free(IN_CONFIG)
 
 
 def _instance_type(variant: dict[str, Any]) -> str | None:

@@ -72,6 +72,25 @@ def test_a_serverless_variant_is_unknown(priced: Priced, make: Make) -> None:
     assert len(estimate.unknown) == 1
 
 
+def test_staged_weights_are_stored_month_by_month(priced: Priced, make: Make) -> None:
+    source = {"S3DataSource": {"S3Uri": "s3://weights/models/", "S3DataType": "S3Prefix", "CompressionType": "None"}}
+    model = make("SageMaker::Model", PrimaryContainer={"Image": "x", "ModelDataSource": source})
+    estimate = priced({"Model": model}, "weights_gigabytes=100")
+    assert set(monthly(estimate, "Staged weights")) == {Decimal("2.3")}
+    hub = priced({"Model": make("SageMaker::Model", PrimaryContainer={"Image": "x"})})
+    assert (hub.lines, [remark.resource.logical_id for remark in hub.free]) == ((), ["Model"])
+
+
+def test_captured_requests_are_paid_by_their_share(priced: Priced, make: Make) -> None:
+    config = endpoint_config(make)
+    config["Properties"]["DataCaptureConfig"] = {"InitialSamplingPercentage": 10}
+    estimate = priced({"Config": config}, "office_answers_per_hour=1000", "office_hours_per_month=100")
+    idle, office, _ = monthly(estimate, "Captured requests written")
+    assert (idle, office) == (0, Decimal("0.000005") * 10_000)
+    stored = Decimal("0.023") * 10_000 * 16 / 1_000_000
+    assert monthly(estimate, "Captured requests of a month")[1] == stored
+
+
 def fargate(make: Make, **service: Any) -> dict[str, Any]:
     network = {"AwsvpcConfiguration": {"AssignPublicIp": "ENABLED"}}
     return {

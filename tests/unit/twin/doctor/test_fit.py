@@ -16,6 +16,7 @@ from twin.doctor.fit import (
     gpus_of,
     shape_of,
     stored_parameters,
+    unquantized_parameters,
     weight_bytes,
 )
 
@@ -73,12 +74,43 @@ def test_seventy_billion_parameters_need_eight_small_gpus(parallel: int, fits: b
         ({"I32": 10, "F16": 4}, "float16", None, 48),
         ({"F8_E4M3": 10, "BF16": 2}, "auto", None, 14),
         ({"BF16": 10}, "bfloat16", "fp8", 10),
+        ({"BF16": 64}, "bfloat16", "bitsandbytes", 36),
+        # What is quantized in the files is not quantized again.
+        ({"I32": 10, "F16": 4}, "float16", "awq", 48),
+        ({"I32": 10, "F16": 4}, "float16", "gptq", 48),
     ],
 )
 def test_weights_are_counted_as_they_are_served(
     parameters: dict[str, int], dtype: str, quantization: str | None, expected: int
 ) -> None:
     assert weight_bytes(parameters, dtype, quantization) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "quantization", "expected"),
+    [
+        # 152,064 x 3,584 numbers in the embedding, as many in the output layer.
+        ({"vocab_size": 152_064, "hidden_size": 3584, "tie_word_embeddings": False}, "fp8", 8_705_611_264),
+        ({"vocab_size": 152_064, "hidden_size": 3584, "tie_word_embeddings": True}, "fp8", 8_160_613_888),
+        ({"text_config": {"vocab_size": 152_064, "hidden_size": 3584}}, "bitsandbytes", 5_067_218_016),
+        ({}, "fp8", 7_615_616_512),
+    ],
+)
+def test_embedding_and_output_layer_are_not_quantized(
+    config: dict[str, object], quantization: str, expected: float
+) -> None:
+    parameters = {"BF16": 7_615_616_512}
+    assert weight_bytes(parameters, "bfloat16", quantization, unquantized_parameters(config)) == expected
+
+
+def test_four_bits_make_a_model_fit_that_else_does_not() -> None:
+    parameters, config = {"BF16": 14_770_033_664}, {**QWEN_7B, "vocab_size": 152_064}
+
+    def room(quantization: str | None) -> int:
+        weights = weight_bytes(parameters, "bfloat16", quantization, unquantized_parameters(config))
+        return fit(shape_of(config, weights), gpus_of("ml.g6.2xlarge"), 1).room
+
+    assert room(None) < 0 < room("bitsandbytes")
 
 
 @pytest.mark.parametrize(
