@@ -16,6 +16,7 @@ class LlmSettings(ServiceSettings):
     sagemaker_bind_to_port: int = Field(8080, ge=1, le=65535, description="port to listen on, set by the platform")
     bind_host: str = Field("127.0.0.1", description="address to listen on")
     sm_vllm_model: str = Field("", description="name of the model in responses; empty means the engine's name")
+    sm_vllm_served_model_name: str = Field("", description="name of the model in responses, before SM_VLLM_MODEL")
     llm_engine: Literal["extractive", "openai", "confabulating"] = Field(
         "extractive", description="engine that answers: extractive, openai or confabulating"
     )
@@ -35,7 +36,7 @@ class LlmSettings(ServiceSettings):
     @property
     def model_name(self) -> str:
         """Name of the model in responses."""
-        return self.sm_vllm_model or self.llm_engine
+        return self.sm_vllm_served_model_name or self.sm_vllm_model or self.llm_engine
 
     def require(self, variable: str, value: object) -> None:
         """Check a variable that only the chosen engine needs.

@@ -21,6 +21,10 @@ from tests.integration.twin.conftest import ACCOUNT, REGION, ROOT
 from tests.integration.twin.hub_server import MODEL, REVISION, Hub
 from twin import cli
 from twin.commands import model as command
+from twin.doctor.account import open_context
+from twin.doctor.check import run as run_checks
+from twin.doctor.finding import Status
+from twin.doctor.model import CHECKS, STAGED
 from twin.errors import TwinError
 from twin.model import download, staging
 from twin.model.bucket import Bucket
@@ -283,6 +287,28 @@ def test_a_full_disk_is_said_before_the_first_byte(
     with pytest.raises(TwinError, match=r"MB free.*--scratch"):
         staged(tmp_path)
     assert hub.gets == []
+
+
+def test_the_preflight_wants_the_whole_model_in_the_bucket(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWIN_LLM__WEIGHTS", "s3")
+
+    def seen() -> tuple[Status, str, str]:
+        context, _ = open_context("dev")
+        (found,) = run_checks([check for check in CHECKS if check.name == STAGED], context)
+        return found.status, found.seen, found.mend
+
+    status, what, mend = seen()
+    assert (status, mend) == (Status.FAILED, "`twin model stage --stage dev`")
+    assert "no complete model" in what
+    staged(tmp_path)
+    assert seen()[:2] == (Status.OK, f"3 files in s3://{BUCKET}/{PREFIX}")
+    s3.delete_object(Bucket=BUCKET, Key=f"{PREFIX}config.json")
+    status, what, _ = seen()
+    assert status is Status.FAILED
+    assert "config.json" in what
+    assert "model.safetensors" not in what
 
 
 def test_a_bucket_of_the_users_own_is_filled_and_left_as_it_is(
