@@ -81,7 +81,12 @@ class LlmSettings(Group):
         "each.",
         max_length=4,
     )
-    max_instances: int = Field(1, description="Instances that scaling may start.", ge=1, le=20)
+    max_instances: int = Field(
+        1,
+        description="Instances that scaling may start; an update of a model that is awake needs one more.",
+        ge=1,
+        le=20,
+    )
     accelerators: int = Field(1, description="GPUs per copy of the model.", ge=1, le=16)
     memory_mb: int = Field(16384, description="Host memory reserved per copy.", ge=128, le=2_000_000)
     max_copies: int = Field(

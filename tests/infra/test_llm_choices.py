@@ -17,12 +17,15 @@ from infra.settings import DeploymentSettings, load_settings
 from infra.settings_groups.llm import LlmSettings
 from infra.stacks.llm import LlmStack
 
+from .changes import Action, by_type, changes, fixed_names
 from .conftest import Template, only, resources
 from .test_llm import alarms, environment
+from .test_updates import CONFIG, MODEL
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
 REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 PREFIX = f"models/Qwen/Qwen2.5-7B-Instruct/{REVISION}/"
+POLICY: dict[str, Action] = {"IAM::Policy": "update"}
 Llm = Callable[..., Template]
 
 
@@ -256,6 +259,27 @@ def test_captured_requests_go_encrypted_to_their_own_prefix(llm: Llm) -> None:
     found = statements(template)
     assert text(found["WriteCaptures"]["Resource"]) == "arn:aws:s3:::captures/captured/twin-dev-llm/*"
     assert found["EncryptCaptures"]["Resource"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"weights": "s3"}, {**MODEL, **CONFIG, **POLICY}),
+        ({"container": "lmi"}, {**MODEL, **POLICY}),
+        ({"quantization": "fp8"}, MODEL),
+        ({"fallback_instance_types": ["ml.g5.2xlarge"]}, CONFIG),
+        ({"data_capture": {"bucket": "captures"}}, {**CONFIG, **POLICY}),
+        ({"rollback_errors": 9}, {"CloudWatch::Alarm": "update"}),
+        ({"bake_seconds": 60}, {"SageMaker::InferenceComponent": "update"}),
+    ],
+)
+def test_a_changed_choice_updates_or_replaces(llm: Llm, changed: dict[str, Any], expected: dict[str, Action]) -> None:
+    old, new = llm(), llm(**changed)
+    assert set(old["Resources"]) == set(new["Resources"])
+    found = changes(old, new)
+    assert by_type(new, found) == expected
+    for name, action in found.items():
+        assert action == "update" or fixed_names(new["Resources"][name]) == set(), name
 
 
 @pytest.mark.parametrize(

@@ -23,18 +23,22 @@ DURING_A_DEPLOYMENT = 2
 def _endpoint_instances(context: Context) -> Iterator[Finding]:
     """SageMaker keeps one quota per instance type and use; its code differs by type, so it is found by its name."""
     llm = context.known.llm
-    name = f"{llm.instance_type} for endpoint usage"
-    quota = _by_name(context, "sagemaker", name)
-    if quota is None:
-        why = "SageMaker would refuse the endpoint's configuration"
-        mend = "choose another `instance_type` or `region`: https://aws.amazon.com/sagemaker/ai/pricing/"
-        yield failed("Endpoint instance type", f"{context.stage.region} offers no {llm.instance_type}", why, mend)
-        return
-    yield ok("Endpoint instance type", f"{llm.instance_type} is offered in {context.stage.region}")
-    used = _endpoint_instances_in_use(context, llm.instance_type)
-    yield _judge(
-        context, f"Quota {name}", quota, used=used, needed=1, wished=llm.max_instances, unit="instances of the endpoint"
-    )
+    # An update of a real-time endpoint starts all its instances a second time.
+    wished = llm.max_instances * (2 if llm.mode == "real-time" else 1)
+    for kind in llm.instance_types:
+        name = f"{kind} for endpoint usage"
+        quota = _by_name(context, "sagemaker", name)
+        if quota is None:
+            why = "SageMaker would refuse the endpoint's configuration"
+            mend = "choose another `instance_type` or `region`: https://aws.amazon.com/sagemaker/ai/pricing/"
+            yield failed("Endpoint instance type", f"{context.stage.region} offers no {kind}", why, mend)
+            continue
+        yield ok("Endpoint instance type", f"{kind} is offered in {context.stage.region}")
+        used = _endpoint_instances_in_use(context, kind)
+        # Without a quota a further type is never had, and the deployment goes on with the others.
+        needed = 1 if kind == llm.instance_type else 0
+        unit = "instances of the endpoint"
+        yield _judge(context, f"Quota {name}", quota, used=used, needed=needed, wished=wished, unit=unit)
 
 
 def _fargate(context: Context) -> Iterator[Finding]:

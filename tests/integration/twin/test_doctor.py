@@ -16,6 +16,9 @@ import pytest
 from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
 from tests.integration.twin.recorded import Recorded
 from twin.commands.doctor import doctor, has_failed
+from twin.doctor import quotas
+from twin.doctor.account import open_context
+from twin.doctor.check import run
 from twin.doctor.finding import Finding, Status
 
 Aws = Callable[[str], Any]
@@ -129,6 +132,19 @@ def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws) -> None
 def test_room_to_start_but_not_to_grow_is_a_warning(shell: pytest.MonkeyPatch) -> None:
     shell.setenv("TWIN_LLM__MAX_INSTANCES", "3")
     assert look(f"Quota {INSTANCE} for endpoint usage").status is Status.WARNING
+
+
+def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    shell.setenv("TWIN_LLM__FALLBACK_INSTANCE_TYPES", '["ml.g5.2xlarge"]')
+    shell.setenv("TWIN_LLM__MODE", "real-time")
+    recorded.quotas.put("sagemaker", "L-FURTHER", "ml.g5.2xlarge for endpoint usage", 0)
+    context, _ = open_context("dev")
+    found = run([quotas.CHECKS[0]], context)
+    assert [(each.status, each.seen) for each in found if each.check.startswith("Quota")] == [
+        # An update of a real-time endpoint starts its instance a second time.
+        (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
+        (Status.WARNING, "0, in use by others 0, needed 0 to 2"),
+    ]
 
 
 def test_nat_gateways_need_addresses(shell: pytest.MonkeyPatch, recorded: Recorded, aws: Aws) -> None:
