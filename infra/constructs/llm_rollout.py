@@ -51,9 +51,12 @@ class LlmRollout(Construct):
 
     @property
     def seconds(self) -> int:
-        """Time limit of an update: every batch may take its start and its watch, and once more to be taken back."""
+        """Time limit of an update: every batch may take its start and its watch, and once more to be taken back.
+
+        The number of copies is not in it: changing that alone must not touch the component.
+        """
         batch = self._settings.startup_timeout_seconds + self._settings.bake_seconds
-        batches = min(self._settings.max_copies, 100 // LARGEST_BATCH_PERCENT)
+        batches = 100 // LARGEST_BATCH_PERCENT
         return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 2 * batches * batch))
 
     def of_component(self) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:

@@ -44,8 +44,7 @@ def llm() -> Llm:
     """The template of the LLM stack with some settings."""
 
     def build(**changed: Any) -> Template:
-        found: Template = assertions.Template.from_stack(stack(**changed)[1]).to_json()
-        return found
+        return dict(assertions.Template.from_stack(stack(**changed)[1]).to_json())
 
     return build
 
@@ -150,8 +149,8 @@ def test_an_update_rolls_and_is_taken_back_by_alarms(llm: Llm) -> None:
     assert policy == {
         "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
         "WaitIntervalInSeconds": 240,
-        # One batch, started and watched, and taken back.
-        "MaximumExecutionTimeoutInSeconds": 2 * (900 + 240),
+        # Two batches, started and watched, and taken back.
+        "MaximumExecutionTimeoutInSeconds": 4 * (900 + 240),
     }
     guards = {name: each["Properties"] for name, each in resources(template, "CloudWatch::Alarm").items()}
     named = [
@@ -168,14 +167,13 @@ def test_an_update_rolls_and_is_taken_back_by_alarms(llm: Llm) -> None:
     assert [arn["Fn::GetAtt"][0] for arn in watched["Resource"]] == named
 
 
-def test_more_copies_take_more_batches_within_sagemakers_limit(llm: Llm) -> None:
+def test_the_time_limit_of_an_update_stays_within_sagemakers(llm: Llm) -> None:
     def seconds(**changed: Any) -> int:
         component = only(llm(**changed), "SageMaker::InferenceComponent")
         return int(component["DeploymentConfig"]["RollingUpdatePolicy"]["MaximumExecutionTimeoutInSeconds"])
 
-    assert seconds(max_copies=8, startup_timeout_seconds=900) == 4 * (900 + 180)
     assert seconds(startup_timeout_seconds=60, bake_seconds=60) == 600
-    assert seconds(max_copies=2, startup_timeout_seconds=3600, bake_seconds=3600) == 28_800
+    assert seconds(startup_timeout_seconds=3600, bake_seconds=3600) == 28_800
 
 
 def test_without_a_number_of_errors_nothing_guards_an_update(llm: Llm) -> None:

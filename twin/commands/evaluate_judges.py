@@ -67,7 +67,7 @@ def _own_endpoint(stage: Stage) -> dict[str, str]:
     found = outputs(stage)
     return {
         "judge_endpoint_name": found["EndpointName"],
-        "judge_inference_component_name": found["InferenceComponentName"],
+        "judge_inference_component_name": found.get("InferenceComponentName", ""),
     }
 
 

@@ -45,7 +45,7 @@ def measure(path: Path, file: HubFile, part_bytes: int = PART_BYTES) -> Measured
     kind = file.digest.partition(":")[0]
     # Git's own name for the content, not a protection against forgery.
     whole = hashlib.sha256() if kind == "sha256" else hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-    parts = []
+    parts: list[bytes] = []
     with path.open("rb") as stream:
         while not parts or stream.tell() < size:
             part, left = hashlib.sha256(), part_bytes
