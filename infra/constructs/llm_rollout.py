@@ -19,7 +19,7 @@ from infra.settings_groups.llm import LlmSettings
 
 LARGEST_BATCH_PERCENT = 50
 """SageMaker's upper bound; of one copy it is that copy."""
-SHORTEST_SECONDS, LONGEST_SECONDS = 600, 28_800
+SHORTEST_SECONDS = 600
 ERRORS = {
     "ModelErrors": ("InvocationModelErrors", "Requests that the model's container refused, broke off or answered late"),
     "ServerErrors": ("Invocation5XXErrors", "Requests that ended in a server error"),
@@ -51,13 +51,14 @@ class LlmRollout(Construct):
 
     @property
     def seconds(self) -> int:
-        """Time limit of an update: every batch may take its start and its watch, and once more to be taken back.
+        """Time limit of an update: every batch may take its start and its watch; what is taken back comes on top.
 
-        The number of copies is not in it: changing that alone must not touch the component.
+        The number of copies is not in it: changing that alone must not touch the component. The settings' bounds keep it
+        below SageMaker's eight hours.
         """
         batch = self._settings.startup_timeout_seconds + self._settings.bake_seconds
         batches = 100 // LARGEST_BATCH_PERCENT
-        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 2 * batches * batch))
+        return max(SHORTEST_SECONDS, batches * batch)
 
     def of_component(self) -> sagemaker.CfnInferenceComponent.InferenceComponentDeploymentConfigProperty:
         """Half of the copies at a time."""

@@ -149,8 +149,8 @@ def test_an_update_rolls_and_is_taken_back_by_alarms(llm: Llm) -> None:
     assert policy == {
         "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
         "WaitIntervalInSeconds": 240,
-        # Two batches, started and watched, and taken back.
-        "MaximumExecutionTimeoutInSeconds": 4 * (900 + 240),
+        # Two batches, each started and watched.
+        "MaximumExecutionTimeoutInSeconds": 2 * (900 + 240),
     }
     guards = {name: each["Properties"] for name, each in resources(template, "CloudWatch::Alarm").items()}
     named = [
@@ -173,7 +173,7 @@ def test_the_time_limit_of_an_update_stays_within_sagemakers(llm: Llm) -> None:
         return int(component["DeploymentConfig"]["RollingUpdatePolicy"]["MaximumExecutionTimeoutInSeconds"])
 
     assert seconds(startup_timeout_seconds=60, bake_seconds=60) == 600
-    assert seconds(startup_timeout_seconds=3600, bake_seconds=3600) == 28_800
+    assert seconds(startup_timeout_seconds=3600, bake_seconds=3600) == 14_400
 
 
 def test_without_a_number_of_errors_nothing_guards_an_update(llm: Llm) -> None:

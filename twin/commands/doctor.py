@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from twin.doctor import account, alerts, certificate, images, machine, model, quotas, regions, stacks
+from twin.doctor import account, alerts, certificate, images, machine, model, quotas, regions, stacks, updates
 from twin.doctor.check import Check, run
 from twin.doctor.finding import Finding, Status
 from twin.errors import TwinError
@@ -19,6 +19,7 @@ AWS: tuple[Check, ...] = (
     *stacks.CHECKS,
     *quotas.CHECKS,
     *model.CHECKS,
+    *updates.CHECKS,
     *images.CHECKS,
     *certificate.CHECKS,
     *alerts.CHECKS,

@@ -16,12 +16,13 @@ import pytest
 from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
 from tests.integration.twin.recorded import Recorded
 from twin.commands.doctor import doctor, has_failed
-from twin.doctor import quotas
+from twin.doctor import quotas, updates
 from twin.doctor.account import open_context
 from twin.doctor.check import run
 from twin.doctor.finding import Finding, Status
 
 Aws = Callable[[str], Any]
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 
 
@@ -145,6 +146,43 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
         (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
         (Status.WARNING, "0, in use by others 0, needed 0 to 2"),
     ]
+
+
+def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    def seen() -> dict[str, tuple[Status, str]]:
+        context, _ = open_context("dev")
+        return {each.check: (each.status, each.seen) for each in run(updates.CHECKS, context)}
+
+    assert {status for status, _ in seen().values()} == {Status.SKIPPED}
+    client = aws("sagemaker")
+    variant = {"VariantName": "AllTraffic", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
+    client.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "x"})
+    client.create_endpoint_config(EndpointConfigName="c", ExecutionRoleArn=ROLE, ProductionVariants=[variant])
+    client.create_endpoint(EndpointName="twin-dev-llm", EndpointConfigName="c")
+    needed = {"NumberOfAcceleratorDevicesRequired": 1, "MinMemoryRequiredInMb": 1024}
+    client.create_inference_component(
+        InferenceComponentName="twin-dev-llm-model",
+        EndpointName="twin-dev-llm",
+        VariantName="AllTraffic",
+        Specification={"ModelName": "m", "ComputeResourceRequirements": needed},
+        RuntimeConfig={"CopyCount": 1},
+    )
+    try:
+        found = seen()
+        shell.setenv("TWIN_LLM__MAX_INSTANCES", "2")
+        shell.setenv("TWIN_LLM__MODE", "real-time")
+        changed = seen()
+    finally:
+        client.delete_inference_component(InferenceComponentName="twin-dev-llm-model")
+        client.delete_endpoint(EndpointName="twin-dev-llm")
+        client.delete_endpoint_config(EndpointConfigName="c")
+        client.delete_model(ModelName="m")
+    assert found["Mode of the endpoint"] == (Status.OK, "inference-component")
+    assert found["Room for an update"] == (Status.WARNING, "1 awake, places for 1")
+    status, said = changed["Mode of the endpoint"]
+    assert status is Status.FAILED
+    assert "is inference-component, the settings say real-time" in said
+    assert changed["Room for an update"] == (Status.OK, "1 awake, places for 2")
 
 
 def test_nat_gateways_need_addresses(shell: pytest.MonkeyPatch, recorded: Recorded, aws: Aws) -> None:
