@@ -53,8 +53,8 @@ class LlmRollout(Construct):
     def seconds(self) -> int:
         """Time limit of an update: every batch may take its start and its watch; what is taken back comes on top.
 
-        The number of copies is not in it: changing that alone must not touch the component. The settings' bounds keep it
-        below SageMaker's eight hours.
+        The number of copies is not in it: changing that alone must not touch the component. The bounds of the settings
+        keep it below SageMaker's eight hours.
         """
         batch = self._settings.startup_timeout_seconds + self._settings.bake_seconds
         batches = 100 // LARGEST_BATCH_PERCENT
