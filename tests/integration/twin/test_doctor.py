@@ -18,7 +18,7 @@ from tests.integration.twin.recorded import Recorded
 from twin.commands.doctor import doctor, has_failed
 from twin.doctor import quotas, updates
 from twin.doctor.account import open_context
-from twin.doctor.check import run
+from twin.doctor.check import run as run_checks
 from twin.doctor.finding import Finding, Status
 
 Aws = Callable[[str], Any]
@@ -140,7 +140,7 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
     shell.setenv("TWIN_LLM__MODE", "real-time")
     recorded.quotas.put("sagemaker", "L-FURTHER", "ml.g5.2xlarge for endpoint usage", 0)
     context, _ = open_context("dev")
-    found = run([quotas.CHECKS[0]], context)
+    found = run_checks([quotas.CHECKS[0]], context)
     assert [(each.status, each.seen) for each in found if each.check.startswith("Quota")] == [
         # An update of a real-time endpoint starts its instance a second time.
         (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
@@ -151,7 +151,7 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
 def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.MonkeyPatch, aws: Aws) -> None:
     def seen() -> dict[str, tuple[Status, str]]:
         context, _ = open_context("dev")
-        return {each.check: (each.status, each.seen) for each in run(updates.CHECKS, context)}
+        return {each.check: (each.status, each.seen) for each in run_checks(updates.CHECKS, context)}
 
     assert {status for status, _ in seen().values()} == {Status.SKIPPED}
     client = aws("sagemaker")
