@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -39,12 +40,16 @@ def stack(**llm: Any) -> tuple[cdk.App, LlmStack]:
     return app, LlmStack(app, "twin-dev-llm", settings=settings(**llm), env=env)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def llm() -> Llm:
-    """The template of the LLM stack with some settings."""
+    """The template of the LLM stack with some settings, made once; for reading only."""
+    made: dict[str, Template] = {}
 
     def build(**changed: Any) -> Template:
-        return dict(assertions.Template.from_stack(stack(**changed)[1]).to_json())
+        key = json.dumps(changed, sort_keys=True)
+        if key not in made:
+            made[key] = dict(assertions.Template.from_stack(stack(**changed)[1]).to_json())
+        return made[key]
 
     return build
 

@@ -244,6 +244,20 @@ def test_a_file_that_is_not_what_the_hub_lists_is_not_uploaded(s3: Any, hub: Hub
     assert name in staged(tmp_path).uploaded
 
 
+def test_a_path_that_leads_out_of_the_folder_is_refused(s3: Any, hub: Hub, tmp_path: Path) -> None:
+    hub.files["../config.json"] = b"{}"
+    with pytest.raises(TwinError, match=r"lists a file with the path '\.\./config\.json'"):
+        staged(tmp_path / "scratch")
+    assert hub.gets == []
+
+
+def test_a_model_without_weights_is_refused(s3: Any, hub: Hub, tmp_path: Path) -> None:
+    for name in [name for name in hub.files if not name.endswith(".json")]:
+        del hub.files[name]
+    with pytest.raises(TwinError, match="no weights that vLLM loads"):
+        staged(tmp_path)
+
+
 def test_more_than_was_listed_is_an_error(s3: Any, hub: Hub, tmp_path: Path) -> None:
     hub.altered["model.safetensors"] = WEIGHTS + b"!"
     with pytest.raises(TwinError, match=r"sends more of model\.safetensors"):
