@@ -1,0 +1,60 @@
+"""`twin ci scores`, `gate`: how good a release is, and whether that is good enough."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twin.cli.options import StageOption, progress
+from twin.errors import TwinError
+
+app = typer.Typer()
+
+
+@app.command()
+def scores(
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    stage: StageOption = "local",
+    file: Annotated[Path, typer.Option(help="Labelled questions.")] = Path("examples/retrieval.jsonl"),
+    dataset: Annotated[
+        str, typer.Option(envvar="DATASET", help="Dataset in Opik whose questions are evaluated as well.")
+    ] = "",
+) -> None:
+    """Ask the stage every labelled question, and those of a dataset, and write the scores of each."""
+    from twin.ci.scores import measure
+    from twin.stages import connect
+
+    found = measure(connect(stage), file)
+    if dataset:
+        from twin import opik_sdk
+
+        opik_sdk.keep_quiet()
+        from twin.evaluation.offline import Wish, evaluate_offline, goodness
+
+        found |= goodness(evaluate_offline(connect(stage), Wish(dataset), progress))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"scores": found}, indent=1), encoding="utf-8")
+
+
+@app.command()
+def gate(
+    base: Annotated[Path, typer.Option(help="Scores that must not be undercut.")],
+    head: Annotated[Path, typer.Option(help="Scores of the candidate.")],
+) -> None:
+    """Exit 1 when the candidate's scores regressed, naming the samples; without a base there is nothing to undercut."""
+    from twin.ci.environment import summarise
+    from twin.ci.scores import gate as judge
+    from twin.ci.scores import read
+
+    candidate = read(head)
+    if not base.exists():
+        summarise("Evaluation gate: **nothing to compare with**; these scores become the first base.")
+        progress(f"{base} does not exist: there is nothing to compare with.")
+        return
+    reasons = judge(read(base), candidate)
+    summarise("\n".join(f"- {reason}" for reason in reasons) or "Evaluation gate: passed.")
+    if reasons:
+        raise TwinError(f"The evaluation gate is closed: {'; '.join(reasons)}.")

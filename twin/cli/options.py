@@ -1,0 +1,18 @@
+"""Options that many commands share, and how a command tells of its progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+StageOption = Annotated[str, typer.Option(help="Target: local, dev, prod or an ephemeral stage.", envvar="STAGE")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def progress(line: str) -> None:
+    """Show a line on standard error, unless TWIN_QUIET is set and nobody looks at a terminal."""
+    if sys.stderr.isatty() or not os.environ.get("TWIN_QUIET"):
+        print(f"   {line}", file=sys.stderr, flush=True)
