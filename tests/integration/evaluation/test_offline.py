@@ -16,7 +16,8 @@ from services.common.opik_api import OpikApi
 from services.common.tracing import Trace
 from tests.integration.evaluation.judge_server import JudgeServer, Reply
 from tests.integration.rag.fakes import Server
-from twin import business, cli
+from twin import business
+from twin.cli import evaluation
 from twin.errors import TwinError
 from twin.evaluation import asking, offline
 from twin.opik import OpikReader
@@ -128,7 +129,7 @@ def test_worse_answers_are_found_with_their_traces_and_equal_ones_pass(
 
     service.answer = lambda query: INVENTED if query in QUESTIONS[:6] else GROUNDED
     with pytest.raises(TwinError, match=r"not passed: .*groundedness went from .*/traces/"):
-        cli.evaluate(stage="local", dataset=dataset, baseline=first["experiment"], as_json=True, newest=0)
+        evaluation.evaluate(stage="local", dataset=dataset, baseline=first["experiment"], as_json=True, newest=0)
     worse = json.loads(capsys.readouterr().out)
     assert "groundedness" in worse["regressed"]
     (found,) = [each for each in worse["comparison"] if each["metric"] == "groundedness"]
@@ -143,7 +144,7 @@ def test_worse_answers_are_found_with_their_traces_and_equal_ones_pass(
     assert {score["name"] for score in trace["feedback_scores"]} >= {"groundedness"}
 
     with pytest.raises(TwinError):
-        cli.evaluate(stage="local", dataset=dataset, baseline=first["experiment"], as_json=False, newest=0)
+        evaluation.evaluate(stage="local", dataset=dataset, baseline=first["experiment"], as_json=False, newest=0)
     shown = capsys.readouterr().out
     assert "WORSE" in shown and "Low is good: " in shown and trace_id not in shown and "/traces/" in shown
     table = [line for line in shown.splitlines() if line.startswith(("│", "┏"))]
@@ -214,7 +215,7 @@ def test_what_is_missing_is_a_sentence(
     with pytest.raises(TwinError, match=r"Opik at .* cannot be reached"):
         run(Stage("local", "us-east-1", {}, away), dataset)
     with pytest.raises(TwinError, match="name its --dataset"):
-        cli.evaluate(stage="local", dataset="", baseline="b", newest=0)
+        evaluation.evaluate(stage="local", dataset="", baseline="b", newest=0)
 
 
 def test_a_trace_that_does_not_arrive_ends_the_waiting(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from infra.constructs.delivery_permissions import Permissions
 from infra.settings import load_settings
 from tests.infra.conftest import Template
 from tests.integration.teardown.conftest import ACTIONS, ORDER, TAGS, Cloud, failing
-from twin import cli, stages
+from twin import stages
+from twin.cli import root
 from twin.commands import delete as command
 from twin.commands.delete import Planned, delete, plan
 from twin.errors import TwinError
@@ -274,7 +275,7 @@ def test_survivors_are_a_table_and_exit_code_1(cloud: Cloud, monkeypatch: pytest
     assert cloud.create("network", failing(template, vpc, delete=99)) == "CREATE_COMPLETE"
     monkeypatch.setattr(stages, "connect", lambda name: cloud.stage)
     monkeypatch.setenv("COLUMNS", "250")
-    ran = CliRunner().invoke(cli.app, ["delete"])
+    ran = CliRunner().invoke(root.app, ["delete"])
     assert ran.exit_code == 1, ran.output
     for word in ("survivors", "VPC", cloud.name("network"), "failed to delete"):
         assert word in ran.output
