@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -40,20 +40,21 @@ class GitHub:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def keep_comment(self, pull_request: int, marker: str, body: str) -> str:
+    def keep_comment(self, pull_request: int, marker: str, write: Callable[[str], str]) -> str:
         """Replace the pull request's comment that starts with `marker`, or add it; returns its address.
+
+        `write`: the new text out of the old one, which is empty when there is none.
 
         Raises:
             TwinError: GitHub refused.
         """
-        text = f"{marker}\n{body}"
-        if len(text) > LONGEST_COMMENT:
-            text = text[: LONGEST_COMMENT - len(CUT)] + CUT
         for comment in self._comments(pull_request):
             # Anybody can write the marker; only a bot's comment is this workflow's own.
             if comment["body"].startswith(marker) and comment["user"]["type"] == "Bot":
-                return str(self._call("PATCH", f"/issues/comments/{comment['id']}", {"body": text})["html_url"])
-        return str(self._call("POST", f"/issues/{pull_request}/comments", {"body": text})["html_url"])
+                body = {"body": _fitting(marker, write(comment["body"].removeprefix(f"{marker}\n")))}
+                return str(self._call("PATCH", f"/issues/comments/{comment['id']}", body)["html_url"])
+        body = {"body": _fitting(marker, write(""))}
+        return str(self._call("POST", f"/issues/{pull_request}/comments", body)["html_url"])
 
     def set_environment(self, name: str, branches: tuple[str, ...]) -> None:
         """Make the deployment environment `name`, open to jobs of these branches (patterns) only.
@@ -115,3 +116,8 @@ class GitHub:
             f"GitHub refused {request.method} {request.url.path} with {response.status_code}: {said}. "
             f"The token needs write access to it in {self._repository}."
         )
+
+
+def _fitting(marker: str, body: str) -> str:
+    text = f"{marker}\n{body}"
+    return text if len(text) <= LONGEST_COMMENT else text[: LONGEST_COMMENT - len(CUT)] + CUT

@@ -10,6 +10,8 @@ from twin.ci.scores import Comparison
 from twin.ci.stack_diff import StackChange
 
 MARKER = "<!-- llm-twin-preview -->"
+SECTION = "### "
+DELETION = f"{SECTION}Deletion\n\n"
 CHANGES_SHOWN = 40
 """Resources per stack; the whole is in the run's log."""
 
@@ -26,7 +28,7 @@ class Preview:
         cost: the price difference as Markdown (`twin cost --diff --markdown`).
         scores: against main.
         benchmarks: goals of the benchmark reports (`goals` of benchmarks/results/*.json).
-        proof: what `twin delete --json` printed.
+        proof: what `twin delete --json` printed; empty when it broke off.
     """
 
     commit: str
@@ -38,29 +40,53 @@ class Preview:
     benchmarks: Sequence[Mapping[str, Any]] | None = None
     proof: Mapping[str, Any] | None = None
 
+    @property
+    def is_proof_alone(self) -> bool:
+        """Whether this is of a job that deletes and measures nothing."""
+        measured = (self.stacks, self.cost, self.scores, self.benchmarks)
+        return self.proof is not None and all(each is None for each in measured)
 
-def render(preview: Preview) -> str:
-    """The comment in Markdown, without the hidden marker."""
+
+def render(preview: Preview, before: str = "") -> str:
+    """The comment in Markdown, without the hidden marker.
+
+    `before`: the comment as it stands; a proof alone keeps what it says was measured.
+    """
+    measured = _measured(before) if preview.is_proof_alone else _sections(preview)
     parts = [
         f"## Preview of `{preview.commit[:12]}`",
         _where(preview),
-        _section("Stacks", preview.stacks, _stacks),
-        _section("Price difference per month", preview.cost, str.strip),
-        _section("Evaluation against main", preview.scores, _scores),
-        _section("Benchmarks", preview.benchmarks, _benchmarks),
-        _section("Deletion", preview.proof, _proof, absent="_The preview stands._"),
+        *measured,
+        f"{DELETION}{_proof(preview.proof) if preview.proof is not None else '_The preview stands._'}",
         f"[Run]({preview.run_url})",
     ]
     return "\n\n".join(parts)
 
 
-def _section(title: str, value: Any, show: Any, absent: str = "_Not measured: see the run._") -> str:
-    return f"### {title}\n\n{absent if value is None else show(value)}"
+def _sections(preview: Preview) -> list[str]:
+    return [
+        _section("Stacks", preview.stacks, _stacks),
+        _section("Price difference per month", preview.cost, str.strip),
+        _section("Evaluation against main", preview.scores, _scores),
+        _section("Benchmarks", preview.benchmarks, _benchmarks),
+    ]
+
+
+def _measured(comment: str) -> list[str]:
+    """What a comment says between its head and the deletion; nothing when it was cut off before that."""
+    kept, complete, _ = comment.partition(f"\n\n{DELETION}")
+    _, found, sections = kept.partition(f"\n\n{SECTION}")
+    return [f"{SECTION}{sections}"] if complete and found else []
+
+
+def _section(title: str, value: Any, show: Any) -> str:
+    return f"{SECTION}{title}\n\n{'_Not measured: see the run._' if value is None else show(value)}"
 
 
 def _where(preview: Preview) -> str:
     if preview.proof is not None:
-        return "The preview is deleted." if not preview.proof.get("survivors") else "**The preview is not all gone.**"
+        gone = preview.proof.get("survivors") == []
+        return "The preview is deleted." if gone else "**The preview is not all gone.**"
     return f"Preview: {preview.url}" if preview.url else "**The preview is not up.**"
 
 
@@ -113,7 +139,9 @@ def _benchmarks(goals: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _proof(proof: Mapping[str, Any]) -> str:
-    survivors = proof.get("survivors") or []
+    if not proof:
+        return "**The deletion broke off: see the run.**"
+    survivors = proof["survivors"]
     looked = f"looked at {len(proof.get('services') or ())} services"
     if not survivors:
         return f"0 survivors: {looked}."

@@ -97,13 +97,15 @@ def require_same_image(stage: Stage, repository: str, release: Release) -> None:
         raise TwinError(f"{repository}:{release.commit} is {found}, but {release.digest} was built and tested.")
 
 
-def roll_back(stage: Stage, repository: Path = ROOT) -> Release:
-    """Deploy the stage's last good release again, with the set-up of that commit.
+def roll_back(stage: Stage, images: str, repository: Path = ROOT) -> Release:
+    """Deploy the stage's last good release again, with the set-up of that commit and its very image out of `images`.
 
     Raises:
-        TwinError: there is none, its commit is not in this clone, or its deployment failed.
+        TwinError: there is none, its image is gone or another by now, its commit is not in this clone, or its
+            deployment failed.
     """
     release = last_good(stage)
+    require_same_image(stage, images, release)
     _git(repository, "worktree", "prune")
     shutil.rmtree(WORKTREE, ignore_errors=True)
     _git(repository, "worktree", "add", "--force", "--detach", str(WORKTREE), release.commit)

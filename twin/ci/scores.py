@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Container, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from twin.ci.files import read_json
 from twin.commands.ask import ask
@@ -107,8 +109,8 @@ def gate(base: Scores, head: Scores) -> list[str]:
     ]
 
 
-def measure(stage: Stage, file: Path) -> dict[str, dict[str, float]]:
-    """Ask the stage every labelled question; a sample is a question's text.
+def measure(stage: Stage, file: Path, concurrency: int) -> dict[str, dict[str, float]]:
+    """Ask the stage every labelled question, `concurrency` at the same time; a sample is a question's text.
 
     `sources_recall` is the share of the relevant documents among the answer's sources; `answered` is 1 when there is
     an answer.
@@ -116,19 +118,31 @@ def measure(stage: Stage, file: Path) -> dict[str, dict[str, float]]:
     Raises:
         TwinError: the file is wrong, or the service refuses.
     """
-    recall: dict[str, float] = {}
-    answered: dict[str, float] = {}
+    labelled = _labelled(file)
+    with ThreadPoolExecutor(concurrency) as pool:
+        answers = dict(zip(labelled, pool.map(lambda query: ask(stage, query), labelled), strict=True))
+    recall = {query: _recall(relevant, answers[query].sources) for query, relevant in labelled.items()}
+    return {
+        "sources_recall": recall,
+        "answered": {query: float(bool(answer.text.strip())) for query, answer in answers.items()},
+    }
+
+
+def _labelled(file: Path) -> dict[str, set[str]]:
+    """Relevant documents by question."""
+    found: dict[str, set[str]] = {}
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:
             entry = json.loads(line)
-            query, relevant = str(entry["query"]), set(entry["relevant"])
+            found[str(entry["query"])] = set(entry["relevant"])
         except (ValueError, KeyError, TypeError):
             raise TwinError(f"{file}, line {number}: not of the form query, relevant.") from None
-        answer = ask(stage, query)
-        sources = {str(source["document_id"]) for source in answer.sources}
-        recall[query] = len(relevant & sources) / len(relevant) if relevant else 1.0
-        answered[query] = float(bool(answer.text.strip()))
-    return {"sources_recall": recall, "answered": answered}
+    return found
+
+
+def _recall(relevant: set[str], sources: list[dict[str, Any]]) -> float:
+    found = {str(source["document_id"]) for source in sources}
+    return len(relevant & found) / len(relevant) if relevant else 1.0
 
 
 def _compare(metric: str, pairs: list[tuple[str, float, float]], higher_is_better: bool) -> Comparison:

@@ -49,7 +49,7 @@ class StackChange:
 
 
 def compare(base: Path, head: Path) -> list[StackChange]:
-    """Every stack of either assembly, in the order of their names.
+    """Every stack of either assembly, in the order of their names; the CDK is asked about those whose templates differ.
 
     Raises:
         TwinError: a folder is no assembly, or `cdk diff` failed.
@@ -59,7 +59,7 @@ def compare(base: Path, head: Path) -> list[StackChange]:
         empty = Path(folder) / "empty.json"
         empty.write_text(json.dumps(EMPTY))
         changes = [
-            StackChange(name, tuple(parse(_diff(name, head, _template(base, name) if name in old else empty))))
+            StackChange(name, _changes(name, head, _template(base, name) if name in old else empty))
             for name in sorted(new)
         ]
     return [*changes, *(_gone(base, name) for name in sorted(old - new))]
@@ -71,6 +71,12 @@ def parse(output: str) -> Iterator[ResourceChange]:
         if found := RESOURCE.match(line):
             what = IMPACT.get(found["impact"] or "", DONE[found["sign"]])
             yield ResourceChange(found["kind"], found["name"], what)
+
+
+def _changes(stack: str, head: Path, before: Path) -> tuple[ResourceChange, ...]:
+    if before.read_bytes() == _template(head, stack).read_bytes():
+        return ()
+    return tuple(parse(_diff(stack, head, before)))
 
 
 def _gone(base: Path, name: str) -> StackChange:

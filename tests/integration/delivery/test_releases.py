@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from twin.stages import Stage
 
 DIGEST = f"sha256:{'a' * 64}"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+IMAGES = "llm-twin/rag"
 
 
 @pytest.fixture
@@ -30,6 +32,22 @@ def prod(cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage("prod", "us-east-1", environment)
 
 
+@pytest.fixture
+def built(cloud: Emulator) -> Callable[[str], Release]:
+    """Puts an image for a commit into the registry."""
+
+    def put(commit: str) -> Release:
+        ecr = cloud.client("ecr")
+        known = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
+        if IMAGES not in known:
+            ecr.create_repository(repositoryName=IMAGES)
+        manifest = json.dumps({"schemaVersion": 2, "layers": [], "annotations": {"commit": commit}})
+        image = ecr.put_image(repositoryName=IMAGES, imageManifest=manifest, imageTag=commit)["image"]
+        return Release(commit, image["imageId"]["imageDigest"])
+
+    return put
+
+
 def git(folder: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
@@ -37,7 +55,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_the_way_back_deploys_the_last_good_commit_and_leaves_the_work_tree_alone(
-    prod: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prod: Stage, built: Callable[[str], Release], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(releases, "WORKTREE", tmp_path / "rollback")
     seen = tmp_path / "seen"
@@ -55,12 +73,17 @@ def test_the_way_back_deploys_the_last_good_commit_and_leaves_the_work_tree_alon
     git(repository, "commit", "--quiet", "-am", "bad")
 
     with pytest.raises(TwinError, match="prod has no good release yet"):
-        releases.roll_back(prod, repository)
-    releases.remember(prod, Release(COMMIT, DIGEST))
+        releases.roll_back(prod, IMAGES, repository)
+    releases.remember(prod, built(COMMIT))
     with pytest.raises(TwinError, match="git worktree add"):
-        releases.roll_back(prod, repository)
+        releases.roll_back(prod, IMAGES, repository)
+    image = built(good)
     releases.remember(prod, Release(good, DIGEST))
-    assert releases.roll_back(prod, repository) == Release(good, DIGEST)
+    with pytest.raises(TwinError, match="was built and tested"):
+        releases.roll_back(prod, IMAGES, repository)
+    assert not seen.exists()
+    releases.remember(prod, image)
+    assert releases.roll_back(prod, IMAGES, repository) == image
 
     assert seen.read_text().split() == ["prod", good, "good"]
     assert (repository / "prompt").read_text() == "bad"
@@ -69,7 +92,7 @@ def test_the_way_back_deploys_the_last_good_commit_and_leaves_the_work_tree_alon
 
 
 def test_a_rollback_that_fails_says_that_a_person_is_needed(
-    prod: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prod: Stage, built: Callable[[str], Release], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(releases, "WORKTREE", tmp_path / "rollback")
     git(tmp_path, "init", "--quiet", "repository")
@@ -77,9 +100,9 @@ def test_a_rollback_that_fails_says_that_a_person_is_needed(
     (repository / "Makefile").write_text("deploy-inference-pipeline:\n\t@exit 3\n")
     git(repository, "add", "-A")
     git(repository, "commit", "--quiet", "-m", "broken")
-    releases.remember(prod, Release(git(repository, "rev-parse", "HEAD"), DIGEST))
+    releases.remember(prod, built(git(repository, "rev-parse", "HEAD")))
     with pytest.raises(TwinError, match="needs a person now"):
-        releases.roll_back(prod, repository)
+        releases.roll_back(prod, IMAGES, repository)
     assert not (tmp_path / "rollback").exists()
 
 
@@ -89,13 +112,8 @@ def test_only_a_full_hash_with_a_digest_is_a_release(commit: str, digest: str) -
         Release(commit, digest)
 
 
-def test_only_the_image_that_was_built_is_promoted(prod: Stage, cloud: Emulator) -> None:
-    ecr = cloud.client("ecr")
-    ecr.create_repository(repositoryName="llm-twin/rag")
-    manifest = json.dumps({"schemaVersion": 2, "layers": []})
-    put = ecr.put_image(repositoryName="llm-twin/rag", imageManifest=manifest, imageTag=COMMIT)
-    built = Release(COMMIT, put["image"]["imageId"]["imageDigest"])
-    releases.require_same_image(prod, "llm-twin/rag", built)
+def test_only_the_image_that_was_built_is_promoted(prod: Stage, built: Callable[[str], Release]) -> None:
+    releases.require_same_image(prod, "llm-twin/rag", built(COMMIT))
     with pytest.raises(TwinError, match="was built and tested"):
         releases.require_same_image(prod, "llm-twin/rag", Release(COMMIT, DIGEST))
     with pytest.raises(TwinError, match="There is no image llm-twin/rag:"):

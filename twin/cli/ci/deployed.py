@@ -60,10 +60,11 @@ def remember(
 @app.command()
 def rollback(stage: StageOption) -> None:
     """Deploy the stage's last good release again: image, templates and prompts of that commit."""
+    from infra.settings import load_settings
     from twin.ci.environment import summarise
     from twin.ci.releases import roll_back
     from twin.stages import connect
 
-    release = roll_back(connect(stage))
+    release = roll_back(connect(stage), load_settings(stage).business.image_repository)
     summarise(f"**Rolled back** stage {stage} to `{release.commit}` with image `{release.digest}`.")
     print(f"Stage {stage} is back at {release.commit}.")

@@ -22,19 +22,21 @@ def scores(
     dataset: Annotated[
         str, typer.Option(envvar="DATASET", help="Dataset in Opik whose questions are evaluated as well.")
     ] = "",
+    concurrency: Annotated[int, typer.Option(help="Questions at the same time.", min=1, max=64)] = 4,
 ) -> None:
     """Ask the stage every labelled question, and those of a dataset, and write the scores of each."""
     from twin.ci.scores import measure
     from twin.stages import connect
 
-    found = measure(connect(stage), file)
+    target = connect(stage)
+    found = measure(target, file, concurrency)
     if dataset:
         from twin import opik_sdk
 
         opik_sdk.keep_quiet()
         from twin.evaluation.offline import Wish, evaluate_offline, goodness
 
-        found |= goodness(evaluate_offline(connect(stage), Wish(dataset), progress))
+        found |= goodness(evaluate_offline(target, Wish(dataset, concurrency=concurrency), progress))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"scores": found}, indent=1), encoding="utf-8")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +23,7 @@ def preview_comment(
     head: Annotated[Path, typer.Option(help="Cloud assembly of the change.")] = Path("head.out"),
     base_scores: Annotated[Path, typer.Option(help="Scores of the base.")] = Path("base-scores.json"),
     head_scores: Annotated[Path, typer.Option(help="Scores of the change.")] = Path("head-scores.json"),
-    benchmarks: Annotated[Path, typer.Option(help="Folder of benchmark reports.")] = Path("benchmark-reports"),
+    benchmarks: Annotated[Path, typer.Option(help="Folder of benchmark reports.")] = Path(".local/benchmarks"),
     proof: Annotated[Path, typer.Option(help="What `twin delete --json` printed.")] = Path("proof.json"),
     dry_run: Annotated[bool, typer.Option(help="Print the comment, post nothing.")] = False,
 ) -> None:
@@ -35,24 +36,33 @@ def preview_comment(
     both = base.is_dir() and head.is_dir()
     scored = base_scores.is_file() and head_scores.is_file()
     reports = sorted(benchmarks.glob("*.json"))
-    body = preview.render(
-        preview.Preview(
-            commit=commit,
-            run_url=run_url,
-            url=url or None,
-            stacks=stack_diff.compare(base, head) if both else None,
-            cost=_cost(base, head) if both else None,
-            scores=scores.compare(scores.read(base_scores), scores.read(head_scores)) if scored else None,
-            benchmarks=[goal for file in reports for goal in read_json(file)["goals"]] if reports else None,
-            proof=read_json(proof) if proof.is_file() else None,
-        )
+    found = preview.Preview(
+        commit=commit,
+        run_url=run_url,
+        url=url or None,
+        stacks=stack_diff.compare(base, head) if both else None,
+        cost=_cost(base, head) if both else None,
+        scores=scores.compare(scores.read(base_scores), scores.read(head_scores)) if scored else None,
+        benchmarks=[goal for file in reports for goal in read_json(file)["goals"]] if reports else None,
+        proof=_proof(proof),
     )
+    body = preview.render(found)
     print(body)
     summarise(body)
     if not dry_run:
         job = Job.read()
         with GitHub(job) as github:
-            progress(github.keep_comment(job.pull_request, preview.MARKER, body))
+            write = functools.partial(preview.render, found)
+            progress(github.keep_comment(job.pull_request, preview.MARKER, write))
+
+
+def _proof(file: Path) -> Any:
+    """None without a deletion; a deletion that broke off has printed nothing."""
+    from twin.ci.files import read_json
+
+    if not file.is_file():
+        return None
+    return read_json(file) if file.stat().st_size else {}
 
 
 def _cost(base: Path, head: Path) -> str:

@@ -190,7 +190,26 @@ def test_the_job_posts_one_comment_and_keeps_it_up_to_date(tmp_path: Path, stand
     (comment,) = stand.comments
     assert "0 survivors: looked at 2 services." in comment["body"]
     assert "The preview is deleted." in comment["body"]
-    assert [method for method, _ in stand.writes] == ["POST", "PATCH"]
+
+    nothing = [part for name in ("base", "head", "base-scores") for part in (f"--{name}", str(tmp_path / "none"))]
+    closed = run_job(tmp_path, stand, *nothing, "--benchmarks", "none", "--proof", str(tmp_path / "proof.json"))
+
+    assert closed.returncode == 0, closed.stderr
+    (comment,) = stand.comments
+    assert comment["body"].count("- **replaced: AWS::SQS::Queue `Jobs`**") == 1
+    assert comment["body"].count("0 survivors") == comment["body"].count("## Preview of") == 1
+    assert "| answers/s | 26.50 x | at least 25 | reached |" in comment["body"]
+    assert "Not measured" not in closed.stdout + comment["body"]
+    assert [method for method, _ in stand.writes] == ["POST", "PATCH", "PATCH"]
+
+
+def test_a_deletion_that_broke_off_is_said(tmp_path: Path, stand: Stand) -> None:
+    (tmp_path / "proof.json").touch()
+    done = run_job(tmp_path, stand, "--proof", str(tmp_path / "proof.json"))
+    assert done.returncode == 0, done.stderr
+    (comment,) = stand.comments
+    assert "**The preview is not all gone.**" in comment["body"]
+    assert "**The deletion broke off: see the run.**" in comment["body"]
 
 
 def test_what_did_not_run_is_said_and_nothing_is_posted_in_a_dry_run(tmp_path: Path, stand: Stand) -> None:
@@ -209,15 +228,15 @@ def test_a_comment_past_the_first_page_is_found_and_a_strangers_marker_is_not_ta
         stand.add(f"Talk {number}", "User")
     own = stand.add(f"{MARKER}\nold", "Bot")
     with GitHub(job(stand)) as github:
-        assert github.keep_comment(7, MARKER, "new") == own["html_url"]
-    assert own["body"] == f"{MARKER}\nnew"
+        assert github.keep_comment(7, MARKER, lambda old: f"{old}, new") == own["html_url"]
+    assert own["body"] == f"{MARKER}\nold, new"
     assert stand.comments[0]["body"] == f"{MARKER}\nmine!"
     assert stand.writes == [("PATCH", "/issues/comments/152")]
 
 
 def test_a_comment_that_is_too_long_is_cut(stand: Stand) -> None:
     with GitHub(job(stand)) as github:
-        github.keep_comment(7, MARKER, "x" * 70_000)
+        github.keep_comment(7, MARKER, lambda old: "x" * 70_000)
     assert len(stand.comments[0]["body"]) == LONGEST_COMMENT
     assert "Cut: GitHub takes no longer comment" in stand.comments[0]["body"]
 
@@ -225,10 +244,10 @@ def test_a_comment_that_is_too_long_is_cut(stand: Stand) -> None:
 def test_a_refusal_is_a_sentence(stand: Stand) -> None:
     stand.refuse = 403
     with GitHub(job(stand)) as github, pytest.raises(TwinError, match=r"403: Resource not accessible by integration"):
-        github.keep_comment(7, MARKER, "new")
+        github.keep_comment(7, MARKER, str)
     stand.refuse = None
     with GitHub(job(stand, "stale")) as github, pytest.raises(TwinError, match="401: Bad credentials"):
-        github.keep_comment(7, MARKER, "new")
+        github.keep_comment(7, MARKER, str)
 
 
 def test_a_job_without_githubs_variables_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
