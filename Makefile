@@ -6,6 +6,8 @@ STAGE ?= local
 QUERY ?= Why does Ada keep the health check timeout so long?
 ARGS ?=
 MINUTES ?= 15
+EVERY ?= 15
+QUESTIONS ?= examples/retrieval.jsonl
 TWIN = .venv/bin/python -m twin
 
 help: ## This list
@@ -59,8 +61,8 @@ check: setup ## Format, lint, types, imports
 ci-assembly: setup ## CI: synthesize STAGE into OUT, for the comparison of two checkouts
 	@$(TWIN) ci assembly --stage $(STAGE) --out $(OUT)
 
-ci-scores: setup ## CI: ask STAGE every labelled question, and those of DATASET in Opik, write the scores to OUT
-	@$(TWIN) ci scores --stage $(STAGE) --out $(OUT)
+ci-scores: setup ## CI: ask STAGE every labelled question of QUESTIONS, and DATASET's in Opik, write the scores to OUT
+	@$(TWIN) ci scores --stage $(STAGE) --out $(OUT) --file $(QUESTIONS)
 
 ci-gate: setup ## CI: exit 1 when the scores in HEAD regressed against those in BASE
 	@$(TWIN) ci gate --base $(BASE) --head $(HEAD)
@@ -68,15 +70,15 @@ ci-gate: setup ## CI: exit 1 when the scores in HEAD regressed against those in 
 ci-image: setup ## CI: build and push the image of COMMIT (or GITHUB_SHA) once
 	@$(TWIN) ci image --stage $(STAGE)
 
-ci-deploy: setup evaluation-layer ## CI: deploy COMMIT (or GITHUB_SHA) to STAGE with the image of IMAGE_DIGEST, and no other
+ci-deploy: setup $(if $(filter local,$(STAGE)),,evaluation-layer) ## CI: deploy COMMIT (or GITHUB_SHA) to STAGE with the image of IMAGE_DIGEST, and no other
 	@$(TWIN) ci require-image --stage $(STAGE) && TWIN_RELEASE=$${COMMIT:-$$GITHUB_SHA} $(TWIN) deploy --stage $(STAGE) && \
 		$(TWIN) ingest --stage $(STAGE)
 
 ci-smoke: setup ## CI: one question through the public API of STAGE
 	@$(TWIN) ci smoke --stage $(STAGE)
 
-ci-watch-alarms: setup ## CI: watch the alarms of STAGE for MINUTES
-	@$(TWIN) ci watch-alarms --stage $(STAGE) --minutes $(MINUTES)
+ci-watch-alarms: setup ## CI: watch the alarms of STAGE for MINUTES, looking at them EVERY so many seconds
+	@$(TWIN) ci watch-alarms --stage $(STAGE) --minutes $(MINUTES) --every $(EVERY)
 
 ci-remember: setup ## CI: keep GITHUB_SHA as the last good release of STAGE
 	@$(TWIN) ci remember --stage $(STAGE)

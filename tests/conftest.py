@@ -3,7 +3,8 @@
 A module stays on one worker, and all that use the one deployment stay together.
 
 The story comes before the faults: it judges the answers of a fresh deployment, and the faults leave
-answers without context behind, which the evaluation rightly marks down. The delete ends them all.
+answers without context behind, which the evaluation rightly marks down. The jobs of the workflows deploy anew, and the
+last of them deletes everything.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from scripts.build_embedding_model import build
 
 SHIPPED_MODEL = Path(__file__).parents[1] / ".local" / "models" / "all-MiniLM-L6-v2"
-SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_delete.py")
+SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

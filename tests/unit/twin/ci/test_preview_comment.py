@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.github_server import REPOSITORY, TOKEN, GitHubServer, github_server
 from twin.ci.environment import Job
 from twin.ci.github import LONGEST_COMMENT, GitHub
 from twin.ci.preview import MARKER, Preview, render
@@ -25,91 +22,16 @@ from twin.ci.stack_diff import ResourceChange, StackChange
 from twin.errors import TwinError
 
 ROOT = Path(__file__).resolve().parents[4]
-REPOSITORY = "octo-lab/llm-twin"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-@dataclass
-class Stand:
-    """What the server knows: comments, environments, variables; and each request that changed something."""
-
-    url: str = ""
-    comments: list[dict[str, Any]] = field(default_factory=list)
-    policies: dict[str, list[str]] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
-    writes: list[tuple[str, str]] = field(default_factory=list)
-    refuse: int | None = None
-
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        if self.refuse:
-            return self.refuse, {"message": "Resource not accessible by integration"}
-        if method != "GET":
-            self.writes.append((method, path))
-        if found := re.fullmatch(r"/issues/7/comments(?:\?per_page=(\d+)&page=(\d+))?", path):
-            if method == "POST":
-                return 201, self.add(body["body"], "Bot")
-            size, page = int(found[1]), int(found[2])
-            return 200, self.comments[(page - 1) * size : page * size]
-        if found := re.fullmatch(r"/issues/comments/(\d+)", path):
-            comment = next(each for each in self.comments if each["id"] == int(found[1]))
-            comment["body"] = body["body"]
-            return 200, comment
-        if found := re.fullmatch(r"/environments/(\w+)(/deployment-branch-policies)?", path):
-            known = self.policies.setdefault(found[1], [])
-            if found[2] and method == "POST":
-                known.append(body["name"])
-            return 200, {"branch_policies": [{"name": name} for name in known]}
-        if found := re.fullmatch(r"/actions/variables(?:/(\w+))?", path):
-            if method == "PATCH" and found[1] not in self.variables:
-                return 404, {"message": "Not Found"}
-            self.variables[body["name"]] = body["value"]
-            return 201 if method == "POST" else 204, None
-        return 404, {"message": f"Unknown route {path}"}
-
-    def add(self, body: str, kind: str) -> dict[str, Any]:
-        number = len(self.comments) + 1
-        comment = {"id": number, "body": body, "user": {"type": kind}, "html_url": f"{self.url}/comment/{number}"}
-        self.comments.append(comment)
-        return comment
-
-
 @pytest.fixture
-def stand() -> Iterator[Stand]:
-    state = Stand()
-
-    class Handler(BaseHTTPRequestHandler):
-        def serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            prefix = f"/repos/{REPOSITORY}"
-            if self.headers["Authorization"] != "Bearer job-token" or not self.path.startswith(prefix):
-                status, answer = 401, {"message": "Bad credentials"}
-            else:
-                status, answer = state.answer(self.command, self.path.removeprefix(prefix), body)
-            content = b"" if answer is None else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PATCH = do_PUT = serve  # noqa: N815 - the names that the base class calls
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def stand() -> Iterator[GitHubServer]:
+    with github_server() as server:
+        yield server
 
 
-def job(stand: Stand, token: str = "job-token") -> Job:
+def job(stand: GitHubServer, token: str = TOKEN) -> Job:
     return Job(stand.url, REPOSITORY, token, {})
 
 
@@ -130,14 +52,14 @@ def queue(name: str, **properties: Any) -> dict[str, Any]:
     return {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name, **properties}}
 
 
-def run_job(tmp_path: Path, stand: Stand, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_job(tmp_path: Path, stand: GitHubServer, *arguments: str) -> subprocess.CompletedProcess[str]:
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"action": "synchronize", "pull_request": {"number": 7}}))
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "TWIN_"))},
         "GITHUB_API_URL": stand.url,
         "GITHUB_REPOSITORY": REPOSITORY,
-        "GITHUB_TOKEN": "job-token",
+        "GITHUB_TOKEN": TOKEN,
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         "COMMIT": COMMIT,
@@ -148,7 +70,7 @@ def run_job(tmp_path: Path, stand: Stand, *arguments: str) -> subprocess.Complet
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 
-def test_the_job_posts_one_comment_and_keeps_it_up_to_date(tmp_path: Path, stand: Stand) -> None:
+def test_the_job_posts_one_comment_and_keeps_it_up_to_date(tmp_path: Path, stand: GitHubServer) -> None:
     base = template(tmp_path / "base.out", {"Jobs": queue("jobs"), "Old": queue("old")})
     head = template(tmp_path / "head.out", {"Jobs": queue("tasks"), "New": queue("new", DelaySeconds=5)})
     for name, value in (("base", 0.9), ("head", 0.4)):
@@ -203,7 +125,7 @@ def test_the_job_posts_one_comment_and_keeps_it_up_to_date(tmp_path: Path, stand
     assert [method for method, _ in stand.writes] == ["POST", "PATCH", "PATCH"]
 
 
-def test_a_deletion_that_broke_off_is_said(tmp_path: Path, stand: Stand) -> None:
+def test_a_deletion_that_broke_off_is_said(tmp_path: Path, stand: GitHubServer) -> None:
     (tmp_path / "proof.json").touch()
     done = run_job(tmp_path, stand, "--proof", str(tmp_path / "proof.json"))
     assert done.returncode == 0, done.stderr
@@ -212,7 +134,7 @@ def test_a_deletion_that_broke_off_is_said(tmp_path: Path, stand: Stand) -> None
     assert "**The deletion broke off: see the run.**" in comment["body"]
 
 
-def test_what_did_not_run_is_said_and_nothing_is_posted_in_a_dry_run(tmp_path: Path, stand: Stand) -> None:
+def test_what_did_not_run_is_said_and_nothing_is_posted_in_a_dry_run(tmp_path: Path, stand: GitHubServer) -> None:
     missing = str(tmp_path / "none")
     files = ("base", "head", "base-scores", "head-scores", "benchmarks", "proof")
     done = run_job(tmp_path, stand, "--dry-run", *(part for name in files for part in (f"--{name}", missing)))
@@ -222,7 +144,7 @@ def test_what_did_not_run_is_said_and_nothing_is_posted_in_a_dry_run(tmp_path: P
     assert stand.writes == []
 
 
-def test_a_comment_past_the_first_page_is_found_and_a_strangers_marker_is_not_taken(stand: Stand) -> None:
+def test_a_comment_past_the_first_page_is_found_and_a_strangers_marker_is_not_taken(stand: GitHubServer) -> None:
     stand.add(f"{MARKER}\nmine!", "User")
     for number in range(150):
         stand.add(f"Talk {number}", "User")
@@ -234,14 +156,14 @@ def test_a_comment_past_the_first_page_is_found_and_a_strangers_marker_is_not_ta
     assert stand.writes == [("PATCH", "/issues/comments/152")]
 
 
-def test_a_comment_that_is_too_long_is_cut(stand: Stand) -> None:
+def test_a_comment_that_is_too_long_is_cut(stand: GitHubServer) -> None:
     with GitHub(job(stand)) as github:
         github.keep_comment(7, MARKER, lambda old: "x" * 70_000)
     assert len(stand.comments[0]["body"]) == LONGEST_COMMENT
     assert "Cut: GitHub takes no longer comment" in stand.comments[0]["body"]
 
 
-def test_a_refusal_is_a_sentence(stand: Stand) -> None:
+def test_a_refusal_is_a_sentence(stand: GitHubServer) -> None:
     stand.refuse = 403
     with GitHub(job(stand)) as github, pytest.raises(TwinError, match=r"403: Resource not accessible by integration"):
         github.keep_comment(7, MARKER, str)
@@ -275,7 +197,7 @@ def test_survivors_and_hostile_names_cannot_break_the_comment() -> None:
     assert row.startswith("| x`y\\|@\u200ball&lt;img&gt; | 1 | 1.000 | 1.000 | +0.000 |")
 
 
-def test_connecting_a_repository_twice_changes_nothing(stand: Stand) -> None:
+def test_connecting_a_repository_twice_changes_nothing(stand: GitHubServer) -> None:
     roles = {"deploy": "arn:aws:iam::123456789012:role/twin-delivery-deploy", "preview": "arn:preview"}
     with GitHub(job(stand)) as github:
         done = connect(github, roles, "eu-west-1", "main")

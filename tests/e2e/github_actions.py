@@ -1,0 +1,189 @@
+"""Runs a job of a workflow file as GitHub does, as far as the files of this project go.
+
+Expressions are paths, `contains`, `==`, `!=`, `!`, `&&`, `||` and the functions of a job's state. See "Workflow syntax",
+"Contexts", "Variables" and "Workflow commands" in GitHub's documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+INTERPOLATED = re.compile(r"\$\{\{ *([\w.*-]+) *\}\}")
+TOKEN = re.compile(r"'[^']*'|[A-Za-z_][\w.*-]*(?=\()|[A-Za-z_][\w.*-]*|&&|\|\||!=|==|[!(),]")
+OPERATORS = {"&&": " and ", "||": " or ", "!": " not "}
+FUNCTIONS = ("always", "cancelled", "failure", "success")
+SECONDS = 240
+
+
+@dataclass
+class Step:
+    """What became of one step: `success`, `failure` or `skipped`."""
+
+    outcome: str
+    output: str = ""
+
+
+@dataclass
+class Runner:
+    """A machine of GitHub's: a work tree, and what every step is told.
+
+    Attributes:
+        workspace: where `actions/checkout` puts the repository.
+        variables: the runner's environment.
+        contexts: `github`, `vars`, `needs`, `inputs`.
+        elsewhere: by the step's line or action: why it is not run here, or what stands for it.
+        stages: what the environment's STAGE means here.
+    """
+
+    workspace: Path
+    variables: Mapping[str, str]
+    contexts: Mapping[str, Any]
+    elsewhere: Mapping[str, str | Callable[[], None]]
+    stages: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, workflow: Path, job: str) -> Job:
+        """Run a job's steps in their order; a job whose condition is not met has none."""
+        return Job(self, yaml.safe_load(workflow.read_text(encoding="utf-8")), job)
+
+
+class Job:
+    """A job that has run.
+
+    Attributes:
+        steps: by line or action; a step that stands twice has its last outcome.
+        summary: what the steps put on the page of the run.
+    """
+
+    def __init__(self, runner: Runner, workflow: Mapping[str, Any], name: str) -> None:
+        self._runner = runner
+        self._workflow = workflow
+        self._job = workflow["jobs"][name]
+        self._failed = False
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._files = {kind: runner.workspace.parent / f"{kind.lower()}-{name}" for kind in ("OUTPUT", "SUMMARY")}
+        self.steps: dict[str, Step] = {}
+        for file in self._files.values():
+            file.write_text("", encoding="utf-8")
+        if self._holds(self._job.get("if", "always()")):
+            for step in self._job["steps"]:
+                self._step(step)
+        self.summary = self._files["SUMMARY"].read_text(encoding="utf-8")
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the job ran and no step failed."""
+        return bool(self.steps) and not self._failed
+
+    def outputs(self) -> dict[str, str]:
+        """What the job hands to those that need it."""
+        return {name: self._told(value) for name, value in self._job.get("outputs", {}).items()}
+
+    def _step(self, step: Mapping[str, Any]) -> None:
+        name = step.get("run") or step["uses"].partition("@")[0]
+        known = {"outcome": "skipped", "outputs": {}}
+        if self._holds(step.get("if", "success()")):
+            self._files["OUTPUT"].write_text("", encoding="utf-8")
+            done = self._act(name, step)
+            self.steps[name] = done
+            lines = self._files["OUTPUT"].read_text(encoding="utf-8").splitlines()
+            known = {"outcome": done.outcome, "outputs": dict(line.split("=", 1) for line in lines)}
+            self._failed |= done.outcome == "failure" and not step.get("continue-on-error")
+        else:
+            self.steps[name] = Step("skipped")
+        if "id" in step:
+            self._by_id[step["id"]] = known
+
+    def _act(self, name: str, step: Mapping[str, Any]) -> Step:
+        stands = self._runner.elsewhere.get(name)
+        if stands is not None:
+            if callable(stands):
+                stands()
+            return Step("success")
+        assert "run" in step, f"nothing is known of the action {name}"
+        done = subprocess.run(
+            shlex.split(self._told(name)),
+            cwd=self._runner.workspace,
+            env=self._environment(step),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Step("success" if done.returncode == 0 else "failure", done.stdout)
+
+    def _environment(self, step: Mapping[str, Any]) -> dict[str, str]:
+        told = {
+            name: self._told(str(value))
+            for level in (self._workflow, self._job, step)
+            for name, value in level.get("env", {}).items()
+        }
+        if "STAGE" in told:
+            told["STAGE"] = self._runner.stages.get(told["STAGE"], told["STAGE"])
+        files = {"GITHUB_OUTPUT": str(self._files["OUTPUT"]), "GITHUB_STEP_SUMMARY": str(self._files["SUMMARY"])}
+        return {**self._runner.variables, "GITHUB_WORKSPACE": str(self._runner.workspace), **files, **told}
+
+    def _told(self, text: str) -> str:
+        return INTERPOLATED.sub(lambda found: str(self._look(found[1])), text)
+
+    def _look(self, path: str) -> Any:
+        value: Any = {**self._runner.contexts, "steps": self._by_id}
+        for part in path.split("."):
+            if part == "*":
+                continue
+            if isinstance(value, list):
+                value = [each[part] for each in value]
+            else:
+                value = value.get(part, "") if isinstance(value, Mapping) else ""
+        return value
+
+    def _holds(self, condition: str) -> bool:
+        state = {"always": True, "cancelled": False, "failure": self._failed, "success": not self._failed}
+        words = TOKEN.findall(condition)
+        assert "".join(words) == "".join(condition.split()), condition
+        # Without a function of the job's state a condition holds only while all is well.
+        if not set(words) & set(FUNCTIONS):
+            words = ["success", "(", ")", "&&", "(", *words, ")"]
+        python = [self._python(word, words[place + 1 : place + 2]) for place, word in enumerate(words)]
+        functions = {name: lambda name=name: state[name] for name in FUNCTIONS}
+        names = {**functions, "contains": lambda values, wanted: wanted in values, "look": self._look}
+        return bool(eval("".join(python), {"__builtins__": {}, **names}))
+
+    def _python(self, word: str, following: list[str]) -> str:
+        if word in OPERATORS:
+            return OPERATORS[word]
+        if word[0].isalpha() and following != ["("]:
+            return f"look({word!r})"
+        return word
+
+
+def variables(workspace: Path, *, event_name: str, event: Mapping[str, Any], **more: str) -> dict[str, str]:
+    """The environment of a step as GitHub documents it, over what this machine needs to run Python and make."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "GITHUB_", "TWIN_", "CDK_", "LOCALCLOUD_")) and name not in ("STAGE", "ARGS")
+    }
+    file = workspace.parent / f"event-{event_name}.json"
+    file.write_text(json.dumps(event), encoding="utf-8")
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": event_name,
+        "GITHUB_EVENT_PATH": str(file),
+        **more,
+    }
