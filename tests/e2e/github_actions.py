@@ -1,6 +1,6 @@
 """Runs a job of a workflow file as GitHub does, as far as the files of this project go.
 
-Expressions are paths, `contains`, `==`, `!=`, `!`, `&&`, `||` and the functions of a job's state. See "Workflow syntax",
+Expressions are paths, `contains`, `==`, `!=`, `!`, `&&`, `||` and functions of a job's state. See "Workflow syntax",
 "Contexts", "Variables" and "Workflow commands" in GitHub's documentation.
 """
 
