@@ -27,6 +27,8 @@ LISTS = (
     "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
     "budgets:ViewBudget",
+    # Without a stack's name this too is a list, and is refused to who may describe some stacks only.
+    "cloudformation:DescribeStacks",
     "cloudformation:ListImports",
     "cloudformation:ListStacks",
     "cloudwatch:DescribeAlarms",
