@@ -7,6 +7,7 @@ QUERY ?= Why does Ada keep the health check timeout so long?
 ARGS ?=
 MINUTES ?= 15
 EVERY ?= 15
+DEPLOYABLE ?= rag
 QUESTIONS ?= examples/retrieval.jsonl
 TWIN = .venv/bin/python -m twin
 
@@ -99,11 +100,17 @@ ci-teardown-expired: setup ## CI: delete every preview that is past its life
 	@$(TWIN) ci teardown-expired --stage $(STAGE)
 
 ci-release: setup ## CI: source archive and notes of TAG into dist/
-	@mkdir -p dist && $(TWIN) ci release-notes --tag "$$TAG" > dist/notes.md && \
+	@mkdir -p dist && $(TWIN) ci release-notes > dist/notes.md && \
 		git archive --format tar.gz --prefix "llm-twin-inference-$$TAG/" -o "dist/llm-twin-inference-$$TAG.tar.gz" "$$TAG"
 
+ci-release-image: setup ## CI: build and push the image of TAG once, beside the repository
+	@$(TWIN) ci release-image
+
+ci-release-layer: setup evaluation-layer ## CI: the evaluation functions' layer as one file, OUT
+	@$(TWIN) ci release-layer --out $(OUT)
+
 ci-release-publish: ## CI: publish dist/ as the release TAG on GitHub
-	@gh release create "$$TAG" --verify-tag --notes-file dist/notes.md dist/*.tar.gz
+	@gh release create "$$TAG" --verify-tag --notes-file dist/notes.md dist/*.tar.gz dist/*.zip dist/*.json
 
 ci-test: setup ## CI: every test, with the coverage of what runs in the tests' own processes on the run's page
 	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --cov \
@@ -124,8 +131,8 @@ ci-licences: setup ## CI: licences of what the image and the layer contain
 ci-secrets: setup ## CI: secrets in the files that Git knows
 	@$(TWIN) ci secrets
 
-ci-sbom: setup ## CI: list of the image's parts (CycloneDX) into OUT
-	@$(TWIN) ci sbom --out $(OUT)
+ci-sbom: setup ## CI: list of DEPLOYABLE's parts (CycloneDX) into OUT
+	@$(TWIN) ci sbom --deployable $(DEPLOYABLE) --out $(OUT)
 
 ci-templates: setup ## CI: checkov over the templates in OUT, where ci-assembly put them
 	@$(TWIN) ci templates --assembly $(OUT)
@@ -151,5 +158,5 @@ lock: setup ## Recompile the lock files under requirements/
 .PHONY: help demo test setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock docs evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
-	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-publish ci-workflows \
+	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-image ci-release-layer ci-release-publish ci-workflows \
 	ci-set-up ci-connect ci-test ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility

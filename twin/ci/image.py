@@ -1,16 +1,20 @@
-"""Builds the business service's image once; its tag is the commit."""
+"""Builds the business service's image once: for a stage, tagged with the commit, or for a release, with its version."""
 
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 
+from twin.ci.environment import Job
 from twin.ci.releases import Release, image_digest
 from twin.errors import TwinError
 from twin.project import ROOT
 from twin.stages import Stage
 
 DOCKERFILE = ROOT / "images" / "rag" / "Dockerfile"
+REGISTRY = "ghcr.io"
+"""Where releases go: GitHub's own, so that a job's token is all it takes."""
 PLATFORM = "linux/arm64"
 """What the task definition runs on."""
 
@@ -34,14 +38,40 @@ def publish(stage: Stage, repository: str, commit: str) -> Release:
     return Release(commit, digest)
 
 
-def build(name: str, commit: str) -> None:
+def publish_release(job: Job, user: str, version: str, commit: str) -> tuple[str, str]:
+    """Build and push the image of a version beside the repository, unless it is there: returns its name and digest.
+
+    Raises:
+        TwinError: the build, the login or the push failed.
+    """
+    name = f"{REGISTRY}/{job.repository.lower()}/rag"
+    tagged = f"{name}:{version}"
+    _docker("login", "--username", user, "--password-stdin", REGISTRY, given=job.token)
+    digest = _pushed(tagged)
+    if digest is None:
+        build(tagged, commit, version)
+        _docker("push", tagged)
+        digest = _pushed(tagged)
+    if digest is None:
+        raise TwinError(f"{tagged} was pushed and is not there.")
+    return name, digest
+
+
+def build(name: str, commit: str, version: str = "unknown") -> None:
     """Build the image of a commit under a name.
 
     Raises:
         TwinError: Docker is missing, or the build failed.
     """
     arguments = ("--platform", PLATFORM, "--file", str(DOCKERFILE), "--build-arg", f"REVISION={commit}")
-    _docker("build", *arguments, "--tag", name, str(ROOT))
+    _docker("build", *arguments, "--build-arg", f"VERSION={version}", "--tag", name, str(ROOT))
+
+
+def _pushed(name: str) -> str | None:
+    """Digest of an image in its registry."""
+    command = ["docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return str(json.loads(done.stdout)["digest"]) if done.returncode == 0 else None
 
 
 def _log_in(stage: Stage, registry: str) -> None:

@@ -24,7 +24,7 @@ WRITES = {
     "deploy": {"id-token"},
     "teardown": {"id-token"},
     "evaluate": {"id-token"},
-    "release": {"id-token", "contents", "attestations"},
+    "release": {"id-token", "contents", "attestations", "packages"},
     "ci": set(),
 }
 
@@ -169,7 +169,23 @@ def test_every_pull_request_is_checked_for_all_that_is_promised() -> None:
     assert scan["with"]["severity-cutoff"] == "high"
 
 
-def test_dependabot_watches_actions_and_both_lock_formats() -> None:
+def test_dependabot_watches_actions_the_image_and_both_lock_formats_in_groups() -> None:
     found = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
-    assert {each["package-ecosystem"] for each in found["updates"]} == {"github-actions", "npm", "pip"}
-    assert all(each["cooldown"]["default-days"] >= 7 for each in found["updates"])
+    assert {each["package-ecosystem"] for each in found["updates"]} == {"github-actions", "npm", "pip", "docker"}
+    for each in found["updates"]:
+        assert each["cooldown"]["default-days"] >= 7
+        assert [group["patterns"] for group in each["groups"].values()] == [["*"]]
+    (docker,) = [each for each in found["updates"] if each["package-ecosystem"] == "docker"]
+    assert (ROOT / docker["directory"].strip("/") / "Dockerfile").is_file()
+
+
+def test_who_builds_a_release_cannot_publish_it_and_all_that_is_published_is_attested() -> None:
+    (file,) = [file for file in FILES if file.stem == "release"]
+    build, publish = (workflow(file)["jobs"][name] for name in ("build", "publish"))
+    assert build["permissions"]["contents"] == "read"
+    assert publish["permissions"] == {"contents": "write"}
+    files, image = [step["with"] for step in build["steps"] if "attest-build" in step.get("uses", "")]
+    assert (image["subject-digest"], image["push-to-registry"]) == ("${{ steps.image.outputs.digest }}", True)
+    (published,) = re.findall(r"gh release create .*", (ROOT / "Makefile").read_text())
+    attached = {word for word in published.split() if word.startswith("dist/")} - {"dist/notes.md"}
+    assert attached == set(files["subject-path"].split())
