@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from twin.cli import answers, ci, evaluation, export, local, prompts, samples, stage, vectors
+from twin.cli import answers, ci, evaluation, export, local, model, prompts, samples, stage, vectors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app = typer.Typer(
 for commands in (local, stage, answers, evaluation):
     app.add_typer(commands.app)
 app.add_typer(ci.app, name="ci")
+app.add_typer(model.app, name="model")
 app.add_typer(samples.app, name="samples")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(prompts.app, name="prompts")

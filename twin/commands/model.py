@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+import httpx
 
-if TYPE_CHECKING:
-    from infra.settings import DeploymentSettings
-    from twin.model.bucket import Bucket
-    from twin.model.hub import HubError
-
-app = typer.Typer(no_args_is_help=True, help="The model's weights in a bucket of the account.")
+from infra.names import Names
+from infra.settings import DeploymentSettings, SettingsError, load_settings
+from twin.errors import TwinError
+from twin.model import staging
+from twin.model.bucket import Bucket
+from twin.model.hub import Hub, HubError, hub_address
+from twin.project import LOCAL
+from twin.stages import connect
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -52,34 +53,7 @@ class Outcome:
         return f"{len(self.uploaded)} files {done}, {len(self.present)} were there, in {self.uri}."
 
 
-def _say(line: str) -> None:
-    print(f"   {line}", file=sys.stderr, flush=True)
-
-
-@app.command("stage")
-def stage_command(
-    stage: Annotated[
-        str, typer.Option(help="Stage whose settings name the model and the bucket.", envvar="STAGE")
-    ] = "local",
-    scratch: Annotated[
-        Path | None, typer.Option(help="Folder with room for the largest file; .local/weights by default.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-) -> None:
-    """Download the model once, check it, upload it, check it again; run it again after an interruption."""
-    from twin.console import console, print_json
-
-    outcome = run(stage, _say, scratch=scratch, dry_run=dry_run)
-    if as_json:
-        print_json(vars(outcome))
-        return
-    console.print(outcome.sentence, markup=False)
-    if not outcome.used:
-        console.print(f'The endpoint still asks the hub: set weights = "s3" in [llm] of {stage}.', markup=False)
-
-
-def run(
+def stage_weights(
     stage_name: str, progress: Callable[[str], None], *, scratch: Path | None = None, dry_run: bool = False
 ) -> Outcome:
     """Stage the model of a stage's settings.
@@ -91,14 +65,6 @@ def run(
         TwinError: the settings are wrong, the hub does not give the model, there is no bucket or not enough disk, or a
             checksum disagrees.
     """
-    import httpx
-
-    from infra.settings import SettingsError, load_settings
-    from twin.errors import TwinError
-    from twin.model import staging
-    from twin.model.hub import Hub, HubError, hub_address
-    from twin.project import LOCAL
-
     try:
         settings = load_settings(stage_name)
     except SettingsError as error:
@@ -139,12 +105,6 @@ def run(
 
 def _bucket(settings: DeploymentSettings) -> tuple[Bucket, str]:
     """The bucket of the settings, and the account that must own it."""
-    from dataclasses import replace
-
-    from infra.names import Names
-    from twin.model.bucket import Bucket
-    from twin.stages import connect
-
     # The bucket must be in the endpoint's region, whatever this shell's is.
     target = replace(connect(settings.stage), region=settings.region)
     account: str = target.client("sts").get_caller_identity()["Account"]
