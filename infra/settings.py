@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from infra.settings_groups.business import BusinessSettings
 from infra.settings_groups.delivery import DeliverySettings
+from infra.settings_groups.edge_limits import ORIGIN_FACING, PREFIX_LIST
 from infra.settings_groups.evaluation import EvaluationSettings
 from infra.settings_groups.guard import GuardSettings
 from infra.settings_groups.judge import JudgeSettings
@@ -76,6 +77,17 @@ class DeploymentSettings(BaseSettings):
             raise ValueError(
                 "vectors.hosted needs a way out for its machine (Qdrant's release, Systems Manager): "
                 "network.nat_gateways of 1 or more, or network.layout public"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cloudfront_is_known_in_the_region(self) -> DeploymentSettings:
+        business = self.business
+        if business.edge == "cloudfront" and business.edge_prefix_list is None and self.region not in ORIGIN_FACING:
+            raise ValueError(
+                f"business.edge_prefix_list: CloudFront's prefix list in {self.region} is not known here. Set the id "
+                f"that `aws ec2 describe-managed-prefix-lists --region {self.region} --filters "
+                f"Name=prefix-list-name,Values={PREFIX_LIST}` gives"
             )
         return self
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -44,7 +43,8 @@ class Refused(TwinError):  # noqa: N818 - the name says what happened
 class Business:
     """Calls the service through its load balancer.
 
-    Locally the load balancer is the emulator's, which tells load balancers apart by the Host header.
+    Locally the load balancer is the emulator's, which tells load balancers apart by the Host header. The emulator's
+    CloudFront gives an answer out whole, so that streams take the way of the load balancer there.
     """
 
     def __init__(self, stage: Stage, found: dict[str, str] | None = None) -> None:
@@ -52,7 +52,7 @@ class Business:
         headers = {"Authorization": f"Bearer {api_key(stage)}"}
         base_url = found["ApiUrl"]
         if stage.local is not None:
-            headers["Host"] = urlsplit(base_url).netloc
+            headers["Host"] = f"{found['LoadBalancerName']}.alb.localhost"
             base_url = address(stage.local, "aws")
         self._stage = stage
         # trust_env off: a proxy of the caller's shell must not sit between a laptop and its own loopback.

@@ -36,6 +36,7 @@ class Listing:
     """How to list one kind of resource.
 
     Attributes:
+        key: the field that holds the list; `Outer.Inner` is a field inside another.
         name: the field that names it; None when items are plain strings.
         arn: `service:type` as its ARN spells it; the type is empty where ARNs have none.
     """
@@ -103,6 +104,16 @@ LISTINGS = (
         "TargetGroupName",
         "elasticloadbalancing:targetgroup",
     ),
+    Listing(
+        "cloudfront",
+        "distribution",
+        "list_distributions",
+        "DistributionList.Items",
+        "Id",
+        "cloudfront:distribution",
+    ),
+    Listing("cloudfront", "VPC origin", "list_vpc_origins", "VpcOriginList.Items", "Id", "cloudfront:vpcorigin"),
+    Listing("wafv2", "web ACL", "list_web_acls", "WebACLs", "Name", "wafv2:regional", (("Scope", "REGIONAL"),)),
     Listing("sqs", "queue", "list_queues", "QueueUrls", None, "sqs:"),
     Listing("lambda", "function", "list_functions", "Functions", "FunctionName", "lambda:function"),
     Listing("lambda", "layer", "list_layers", "Layers", "LayerName", "lambda:layer"),
@@ -242,9 +253,15 @@ def _items(stage: Stage, client: Any, listing: Listing) -> Iterator[Any]:
     }
     if client.can_paginate(listing.operation):
         for page in client.get_paginator(listing.operation).paginate(**arguments):
-            yield from page.get(listing.key) or ()
+            yield from _inside(page, listing.key)
         return
-    yield from getattr(client, listing.operation)(**arguments).get(listing.key) or ()
+    yield from _inside(getattr(client, listing.operation)(**arguments), listing.key)
+
+
+def _inside(answer: Any, key: str) -> Any:
+    for part in key.split("."):
+        answer = (answer or {}).get(part)
+    return answer or ()
 
 
 def _why(item: Any) -> str:

@@ -31,6 +31,8 @@ LISTS = (
     "cloudformation:DescribeStacks",
     "cloudformation:ListImports",
     "cloudformation:ListStacks",
+    "cloudfront:ListDistributions",
+    "cloudfront:ListVpcOrigins",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:ListDashboards",
     "ec2:DescribeAddresses",
@@ -78,6 +80,7 @@ LISTS = (
     "ssm:DescribeParameters",
     "states:ListStateMachines",
     "tag:GetResources",
+    "wafv2:ListWebACLs",
 )
 
 
@@ -120,10 +123,11 @@ class Permissions:
     def ceiling(self) -> list[iam.PolicyStatement]:
         """What no workflow's role may exceed, whatever is attached to it later: what any needs, on any stage.
 
-        Stages are not told apart here, because a managed policy holds 6,144 characters only.
+        Stages are not told apart here and statements have no names, because a managed policy holds 6,144 characters
+        only.
         """
         stages = (ANY_STAGE,)
-        return [
+        needed = [
             *self._cdk(),
             *self._images(self._settings.business.image_repository, PREVIEW_IMAGES),
             *self._stage(stages),
@@ -133,6 +137,9 @@ class Permissions:
             self._list(),
             *self._delete(stages),
         ]
+        for statement in needed:
+            statement.sid = None
+        return needed
 
     def _cdk(self) -> list[iam.PolicyStatement]:
         qualifier = self._settings.delivery.qualifier

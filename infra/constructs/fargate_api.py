@@ -13,6 +13,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
+from infra.constructs.edge import Edge
 from infra.constructs.logs import log_group
 from infra.settings_groups.business import BusinessSettings
 
@@ -24,8 +25,8 @@ HEALTH_PATH = "/healthz"
 class FargateApi(Construct):
     """Cluster, task definition, service, load balancer and scaling.
 
-    Without a certificate the load balancer is internal and speaks HTTP; with one it serves HTTPS to the internet. API
-    keys therefore never cross the internet in the clear.
+    What callers reach speaks HTTPS: CloudFront before an internal load balancer, or the load balancer itself with a
+    certificate. Otherwise it is internal. API keys therefore never cross the internet in the clear.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class FargateApi(Construct):
         vpc: ec2.IVpc,
         load_balancer_group: ec2.ISecurityGroup,
         service_group: ec2.ISecurityGroup,
+        load_balancer_subnets: ec2.SubnetSelection,
         task_subnets: ec2.SubnetSelection,
         environment: Mapping[str, str],
         secrets: Mapping[str, ecs.Secret],
@@ -66,7 +68,9 @@ class FargateApi(Construct):
             max_healthy_percent=200,
             health_check_grace_period=cdk.Duration.seconds(60),
         )
-        self.load_balancer, self.listener = self._load_balancer(settings, vpc, load_balancer_group)
+        self.load_balancer, self.listener = self._load_balancer(
+            settings, vpc, load_balancer_group, load_balancer_subnets
+        )
         self.targets = self.listener.add_targets(
             "Targets",
             port=PORT,
@@ -83,11 +87,18 @@ class FargateApi(Construct):
             ),
         )
         self._scale(settings)
-        self.url = (
-            f"https://{settings.domain_name}"
-            if settings.domain_name
-            else f"http://{self.load_balancer.load_balancer_dns_name}"
-        )
+        self.host, self.url = self._address(settings)
+
+    def _address(self, settings: BusinessSettings) -> tuple[str, str]:
+        """The name that a domain's record points to, and the URL for callers."""
+        host = self.load_balancer.load_balancer_dns_name
+        if settings.edge == "internal":
+            return host, f"http://{host}"
+        if settings.edge == "cloudfront":
+            host = Edge(
+                self, "Edge", settings=settings, load_balancer=self.load_balancer, listener=self.listener
+            ).distribution.distribution_domain_name
+        return host, f"https://{settings.domain_name or host}"
 
     def _task(
         self,
@@ -145,17 +156,14 @@ class FargateApi(Construct):
         return task
 
     def _load_balancer(
-        self, settings: BusinessSettings, vpc: ec2.IVpc, group: ec2.ISecurityGroup
+        self, settings: BusinessSettings, vpc: ec2.IVpc, group: ec2.ISecurityGroup, subnets: ec2.SubnetSelection
     ) -> tuple[elbv2.ApplicationLoadBalancer, elbv2.ApplicationListener]:
-        public = settings.certificate_arn is not None
         balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
             vpc=vpc,
-            internet_facing=public,
-            vpc_subnets=ec2.SubnetSelection(
-                subnets=vpc.public_subnets if public or not vpc.private_subnets else vpc.private_subnets
-            ),
+            internet_facing=settings.edge == "load_balancer",
+            vpc_subnets=subnets,
             security_group=group,
             idle_timeout=cdk.Duration.seconds(settings.idle_timeout_seconds),
             drop_invalid_header_fields=True,
@@ -165,7 +173,7 @@ class FargateApi(Construct):
             "AwsSolutions-ELB2",
             "The service logs every request; access logs would add a bucket to empty before each deletion.",
         )
-        if settings.certificate_arn is None:
+        if settings.edge != "load_balancer" or settings.certificate_arn is None:
             listener = balancer.add_listener("Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False)
         else:
             listener = balancer.add_listener(

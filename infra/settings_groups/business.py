@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from infra.settings_groups.base import Group
+from infra.settings_groups.edge_limits import CERTIFICATE_REGION, MOST_READ_SECONDS
 
 
 class BusinessSettings(Group):
@@ -42,12 +43,23 @@ class BusinessSettings(Group):
     retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)
     sample_rate: float = Field(0.5, description="Share of answers that go to evaluation.", ge=0, le=1)
     idle_timeout_seconds: int = Field(
-        120, description="The load balancer's patience between two bytes of a stream.", ge=30, le=4000
+        120, description="Patience of load balancer and CloudFront between two bytes of a stream.", ge=30, le=4000
     )
     drain_seconds: int = Field(60, description="Time for running streams to end when a task stops.", ge=0, le=110)
+    edge: Literal["cloudfront", "load_balancer", "internal"] = Field(
+        "cloudfront",
+        description="Who speaks HTTPS to callers: CloudFront before an internal load balancer; a load balancer on the "
+        "internet, with its certificate; or nobody, and the API is plain HTTP inside the VPC.",
+    )
+    edge_prefix_list: str | None = Field(
+        None,
+        description="Prefix list com.amazonaws.global.cloudfront.origin-facing of a region that is not known here.",
+        pattern=r"^pl-[0-9a-f]{8,17}$",
+    )
     certificate_arn: str | None = Field(
         None,
-        description="ACM certificate: the API then serves HTTPS to the internet; without one it is internal to the VPC",
+        description="ACM certificate of `domain_name`: in us-east-1 for CloudFront, in the stage's region for a load "
+        "balancer. Without one CloudFront uses its own name and certificate.",
         pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
     )
     domain_name: str | None = Field(
@@ -63,4 +75,23 @@ class BusinessSettings(Group):
             raise ValueError(f"Fargate needs memory_mb between {2 * self.cpu} and {8 * self.cpu} for cpu={self.cpu}")
         if bool(self.certificate_arn) != bool(self.domain_name):
             raise ValueError("certificate_arn and domain_name belong together: set both or none")
+        self._edge_fits()
         return self
+
+    def _edge_fits(self) -> None:
+        if self.edge == "load_balancer" and self.certificate_arn is None:
+            raise ValueError("edge=load_balancer needs certificate_arn and domain_name: API keys never travel in clear")
+        if self.edge == "internal" and self.certificate_arn is not None:
+            raise ValueError("edge=internal uses no certificate: unset certificate_arn and domain_name, or change edge")
+        if self.edge != "cloudfront":
+            return
+        if self.certificate_arn is not None and self.certificate_arn.split(":")[3] != CERTIFICATE_REGION:
+            raise ValueError(
+                f"edge=cloudfront takes certificates of {CERTIFICATE_REGION} only: request certificate_arn there, or "
+                "set edge=load_balancer"
+            )
+        if self.idle_timeout_seconds > MOST_READ_SECONDS:
+            raise ValueError(
+                f"idle_timeout_seconds: CloudFront waits {MOST_READ_SECONDS} s at most for an origin's next bytes, "
+                "unless AWS raises the account's quota"
+            )

@@ -54,6 +54,7 @@ class BusinessStack(cdk.Stack):
             vpc=network.vpc,
             load_balancer_group=network.load_balancer_group,
             service_group=network.service_group,
+            load_balancer_subnets=network.load_balancer_subnets,
             task_subnets=network.task_subnets,
             environment={
                 **_environment(settings),
@@ -98,6 +99,7 @@ class BusinessStack(cdk.Stack):
             )
         for name, value in {
             "ApiUrl": api.url,
+            "ApiHost": api.host,
             "LoadBalancerName": api.load_balancer.load_balancer_name,
             "ClusterName": api.cluster.cluster_name,
             "ServiceName": api.service.service_name,

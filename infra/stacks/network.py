@@ -10,6 +10,10 @@ from infra.constructs.acknowledge import acknowledge
 from infra.constructs.fargate_api import PORT
 from infra.constructs.logs import log_group
 from infra.settings import DeploymentSettings
+from infra.settings_groups.edge_limits import ORIGIN_FACING
+
+PUBLIC, TASKS, BALANCER = "public", "tasks", "balancer"
+"""Groups of subnets."""
 
 
 class NetworkStack(cdk.Stack):
@@ -21,6 +25,7 @@ class NetworkStack(cdk.Stack):
         super().__init__(scope, construct_id, env=env, description="LLM twin: network")
         network = settings.network
         self.task_subnets = ec2.SubnetSelection(subnet_type=_task_subnet_type(settings))
+        self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name=_load_balancer_subnets(settings))
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
@@ -50,9 +55,9 @@ class NetworkStack(cdk.Stack):
         return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=outbound)
 
     def _rules(self, settings: DeploymentSettings) -> None:
-        public = settings.business.certificate_arn is not None
-        peer = ec2.Peer.any_ipv4() if public else ec2.Peer.ipv4(settings.network.cidr)
-        self.load_balancer_group.add_ingress_rule(peer, ec2.Port.tcp(443 if public else 80), "Callers of the API")
+        public = settings.business.edge == "load_balancer"
+        port = ec2.Port.tcp(443 if public else 80)
+        self.load_balancer_group.add_ingress_rule(_callers(settings), port, "Callers of the API")
         self.load_balancer_group.add_egress_rule(self.service_group, ec2.Port.tcp(PORT), "Tasks")
         self.service_group.add_ingress_rule(self.load_balancer_group, ec2.Port.tcp(PORT), "Load balancer only")
         if public:
@@ -95,10 +100,32 @@ def _task_subnet_type(settings: DeploymentSettings) -> ec2.SubnetType:
     return ec2.SubnetType.PRIVATE_ISOLATED
 
 
+def _callers(settings: DeploymentSettings) -> ec2.IPeer:
+    """Who may speak to the load balancer."""
+    business = settings.business
+    if business.edge == "load_balancer":
+        return ec2.Peer.any_ipv4()
+    if business.edge == "internal":
+        return ec2.Peer.ipv4(settings.network.cidr)
+    return ec2.Peer.prefix_list(business.edge_prefix_list or ORIGIN_FACING[settings.region])
+
+
+def _load_balancer_subnets(settings: DeploymentSettings) -> str:
+    if settings.business.edge == "load_balancer":
+        return PUBLIC
+    return TASKS if settings.network.layout == "private" else BALANCER
+
+
 def _subnets(settings: DeploymentSettings) -> list[ec2.SubnetConfiguration]:
+    def group(name: str, kind: ec2.SubnetType) -> ec2.SubnetConfiguration:
+        return ec2.SubnetConfiguration(name=name, subnet_type=kind, cidr_mask=26)
+
     public = ec2.SubnetConfiguration(
-        name="public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False, cidr_mask=26
+        name=PUBLIC, subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False, cidr_mask=26
     )
-    if settings.network.layout == "public":
+    if settings.network.layout == "private":
+        return [public, group(TASKS, _task_subnet_type(settings))]
+    if settings.business.edge == "load_balancer":
         return [public]
-    return [public, ec2.SubnetConfiguration(name="tasks", subnet_type=_task_subnet_type(settings), cidr_mask=26)]
+    # CloudFront reaches load balancers in private subnets; these have no way out and cost nothing.
+    return [public, group(BALANCER, ec2.SubnetType.PRIVATE_ISOLATED)]

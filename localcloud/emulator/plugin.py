@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localcloud.emulator import corrections, faults
-from localcloud.emulator.cloudformation import autoscaling, ec2, governance
+from localcloud.emulator.cloudformation import autoscaling, ec2, edge, governance
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import ResourceType, register_resource_types, register_service
@@ -33,5 +33,6 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
         **sagemaker_types.resource_types(api),
         **autoscaling.resource_types(api),
         **ec2.resource_types(api),
+        **edge.resource_types(api),
         **governance.resource_types(api),
     }

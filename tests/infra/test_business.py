@@ -103,25 +103,6 @@ def test_the_execution_role_reads_exactly_the_secrets_of_the_task(dev: Templates
     assert api_keys not in readable
 
 
-def test_without_a_certificate_the_api_is_internal_and_closed_to_the_internet(dev: Templates) -> None:
-    assert only(dev["business"], "ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internal"
-    for group in resources(dev["network"], "EC2::SecurityGroup").values():
-        for rule in group["Properties"].get("SecurityGroupIngress", []):
-            assert rule["CidrIp"] == "10.40.0.0/16"
-
-
-def test_a_certificate_makes_it_public_over_https_only(synthesize: Synthesize) -> None:
-    variables = {
-        "TWIN_BUSINESS__CERTIFICATE_ARN": "arn:aws:acm:us-east-1:111122223333:certificate/abc-def",
-        "TWIN_BUSINESS__DOMAIN_NAME": "twin.example.com",
-    }
-    found = read(synthesize("prod", variables), "prod")
-    listener = only(found["business"], "ElasticLoadBalancingV2::Listener")
-    assert (listener["Port"], listener["Protocol"]) == (443, "HTTPS")
-    assert only(found["business"], "ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internet-facing"
-    assert found["business"]["Outputs"]["ApiUrl"]["Value"] == "https://twin.example.com"
-
-
 def test_traffic_goes_to_healthy_tasks_on_their_port(dev: Templates) -> None:
     group = only(dev["business"], "ElasticLoadBalancingV2::TargetGroup")
     assert (group["TargetType"], group["HealthCheckPath"], group["Port"]) == ("ip", "/healthz", 8000)

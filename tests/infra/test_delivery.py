@@ -288,7 +288,11 @@ def test_evaluation_cannot_deploy_and_teardown_reads_no_secret(template: Templat
 
 def test_the_proof_of_a_delete_may_list_all_that_it_looks_at() -> None:
     services = {"elbv2": "elasticloadbalancing", "stepfunctions": "states"}
-    operations = {"list_buckets": "ListAllMyBuckets", "describe_budgets": "ViewBudget"}
+    operations = {
+        "list_buckets": "ListAllMyBuckets",
+        "describe_budgets": "ViewBudget",
+        "list_web_acls": "ListWebACLs",
+    }
     needed = {
         f"{services.get(each.service, each.service)}:"
         + operations.get(each.operation, "".join(word.capitalize() for word in each.operation.split("_")))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.settings_groups.edge_limits import CERTIFICATE_REGION
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
@@ -18,14 +20,14 @@ SOON = timedelta(days=30)
 
 
 def _certificate(context: Context) -> Iterator[Finding]:
-    business, region = context.known.business, context.stage.region
+    business = context.known.business
     arn = business.certificate_arn
     if arn is None:
-        why = "without one the API is internal to the VPC: `twin ask` from this machine cannot reach it"
-        mend = f"`aws acm request-certificate --region {region} --domain-name NAME --validation-method DNS`, then set "
-        yield warning(CERTIFICATE, "none", why, f"{mend}`certificate_arn` and `domain_name` in [business]")
+        yield _without_one(business.edge)
         return
-    why = "the load balancer's listener cannot be created"
+    # Settings hold CloudFront to certificates of its own region.
+    region = CERTIFICATE_REGION if business.edge == "cloudfront" else context.stage.region
+    why = "nothing could speak HTTPS with it"
     renew = f"https://{region}.console.aws.amazon.com/acm/home?region={region}#/certificates/list"
     if arn.split(":")[3] != region:
         yield failed(CERTIFICATE, f"{arn} is not in {region}", why, f"request one in {region}: {renew}")
@@ -34,13 +36,21 @@ def _certificate(context: Context) -> Iterator[Finding]:
         yield skipped(CERTIFICATE, "skipped: no credentials")
         return
     try:
-        found = context.stage.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
+        acm = replace(context.stage, region=region).client("acm")
+        found = acm.describe_certificate(CertificateArn=arn)["Certificate"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         yield failed(CERTIFICATE, f"no {arn}", why, f"correct `certificate_arn` in [business]: {renew}")
         return
     yield _judge(found, business.domain_name or "", why, renew)
+
+
+def _without_one(edge: str) -> Finding:
+    if edge == "cloudfront":
+        return ok(CERTIFICATE, "CloudFront's own: it also lets callers in who speak TLS older than 1.2")
+    why = "the API is plain HTTP inside the VPC: `twin ask` from this machine cannot reach it"
+    return warning(CERTIFICATE, "none", why, "set `edge` in [business] to cloudfront")
 
 
 def _judge(found: dict[str, Any], domain: str, why: str, page: str) -> Finding:
@@ -74,7 +84,7 @@ def _domain(context: Context) -> Iterator[Finding]:
         socket.getaddrinfo(domain, 443)
     except OSError:
         why = "the service is up, but nobody finds it, and `twin deploy` waits for it in vain"
-        mend = "after the first deployment, point a CNAME or alias record at the load balancer's name"
+        mend = "after the first deployment, point a CNAME or alias record at the stack's output ApiHost"
         yield warning(DOMAIN, f"{domain} has no address yet", why, mend)
         return
     yield ok(DOMAIN, f"{domain} has an address")

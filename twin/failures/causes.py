@@ -209,8 +209,9 @@ CAUSES = (
     Cause(
         "certificate",
         r"CertificateNotFound|UnsupportedCertificate|[Cc]ertificate ARN|[Cc]ertificate .*(not found|not valid|expired)",
-        "The load balancer cannot use the certificate: not issued, of another region, or gone.",
-        "Check `certificate_arn` in [business]: issued by ACM in {region}; `make doctor STAGE={stage}` checks it.",
+        "Load balancer or CloudFront cannot use the certificate: not issued, of another region, or gone.",
+        "Check `certificate_arn` in [business]: issued by ACM in {region}, or in us-east-1 for CloudFront; "
+        "`make doctor STAGE={stage}` checks it.",
     ),
     Cause(
         "region",

@@ -47,6 +47,7 @@ class Case:
     Attributes:
         read: what boto3 shows of a physical id; None when it is gone.
         ref: the form of what Ref returns.
+        replaced: None for a type whose properties all change in place.
         attributes: the form of what GetAtt returns, by attribute.
         support: resources that it needs.
     """
@@ -55,7 +56,7 @@ class Case:
     read: Callable[[Aws, str], Shown | None]
     before: Variant
     changed: Variant
-    replaced: Variant
+    replaced: Variant | None
     ref: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     support: Mapping[str, Any] = field(default_factory=dict)
@@ -494,6 +495,55 @@ def _composite_alarm() -> Case:
     )
 
 
+BALANCERS = {
+    **NETWORK,
+    **{
+        name: {
+            "Type": "AWS::ElasticLoadBalancingV2::LoadBalancer",
+            "Properties": {"Scheme": "internal", "Subnets": [{"Ref": "Subnet"}, {"Ref": "OtherSubnet"}]},
+        }
+        for name in ("Balancer", "OtherBalancer")
+    },
+}
+
+
+def _vpc_origin() -> Case:
+    def properties(balancer: str, port: int, **tags: str) -> Properties:
+        config = {
+            "Name": "case-origin",
+            "Arn": {"Ref": balancer},
+            "HTTPPort": port,
+            "OriginProtocolPolicy": "http-only",
+        }
+        return {"VpcOriginEndpointConfig": config, "Tags": _tagged(**tags)}
+
+    def read(aws: Aws, origin: str) -> Shown | None:
+        cloudfront = aws("cloudfront")
+        found = _described(cloudfront.get_vpc_origin, Id=origin)
+        if found is None:
+            return None
+        config = found["VpcOrigin"]["VpcOriginEndpointConfig"]
+        tags = cloudfront.list_tags_for_resource(Resource=found["VpcOrigin"]["Arn"])["Tags"]["Items"]
+        return {"port": config["HTTPPort"], "policy": config["OriginProtocolPolicy"], "tags": _tags(tags)}
+
+    return Case(
+        "AWS::CloudFront::VpcOrigin",
+        read,
+        Variant(
+            properties("Balancer", 80, stage="a", owner="x"),
+            {"port": 80, "policy": "http-only", "tags": {"stage": "a", "owner": "x"}},
+        ),
+        Variant(
+            properties("OtherBalancer", 8080, stage="b"),
+            {"port": 8080, "policy": "http-only", "tags": {"stage": "b"}},
+        ),
+        None,
+        ref=r"vo_\w{22}",
+        attributes={"Id": r"vo_\w{22}", "Arn": rf"arn:aws:cloudfront::{ACCOUNT}:vpcorigin/vo_\w{{22}}"},
+        support=BALANCERS,
+    )
+
+
 CASES = (
     _model(),
     _endpoint_config(),
@@ -520,5 +570,6 @@ CASES = (
     _oidc_provider(),
     _budget(),
     _composite_alarm(),
+    _vpc_origin(),
 )
 RENAMED_BUDGET = _renamed_budget()

@@ -82,7 +82,8 @@ def stage(service: Service, collector: str, project: str, monkeypatch: pytest.Mo
     ports = {"opik": httpx.URL(collector).port, "aws": httpx.URL(service.url).port}
     local: Any = SimpleNamespace(ports=ports)
     found = Stage("local", "us-east-1", {}, local)
-    monkeypatch.setattr(business, "outputs", lambda _: {"ApiUrl": "http://twin.local"})
+    deployed = {"ApiUrl": "https://twin.cloudfront.net", "LoadBalancerName": "twin"}
+    monkeypatch.setattr(business, "outputs", lambda _: deployed)
     monkeypatch.setattr(business, "api_key", lambda _: "key")
     monkeypatch.setattr(offline, "opik_reader", lambda each: OpikReader(each, project))
     monkeypatch.setattr("twin.stages.connect", lambda _: found)

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from tests.integration.twin import hub_server
 from tests.integration.twin.conftest import ACCOUNT, REGION, ROOT
 from tests.integration.twin.hub_server import MODEL, REVISION, Hub
-from twin import cli
+from twin.cli import root as cli
 from twin.commands import model as command
 from twin.doctor.account import open_context
 from twin.doctor.check import run as run_checks

@@ -1,0 +1,98 @@
+"""CloudFront before an internal load balancer: HTTPS for callers without a domain or certificate of one's own."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+from infra.settings_groups.business import BusinessSettings
+
+PORT = 80
+"""Of the load balancer: CloudFront would trust no certificate of an internal name."""
+KEEP_ALIVE_SECONDS = 60
+
+
+class Edge(Construct):
+    """A distribution that passes every request on, and the VPC origin through which it reaches the load balancer.
+
+    Nothing is cached, changed or compressed: answers are streams, and a compressor would hold their events back.
+    CloudFront waits for the next bytes as long as the load balancer does; a stream that waits for the model says so
+    every few seconds (services/rag/pipeline/waking.py).
+
+    With CloudFront's own name and certificate, CloudFront decides which TLS versions callers may use; with a domain
+    they are 1.2 and newer.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: BusinessSettings,
+        load_balancer: elbv2.ApplicationLoadBalancer,
+        listener: elbv2.ApplicationListener,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        origin = cloudfront.VpcOrigin(
+            self,
+            "Origin",
+            endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(load_balancer),
+            # Unique in the account, and how a teardown recognises the stage's own.
+            vpc_origin_name=f"{cdk.Stack.of(self).stack_name}-edge",
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
+            http_port=PORT,
+        )
+        # A load balancer without a listener is no origin yet.
+        origin.node.add_dependency(listener)
+        self.distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=f"{cdk.Stack.of(self).stack_name}: API",
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origins.VpcOrigin.with_vpc_origin(
+                    origin,
+                    domain_name=load_balancer.load_balancer_dns_name,
+                    read_timeout=cdk.Duration.seconds(settings.idle_timeout_seconds),
+                    keepalive_timeout=cdk.Duration.seconds(min(KEEP_ALIVE_SECONDS, settings.idle_timeout_seconds)),
+                ),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                # Carries `Authorization` on; the load balancer is asked by its own name.
+                origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+                compress=False,
+            ),
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            # The cheapest edge locations; whoever is elsewhere is served from the nearest of them.
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            **self._name(settings),
+        )
+        self._acknowledge(settings)
+
+    def _name(self, settings: BusinessSettings) -> dict[str, object]:
+        if settings.certificate_arn is None or settings.domain_name is None:
+            return {}
+        return {
+            "domain_names": [settings.domain_name],
+            "certificate": acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate_arn),
+            "minimum_protocol_version": cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+        }
+
+    def _acknowledge(self, settings: BusinessSettings) -> None:
+        for rule, reason in {
+            "CFR1": "Who may ask is a question of keys, not of countries.",
+            "CFR2": "A web ACL is a setting, and sits at the load balancer: one place, whatever is in front of it.",
+            "CFR3": "The service logs every request; access logs would add a bucket to empty before each deletion.",
+        }.items():
+            acknowledge(self.distribution, f"AwsSolutions-{rule}", reason)
+        if settings.certificate_arn is None:
+            acknowledge(
+                self.distribution,
+                "AwsSolutions-CFR4",
+                "CloudFront sets the versions of TLS itself where its own certificate is used.",
+            )
