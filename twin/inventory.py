@@ -112,6 +112,7 @@ LISTINGS = (
         "Id",
         "cloudfront:distribution",
     ),
+    Listing("cloudfront", "function", "list_functions", "FunctionList.Items", "Name", "cloudfront:function"),
     Listing("cloudfront", "VPC origin", "list_vpc_origins", "VpcOriginList.Items", "Id", "cloudfront:vpcorigin"),
     Listing("wafv2", "web ACL", "list_web_acls", "WebACLs", "Name", "wafv2:regional", (("Scope", "REGIONAL"),)),
     Listing("sqs", "queue", "list_queues", "QueueUrls", None, "sqs:"),

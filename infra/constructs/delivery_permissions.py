@@ -32,6 +32,7 @@ LISTS = (
     "cloudformation:ListImports",
     "cloudformation:ListStacks",
     "cloudfront:ListDistributions",
+    "cloudfront:ListFunctions",
     "cloudfront:ListVpcOrigins",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:ListDashboards",

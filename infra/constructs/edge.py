@@ -15,6 +15,14 @@ from infra.settings_groups.business import BusinessSettings
 PORT = 80
 """Of the load balancer: CloudFront would trust no certificate of an internal name."""
 KEEP_ALIVE_SECONDS = 60
+VIEWER_HEADER = "x-viewer-address"
+"""The caller's address, as CloudFront saw it; whatever a caller writes there is overwritten."""
+NAME_THE_VIEWER = f"""function handler(event) {{
+    var request = event.request;
+    request.headers['{VIEWER_HEADER}'] = {{value: event.viewer.ip}};
+    return request;
+}}
+"""
 
 
 class Edge(Construct):
@@ -66,6 +74,7 @@ class Edge(Construct):
                 # Carries `Authorization` on; the load balancer is asked by its own name.
                 origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
                 compress=False,
+                function_associations=[self._viewer()] if settings.web_acl else None,
             ),
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             # The cheapest edge locations; whoever is elsewhere is served from the nearest of them.
@@ -73,6 +82,18 @@ class Edge(Construct):
             **self._name(settings),
         )
         self._acknowledge(settings)
+
+    def _viewer(self) -> cloudfront.FunctionAssociation:
+        """What the web ACL behind counts by."""
+        function = cloudfront.Function(
+            self,
+            "Viewer",
+            function_name=f"{cdk.Stack.of(self).stack_name}-viewer",
+            code=cloudfront.FunctionCode.from_inline(NAME_THE_VIEWER),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            comment="Tells the load balancer who called",
+        )
+        return cloudfront.FunctionAssociation(function=function, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
 
     def _name(self, settings: BusinessSettings) -> dict[str, object]:
         if settings.certificate_arn is None or settings.domain_name is None:

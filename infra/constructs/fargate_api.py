@@ -15,11 +15,16 @@ from constructs import Construct
 from infra.constructs.acknowledge import acknowledge
 from infra.constructs.edge import Edge
 from infra.constructs.logs import log_group
+from infra.constructs.service_scaling import ServiceScaling
+from infra.constructs.web_acl import WebAcl
 from infra.settings_groups.business import BusinessSettings
 
 PORT = 8000
 USER = "10001:10001"
 HEALTH_PATH = "/healthz"
+SPOT = ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)
+"""Every task, none on demand as a base: of one task a base would be all. Spot runs ARM64 from platform 1.4.0 on:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html."""
 
 
 class FargateApi(Construct):
@@ -44,10 +49,17 @@ class FargateApi(Construct):
         environment: Mapping[str, str],
         secrets: Mapping[str, ecs.Secret],
         log_retention_days: int,
+        namespace: str,
+        stage: str,
     ) -> None:
         super().__init__(scope, construct_id)
         insights = ecs.ContainerInsights.ENABLED if settings.container_insights else ecs.ContainerInsights.DISABLED
-        self.cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=insights)
+        self.cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            vpc=vpc,
+            container_insights_v2=insights,
+        )
         if not settings.container_insights:
             acknowledge(
                 self.cluster, "AwsSolutions-ECS4", "Paid per task; the service publishes its own metrics and traces."
@@ -63,11 +75,14 @@ class FargateApi(Construct):
             vpc_subnets=task_subnets,
             # A public subnet without NAT reaches ECR and SageMaker only from a public address; nothing can get in.
             assign_public_ip=task_subnets.subnet_type == ec2.SubnetType.PUBLIC,
+            capacity_provider_strategies=[SPOT] if settings.spot else None,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
             health_check_grace_period=cdk.Duration.seconds(60),
         )
+        if settings.spot:
+            self._offer_spot()
         self.load_balancer, self.listener = self._load_balancer(
             settings, vpc, load_balancer_group, load_balancer_subnets
         )
@@ -86,8 +101,29 @@ class FargateApi(Construct):
                 unhealthy_threshold_count=3,
             ),
         )
-        self._scale(settings)
+        ServiceScaling(
+            self,
+            "Scaling",
+            settings=settings,
+            service=self.service,
+            targets=self.targets,
+            namespace=namespace,
+            stage=stage,
+        )
+        if settings.web_acl:
+            WebAcl(self, "WebAcl", settings=settings, load_balancer=self.load_balancer)
         self.host, self.url = self._address(settings)
+
+    def _offer_spot(self) -> None:
+        providers = ecs.CfnClusterCapacityProviderAssociations(
+            self,
+            "Providers",
+            cluster=self.cluster.cluster_name,
+            capacity_providers=["FARGATE", SPOT.capacity_provider],
+            default_capacity_provider_strategy=[],
+        )
+        # Before the service it is refused, after the service it cannot go.
+        self.service.node.add_dependency(providers)
 
     def _address(self, settings: BusinessSettings) -> tuple[str, str]:
         """The name that a domain's record points to, and the URL for callers."""
@@ -185,19 +221,3 @@ class FargateApi(Construct):
                 open=False,
             )
         return balancer, listener
-
-    def _scale(self, settings: BusinessSettings) -> None:
-        scaling = self.service.auto_scale_task_count(min_capacity=settings.min_tasks, max_capacity=settings.max_tasks)
-        scaling.scale_on_cpu_utilization(
-            "Cpu",
-            target_utilization_percent=settings.cpu_target_percent,
-            scale_in_cooldown=cdk.Duration.minutes(5),
-            scale_out_cooldown=cdk.Duration.minutes(1),
-        )
-        scaling.scale_on_request_count(
-            "Requests",
-            requests_per_target=settings.requests_per_task,
-            target_group=self.targets,
-            scale_in_cooldown=cdk.Duration.minutes(5),
-            scale_out_cooldown=cdk.Duration.minutes(1),
-        )

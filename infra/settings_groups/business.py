@@ -34,6 +34,16 @@ class BusinessSettings(Group):
     requests_per_task: int = Field(
         600, description="Requests per minute and task that scaling aims at.", ge=10, le=100_000
     )
+    ttft_p90_seconds: float = Field(
+        5.0,
+        description="Time to the first token, of the slowest tenth of answers, above which scaling adds a task.",
+        ge=0.1,
+        le=600,
+    )
+    spot: bool = Field(
+        False,
+        description="Run every task on Fargate Spot: up to 70 % off; AWS may end any of them at two minutes' notice.",
+    )
     tmpfs_mb: int = Field(64, description="Size of /tmp, the only place that a task can write to.", ge=16, le=1024)
     documents_bucket: str | None = Field(
         None,
@@ -64,6 +74,17 @@ class BusinessSettings(Group):
     )
     domain_name: str | None = Field(
         None, description="Name that the certificate is for.", pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$"
+    )
+    web_acl: bool = Field(
+        False,
+        description="A web ACL at the load balancer: a rate per address, AWS's common rules and known bad inputs; 8 "
+        "USD a month and 0.60 per million requests.",
+    )
+    web_acl_requests_per_address: int = Field(
+        1000,
+        description="Requests in five minutes above which the web ACL refuses an address.",
+        ge=10,
+        le=2_000_000_000,
     )
     container_insights: bool = Field(False, description="Detailed container metrics, paid per task.")
 

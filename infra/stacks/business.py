@@ -69,6 +69,8 @@ class BusinessStack(cdk.Stack):
                 **self._sentry(settings.monitoring.sentry_dsn_secret_arn),
             },
             log_retention_days=settings.monitoring.log_retention_days,
+            namespace=settings.evaluation.metric_namespace,
+            stage=settings.stage,
         )
         api.task.add_to_task_role_policy(self._invokes(names, served_component(settings)))
         if settings.retrieval.reranker_endpoint_name:
@@ -160,6 +162,10 @@ class BusinessStack(cdk.Stack):
             "ServerErrors",
             api.targets.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=minute, statistic="Sum"),
             "The business service answers with server errors.",
+        )
+        # A release whose tasks start and then fail is taken back as well as one whose tasks do not start.
+        api.service.enable_deployment_alarms(
+            [alarm.alarm_name for alarm in alarms.raised], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
         )
 
 

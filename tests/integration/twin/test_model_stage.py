@@ -96,7 +96,7 @@ def s3(aws: Aws) -> Iterator[Any]:
 
 
 def staged(scratch: Path, **more: Any) -> command.Outcome:
-    return command.run("dev", silent, scratch=scratch, **more)
+    return command.stage_weights("dev", silent, scratch=scratch, **more)
 
 
 def objects(s3: Any, bucket: str = BUCKET) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ PRICERS: Mapping[str, Pricer] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": watching.scaling_policy,
     machines.GROUP: machines.group,
     "AWS::CloudFront::Distribution": edge.distribution,
+    "AWS::CloudFront::Function": edge.function,
     "AWS::CloudWatch::Alarm": watching.alarm,
     "AWS::CloudWatch::CompositeAlarm": watching.composite_alarm,
     "AWS::CloudWatch::Dashboard": watching.dashboard,

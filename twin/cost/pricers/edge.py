@@ -14,6 +14,11 @@ def distribution(resource: Resource, context: Context) -> Iterable[Finding]:
     yield Charge("Answers to viewers", "edge.data", per_answer(context.assumptions.answer_kilobytes / 1_000_000))
 
 
+def function(resource: Resource, context: Context) -> Iterable[Finding]:
+    """A function at the edge, called once per request."""
+    yield Charge("Calls at the edge", "edge.function", per_answer(1))
+
+
 def web_acl(resource: Resource, context: Context) -> Iterable[Finding]:
     """The list, its rules and what they look at. Rule groups of vendors and bot control cost extra."""
     yield Charge("Web ACL", "firewall.list", always(1))

@@ -33,6 +33,7 @@ FREE = {
     "AWS::EC2::VPCGatewayAttachment": VPC,
     "AWS::EC2::VolumeAttachment": WIRING,
     "AWS::ECR::Repository": "its images are counted at the task definitions",
+    "AWS::ECS::ClusterCapacityProviderAssociations": WIRING,
     "AWS::ElasticLoadBalancingV2::Listener": IN_BALANCER,
     "AWS::ElasticLoadBalancingV2::ListenerRule": IN_BALANCER,
     "AWS::ElasticLoadBalancingV2::TargetGroup": IN_BALANCER,

@@ -268,6 +268,7 @@ def test_the_log_group_of_a_task_grows_with_answers_and_others_do_not(priced: Pr
         ("KMS::Key", {}, Decimal(1)),
         ("SecretsManager::Secret", {}, Decimal("0.40") + 60 * MONTH * Decimal("0.000005")),
         ("WAFv2::WebACL", {"Rules": [{}, {}]}, Decimal(7)),
+        ("CloudFront::Function", {}, Decimal(0)),
         ("S3::Bucket", {}, 5 * Decimal("0.023")),
         ("ECS::TaskDefinition", {}, Decimal("0.06")),
     ],
