@@ -61,6 +61,8 @@ class BusinessStack(cdk.Stack):
                 "QDRANT_URL": vectors.url if vectors else str(settings.vectors.url),
                 "SAMPLES_QUEUE_URL": samples.queue_url,
                 "API_KEYS_SECRET_ARN": api_keys.secret_arn,
+                "QDRANT_API_KEY_SECRET_ARN": qdrant_key.secret_arn,
+                "OPIK_API_KEY_SECRET_ARN": opik_key.secret_arn,
             },
             secrets={
                 "QDRANT_API_KEY": ecs.Secret.from_secrets_manager(qdrant_key),
@@ -84,7 +86,9 @@ class BusinessStack(cdk.Stack):
         )
         api.task.add_to_task_role_policy(
             iam.PolicyStatement(
-                sid="ReadApiKeys", actions=["secretsmanager:GetSecretValue"], resources=[api_keys.secret_arn]
+                sid="ReadKeysThatChange",
+                actions=["secretsmanager:GetSecretValue"],
+                resources=[key.secret_arn for key in (api_keys, qdrant_key, opik_key)],
             )
         )
         if settings.business.documents_bucket:

@@ -35,7 +35,7 @@ class OpikApi:
         *,
         project_name: str,
         workspace: str = "default",
-        api_key: str | None = None,
+        auth: httpx.Auth | None = None,
         anonymiser: Anonymiser | None = None,
         content: bool = True,
         timeout_seconds: float = TIMEOUT_SECONDS,
@@ -46,7 +46,7 @@ class OpikApi:
             url: address of the API, which ends in `/api`.
             project_name: where traces go.
             workspace: of the project.
-            api_key: sent with every call when set.
+            auth: puts the key into every call; None for a server without keys.
             anonymiser: cleans everything that is sent; None sends it as it is.
             content: False keeps questions, prompts, documents and answers back.
             timeout_seconds: longest wait for an answer to `write`.
@@ -55,10 +55,10 @@ class OpikApi:
         self._content = content
         self._timeout = timeout_seconds
         self._project = project_name
-        key = {"Authorization": api_key} if api_key else {}
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/v1/private",
-            headers={"Comet-Workspace": workspace, "Content-Type": "application/json", **key},
+            headers={"Comet-Workspace": workspace, "Content-Type": "application/json"},
+            auth=auth,
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
         )
 

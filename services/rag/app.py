@@ -19,6 +19,7 @@ from services.common.anonymise import Anonymiser
 from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
+from services.common.renewable_key import RenewableKey, secret_reader
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tracer import Tracer
 from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
@@ -188,12 +189,14 @@ def _opik(settings: RagSettings, anonymiser: Anonymiser) -> OpikApi | None:
     """The API of Opik, or None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
-    key = settings.opik_api_key
+    key, secret = settings.opik_api_key, settings.opik_api_key_secret_arn
     return OpikApi(
         settings.opik_url_override,
         project_name=settings.opik_project_name,
         workspace=settings.opik_workspace,
-        api_key=key.get_secret_value() if key else None,
+        auth=RenewableKey(
+            "Authorization", key.get_secret_value() if key else None, secret_reader(secret) if secret else None
+        ),
         anonymiser=anonymiser,
         content=settings.trace_content,
     )

@@ -17,6 +17,9 @@ class StoreSettings(ServiceSettings):
 
     qdrant_url: str = Field(pattern=r"^https?://", description="address of Qdrant, http(s)://host[:port]")
     qdrant_api_key: SecretStr | None = Field(default=None, description="key of Qdrant; unset means none is sent")
+    qdrant_api_key_secret_arn: str | None = Field(
+        default=None, description="secret that holds the key, read when Qdrant refuses the one of the start"
+    )
     qdrant_ca_file: Path | None = Field(
         default=None, description="certificates that Qdrant is trusted by, in the place of the system's, as a PEM file"
     )
@@ -191,6 +194,9 @@ class RagSettings(RetrievalSettings):
     opik_workspace: str = Field(default="default", description="workspace in Opik")
     opik_project_name: str = Field(default="llm-twin", description="project in Opik")
     opik_api_key: SecretStr | None = Field(default=None, description="key of Opik; unset for a server without keys")
+    opik_api_key_secret_arn: str | None = Field(
+        default=None, description="secret that holds the key, read when Opik refuses the one of the start"
+    )
     traces_per_second: float = Field(default=10, ge=0, le=1000, description="tracing budget of this process")
 
     trace_content: bool = Field(

@@ -11,6 +11,7 @@ DECLARED = {
     *("LLM_TIMEOUT_SECONDS", "LLM_MAX_OUTPUT_TOKENS", "LLM_TEMPERATURE", "QDRANT_URL", "EMBEDDING_MODEL_DIR"),
     *("RETRIEVAL_TOP_K", "OPIK_URL_OVERRIDE", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME", "TRACES_PER_SECOND"),
     *("SAMPLES_QUEUE_URL", "SAMPLE_RATE", "API_KEYS_SECRET_ARN", "DRAIN_SECONDS", "WAKE_HOLD_SILENT_SECONDS"),
+    *("QDRANT_API_KEY_SECRET_ARN", "OPIK_API_KEY_SECRET_ARN"),
     *("METRIC_NAMESPACE", "TRACE_CONTENT", "ANONYMISE", "ANONYMISE_PATTERNS"),
     *("TENANT", "RETRIEVAL_CANDIDATES", "QUERY_UNDERSTANDING", "RERANKER"),
 }
@@ -71,7 +72,9 @@ def test_the_task_role_grants_what_the_environment_references_and_no_more(dev: T
     assert f":endpoint/{variables['LLM_ENDPOINT_NAME']}" in invoke
     assert f":inference-component/{variables['LLM_INFERENCE_COMPONENT_NAME']}" in invoke
     assert "SamplesQueue" in rights["sqs:SendMessage"]
-    assert rights["secretsmanager:GetSecretValue"] == json.dumps(variables["API_KEYS_SECRET_ARN"])
+    secrets = ("API_KEYS_SECRET_ARN", "QDRANT_API_KEY_SECRET_ARN", "OPIK_API_KEY_SECRET_ARN")
+    readable = json.loads(rights["secretsmanager:GetSecretValue"])
+    assert sorted(map(json.dumps, readable)) == sorted(json.dumps(variables[name]) for name in secrets)
 
 
 def test_a_reranker_of_its_own_gets_its_setting_and_its_right(synthesize: Synthesize) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from services.common.renewable_key import RenewableKey, secret_reader
 from services.rag.embeddings.pool import CpuPool
 from services.rag.settings import StoreSettings
 from services.rag.stores.qdrant import QdrantStore
 
+KEY_HEADER = "api-key"
+
 
 def open_store(settings: StoreSettings, pool: CpuPool) -> QdrantStore:
     """The store for the embedding model of `pool` and the tenant of the settings; connects on first use."""
-    key = settings.qdrant_api_key
+    key, secret = settings.qdrant_api_key, settings.qdrant_api_key_secret_arn
     return QdrantStore(
         settings.qdrant_url,
         embedding_model_id=pool.model_id,
         dimension=pool.dimension,
-        api_key=key.get_secret_value() if key else None,
+        auth=RenewableKey(
+            KEY_HEADER, key.get_secret_value() if key else None, secret_reader(secret) if secret else None
+        ),
         tenant=settings.tenant,
         timeout_seconds=settings.qdrant_timeout_seconds,
         trusted=settings.qdrant_trust,

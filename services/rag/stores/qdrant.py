@@ -50,7 +50,7 @@ class QdrantStore:
         embedding_model_id: str,
         dimension: int,
         tenant: str,
-        api_key: str | None = None,
+        auth: httpx.Auth | None = None,
         timeout_seconds: int = 5,
         trusted: ssl.SSLContext | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class QdrantStore:
             dimension: length of its vectors.
             tenant: only this tenant's documents are seen, written and removed. Required: a forgotten one would be
                 somebody else's.
-            api_key: sent with every call when set.
+            auth: puts the key into every call; None for a server without keys.
             timeout_seconds: upper bound of one call.
             trusted: certificates that the server is trusted by; None means the system's authorities.
         """
@@ -74,7 +74,7 @@ class QdrantStore:
         # cloud_inference: the server turns text into sparse vectors; the client must not try to.
         self._client = AsyncQdrantClient(
             url=url,
-            api_key=api_key,
+            auth=auth,
             timeout=timeout_seconds,
             cloud_inference=True,
             check_compatibility=False,

@@ -110,12 +110,16 @@ class Cloud(Server):
             for key, limit in ((KEY, {}), *((key, {"requests_per_minute": n}) for key, n in LIMITED.items()))
         ]
         self.secret = json.dumps({"keys": keys})
+        self.secrets: dict[str, str] = {}
+        """Further secrets by ARN."""
+        self.secret_reads: list[str] = []
         super().__init__()
 
     def handle(self, request: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]] | None:
         target = request.headers.get("X-Amz-Target", "").partition(".")[2]
         if target == "GetSecretValue":
-            return 200, {"SecretString": self.secret}, {}
+            self.secret_reads.append(body["SecretId"])
+            return 200, {"SecretString": self.secrets.get(body["SecretId"], self.secret)}, {}
         if target:
             return self._sqs(target, body)
         component = request.headers.get("X-Amzn-SageMaker-Inference-Component")
