@@ -57,6 +57,8 @@ class Edge(Construct):
         )
         # A load balancer without a listener is no origin yet.
         origin.node.add_dependency(listener)
+        arn = settings.certificate_arn
+        certificate = acm.Certificate.from_certificate_arn(self, "Certificate", arn) if arn else None
         self.distribution = cloudfront.Distribution(
             self,
             "Distribution",
@@ -79,7 +81,9 @@ class Edge(Construct):
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             # The cheapest edge locations; whoever is elsewhere is served from the nearest of them.
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
-            **self._name(settings),
+            domain_names=[settings.domain_name] if settings.domain_name else None,
+            certificate=certificate,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if certificate else None,
         )
         self._acknowledge(settings)
 
@@ -94,15 +98,6 @@ class Edge(Construct):
             comment="Tells the load balancer who called",
         )
         return cloudfront.FunctionAssociation(function=function, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
-
-    def _name(self, settings: BusinessSettings) -> dict[str, object]:
-        if settings.certificate_arn is None or settings.domain_name is None:
-            return {}
-        return {
-            "domain_names": [settings.domain_name],
-            "certificate": acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate_arn),
-            "minimum_protocol_version": cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
-        }
 
     def _acknowledge(self, settings: BusinessSettings) -> None:
         for rule, reason in {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import cloudwatch, ec2, ecr
+from ministack.services import cloudfront, cloudwatch, ec2, ecr
 from ministack.services.cloudformation import provisioners
 
 FREE_FORM = ("options", "dockerLabels")
@@ -24,6 +24,7 @@ def install() -> None:
     _metric_math_alarms_are_kept()
     _alarms_look_at_their_own_dimensions()
     _rules_keep_their_prefix_lists()
+    _vpc_origins_are_called_as_they_say()
 
 
 def camel_case(value: Any, parent: str = "") -> Any:
@@ -191,3 +192,25 @@ def _rules_keep_their_prefix_lists() -> None:
         return rules
 
     ec2._parse_ip_permissions = with_prefix_lists
+
+
+def _vpc_origins_are_called_as_they_say() -> None:
+    # MiniStack's data plane takes protocol and ports from custom origins only, and would speak HTTPS to all others.
+    parse = cloudfront._dataplane_origin
+
+    def with_vpc_origin(element: Any) -> Any:
+        origin = parse(element)
+        named = cloudfront._find(element, "VpcOriginConfig")
+        known = None if named is None else cloudfront._vpc_origins.get(cloudfront._text(named, "VpcOriginId"))
+        if known is None:
+            return origin
+        endpoint = known["VpcOriginEndpointConfig"]
+        return {
+            **origin,
+            "http_port": endpoint["HTTPPort"],
+            "https_port": endpoint["HTTPSPort"],
+            "protocol_policy": endpoint["OriginProtocolPolicy"],
+            "read_timeout": int(cloudfront._text(named, "OriginReadTimeout")),
+        }
+
+    cloudfront._dataplane_origin = with_vpc_origin

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import Twin
@@ -46,6 +48,25 @@ def test_an_answer_quotes_sources_and_counts_tokens(first_answer: dict[str, Any]
     assert first_answer["sources"]
     assert first_answer["usage"]["completion_tokens"] > 5
     assert 0 < first_answer["timings"]["ttft_ms"] < first_answer["timings"]["total_ms"]
+
+
+def test_callers_from_outside_come_through_the_edge_and_only_over_https(
+    twin: Twin, started: dict[str, Any], first_answer: dict[str, Any]
+) -> None:
+    edge = {"Host": urlsplit(started["outputs"]["ApiUrl"]).netloc}
+    url = f"http://127.0.0.1:{twin.state()['ports']['aws']}"
+    assert edge["Host"].endswith(".cloudfront.net")
+    with httpx.Client(base_url=url, headers=edge, timeout=60, trust_env=False) as caller:
+        assert caller.get("/healthz").status_code == 403
+        # As the emulator's CloudFront knows a caller who speaks TLS.
+        caller.headers["X-Forwarded-Proto"] = "https"
+        assert caller.get("/healthz").status_code == 200
+        assert caller.post("/rag", json={"query": QUESTION}).status_code == 401
+        key = {"Authorization": f"Bearer {twin.api_key()}"}
+        answer = caller.post("/rag", json={"query": QUESTION}, headers=key)
+        assert (answer.status_code, answer.json()["sources"]) == (200, first_answer["sources"])
+        streamed = caller.post("/rag", json={"query": QUESTION, "stream": True}, headers=key)
+        assert streamed.text.count("event: token") > 1
 
 
 def test_the_trace_has_every_span(twin: Twin, first_answer: dict[str, Any]) -> None:

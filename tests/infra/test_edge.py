@@ -118,7 +118,7 @@ def test_a_domain_at_cloudfront_means_tls_1_2_and_newer() -> None:
     listener = balancer.add_listener("Http", port=80, default_action=elbv2.ListenerAction.fixed_response(404))
     settings = BusinessSettings.model_validate({"certificate_arn": CERTIFICATE, "domain_name": "twin.example.com"})
     Edge(stack, "Edge", settings=settings, load_balancer=balancer, listener=listener)
-    found = configuration(assertions.Template.from_stack(stack).to_json())
+    found = configuration(dict(assertions.Template.from_stack(stack).to_json()))
     assert found["Aliases"] == ["twin.example.com"]
     assert found["ViewerCertificate"] == {
         "AcmCertificateArn": CERTIFICATE,

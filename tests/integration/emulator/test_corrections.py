@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.emulator.corrections import camel_case
-from tests.integration.emulator.conftest import Stacks
+from tests.integration.emulator.cases import BALANCERS
+from tests.integration.emulator.conftest import Emulator, Stacks
 
 Aws = Callable[[str], Any]
 
@@ -102,3 +104,41 @@ def test_an_alarm_looks_at_its_own_dimensions(stacks: Stacks, aws: Aws) -> None:
     assert publish("a", 0.1) == "ALARM"
     assert publish("b", 1.0) == "ALARM"
     stacks.delete("quality")
+
+
+def test_a_distribution_reaches_a_load_balancer_through_its_vpc_origin(stacks: Stacks, emulator: Emulator) -> None:
+    answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "418", "MessageBody": "inside"}}
+    endpoint = {"Name": "edge", "Arn": {"Ref": "Balancer"}, "HTTPPort": 8080, "OriginProtocolPolicy": "http-only"}
+    origin = {
+        "Id": "inside",
+        "DomainName": {"Fn::GetAtt": ["Balancer", "DNSName"]},
+        "VpcOriginConfig": {"VpcOriginId": {"Ref": "Origin"}, "OriginReadTimeout": 60, "OriginKeepaliveTimeout": 5},
+    }
+    behaviour = {
+        "TargetOriginId": "inside",
+        "ViewerProtocolPolicy": "https-only",
+        "CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
+    }
+    config = {"Enabled": True, "Origins": [origin], "DefaultCacheBehavior": behaviour}
+    resources = {
+        **BALANCERS,
+        "Listener": {
+            "Type": "AWS::ElasticLoadBalancingV2::Listener",
+            "Properties": {
+                "LoadBalancerArn": {"Ref": "Balancer"},
+                "Port": 8080,
+                "Protocol": "HTTP",
+                "DefaultActions": [answer],
+            },
+        },
+        "Origin": {"Type": "AWS::CloudFront::VpcOrigin", "Properties": {"VpcOriginEndpointConfig": endpoint}},
+        "Edge": {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": config}},
+    }
+    name = {"Name": {"Fn::GetAtt": ["Edge", "DomainName"]}}
+    assert stacks.create("edge", resources, name) == "CREATE_COMPLETE", stacks.failures("edge")
+    host = {"Host": stacks.outputs("edge")["Name"]}
+    secure = {**host, "X-Forwarded-Proto": "https"}
+    assert httpx.get(emulator.url, headers=host, trust_env=False).status_code == 403
+    found = httpx.get(emulator.url, headers=secure, trust_env=False)
+    assert (found.status_code, found.text) == (418, "inside")
+    stacks.delete("edge")
