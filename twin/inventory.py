@@ -207,12 +207,10 @@ def survivors(
 ) -> list[Survivor]:
     """Everything of the stage that still exists; `own` spares reading the history of its stacks again."""
     own = own or ownership(stage)
-    clients: dict[str, Any] = {}
     found: list[Survivor] = []
     existing: set[str] = set()
     for listing in LISTINGS:
-        client = clients.setdefault(listing.service, stage.client(listing.service))
-        for item in _items(stage, client, listing):
+        for item in _items(stage, listing):
             if is_gone(item):
                 continue
             name = item if listing.name is None else str(item[listing.name])
@@ -247,7 +245,8 @@ def is_gone(item: Any) -> bool:
     return bool(item.get("DeletedDate")) or any(isinstance(state, str) and state in GONE for state in states)
 
 
-def _items(stage: Stage, client: Any, listing: Listing) -> Iterator[Any]:
+def _items(stage: Stage, listing: Listing) -> Iterator[Any]:
+    client = stage.client(listing.service)
     arguments = {
         key: stage.client("sts").get_caller_identity()["Account"] if value == ACCOUNT else value
         for key, value in listing.arguments

@@ -21,10 +21,17 @@ class SharedStage(Stage):
     """A stage whose clients may be asked for by several threads; boto3's default session is not made for that."""
 
     def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client that gives up after seconds, not minutes."""
+        """A boto3 client that gives up after seconds, not minutes; without options always the same one.
+
+        Threads may share a client of botocore's, only not the building of it.
+        """
         patience = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
         with _creating:
-            return super().client(service, **{**patience, **config})
+            if config:
+                return super().client(service, **{**patience, **config})
+            if service not in self._clients:
+                self._clients[service] = super().client(service, **patience)
+            return self._clients[service]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
+from botocore.loaders import Loader, create_loader
 
 from localcloud.ports import free_port
 from localcloud.process import answers
@@ -49,6 +52,7 @@ def emulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def aws(emulator_url: str) -> Callable[[str], Any]:
+    @cache
     def client(service: str) -> Any:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         return boto3.client(service, endpoint_url=emulator_url, region_name=REGION, **keys)
@@ -104,9 +108,16 @@ def shell(_prepared: None, environment: dict[str, str], monkeypatch: pytest.Monk
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    # boto3 keeps the credentials of its first client otherwise.
+    # boto3 keeps the credentials of its first client otherwise; the descriptions of services may be read once for all.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(botocore.session, "create_loader", _loader)
     return monkeypatch
+
+
+@cache
+def _loader(search_path: str | None = None) -> Loader:
+    """The reader of botocore's descriptions of services, which takes longer to fill than most tests."""
+    return create_loader(search_path)
 
 
 def push(ecr: Any, repository: str, tag: str, *architectures: str) -> None:

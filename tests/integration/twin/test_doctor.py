@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
 from tests.integration.twin.recorded import Recorded
-from twin.commands.doctor import doctor, has_failed
+from twin.cli import root as cli
+from twin.commands.doctor import AWS, doctor, has_failed
 from twin.doctor import quotas, updates
 from twin.doctor.account import open_context
-from twin.doctor.check import run as run_checks
+from twin.doctor.check import run
 from twin.doctor.finding import Finding, Status
 
 Aws = Callable[[str], Any]
@@ -26,13 +28,36 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 
 
-def look(check: str) -> Finding:
-    """What one check of the whole preflight finds."""
-    (found,) = [finding for finding in doctor("dev") if finding.check == check]
+LOOKED_AT_BY = {
+    "Access to the model": "Model on the hub",
+    "Endpoint instance type": "Quota of the endpoint's instance type",
+    f"Quota {INSTANCE} for endpoint usage": "Quota of the endpoint's instance type",
+    "Leftovers": "Name collisions",
+}
+"""Checks of findings with a name of their own."""
+
+
+def findings_of(*names: str, model_dir: Path | None = None) -> dict[str, Finding]:
+    """What the settings, the credentials and the checks behind these findings show: all of them takes seconds."""
+    context, opened = open_context("dev")
+    wanted = {LOOKED_AT_BY.get(name, name) for name in names}
+    # `Stacks` finds `Stack twin-dev-llm`.
+    checks = [check for check in AWS if any(name.startswith(check.name.rstrip("s")) for name in wanted)]
+    return {found.check: found for found in [*opened, *run(checks, replace(context, model_dir=model_dir))]}
+
+
+def look(name: str) -> Finding:
+    return findings_of(name)[name]
+
+
+def failed(name: str) -> Finding:
+    found = look(name)
+    assert found.status is Status.FAILED, found
     return found
 
 
 def failures() -> dict[str, Finding]:
+    """Of the whole preflight."""
     return {finding.check: finding for finding in doctor("dev") if finding.status is Status.FAILED}
 
 
@@ -102,11 +127,10 @@ def test_a_wrong_setting_fails_one_check(
     # Known for any region, so that settings alone refuse none.
     shell.setenv("TWIN_BUSINESS__EDGE_PREFIX_LIST", "pl-12345678")
     shell.setenv(variable, value)
-    found = failures()
-    assert check in found, found
-    assert seen in found[check].seen
-    assert mend in found[check].mend
-    assert found[check].why
+    found = failed(check)
+    assert seen in found.seen
+    assert mend in found.mend
+    assert found.why
 
 
 def test_no_quota_for_the_endpoint(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
@@ -126,7 +150,7 @@ def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws) -> None
     )
     sagemaker.create_endpoint(EndpointName="others", EndpointConfigName="others")
     try:
-        finding = failures()[f"Quota {INSTANCE} for endpoint usage"]
+        finding = failed(f"Quota {INSTANCE} for endpoint usage")
     finally:
         sagemaker.delete_endpoint(EndpointName="others")
         sagemaker.delete_endpoint_config(EndpointConfigName="others")
@@ -143,7 +167,7 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
     shell.setenv("TWIN_LLM__MODE", "real-time")
     recorded.quotas.put("sagemaker", "L-FURTHER", "ml.g5.2xlarge for endpoint usage", 0)
     context, _ = open_context("dev")
-    found = run_checks([quotas.CHECKS[0]], context)
+    found = run([quotas.CHECKS[0]], context)
     assert [(each.status, each.seen) for each in found if each.check.startswith("Quota")] == [
         # An update of a real-time endpoint starts its instance a second time.
         (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
@@ -154,7 +178,7 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
 def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.MonkeyPatch, aws: Aws) -> None:
     def seen() -> dict[str, tuple[Status, str]]:
         context, _ = open_context("dev")
-        return {each.check: (each.status, each.seen) for each in run_checks(updates.CHECKS, context)}
+        return {each.check: (each.status, each.seen) for each in run(updates.CHECKS, context)}
 
     assert {status for status, _ in seen().values()} == {Status.SKIPPED}
     client = aws("sagemaker")
@@ -217,7 +241,7 @@ class TestGatedModel:
         client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
     def test_without_a_token(self) -> None:
-        finding = failures()["Access to the model"]
+        finding = failed("Access to the model")
         assert "the endpoint has no token" in finding.seen
         assert "hub_token_secret_arn" in finding.mend
 
@@ -227,7 +251,7 @@ class TestGatedModel:
 
     def test_with_a_token_that_was_not(self, secret: Any) -> None:
         secret("hf_stranger")
-        assert "403" in failures()["Access to the model"].seen
+        assert "403" in failed("Access to the model").seen
 
     def test_without_credentials_nobody_can_say(self, shell: pytest.MonkeyPatch) -> None:
         shell.setenv("TWIN_LLM__HUB_TOKEN_SECRET_ARN", f"{SECRET_ARN}hub-token-abc")
@@ -237,7 +261,7 @@ class TestGatedModel:
 
     def test_a_token_never_travels_in_the_clear(self, secret: Any, shell: pytest.MonkeyPatch) -> None:
         shell.setenv("HF_ENDPOINT", "http://hub.example.com")
-        found = {finding.check: finding for finding in doctor("dev")}
+        found = findings_of("Model on the hub", "Model fits the GPU")
         assert "https only" in found["Model on the hub"].seen
         assert "https only" in found["Model fits the GPU"].seen
 
@@ -247,7 +271,7 @@ def test_a_model_from_a_directory_needs_no_hub(shell: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     header = json.dumps({"w": {"dtype": "BF16", "shape": [70_000_000_000], "data_offsets": [0, 0]}}).encode()
     (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    found = {finding.check: finding for finding in doctor("dev", tmp_path)}
+    found = findings_of("Model on the hub", "Model fits the GPU", model_dir=tmp_path)
     assert found["Model on the hub"].status is Status.WARNING
     assert found["Model fits the GPU"].status is Status.FAILED
     assert "weights 140.0 of" in found["Model fits the GPU"].seen
@@ -259,7 +283,7 @@ def test_an_account_without_bootstrap(shell: pytest.MonkeyPatch, aws: Aws) -> No
         ssm.put_parameter(Name=name, Value="5", Type="String", Overwrite=True)
         assert look("CDK bootstrap").seen == "version 5"
         ssm.delete_parameter(Name=name)
-        finding = failures()["CDK bootstrap"]
+        finding = failed("CDK bootstrap")
     finally:
         ssm.put_parameter(Name=name, Value="27", Type="String", Overwrite=True)
     assert f"cdk bootstrap aws://{ACCOUNT}/{REGION}" in finding.mend
@@ -270,7 +294,7 @@ def test_a_leftover_collides_until_a_stack_owns_it(shell: pytest.MonkeyPatch, aw
     logs.create_log_group(logGroupName=group)
     logs.create_log_group(logGroupName="/aws/lambda/twin-dev-old")
     try:
-        found = {finding.check: finding for finding in doctor("dev")}
+        found = findings_of("Name collisions")
         assert found["Name collisions"].status is Status.FAILED
         assert group in found["Name collisions"].seen
         assert found["Leftovers"].status is Status.WARNING
@@ -317,13 +341,13 @@ def test_the_certificate_must_be_for_the_domain(shell: pytest.MonkeyPatch, aws: 
     shell.setenv("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.com")
     assert look("Certificate").seen == "issued for twin.example.com"
     shell.setenv("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.org")
-    assert "not twin.example.org" in failures()["Certificate"].seen
+    assert "not twin.example.org" in failed("Certificate").seen
     shell.setenv("TWIN_BUSINESS__EDGE", "load_balancer")
     shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", arn.replace(REGION, "eu-west-1"))
-    assert "is not in us-east-1" in failures()["Certificate"].seen
+    assert "is not in us-east-1" in failed("Certificate").seen
     gone = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/11111111-1111-1111-1111-111111111111"
     shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", gone)
-    assert gone in failures()["Certificate"].seen
+    assert gone in failed("Certificate").seen
 
 
 def test_an_address_that_never_confirmed(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
@@ -381,7 +405,7 @@ def test_expired_credentials_are_told_and_the_rest_is_still_looked_at(
 
 def test_a_proxy_in_the_way_of_the_hub_is_named(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
     recorded.models[MODEL] = replace(recorded.models[MODEL], page="<html>Please log in</html>")
-    found = {finding.check: finding for finding in doctor("dev")}
+    found = findings_of("Model on the hub", "Model fits the GPU")
     for check in ("Model on the hub", "Model fits the GPU"):
         assert found[check].status is Status.WARNING
         assert "is a proxy in the way?" in found[check].seen
@@ -396,21 +420,24 @@ def test_a_refused_look_is_a_warning(shell: pytest.MonkeyPatch, recorded: Record
 
 
 @pytest.mark.parametrize(("quota", "code"), [(1, 0), (0, 1)])
-def test_the_command_in_a_shell(
-    shell: pytest.MonkeyPatch, environment: dict[str, str], recorded: Recorded, quota: int, code: int
-) -> None:
+def test_the_command(shell: pytest.MonkeyPatch, recorded: Recorded, quota: int, code: int) -> None:
     recorded.quotas.put(*ENDPOINT_QUOTA, quota)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TWIN_", "HF_"))}
-    command = [sys.executable, "-m", "twin", "doctor", "--stage", "dev"]
-    run = {"cwd": ROOT, "env": {**kept, **environment}, "capture_output": True, "text": True, "timeout": 200}
-    as_json = subprocess.run([*command, "--json"], **run)
-    findings = json.loads(as_json.stdout)
-    assert as_json.returncode == code
-    assert ("failed" in {finding["status"] for finding in findings}) is bool(code)
-    table = subprocess.run(command, **run)
-    assert table.returncode == code
+    shell.setenv("COLUMNS", "200")
+    table = CliRunner().invoke(cli.app, ["doctor", "--stage", "dev"])
+    assert table.exit_code == code
     assert f"{code} failed" in table.stdout
     assert ("request-service-quota-increase" in table.stdout) is bool(code)
+
+
+def test_the_command_in_a_shell(_prepared: None, environment: dict[str, str], recorded: Recorded) -> None:
+    recorded.quotas.put(*ENDPOINT_QUOTA, 0)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TWIN_", "HF_"))}
+    command = [sys.executable, "-m", "twin", "doctor", "--stage", "dev", "--json"]
+    as_json = subprocess.run(
+        command, cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, timeout=200
+    )
+    assert as_json.returncode == 1
+    assert "failed" in {finding["status"] for finding in json.loads(as_json.stdout)}
 
 
 def test_the_local_stage_needs_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
