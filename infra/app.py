@@ -53,7 +53,7 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         opik_key=evaluation.opik_key,
         alerts=evaluation.alerts.topic,
     )
-    guard = GuardStack(app, names.stack("guard"), settings=settings, env=env, alerts=evaluation.alerts.topic, now=now)
+    guard = GuardStack(app, names.stack("guard"), settings=settings, env=env, alerts=evaluation.alerts, now=now)
     # These know the LLM stack by name only: CloudFormation cannot see that they come after it.
     business.add_stack_dependency(llm)
     guard.add_stack_dependency(llm)

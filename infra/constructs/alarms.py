@@ -39,7 +39,7 @@ class AlertsTopic(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         self.topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True)
-        for publisher in (_alarms_of(self), *((_budgets_of(self),) if budgets else ())):
+        for publisher in (_alarms_of(self), *((budgets_of(self),) if budgets else ())):
             # A topic policy of our own replaces the default one, which let the account's alarms publish. The grant is
             # one of the key as well.
             self.topic.grant_publish(publisher)
@@ -223,7 +223,7 @@ def _alarms_of(scope: Construct) -> iam.ServicePrincipal:
     return iam.ServicePrincipal("cloudwatch.amazonaws.com", conditions=conditions)
 
 
-def _budgets_of(scope: Construct) -> iam.ServicePrincipal:
+def budgets_of(scope: Construct) -> iam.ServicePrincipal:
     """AWS Budgets on behalf of this account.
 
     Policy: https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html

@@ -1,4 +1,4 @@
-"""A monthly budget that tells people."""
+"""A monthly budget that tells people, and may pull a switch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from infra.settings import DeploymentSettings
 
 SPENT_PERCENT = 80
 FORESEEN_PERCENT = 100
+ALL_PERCENT = 100
 
 
 class MonthlyBudget(Construct):
@@ -21,12 +22,22 @@ class MonthlyBudget(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, settings: DeploymentSettings, usd: float, topic: sns.ITopic
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: DeploymentSettings,
+        usd: float,
+        topic: sns.ITopic,
+        switch: sns.ITopic | None = None,
     ) -> None:
-        """`usd` is the limit of a calendar month in US dollars."""
+        """`usd` is the limit of a calendar month in US dollars; `switch` hears that all of it is spent, only that."""
         super().__init__(scope, construct_id)
         props = budgets.CfnBudget
-        subscriber = props.SubscriberProperty(subscription_type="SNS", address=topic.topic_arn)
+        # A notification tells one topic at most.
+        told = [("ACTUAL", SPENT_PERCENT, topic), ("FORECASTED", FORESEEN_PERCENT, topic)]
+        if switch is not None:
+            told.append(("ACTUAL", ALL_PERCENT, switch))
         self.budget = budgets.CfnBudget(
             self,
             "Budget",
@@ -44,9 +55,9 @@ class MonthlyBudget(Construct):
                         threshold=percent,
                         threshold_type="PERCENTAGE",
                     ),
-                    subscribers=[subscriber],
+                    subscribers=[props.SubscriberProperty(subscription_type="SNS", address=listener.topic_arn)],
                 )
-                for kind, percent in (("ACTUAL", SPENT_PERCENT), ("FORECASTED", FORESEEN_PERCENT))
+                for kind, percent, listener in told
             ],
             resource_tags=[
                 props.ResourceTagProperty(key=key, value=value)

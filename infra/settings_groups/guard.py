@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from infra.settings_groups.base import Group
 
@@ -29,3 +29,14 @@ class GuardSettings(Group):
         description="Whose costs the budget counts. `stage` counts what carries the stage's tag, and nothing at all "
         "until the tag `stage` is activated for cost allocation.",
     )
+    kill_switch: bool = Field(
+        False,
+        description="Delete the LLM stack when 100 % of monthly_budget_usd are spent, not only tell people. The budget "
+        "may count the whole account (budget_of): not for a stage that must not go away.",
+    )
+
+    @model_validator(mode="after")
+    def _switches_on_a_budget(self) -> GuardSettings:
+        if self.kill_switch and self.monthly_budget_usd is None:
+            raise ValueError("kill_switch needs monthly_budget_usd: the budget pulls it")
+        return self

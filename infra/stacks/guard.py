@@ -6,18 +6,18 @@ from datetime import datetime
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.alarms import Alarms
+from infra.constructs.alarms import Alarms, AlertsTopic
 from infra.constructs.budget import MonthlyBudget
 from infra.constructs.evaluation_function import DependencyLayer, ServiceFunction
+from infra.constructs.kill_switch import KillSwitch
 from infra.constructs.schedule import FunctionSchedule
 from infra.names import Names
 from infra.settings import DeploymentSettings
 
-EXPIRE_TIMEOUT = cdk.Duration.minutes(15)
+DELETION_TIMEOUT = cdk.Duration.minutes(15)
 """Lambda's longest: the function waits until the stack is gone, so that a failed deletion is seen."""
 
 
@@ -31,11 +31,12 @@ class GuardStack(cdk.Stack):
         *,
         settings: DeploymentSettings,
         env: cdk.Environment,
-        alerts: sns.ITopic,
+        alerts: AlertsTopic,
         now: datetime,
     ) -> None:
         super().__init__(scope, construct_id, env=env, description="LLM twin: guard of the purse")
         doomed = Names.of(settings).stack("llm")
+        layers = [DependencyLayer(self, "Dependencies", settings=settings.evaluation).layer]
         expire = ServiceFunction(
             self,
             "Expire",
@@ -43,24 +44,11 @@ class GuardStack(cdk.Stack):
             description="Deletes the LLM stack at the end of its life",
             settings=settings.evaluation,
             environment={"STAGE": settings.stage, "STACK_NAMES": doomed},
-            timeout=EXPIRE_TIMEOUT,
+            timeout=DELETION_TIMEOUT,
             log_retention_days=settings.monitoring.log_retention_days,
-            layers=[DependencyLayer(self, "Dependencies", settings=settings.evaluation).layer],
+            layers=layers,
         )
-        stack_arn = self.format_arn(service="cloudformation", resource="stack", resource_name=f"{doomed}/*")
-        # CloudFormation deletes with the role that the stack was deployed with, so that nothing but the call is needed.
-        expire.role.add_to_policy(
-            iam.PolicyStatement(
-                sid="DeleteTheLlmStack",
-                actions=["cloudformation:DeleteStack", "cloudformation:DescribeStacks"],
-                resources=[stack_arn],
-            )
-        )
-        acknowledge(
-            expire.role,
-            f"AwsSolutions-IAM5[Resource::{readable(self, stack_arn)}]",
-            "A stack's ARN ends in an id that CloudFormation draws; the name before it is exact.",
-        )
+        self._may_delete(expire.role, doomed)
         assert expire.dead_letters is not None  # noqa: S101 - asynchronous functions have one
         FunctionSchedule(
             self,
@@ -71,9 +59,43 @@ class GuardStack(cdk.Stack):
             dead_letters=expire.dead_letters,
             enabled=settings.guard.enabled,
         )
-        alarms = Alarms(self, "Alarms", topic=alerts)
+        alarms = Alarms(self, "Alarms", topic=alerts.topic)
         alarms.dead_letters("ExpiryLost", expire.dead_letters, "The deletion of an expired stack")
         alarms.function_errors("ExpiryErrors", expire.function, "The deletion of an expired stack")
-        if settings.guard.monthly_budget_usd is not None:
-            MonthlyBudget(self, "Month", settings=settings, usd=settings.guard.monthly_budget_usd, topic=alerts)
+        usd = settings.guard.monthly_budget_usd
+        if usd is not None and settings.guard.kill_switch:
+            switch = KillSwitch(
+                self,
+                "KillSwitch",
+                settings=settings,
+                usd=usd,
+                alerts=alerts,
+                stacks=doomed,
+                timeout=DELETION_TIMEOUT,
+                layers=layers,
+            )
+            self._may_delete(switch.stop.role, doomed)
+            assert switch.stop.dead_letters is not None  # noqa: S101 - asynchronous functions have one
+            what = "The deletion of the LLM stack over a spent budget"
+            alarms.dead_letters("SpendingLost", switch.stop.dead_letters, what)
+            alarms.function_errors("SpendingErrors", switch.stop.function, what)
+            cdk.CfnOutput(self, "KillSwitchTopicArn", value=switch.topic.topic_arn)
+        elif usd is not None:
+            MonthlyBudget(self, "Month", settings=settings, usd=usd, topic=alerts.topic)
         cdk.CfnOutput(self, "ExpireFunctionName", value=expire.function.function_name)
+
+    def _may_delete(self, role: iam.Role, stack: str) -> None:
+        """CloudFormation deletes with the role that the stack was deployed with: nothing but the call is needed."""
+        stack_arn = self.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack}/*")
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="DeleteTheLlmStack",
+                actions=["cloudformation:DeleteStack", "cloudformation:DescribeStacks"],
+                resources=[stack_arn],
+            )
+        )
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM5[Resource::{readable(self, stack_arn)}]",
+            "A stack's ARN ends in an id that CloudFormation draws; the name before it is exact.",
+        )

@@ -88,3 +88,10 @@ class ExpireSettings(ServiceSettings):
     def stacks(self) -> list[str]:
         """The stack names in deletion order."""
         return [name.strip() for name in self.stack_names.split(",") if name.strip()]
+
+
+class StopSpendingSettings(ExpireSettings):
+    """Settings of `stop_spending`."""
+
+    budget_name: str = Field(description="Budget whose notice deletes the stacks.")
+    alerts_topic_arn: str = Field(description="Topic that people are told through.")

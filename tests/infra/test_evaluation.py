@@ -19,6 +19,7 @@ JUDGE = {
     *("STATE_TABLE_NAME", "SHARD_SIZE"),
 }
 REMEMBERS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete")}
+DELETES = {"cloudformation:DeleteStack", "cloudformation:DescribeStacks"}
 PUBLISHES = {"ssm:GetParameter", "ssm:PutParameter", "cloudwatch:PutMetricData"}
 
 
@@ -73,7 +74,13 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
             },
             {"secretsmanager:GetSecretValue", "cloudformation:DescribeStacks"} | REMEMBERS,
         ),
-        ("guard", "expire", {"STAGE", "STACK_NAMES"}, {"cloudformation:DeleteStack", "cloudformation:DescribeStacks"}),
+        ("guard", "expire", {"STAGE", "STACK_NAMES"}, DELETES),
+        (
+            "guard",
+            "stop_spending",
+            {"STAGE", "STACK_NAMES", "BUDGET_NAME", "ALERTS_TOPIC_ARN"},
+            DELETES | {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
+        ),
     ],
 )
 def test_each_function_has_its_variables_and_rights(
@@ -282,7 +289,7 @@ def test_the_llm_stack_expires_once_and_nothing_else_can_be_deleted(templates: d
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         if "cloudformation:DeleteStack" in statement["Action"]
     ]
-    assert allowed == ["arn:aws:cloudformation:us-east-1:000000000000:stack/twin-local-llm/*"]
+    assert allowed == ["arn:aws:cloudformation:us-east-1:000000000000:stack/twin-local-llm/*"] * 2
     assert only(templates["prod"]["guard"], "Scheduler::Schedule")["State"] == "DISABLED"
 
 

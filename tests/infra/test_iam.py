@@ -29,6 +29,8 @@ QUEUE_POLLER = {
 }
 """What CDK's event source grants Lambda's poller."""
 DEAD_LETTERS = {"sqs:SendMessage"}
+ENCRYPTED_TOPIC = {"kms:Decrypt", "kms:GenerateDataKey"}
+"""What SNS does with the publisher's rights."""
 EXECUTION = LOGS | PULL | {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"}
 """What ECS does before the container runs; CDK grants the description of a secret along with its value."""
 SCHEDULE = {"lambda:InvokeFunction", "sqs:SendMessage"}
@@ -79,6 +81,7 @@ def needed(template: Template, ingest: bool) -> dict[str, set[str]]:
         module = properties["Handler"].rpartition(".")[0]
         found[role] = actions_of(module) - NEVER_CALLED.get(module, set()) | LOGS
         found[role] |= QUEUE_POLLER if f'"{name}"' in polled else set()
+        found[role] |= ENCRYPTED_TOPIC if "sns:Publish" in found[role] else set()
         found[role] |= DEAD_LETTERS if "DeadLetterConfig" in properties else set()
     for task in resources(template, "ECS::TaskDefinition").values():
         modules = SERVICE + (INGEST if ingest else ())

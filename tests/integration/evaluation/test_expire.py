@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.common.settings import ConfigurationError
-from services.evaluation import expire
+from services.evaluation import expire, stack_deletion
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def stacks(aws: str) -> Iterator[list[str]]:
 
 @pytest.fixture
 def environment(set_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    monkeypatch.setattr(expire, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(stack_deletion, "POLL_SECONDS", 0.1)
     expire._start.cache_clear()
     yield set_environment
     expire._start.cache_clear()

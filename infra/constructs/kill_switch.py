@@ -1,0 +1,85 @@
+"""What a spent budget pulls: a topic that only AWS Budgets may publish to, and the function that hears it.
+
+AWS Budgets' own actions attach policies and stop EC2 or RDS instances
+(https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-controls.html); none of them ends an endpoint of
+SageMaker, so that a function does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.constructs.alarms import AlertsTopic, budgets_of
+from infra.constructs.budget import MonthlyBudget
+from infra.constructs.evaluation_function import ServiceFunction
+from infra.settings import DeploymentSettings
+
+
+class KillSwitch(Construct):
+    """The month's budget with a notification of its own for 100 % spent, which deletes stacks."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: DeploymentSettings,
+        usd: float,
+        alerts: AlertsTopic,
+        stacks: str,
+        timeout: cdk.Duration,
+        layers: Sequence[lambda_.ILayerVersion],
+    ) -> None:
+        """`stacks` are the names of those to delete, comma separated."""
+        super().__init__(scope, construct_id)
+        # By its ARN: the key's own policy lets AWS Budgets use it already, and is another stack's.
+        key = kms.Key.from_key_arn(self, "Key", alerts.key.key_arn)
+        self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        heard = self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[budgets_of(self)], actions=["sns:Publish"], resources=[self.topic.topic_arn]
+            )
+        )
+        month = MonthlyBudget(self, "Month", settings=settings, usd=usd, topic=alerts.topic, switch=self.topic)
+        if heard.policy_dependable is not None:
+            month.budget.node.add_dependency(heard.policy_dependable)
+        self.stop = ServiceFunction(
+            self,
+            "StopSpending",
+            handler="stop_spending",
+            description="Deletes the LLM stack when the month's budget is spent",
+            settings=settings.evaluation,
+            environment={
+                "STAGE": settings.stage,
+                "STACK_NAMES": stacks,
+                "BUDGET_NAME": month.budget.ref,
+                "ALERTS_TOPIC_ARN": alerts.topic.topic_arn,
+            },
+            timeout=timeout,
+            log_retention_days=settings.monitoring.log_retention_days,
+            layers=layers,
+        )
+        role = self.stop.role
+        role.add_to_policy(
+            iam.PolicyStatement(sid="TellPeople", actions=["sns:Publish"], resources=[alerts.topic.topic_arn])
+        )
+        # What publishing to an encrypted topic takes:
+        # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="EncryptWhatIsTold",
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[alerts.key.key_arn],
+            )
+        )
+        self.topic.add_subscription(
+            subscriptions.LambdaSubscription(self.stop.function, dead_letter_queue=self.stop.dead_letters)
+        )

@@ -1,0 +1,79 @@
+"""Deletes stacks, one completely before the next."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0
+# Left for the answer when the Lambda's time runs out.
+RESERVE_SECONDS = 10.0
+
+
+class StackDeletionError(RuntimeError):
+    """A stack could not be deleted, or not within this invocation; the next invocation continues."""
+
+
+def delete(names: Sequence[str], seconds: float, begun: Callable[[str], None] | None = None) -> dict[str, list[str]]:
+    """Delete stacks in order, because a stack may import from a later one.
+
+    Stacks that do not exist (any more) are passed over, so that the call can be repeated.
+
+    Args:
+        seconds: time that the invocation has left.
+        begun: told the name of each stack whose deletion was not under way before this call.
+
+    Returns:
+        `{"deleted": [...], "absent": [...]}`, stack names.
+
+    Raises:
+        StackDeletionError: a deletion failed, or needs longer than this invocation has.
+    """
+    cloudformation = boto3.client("cloudformation")
+    deadline = time.monotonic() + seconds - RESERVE_SECONDS
+    deleted: list[str] = []
+    absent: list[str] = []
+    for name in names:
+        stack = _describe(cloudformation, name)
+        if stack is None or stack["StackStatus"] == "DELETE_COMPLETE":
+            absent.append(name)
+            continue
+        logger.info("deleting stack %s", name)
+        cloudformation.delete_stack(StackName=name)
+        if begun is not None and stack["StackStatus"] != "DELETE_IN_PROGRESS":
+            begun(name)
+        _wait(cloudformation, name, str(stack["StackId"]), deadline)
+        deleted.append(name)
+    return {"deleted": deleted, "absent": absent}
+
+
+def _describe(cloudformation: Any, name_or_id: str) -> dict[str, Any] | None:
+    try:
+        stacks = cloudformation.describe_stacks(StackName=name_or_id)["Stacks"]
+    except ClientError as error:
+        # CloudFormation has no code of its own for a stack that does not exist.
+        if "does not exist" in error.response["Error"].get("Message", ""):
+            return None
+        raise
+    return dict(stacks[0]) if stacks else None
+
+
+def _wait(cloudformation: Any, name: str, stack_id: str, deadline: float) -> None:
+    """Wait for the deletion, by id: a deleted stack can be described by its id only."""
+    while True:
+        stack = _describe(cloudformation, stack_id)
+        status = "DELETE_COMPLETE" if stack is None else str(stack["StackStatus"])
+        if status == "DELETE_COMPLETE":
+            return
+        if status == "DELETE_FAILED":
+            raise StackDeletionError(f"stack {name} could not be deleted: {(stack or {}).get('StackStatusReason', '')}")
+        if time.monotonic() + POLL_SECONDS > deadline:
+            raise StackDeletionError(f"stack {name} is still {status}; the next invocation continues")
+        time.sleep(POLL_SECONDS)
