@@ -36,7 +36,7 @@ LIMIT_BYTES = 250 * 1024**2
 SHIPPED_BESIDE = ("services/common", "services/evaluation")
 AWS_SERVICES = (
     *("bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "lambda", "sagemaker-runtime", "secretsmanager"),
-    *("ssm", "stepfunctions", "sts"),
+    *("sns", "ssm", "stepfunctions", "sts"),
 )
 """Whose descriptions botocore keeps: those that a function makes a client of, and STS for credentials."""
 # tokenizers asks for the hub's client to download by name; the functions load files only.

@@ -59,7 +59,7 @@ def _announce(settings: StopSpendingSettings, notice: Spent, stack: str) -> None
     text = (
         f"{notice.actual:,.2f} of the month's {notice.limit:,.2f} USD are spent (budget {notice.budget}). "
         f"To stop what costs most, the stack {stack} is being deleted now. Until it is deployed again, questions are "
-        "answered by an error; documents, traces and samples stay.\n\n"
+        "refused with 503; documents, traces and samples stay.\n\n"
         f"To bring it back: make deploy-inference-pipeline STAGE={settings.stage}. AWS Budgets speaks once a month, so "
         "that nothing stops the stack a second time this month, unless guard.monthly_budget_usd is raised before."
     )

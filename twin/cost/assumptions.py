@@ -16,9 +16,10 @@ class Assumptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hours_per_month: Decimal = Field(Decimal(730), description="Hours of a month: 365 x 24 / 12.", gt=0, le=744)
-    office_hours_per_month: Decimal = Field(
-        Decimal(195),
-        description="Hours a month in which people ask and the GPU is awake: 9 x 5 x 52 / 12.",
+    office_hours_per_month: Decimal | None = Field(
+        None,
+        description="Hours a month in which people ask and the GPU is awake; empty: those of the stage's office hours, "
+        "else 195 (9 x 5 x 52 / 12).",
         ge=0,
         le=744,
     )

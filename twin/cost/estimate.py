@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from twin.cost import office_hours
 from twin.cost.assembly import Assembly, NotANumberError, Resource
 from twin.cost.assumptions import Assumptions
 from twin.cost.charge import Charge, Context, Finding, Free, Unknown
@@ -87,7 +88,7 @@ def estimate(assembly: Assembly, table: PriceTable, assumptions: Assumptions) ->
     Raises:
         TwinError: when the number of the model's copies is known at deployment only and full load is not assumed.
     """
-    months = loads(assumptions, _copies(assembly, assumptions))
+    months = loads(assumptions, _copies(assembly, assumptions), office_hours.of(assembly).open)
     context = Context(assembly, assumptions)
     lines: list[Line] = []
     free: list[Remark] = []

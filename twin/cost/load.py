@@ -11,6 +11,8 @@ from twin.cost.assumptions import Assumptions
 IDLE: Final = "idle"
 OFFICE: Final = "office"
 FULL: Final = "full"
+OFFICE_HOURS: Final = Decimal(195)
+"""9 x 5 x 52 / 12."""
 NAMES: Final = (IDLE, OFFICE, FULL)
 
 
@@ -31,18 +33,28 @@ class Load:
     answers: Decimal
     is_full: bool = False
 
-    def between(self, least: Decimal, most: Decimal) -> Decimal:
-        """Hours that something runs which scales from `least` to `most`: all of it at full load, else one when busy."""
+    def between(self, least: Decimal, most: Decimal, held: Decimal = Decimal(0)) -> Decimal:
+        """Hours that something runs which scales from `least` to `most`: all of it at full load, else one when busy.
+
+        One also runs for `held` hours, whether anybody asks or not.
+        """
         if self.is_full:
             return most * self.hours
-        when_busy = max(least, min(Decimal(1), most))
-        return least * (self.hours - self.busy_hours) + when_busy * self.busy_hours
+        awake = min(max(self.busy_hours, held), self.hours)
+        return least * (self.hours - awake) + max(least, min(Decimal(1), most)) * awake
 
 
-def loads(assumptions: Assumptions, copies: Decimal) -> tuple[Load, Load, Load]:
-    """The three months of a stage with at most `copies` copies of the model."""
+def loads(assumptions: Assumptions, copies: Decimal, open_hours: Decimal | None = None) -> tuple[Load, Load, Load]:
+    """The three months of a stage with at most `copies` copies of the model.
+
+    Args:
+        open_hours: hours a month in which the stage may be awake; None: always.
+    """
     month = assumptions.hours_per_month
-    office = min(assumptions.office_hours_per_month, month)
+    office = assumptions.office_hours_per_month
+    if office is None:
+        office = OFFICE_HOURS if open_hours is None else open_hours
+    office = min(office, month)
     full = assumptions.full_answers_per_hour
     if full is None:
         full = copies * 3600 / assumptions.seconds_per_answer

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from twin.cost import office_hours
 from twin.cost.assembly import Resource, number
 from twin.cost.charge import Charge, Context, Finding, Free, Units, Unknown, always, per_answer
 from twin.cost.pricers.free import IN_CONFIG
@@ -18,16 +19,17 @@ def endpoint_config(resource: Resource, context: Context) -> Iterable[Finding]:
     Awake in office hours means: at least one instance for every office hour. The time until scaling takes the last
     copy away comes on top and is not counted.
     """
+    held = office_hours.of(context.assembly).held
     for variant in resource.properties.get("ProductionVariants", ()):
         kind = _instance_type(variant)
         if kind is None:
             yield Unknown("a variant without an instance type (serverless, for one) is not priced")
             continue
         reach = instances(resource, variant, context.assembly)
-        yield Charge(f"Instance {kind}", f"sagemaker.{kind}", _hours(reach))
+        yield Charge(f"Instance {kind}", f"sagemaker.{kind}", _hours(reach, held))
         size = variant.get("VolumeSizeInGB")
         if size is not None:
-            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, number(size)))
+            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, held, number(size)))
     data = context.assumptions.answer_kilobytes / 1_000_000
     yield Charge("Data in and out", "sagemaker.data", per_answer(data))
     capture = resource.properties.get("DataCaptureConfig")
@@ -56,9 +58,9 @@ def _instance_type(variant: dict[str, Any]) -> str | None:
     return str(pools[0]["InstanceType"]) if pools else None
 
 
-def _hours(reach: Range) -> Units:
-    return lambda load: load.between(reach.least, reach.most)
+def _hours(reach: Range, held: Decimal) -> Units:
+    return lambda load: load.between(reach.least, reach.most, held)
 
 
-def _volume(reach: Range, size: Decimal) -> Units:
-    return lambda load: size * load.between(reach.least, reach.most) / load.hours
+def _volume(reach: Range, held: Decimal, size: Decimal) -> Units:
+    return lambda load: size * load.between(reach.least, reach.most, held) / load.hours

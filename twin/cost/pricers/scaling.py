@@ -6,9 +6,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from twin.cost.assembly import Assembly, Resource, number, refers_to
+from twin.cost.office_hours import COPIES, TARGET
 
-TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
-COPIES = "sagemaker:inference-component:DesiredCopyCount"
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 TASKS = "ecs:service:DesiredCount"
 

@@ -357,3 +357,20 @@ def test_a_group_of_a_fixed_size_is_priced_by_its_launch_template(priced: Priced
     }
     loose = make("AutoScaling::AutoScalingGroup", **{**sizes, "MaxSize": "3"})
     assert len(priced({"Template": template, "Group": loose}).unknown) == 1
+
+
+def test_office_hours_of_the_stage_are_those_that_are_priced(priced: Priced, make: Make) -> None:
+    actions = [
+        {"Schedule": "cron(0 8 ? * MON,TUE *)", "ScalableTargetAction": {"MinCapacity": 1, "MaxCapacity": 3}},
+        {"Schedule": "cron(0 20 ? * MON,TUE *)", "ScalableTargetAction": {"MinCapacity": 0, "MaxCapacity": 0}},
+    ]
+    dimension = "sagemaker:inference-component:DesiredCopyCount"
+    target = {"ScalableDimension": dimension, "MinCapacity": 0, "MaxCapacity": 3}
+    copies = make("ApplicationAutoScaling::ScalableTarget", ScheduledActions=actions, **target)
+    held = Decimal("1.222") * 104
+    found = monthly(priced({"Config": endpoint_config(make), "Copies": copies}), "Instance")
+    assert found[:2] == (held, held), "the copy that the morning starts is paid for, asked or not"
+    assumed = priced({"Config": endpoint_config(make), "Copies": copies}, "office_hours_per_month=200")
+    assert monthly(assumed, "Instance")[1] == Decimal("1.222") * 200
+    actions[0]["ScalableTargetAction"] = {"MinCapacity": 0, "MaxCapacity": 3}
+    assert monthly(priced({"Config": endpoint_config(make), "Copies": copies}), "Instance")[:2] == (0, held)

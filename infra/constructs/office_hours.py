@@ -1,0 +1,52 @@
+"""Office hours of the LLM: outside them no copy of the model may run, whoever asks."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import aws_cdk as cdk
+from aws_cdk import aws_applicationautoscaling as scaling
+
+from infra.constructs.llm_scaling import DIMENSION
+from infra.settings_groups.guard import OfficeHours
+
+OPENS, CLOSES = "office-hours-start", "office-hours-end"
+
+
+def keep_office_hours(stack: cdk.Stack, hours: OfficeHours) -> None:
+    """Add two scheduled actions to each target in `stack` that scales copies of a model.
+
+    At the end of the hours the most copies become 0, which Application Auto Scaling enforces at once and the waking
+    step cannot exceed; at their start they become what the target allows. A deployment outside the hours leaves the
+    target as it is, unless it changes it: then the stage may be awake until the next end.
+
+    Raises:
+        ValueError: nothing in the stack can sleep.
+    """
+    targets = [
+        child
+        for child in stack.node.find_all()
+        if isinstance(child, scaling.CfnScalableTarget) and child.scalable_dimension == DIMENSION
+    ]
+    if not targets:
+        raise ValueError("guard.office_hours needs an endpoint that can sleep: one with an inference component")
+    for target in targets:
+        least = max(target.min_capacity or 0, 1 if hours.wake_at_start else 0)
+        target.scheduled_actions = [
+            _action(OPENS, hours, hours.start, least, int(target.max_capacity or 0)),
+            _action(CLOSES, hours, hours.end, 0, 0),
+        ]
+
+
+def _action(
+    name: str, hours: OfficeHours, moment: time, least: float, most: int
+) -> scaling.CfnScalableTarget.ScheduledActionProperty:
+    days = ",".join(day.upper() for day in hours.days)
+    return scaling.CfnScalableTarget.ScheduledActionProperty(
+        scheduled_action_name=name,
+        schedule=f"cron({moment.minute} {moment.hour} ? * {days} *)",
+        timezone=hours.time_zone,
+        scalable_target_action=scaling.CfnScalableTarget.ScalableTargetActionProperty(
+            min_capacity=int(least), max_capacity=most
+        ),
+    )
