@@ -242,9 +242,14 @@ class Permissions:
             self._allow("DeregisterLeftTaskDefinitions", ("ecs:DeregisterTaskDefinition",), ("*",)),
             self._allow("DeleteLeftTaskDefinitions", ("ecs:DeleteTaskDefinitions",), named("ecs", "task-definition")),
             self._allow(
-                "DeleteLeftInterfacesAndVolumes",
-                ("ec2:DeleteNetworkInterface", "ec2:DeleteVolume"),
-                (self._arn("ec2", "network-interface", "*"), self._arn("ec2", "volume", "*")),
+                "DeleteLeftInterfacesAndDisks",
+                ("ec2:DeleteNetworkInterface", "ec2:DeleteSnapshot", "ec2:DeleteVolume"),
+                (
+                    self._arn("ec2", "network-interface", "*"),
+                    # Its ARN has no account.
+                    self._stack.format_arn(service="ec2", resource="snapshot", resource_name="*", account=""),
+                    self._arn("ec2", "volume", "*"),
+                ),
                 tagged,
             ),
             self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), logs),

@@ -14,6 +14,7 @@ from infra.constructs.secret import placeholder_secret
 from infra.constructs.tagging import PROJECT
 from infra.constructs.vector_backups import FOLDER, VectorBackups
 from infra.constructs.vector_machine import VectorMachine
+from infra.constructs.vector_snapshots import VectorSnapshots
 from infra.settings_groups.retrieval import HostedVectors
 
 PORT = 6333
@@ -72,6 +73,8 @@ class VectorStore(Construct):
             encrypted=True,
             removal_policy=removal,
         )
+        if settings.volume_snapshots_kept:
+            VectorSnapshots(self, "Snapshots", settings=settings, stage=stage, volume=self.volume)
         self.interface = self._interface(vpc, subnet, callers)
         self.url = f"https://{self.interface.attr_primary_private_ip_address}:{PORT}"
         role = self._role(stage, metric_namespace)

@@ -31,6 +31,12 @@ class HostedVectors(Group):
     volume_gb: int = Field(10, description="Volume with the vectors, in GB; it grows and never shrinks.", ge=4, le=2000)
     backup_hour: int = Field(3, description="Hour of the daily backup, UTC.", ge=0, le=23)
     backup_days: int = Field(14, description="Days that a daily backup is kept.", ge=1, le=365)
+    volume_snapshots_kept: int = Field(
+        0,
+        description="Daily EBS snapshots of the whole volume that are kept, besides the backups; 0: none.",
+        ge=0,
+        le=100,
+    )
     retain: bool | None = Field(
         None,
         description="Whether volume and backups stay when CloudFormation deletes the stack; empty: in prod only.",

@@ -14,6 +14,7 @@ from typing import Any
 import aws_cdk as cdk
 import boto3
 import pytest
+from cdk_nag import AwsSolutionsChecks
 
 from infra.constructs.vector_machine import PROGRAMS, packed
 from infra.constructs.vector_store import SESSION_MANAGER
@@ -22,6 +23,7 @@ from infra.stacks.network import NetworkStack
 from infra.stacks.vectors import VectorsStack
 from services.rag.settings import RagSettings
 from twin.cost import assembly, prices
+from twin.cost.assembly import Assembly, Resource
 from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
 from twin.cost.load import IDLE
@@ -58,15 +60,20 @@ def store(hosted: Templates) -> Template:
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The stack of a private stage, with its network alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TWIN_VECTORS", '{"url": null, "hosted": {"machine_image": "ami-0123456789abcdef0"}}')
+        patch.setenv(
+            "TWIN_VECTORS",
+            '{"url": null, "hosted": {"machine_image": "ami-0123456789abcdef0", "volume_snapshots_kept": 7}}',
+        )
         settings = load_settings("prod")
     output = tmp_path_factory.mktemp("cdk-prod-vectors")
     app = cdk.App(outdir=str(output), context=json.loads((ROOT / "cdk.json").read_text())["context"])
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     env = cdk.Environment(region=settings.region)
     network = NetworkStack(app, "network", settings=settings, env=env)
     assert settings.vectors.hosted is not None
     VectorsStack(app, "vectors", settings=settings, hosted=settings.vectors.hosted, env=env, network=network)
     app.synth()
+    assert [rule for rule, severity in violations(output) if severity == "error"] == []
     found: Template = json.loads((output / "vectors.template.json").read_text())
     return found
 
@@ -161,6 +168,26 @@ def test_data_is_encrypted_and_stays_in_prod(store: Template, prod: Template) ->
         (rule,) = bucket["LifecycleConfiguration"]["Rules"]
         assert (rule["ExpirationInDays"], rule["Prefix"]) == (14, "daily/")
         assert "aws:SecureTransport" in json.dumps(only(template, "S3::BucketPolicy"))
+
+
+def test_the_volume_is_snapshotted_when_that_is_asked_for(store: Template, prod: Template) -> None:
+    assert resources(store, "DLM::LifecyclePolicy") == {}
+    policy = only(prod, "DLM::LifecyclePolicy")
+    details = policy["PolicyDetails"]
+    (target,) = details["TargetTags"]
+    assert target in only(prod, "EC2::Volume")["Tags"], "one tag, since any of several would do"
+    (schedule,) = details["Schedules"]
+    assert (schedule["CreateRule"]["Times"], schedule["RetainRule"]["Count"]) == (["04:00"], 7)
+    tags = {tag["Key"]: tag["Value"] for tag in schedule["TagsToAdd"]}
+    assert tags == {"project": "llm-twin", "stage": "prod"}, "what a delete finds them by"
+    role = policy["ExecutionRoleArn"]["Fn::GetAtt"][0]
+    assert granted(prod)[role] == {
+        *(f"ec2:Describe{kind}" for kind in ("Instances", "Snapshots", "Volumes")),
+        *("ec2:CreateSnapshot", "ec2:CreateTags", "ec2:DeleteSnapshot"),
+    }
+    resource = Resource("twin-prod-vectors", "us-east-1", "Policy", "AWS::DLM::LifecyclePolicy", policy)
+    (line,) = estimate(Assembly((resource,)), prices.read(prices.SHIPPED), parse(())).lines
+    assert line.monthly[IDLE] == 5 * line.price.usd > 0
 
 
 def test_keeping_the_data_keeps_its_network_and_nothing_else(store: Template) -> None:

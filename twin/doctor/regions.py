@@ -16,6 +16,7 @@ REGIONAL = (
     "autoscaling",
     "cloudformation",
     "cloudwatch",
+    "dlm",
     "dynamodb",
     "ec2",
     "ecr",

@@ -123,6 +123,20 @@ def _volumes() -> Leftover:
     return Leftover("volume", find, remove)
 
 
+def _snapshots() -> Leftover:
+    """Snapshots that Data Lifecycle Manager took: they stay when its policy goes."""
+
+    def find(own: Ownership) -> list[str]:
+        return [
+            name for name, _ in _listed(own, "ec2", "describe_snapshots", "Snapshots", "SnapshotId", OwnerIds=["self"])
+        ]
+
+    def remove(own: Ownership, name: str) -> None:
+        forget(own.stage.client("ec2").delete_snapshot, SnapshotId=name)
+
+    return Leftover("snapshot", find, remove)
+
+
 def _log_groups() -> Leftover:
     def find(own: Ownership) -> list[str]:
         return [name for name, _ in _listed(own, "logs", "describe_log_groups", "logGroups", "logGroupName")]
@@ -228,6 +242,7 @@ LEFTOVERS = (
     _task_definitions(),
     _interfaces(),
     _volumes(),
+    _snapshots(),
     _log_groups(),
     _buckets(),
     _repositories(),

@@ -122,16 +122,32 @@ def tags(item: Any) -> dict[str, str]:
 
 
 def held(stage: Stage, stack: str) -> set[str]:
-    """The stack and everything in it, as `forms`, with the machines that its groups started."""
+    """The stack and everything in it, as `forms`, with its groups' machines and its volumes' snapshots."""
     found = {stack}
     groups: list[str] = []
+    volumes: list[str] = []
     for page in stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
         for resource in page["StackResourceSummaries"]:
             physical_id = resource.get("PhysicalResourceId") or ""
             found |= forms(physical_id)
             if resource["ResourceType"] == "AWS::AutoScaling::AutoScalingGroup" and physical_id:
                 groups.append(physical_id)
-    return found | _machines(stage, groups)
+            if resource["ResourceType"] == "AWS::EC2::Volume" and physical_id:
+                volumes.append(physical_id)
+    return found | snapshots_of(stage, volumes) | _machines(stage, groups)
+
+
+def snapshots_of(stage: Stage, volumes: list[str]) -> set[str]:
+    """Snapshots that were taken of volumes, which no stack lists as its own."""
+    if not volumes:
+        return set()
+    pages = stage.client("ec2").get_paginator("describe_snapshots")
+    wanted = [{"Name": "volume-id", "Values": volumes}]
+    return {
+        snapshot["SnapshotId"]
+        for page in pages.paginate(OwnerIds=["self"], Filters=wanted)
+        for snapshot in page["Snapshots"]
+    }
 
 
 def _starts(name: str, prefix: str, *, itself: bool = True) -> bool:

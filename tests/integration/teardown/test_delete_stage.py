@@ -20,6 +20,7 @@ from twin.commands import delete as command
 from twin.commands.delete import Planned, delete, plan
 from twin.errors import TwinError
 from twin.inventory import survivors
+from twin.teardown.ownership import Ownership, snapshots_of
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +143,16 @@ def _secret_in_its_recovery_window(cloud: Cloud) -> None:
     secrets.delete_secret(SecretId="Slack", RecoveryWindowInDays=7)
 
 
-@pytest.mark.parametrize("leave", [_late_logs, _orphaned_endpoint, _secret_in_its_recovery_window])
+def _snapshot_of_a_policy(cloud: Cloud) -> None:
+    ec2 = cloud.emulator.client("ec2")
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=4)["VolumeId"]
+    ec2.create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": TAGS}])
+    ec2.delete_volume(VolumeId=volume)
+
+
+@pytest.mark.parametrize(
+    "leave", [_late_logs, _orphaned_endpoint, _secret_in_its_recovery_window, _snapshot_of_a_policy]
+)
 def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Callable[[Cloud], None]) -> None:
     leave(cloud)
     assert plan(cloud.stage) != []
@@ -150,6 +160,20 @@ def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Call
     assert plan(cloud.stage) == []
     listed = cloud.emulator.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"]
     assert "Slack" not in [secret["Name"] for secret in listed]
+
+
+def test_snapshots_of_a_kept_volume_are_kept(cloud: Cloud) -> None:
+    ec2 = cloud.emulator.client("ec2")
+    tagged = [{"ResourceType": "snapshot", "Tags": TAGS}]
+    volumes = [ec2.create_volume(AvailabilityZone="us-east-1a", Size=4)["VolumeId"] for _ in range(2)]
+    taken = [ec2.create_snapshot(VolumeId=volume, TagSpecifications=tagged)["SnapshotId"] for volume in volumes]
+    assert snapshots_of(cloud.stage, volumes[:1]) == {taken[0]}
+    kept = Ownership(cloud.stage, kept=frozenset(snapshots_of(cloud.stage, volumes[:1])))
+    assert [found.name for found in survivors(cloud.stage, own=kept)] == taken[1:]
+    assert delete(cloud.stage, lambda line: None) == []
+    assert ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
+    for volume in volumes:
+        ec2.delete_volume(VolumeId=volume)
 
 
 def test_another_stage_whose_name_goes_on_is_left_alone(cloud: Cloud) -> None:

@@ -101,7 +101,14 @@ class Answering(Stage):
             stub.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group]}, named)
         elif service == "ec2":
             machines = [{"Instances": [{"InstanceId": "i-1", "BlockDeviceMappings": [disk]}]}]
-            stub.add_response("describe_instances", {"Reservations": machines}, {"InstanceIds": ["i-1"]})
+            taken = {"Snapshots": [{"SnapshotId": "snap-1", "VolumeId": "vol-data"}]}
+            wanted = [{"Name": "volume-id", "Values": ["vol-data"]}]
+            # Each asks with a client of its own, in this order.
+            if "ec2" not in self._clients:
+                self._clients["ec2"] = client
+                stub.add_response("describe_snapshots", taken, {"OwnerIds": ["self"], "Filters": wanted})
+            else:
+                stub.add_response("describe_instances", {"Reservations": machines}, {"InstanceIds": ["i-1"]})
         else:
             more = {"LogicalResourceId": "L", "LastUpdatedTimestamp": 0, "ResourceStatus": "CREATE_COMPLETE"}
             stub.add_response("list_stack_resources", {"StackResourceSummaries": [{**more, **one} for one in held]})
@@ -109,9 +116,9 @@ class Answering(Stage):
         return client
 
 
-def test_a_kept_stack_keeps_the_machines_of_its_groups_and_their_volumes() -> None:
+def test_a_kept_stack_keeps_its_groups_machines_and_the_snapshots_of_its_volumes() -> None:
     found = held(Answering("dev", "us-east-1"), "twin-dev-vectors")
-    assert found == {"twin-dev-vectors", "twin-dev-vectors-Group", "vol-data", "i-1", "vol-root"}
+    assert found == {"twin-dev-vectors", "twin-dev-vectors-Group", "vol-data", "snap-1", "i-1", "vol-root"}
 
 
 def test_an_id_is_found_however_a_list_spells_it() -> None:
