@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -12,9 +10,7 @@ from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.secret import placeholder_secret
 from infra.names import Names, served_component
 from infra.settings import DeploymentSettings
-
-_PROFILE = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.(?P<model>.+)$")
-"""Cross-region inference profiles: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html"""
+from infra.settings_groups.judge import PROFILE
 
 
 class JudgeAccess(Construct):
@@ -69,7 +65,7 @@ class JudgeAccess(Construct):
     def _grant_bedrock(self, role: iam.Role) -> None:
         # Converse needs InvokeModel: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
         stack, model = cdk.Stack.of(self), self._judge.model or ""
-        profile = _PROFILE.match(model)
+        profile = PROFILE.match(model)
         region = "*" if profile else stack.region
         foundation = (
             f"arn:{stack.partition}:bedrock:{region}::foundation-model/{profile['model'] if profile else model}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from infra.settings_groups.base import Group, ServiceUrl
+
+PROFILE = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.(?P<model>.+)$")
+"""Cross-region inference profiles: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html"""
 
 
 class JudgeSettings(Group):

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from twin.doctor import account, alerts, certificate, images, machine, model, quotas, regions, stacks, updates
+from twin.doctor import (
+    account,
+    alerts,
+    certificate,
+    images,
+    judge,
+    machine,
+    model,
+    quotas,
+    regions,
+    secrets,
+    stacks,
+    updates,
+)
 from twin.doctor.check import Check, run
 from twin.doctor.finding import Finding, Status
 from twin.errors import TwinError
@@ -23,6 +36,8 @@ AWS: tuple[Check, ...] = (
     *images.CHECKS,
     *certificate.CHECKS,
     *alerts.CHECKS,
+    *secrets.CHECKS,
+    *judge.CHECKS,
 )
 
 

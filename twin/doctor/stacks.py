@@ -41,7 +41,7 @@ def _bootstrap(context: Context) -> Iterator[Finding]:
 
 
 def _stacks(context: Context) -> Iterator[Finding]:
-    for name, status in _standing(context).items():
+    for name, status in standing(context).items():
         check = f"Stack {name}"
         if status in STUCK:
             why = "CloudFormation accepts no update of a stack in this state"
@@ -63,13 +63,13 @@ def _leftovers(context: Context) -> Iterator[Finding]:
     A leftover under a fixed name makes the creation fail; others only cost. While a stack stands, resources that AWS
     made for it (interfaces, versions) carry its name without being its own: then only fixed names are looked at.
     """
-    standing = _standing(context)
-    owned = [identifier for stack in standing for identifier in _physical_ids(context, stack)]
+    stacks = standing(context)
+    owned = [identifier for stack in stacks for _, identifier in resources(context, stack)]
     found = [survivor for survivor in survivors(context.stage) if survivor.kind != "stack"]
     orphans = [survivor for survivor in found if not _is_owned(survivor, owned)]
     fixed = fixed_names(context)
     blocking = [orphan for orphan in orphans if (orphan.kind, orphan.name) in fixed]
-    costing = [] if standing else [orphan for orphan in orphans if orphan not in blocking]
+    costing = [] if stacks else [orphan for orphan in orphans if orphan not in blocking]
     mend = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}` lists them; remove each by hand"
     if blocking:
         why = "CloudFormation cannot create what exists already, and rolls the stack back"
@@ -95,7 +95,8 @@ def fixed_names(context: Context) -> set[tuple[str, str]]:
     }
 
 
-def _standing(context: Context) -> dict[str, str]:
+def standing(context: Context) -> dict[str, str]:
+    """Status by name of those stacks of the stage that exist."""
     client, found = context.stage.client("cloudformation"), {}
     for name in context.stage.stacks:
         try:
@@ -106,12 +107,13 @@ def _standing(context: Context) -> dict[str, str]:
     return found
 
 
-def _physical_ids(context: Context, stack: str) -> Iterator[str]:
+def resources(context: Context, stack: str) -> Iterator[tuple[str, str]]:
+    """Type and physical id of everything in a stack."""
     pages: Any = context.stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
     for page in pages:
         for resource in page["StackResourceSummaries"]:
             if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE":
-                yield str(resource["PhysicalResourceId"])
+                yield str(resource["ResourceType"]), str(resource["PhysicalResourceId"])
 
 
 def _is_owned(survivor: Survivor, owned: list[str]) -> bool:

@@ -64,6 +64,8 @@ class Recorded:
     """Status and XML by action, for services of the query protocol (STS, SNS)."""
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Answers by operation, for services of the JSON protocol (ECS)."""
+    paths: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    """Status and answer by path, for services of the REST protocol (Bedrock)."""
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Path and Authorization header of requests to the hub."""
     url: str = ""
@@ -94,6 +96,11 @@ def serving() -> Iterator[Recorded]:
 
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
+            if path in recorded.paths:
+                status, answer = recorded.paths[path]
+                refused = {"x-amzn-ErrorType": str(answer["__type"])} if "__type" in answer else None
+                self._send(status, "application/json", json.dumps(answer), refused)
+                return
             recorded.seen.append((path, self.headers.get("Authorization", "")))
             parts = path.removeprefix("/api/models").strip("/").split("/")
             name, revision = "/".join(parts[:2]), parts[3]

@@ -389,6 +389,72 @@ def test_a_budget_counts_when_somebody_hears_of_it(shell: pytest.MonkeyPatch, aw
         budgets.delete_budget(AccountId=ACCOUNT, BudgetName="month")
 
 
+JUDGE_MODEL = "amazon.nova-pro-v1:0"
+AVAILABLE = {
+    "modelId": JUDGE_MODEL,
+    "agreementAvailability": {"status": "AVAILABLE"},
+    "authorizationStatus": "AUTHORIZED",
+    "entitlementAvailability": "AVAILABLE",
+    "regionAvailability": "AVAILABLE",
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "changed", "status", "seen"),
+    [
+        (JUDGE_MODEL, {}, Status.OK, "may be asked in us-east-1"),
+        (f"us.{JUDGE_MODEL}", {"regionAvailability": "NOT_AVAILABLE"}, Status.OK, "may be asked"),
+        (JUDGE_MODEL, {"regionAvailability": "NOT_AVAILABLE"}, Status.FAILED, "not in this region"),
+        (JUDGE_MODEL, {"authorizationStatus": "NOT_AUTHORIZED"}, Status.FAILED, "not authorized"),
+        (JUDGE_MODEL, {"agreementAvailability": {"status": "PENDING"}}, Status.FAILED, "agreement PENDING"),
+        ("amazon.nothing", {}, Status.FAILED, "us-east-1 knows no amazon.nothing"),
+        ("us.amazon.nothing", {}, Status.FAILED, "us-east-1 knows no us.amazon.nothing"),
+    ],
+)
+def test_the_judge_on_bedrock_must_be_open_to_the_account(
+    shell: pytest.MonkeyPatch, recorded: Recorded, model: str, changed: dict[str, Any], status: Status, seen: str
+) -> None:
+    unknown = (404, {"__type": "ResourceNotFoundException", "message": "no such model"})
+    recorded.paths["/foundation-model-availability/amazon.nothing"] = unknown
+    recorded.paths["/inference-profiles/us.amazon.nothing"] = unknown
+    recorded.paths[f"/foundation-model-availability/{JUDGE_MODEL.replace(':', '%3A')}"] = (200, AVAILABLE | changed)
+    recorded.paths[f"/inference-profiles/us.{JUDGE_MODEL.replace(':', '%3A')}"] = (200, {"status": "ACTIVE"})
+    shell.setenv("AWS_ENDPOINT_URL_BEDROCK", recorded.url)
+    shell.setenv("TWIN_JUDGE__PROVIDER", "bedrock")
+    shell.setenv("TWIN_JUDGE__MODEL", model)
+    found = look("Judge")
+    assert found.status is status, found
+    assert seen in found.seen
+    assert ("model-catalog" in found.mend) is (status is Status.FAILED)
+
+
+def test_an_endpoint_that_judges_must_stand(shell: pytest.MonkeyPatch) -> None:
+    assert look("Judge").seen == "not needed: only the free scores are asked for"
+    shell.setenv("TWIN_JUDGE__PROVIDER", "sagemaker")
+    assert look("Judge").seen == "the twin's own endpoint, which judging wakes"
+    shell.setenv("TWIN_JUDGE__ENDPOINT_NAME", "elsewhere")
+    assert "no endpoint elsewhere" in failed("Judge").seen
+
+
+def test_a_secret_that_nobody_filled_is_named_and_not_read(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    assert look("Secrets").status is Status.SKIPPED
+    cloudformation, secrets = aws("cloudformation"), aws("secretsmanager")
+    key = {"Description": "API key of the judge", "GenerateSecretString": {"PasswordLength": 40}}
+    template = {"Resources": {"Key": {"Type": "AWS::SecretsManager::Secret", "Properties": key}}}
+    name = "twin-dev-evaluation"
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    try:
+        found = findings_of("Secrets")["Secret: API key of the judge"]
+        assert (found.status, found.seen) == (Status.WARNING, "never filled")
+        arn = found.mend.split("--secret-id ")[1].split()[0]
+        secrets.put_secret_value(SecretId=arn, SecretString="sk-real")
+        assert look("Secrets").seen == "1 filled"
+    finally:
+        cloudformation.delete_stack(StackName=name)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
 def test_expired_credentials_are_told_and_the_rest_is_still_looked_at(
     shell: pytest.MonkeyPatch, recorded: Recorded
 ) -> None:

@@ -1,0 +1,52 @@
+"""Whether somebody put the values into the stage's secrets that no template can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twin.doctor.check import Check
+from twin.doctor.context import Context
+from twin.doctor.finding import Finding, ok, skipped, warning
+from twin.doctor.stacks import resources, standing
+
+SECRETS = "Secrets"
+UNFILLED = {
+    "API key of Opik": "no trace arrives at Opik, and evaluations fail",
+    "API key of Qdrant": "every search is refused",
+    "API key of the judge": "every judgement fails; only the free scores are published",
+    "Incoming webhook that alerts are posted to": "alarms reach e-mail subscribers at most",
+}
+"""What happens while the secret of this description holds what it was created with."""
+
+
+def _secrets(context: Context) -> Iterator[Finding]:
+    client = context.stage.client("secretsmanager")
+    arns = [
+        physical
+        for stack in standing(context)
+        for kind, physical in resources(context, stack)
+        if kind == "AWS::SecretsManager::Secret"
+    ]
+    found = [each for each in (client.describe_secret(SecretId=arn) for arn in arns) if _meaning(each)]
+    if not found:
+        yield skipped(SECRETS, "not deployed yet: look again after the first deployment")
+        return
+    empty = [each for each in found if is_untouched(each)]
+    for each in empty:
+        mend = f"`aws secretsmanager put-secret-value --secret-id {each['ARN']} --secret-string ...`"
+        yield warning(f"Secret: {each['Description']}", "never filled", _meaning(each), mend)
+    if not empty:
+        yield ok(SECRETS, f"{len(found)} filled")
+
+
+def is_untouched(described: dict[str, Any]) -> bool:
+    """Whether a secret has the version of its creation only; the value itself is never read."""
+    return len(described.get("VersionIdsToStages") or {}) < 2
+
+
+def _meaning(described: dict[str, Any]) -> str:
+    return UNFILLED.get(str(described.get("Description")), "")
+
+
+CHECKS = (Check(SECRETS, _secrets),)
