@@ -54,12 +54,7 @@ class FargateApi(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         insights = ecs.ContainerInsights.ENABLED if settings.container_insights else ecs.ContainerInsights.DISABLED
-        self.cluster = ecs.Cluster(
-            self,
-            "Cluster",
-            vpc=vpc,
-            container_insights_v2=insights,
-        )
+        self.cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=insights)
         if not settings.container_insights:
             acknowledge(
                 self.cluster, "AwsSolutions-ECS4", "Paid per task; the service publishes its own metrics and traces."
