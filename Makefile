@@ -138,7 +138,10 @@ ci-templates: setup ## CI: checkov over the templates in OUT, where ci-assembly 
 	@$(TWIN) ci templates --assembly $(OUT)
 
 ci-workflows: setup ## CI: audit the workflows (zizmor)
-	@.venv/bin/zizmor --offline --no-progress .github
+	@.venv/bin/zizmor --offline --no-progress --persona pedantic .github
+
+ci-bootstrap: setup ## Once: the CDK's own roles and bucket in the account and region of STAGE
+	@$(TWIN) ci bootstrap --stage $(STAGE)
 
 ci-set-up: setup ## Once: let the workflows of REPOSITORY (OWNER/NAME) deploy to the account of STAGE
 	@$(TWIN) ci set-up --stage $(STAGE) --repository "$(REPOSITORY)"
@@ -159,4 +162,4 @@ lock: setup ## Recompile the lock files under requirements/
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock docs evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-image ci-release-layer ci-release-publish ci-workflows \
-	ci-set-up ci-connect ci-test ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility
+	ci-bootstrap ci-set-up ci-connect ci-test ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility

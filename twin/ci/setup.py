@@ -16,6 +16,19 @@ REPOSITORY = "TWIN_DELIVERY__REPOSITORY"
 ROLE = "RoleArn"
 
 
+def bootstrap(stage: Stage) -> str:
+    """Make the CDK's own roles and asset bucket in the account and region of `stage`; returns which those are.
+
+    Raises:
+        TwinError: what the CDK said.
+    """
+    account = stage.client("sts").get_caller_identity()["Account"]
+    # The command line starts from an assembly, whatever it holds.
+    cdk.synth(stage.name, stage.environment)
+    cdk.bootstrap(account, stage.region, stage.environment)
+    return f"{account}/{stage.region}"
+
+
 def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str, str]:
     """Deploy the Delivery stack with the account and region of `stage`; returns role ARNs by workflow.
 

@@ -1,4 +1,4 @@
-"""`twin ci set-up`, `connect`: an account and a repository that may work with each other."""
+"""`twin ci bootstrap`, `set-up`, `connect`: an account and a repository that may work with each other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import typer
 from twin.cli.options import StageOption, progress
 
 app = typer.Typer()
+
+
+@app.command()
+def bootstrap(stage: StageOption) -> None:
+    """Prepare the stage's account and region for the CDK; takes an administrator's credentials."""
+    from twin.ci import setup
+    from twin.stages import connect
+
+    print(f"{setup.bootstrap(connect(stage))} is bootstrapped.")
 
 
 @app.command("set-up")
