@@ -24,6 +24,7 @@ from tests.aws import aws_environment
 from tests.infra.conftest import ROOT, Synthesize
 from tests.integration.emulator.conftest import Emulator, running
 from twin import cdk
+from twin.ci.setup import bootstrap
 from twin.commands import delete as command
 from twin.commands.delete import delete
 from twin.stages import Stage
@@ -31,6 +32,7 @@ from twin.stages import Stage
 STACK = "twin-delivery"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
 TRUST_THE_ACCOUNT = {
     "Version": "2012-10-17",
     "Statement": [
@@ -63,7 +65,19 @@ class Account:
 
     def deploy(self, stage: str) -> str:
         """The real command line, as `twin deploy` calls it; returns what it said when it failed."""
-        return run("deploy", f"twin-{stage}-network", "--exclusively", "--app", str(self.assemblies[stage]))
+        options = ("--exclusively", "--require-approval", "never", "--method", "direct", "--no-notices")
+        done = subprocess.run(
+            [str(CDK), "deploy", f"twin-{stage}-network", "--app", str(self.assemblies[stage]), *options],
+            cwd=ROOT,
+            env={**cdk.environment({}), "AWS_EC2_METADATA_DISABLED": "true"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return "" if done.returncode == 0 else done.stdout
 
     def change(self, stage: str) -> None:
         """Another template of the network: an output more."""
@@ -85,22 +99,6 @@ class Account:
         return {output["OutputKey"] for output in described["Stacks"][0].get("Outputs", [])}
 
 
-def run(*arguments: str) -> str:
-    options = ("--require-approval", "never", "--method", "direct", "--no-notices", "--no-version-reporting")
-    done = subprocess.run(
-        [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, *(options if arguments[0] == "deploy" else ())],
-        cwd=ROOT,
-        env={**cdk.environment({}), "AWS_EC2_METADATA_DISABLED": "true"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return "" if done.returncode == 0 else done.stdout
-
-
 @pytest.fixture(scope="module")
 def account(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     delivery = synthesize("dev", {"TWIN_DELIVERY__REPOSITORY": "octo-lab/llm-twin"})
@@ -112,8 +110,10 @@ def account(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) ->
         with pytest.MonkeyPatch.context() as patch:
             for name, value in aws_environment(emulator.url).items():
                 patch.setenv(name, value)
-            failed = run("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", str(assemblies["dev"]))
-            assert not failed, failed
+            # The assembly that is there already.
+            patch.setattr(cdk, "CDK_OUT", assemblies["dev"])
+            patch.setattr(cdk, "synth", lambda *_: None)
+            assert bootstrap(Stage("dev", REGION)) == f"{ACCOUNT}/{REGION}"
         # It refuses whoever comes without TLS, which the emulator has none of.
         emulator.client("s3").delete_bucket_policy(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")
         _trusted(emulator, json.loads((delivery / f"{STACK}.template.json").read_text()))
