@@ -23,7 +23,7 @@ OPIK_SDK = frozenset(
     {"OPIK_SENTRY_ENABLE", "OPIK_ANALYTICS_ENABLE", "OPIK_DEFAULT_FLUSH_TIMEOUT", "OPIK_LOG_START_TRACE_SPAN"}
 )
 """Read by the Opik SDK itself."""
-LAMBDAS = {
+LAMBDAS: dict[str, type[ServiceSettings]] = {
     "collect_samples": CollectSettings,
     "evaluate_monitoring": EvaluateSettings,
     "judge_shard": EvaluateSettings,
@@ -34,7 +34,7 @@ LAMBDAS = {
 }
 
 
-SOMETIMES = {"stop_spending": StopSpendingSettings}
+SOMETIMES: dict[str, type[ServiceSettings]] = {"stop_spending": StopSpendingSettings}
 """Of stages with a kill switch."""
 
 

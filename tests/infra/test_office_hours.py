@@ -35,7 +35,7 @@ def scheduled(hours: OfficeHours) -> Template:
         max_capacity=3,
     )
     keep_office_hours(stack, hours)
-    return only(assertions.Template.from_stack(stack).to_json(), "ApplicationAutoScaling::ScalableTarget")
+    return only(dict(assertions.Template.from_stack(stack).to_json()), "ApplicationAutoScaling::ScalableTarget")
 
 
 def priced(properties: Template) -> office_hours.Hours:
@@ -43,7 +43,7 @@ def priced(properties: Template) -> office_hours.Hours:
 
 
 def test_outside_the_hours_no_copy_may_run() -> None:
-    properties = scheduled(OfficeHours(time_zone="Europe/Berlin"))
+    properties = scheduled(OfficeHours.model_validate({"time_zone": "Europe/Berlin"}))
     assert (properties["MinCapacity"], properties["MaxCapacity"]) == (0, 3)
     opens, closes = properties["ScheduledActions"]
     assert opens["Schedule"] == "cron(0 8 ? * MON,TUE,WED,THU,FRI *)"
@@ -51,21 +51,23 @@ def test_outside_the_hours_no_copy_may_run() -> None:
     assert closes["Schedule"] == "cron(0 18 ? * MON,TUE,WED,THU,FRI *)"
     assert closes["ScalableTargetAction"] == {"MinCapacity": 0, "MaxCapacity": 0}
     assert opens["Timezone"] == closes["Timezone"] == "Europe/Berlin"
-    assert priced(properties) == (10 * 5 * office_hours.WEEKS_PER_MONTH, 0)
+    assert priced(properties) == office_hours.Hours(10 * 5 * office_hours.WEEKS_PER_MONTH, Decimal(0))
 
 
 def test_a_copy_may_be_started_with_the_day_and_is_paid_for_all_of_it() -> None:
-    hours = OfficeHours(days=("sat", "sun"), start=time(9, 30), end=time(12), wake_at_start=True)
+    hours = OfficeHours.model_validate(
+        {"days": ["sat", "sun"], "start": "09:30", "end": "12:00", "wake_at_start": True}
+    )
     properties = scheduled(hours)
     assert properties["ScheduledActions"][0]["Schedule"] == "cron(30 9 ? * SAT,SUN *)"
     assert properties["ScheduledActions"][0]["ScalableTargetAction"] == {"MinCapacity": 1, "MaxCapacity": 3}
     paid = Decimal("2.5") * 2 * office_hours.WEEKS_PER_MONTH
-    assert priced(properties) == (paid, paid)
+    assert priced(properties) == office_hours.Hours(paid, paid)
 
 
 def test_what_cannot_sleep_has_no_office_hours() -> None:
     with pytest.raises(ValueError, match="needs an endpoint that can sleep"):
-        keep_office_hours(cdk.Stack(cdk.App(), "llm"), OfficeHours())
+        keep_office_hours(cdk.Stack(cdk.App(), "llm"), OfficeHours.model_validate({}))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def of(assembly: Assembly) -> Hours:
     for target in assembly.of(TARGET):
         if target.properties.get("ScalableDimension") != COPIES:
             continue
-        starts, ends, least = {}, {}, Decimal(0)
+        starts: dict[str, Decimal] = {}
+        ends: dict[str, Decimal] = {}
+        least = Decimal(0)
         for days, hour, action in _actions(target.properties):
             if action.get("MaxCapacity") == 0:
                 ends |= dict.fromkeys(days, hour)

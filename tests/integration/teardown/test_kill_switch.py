@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,7 +15,7 @@ from tests.integration.teardown.conftest import Cloud
 
 
 @pytest.fixture(scope="module")
-def told(cloud: Cloud) -> Iterator[Any]:
+def told(cloud: Cloud) -> Callable[[], tuple[str, str]]:
     """Deployed stacks; gives what the alerts' topic says next, as (subject, text)."""
     cloud.create_all(("llm", "evaluation", "guard"))
     sqs, sns = cloud.emulator.client("sqs"), cloud.emulator.client("sns")
@@ -24,9 +23,9 @@ def told(cloud: Cloud) -> Iterator[Any]:
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=output(cloud, "evaluation", "AlertsTopicArn"), Protocol="sqs", Endpoint=arn)
 
-    def next_one(seconds: float = 30) -> tuple[str, str]:
+    def next_one() -> tuple[str, str]:
         found = eventually(
-            lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "nobody was told", seconds
+            lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "nobody was told"
         )
         sqs.delete_message(QueueUrl=url, ReceiptHandle=found[0]["ReceiptHandle"])
         body = json.loads(found[0]["Body"])
@@ -59,7 +58,9 @@ def budget(cloud: Cloud) -> str:
     return cloud.physical_ids("guard")[logical_id]
 
 
-def test_only_the_letter_of_a_spent_budget_deletes_the_stack_and_only_once(cloud: Cloud, told: Any) -> None:
+def test_only_the_letter_of_a_spent_budget_deletes_the_stack_and_only_once(
+    cloud: Cloud, told: Callable[[], tuple[str, str]]
+) -> None:
     say(cloud, letter(budget(cloud), "$400.00", "$412.00", kind="FORECASTED"))
     subject, text = told()
     assert subject == "Nothing was deleted by the budget"

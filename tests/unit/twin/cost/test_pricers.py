@@ -373,4 +373,4 @@ def test_office_hours_of_the_stage_are_those_that_are_priced(priced: Priced, mak
     assumed = priced({"Config": endpoint_config(make), "Copies": copies}, "office_hours_per_month=200")
     assert monthly(assumed, "Instance")[1] == Decimal("1.222") * 200
     actions[0]["ScalableTargetAction"] = {"MinCapacity": 0, "MaxCapacity": 3}
-    assert monthly(priced({"Config": endpoint_config(make), "Copies": copies}), "Instance")[:2] == (0, held)
+    assert monthly(priced({"Config": endpoint_config(make), "Copies": copies}), "Instance")[:2] == (Decimal(0), held)
