@@ -10,6 +10,7 @@ import random
 from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -120,7 +121,7 @@ def measure(stage: Stage, file: Path, concurrency: int) -> dict[str, dict[str, f
     """
     labelled = _labelled(file)
     with ThreadPoolExecutor(concurrency) as pool:
-        answers = dict(zip(labelled, pool.map(lambda query: ask(stage, query), labelled), strict=True))
+        answers = dict(zip(labelled, pool.map(partial(ask, stage, rehearsal=True), labelled), strict=True))
     recall = {query: _recall(relevant, answers[query].sources) for query, relevant in labelled.items()}
     return {
         "sources_recall": recall,

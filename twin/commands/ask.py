@@ -30,17 +30,20 @@ def ask(
     *,
     author: str | None = None,
     enable_rag: bool = True,
+    rehearsal: bool = False,
     on_token: Callable[[str], None] = lambda _: None,
     on_status: Callable[[str], None] = lambda _: None,
 ) -> Answer:
     """Ask through the public API and collect the stream; tokens and states are handed on as they come.
+
+    A `rehearsal` is traced in any case and never sampled for evaluation: nobody wanted to know.
 
     Raises:
         TwinError: when the service refuses, breaks off, or ends without saying that it is done.
     """
     answer = Answer()
     with Business(stage) as business:
-        for event in business.ask(query, author=author, enable_rag=enable_rag):
+        for event in business.ask(query, author=author, enable_rag=enable_rag, rehearsal=rehearsal):
             if event.name == "token":
                 answer.text += event.data["text"]
                 on_token(event.data["text"])
