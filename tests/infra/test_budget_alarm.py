@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from infra.settings import SettingsError, load_settings
+
 from .conftest import Synthesize, Template, Templates, only, read, resources
 
 BUDGETS = {"Service": "budgets.amazonaws.com"}
@@ -33,10 +35,10 @@ def test_people_are_told_when_most_is_spent_and_when_too_much_is_foreseen(dev: T
     }
     told = properties["NotificationsWithSubscribers"]
     seen = [(each["Notification"]["NotificationType"], each["Notification"]["Threshold"]) for each in told]
-    assert seen == [("ACTUAL", 80), ("FORECASTED", 100)]
-    for each in told:
+    assert seen == [("ACTUAL", 80), ("FORECASTED", 100), ("ACTUAL", 100)]
+    for each, topic in zip(told, ("AlertsTopic", "AlertsTopic", "KillSwitchTopic"), strict=True):
         (subscriber,) = each["Subscribers"]
-        assert subscriber["SubscriptionType"] == "SNS" and "AlertsTopic" in str(subscriber["Address"])
+        assert subscriber["SubscriptionType"] == "SNS" and topic in str(subscriber["Address"])
         assert each["Notification"]["ThresholdType"] == "PERCENTAGE"
     assert {"Key": "stage", "Value": "dev"} in properties["ResourceTags"]
 
@@ -49,6 +51,34 @@ def test_budgets_of_this_account_alone_may_publish_and_encrypt(dev: Templates) -
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": account}
         arn = statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1]
         assert arn == ["arn:aws:budgets::", account, ":*"]
+
+
+def test_only_a_spent_budget_pulls_the_kill_switch(templates: dict[str, Templates]) -> None:
+    guard = templates["dev"]["guard"]
+    ((topic, switch),) = resources(guard, "SNS::Topic").items()
+    assert "AlertsKey" in str(switch["Properties"]["KmsMasterKeyId"])
+    subscription = only(guard, "SNS::Subscription")
+    assert subscription["TopicArn"] == {"Ref": topic}
+    assert "StopSpending" in str(subscription["Endpoint"])
+    said = only(guard, "SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    (allowed,) = [statement for statement in said if statement["Effect"] == "Allow"]
+    assert (allowed["Principal"], allowed["Action"]) == (BUDGETS, "sns:Publish")
+    assert "aws:SourceAccount" in str(allowed["Condition"]) and ":budgets::" in str(allowed["Condition"])
+    (budget,) = resources(guard, "Budgets::Budget").values()
+    assert set(resources(guard, "SNS::TopicPolicy")) <= set(budget["DependsOn"])
+
+
+def test_production_is_not_taken_away_unless_asked_for(templates: dict[str, Templates]) -> None:
+    guard = templates["prod"]["guard"]
+    told = only(guard, "Budgets::Budget")["NotificationsWithSubscribers"]
+    assert [each["Notification"]["Threshold"] for each in told] == [80, 100]
+    assert resources(guard, "SNS::Topic") == {}
+
+
+def test_a_switch_without_a_budget_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_GUARD__KILL_SWITCH", "true")
+    with pytest.raises(SettingsError, match="kill_switch needs monthly_budget_usd"):
+        load_settings("standard")
 
 
 def test_a_budget_of_the_stage_counts_what_carries_its_tag(changed: Templates) -> None:
