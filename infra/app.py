@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from infra.constructs.office_hours import keep_office_hours
 from infra.constructs.tagging import tag_everything
 from infra.names import DELIVERY_STACK, Names
 from infra.settings import DeploymentSettings, SettingsError, load_settings
@@ -42,8 +41,6 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         else None
     )
     llm = LlmStack(app, names.stack("llm"), settings=settings, env=env)
-    if settings.guard.office_hours is not None:
-        keep_office_hours(llm, settings.guard.office_hours)
     evaluation = EvaluationStack(app, names.stack("evaluation"), settings=settings, env=env)
     business = BusinessStack(
         app,

@@ -81,6 +81,14 @@ class DeploymentSettings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _sleeps_outside_its_hours(self) -> DeploymentSettings:
+        if self.guard.office_hours is not None and self.llm.mode == "real-time":
+            raise ValueError(
+                "guard.office_hours needs an endpoint that can sleep: llm.mode inference-component, or no office_hours"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _cloudfront_is_known_in_the_region(self) -> DeploymentSettings:
         business = self.business
         if business.edge == "cloudfront" and business.edge_prefix_list is None and self.region not in ORIGIN_FACING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sagemaker as sagemaker
@@ -33,27 +34,18 @@ class LlmScaling(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         policy = scaling.CfnScalingPolicy
-        self.target = scaling.CfnScalableTarget(
+        self.target = _by_load(
             self,
             "Copies",
-            service_namespace="sagemaker",
+            of=component,
+            name=name,
+            settings=settings,
             resource_id=f"inference-component/{name}",
-            scalable_dimension=DIMENSION,
-            min_capacity=0,
-            max_capacity=settings.max_copies,
+            dimension=DIMENSION,
+            bounds=(0, settings.max_copies),
+            metric="SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution",
         )
-        self.target.add_resource_dependency(component)
-        self.tracking = scaling.CfnScalingPolicy(
-            self,
-            "Load",
-            policy_name=f"{name}-load",
-            policy_type="TargetTrackingScaling",
-            scaling_target_id=self.target.ref,
-            target_tracking_scaling_policy_configuration=_concurrency(
-                settings, "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
-            ),
-        )
-        self.wake = scaling.CfnScalingPolicy(
+        wake = scaling.CfnScalingPolicy(
             self,
             "Wake",
             policy_name=f"{name}-wake",
@@ -66,7 +58,7 @@ class LlmScaling(Construct):
                 step_adjustments=[policy.StepAdjustmentProperty(metric_interval_lower_bound=0, scaling_adjustment=1)],
             ),
         )
-        self.alarm = cloudwatch.CfnAlarm(
+        cloudwatch.CfnAlarm(
             self,
             "Asleep",
             alarm_description="A request found no copy of the model: start the first one.",
@@ -81,7 +73,7 @@ class LlmScaling(Construct):
             threshold=1,
             comparison_operator="GreaterThanOrEqualToThreshold",
             treat_missing_data="notBreaching",
-            alarm_actions=[self.wake.ref],
+            alarm_actions=[wake.ref],
         )
 
 
@@ -98,36 +90,55 @@ class InstanceScaling(Construct):
         settings: LlmSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.target = scaling.CfnScalableTarget(
+        _by_load(
             self,
             "Instances",
-            service_namespace="sagemaker",
+            of=endpoint,
+            name=name,
+            settings=settings,
             resource_id=f"endpoint/{name}/variant/{VARIANT}",
-            scalable_dimension=INSTANCES,
-            min_capacity=1,
-            max_capacity=settings.max_instances,
-        )
-        self.target.add_resource_dependency(endpoint)
-        self.tracking = scaling.CfnScalingPolicy(
-            self,
-            "Load",
-            policy_name=f"{name}-load",
-            policy_type="TargetTrackingScaling",
-            scaling_target_id=self.target.ref,
-            target_tracking_scaling_policy_configuration=_concurrency(
-                settings, "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-            ),
+            dimension=INSTANCES,
+            bounds=(1, settings.max_instances),
+            metric="SageMakerVariantConcurrentRequestsPerModelHighResolution",
         )
 
 
-def _concurrency(
-    settings: LlmSettings, metric: str
-) -> scaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty:
+def _by_load(
+    scope: Construct,
+    construct_id: str,
+    *,
+    of: cdk.CfnResource,
+    name: str,
+    settings: LlmSettings,
+    resource_id: str,
+    dimension: str,
+    bounds: tuple[int, int],
+    metric: str,
+) -> scaling.CfnScalableTarget:
     """Target tracking on concurrent requests, by one of SageMaker's metrics of ten seconds."""
-    policy = scaling.CfnScalingPolicy
-    return policy.TargetTrackingScalingPolicyConfigurationProperty(
-        target_value=settings.concurrency_per_copy,
-        predefined_metric_specification=policy.PredefinedMetricSpecificationProperty(predefined_metric_type=metric),
-        scale_in_cooldown=settings.scale_in_cooldown_seconds,
-        scale_out_cooldown=SCALE_OUT_SECONDS,
+    least, most = bounds
+    target = scaling.CfnScalableTarget(
+        scope,
+        construct_id,
+        service_namespace="sagemaker",
+        resource_id=resource_id,
+        scalable_dimension=dimension,
+        min_capacity=least,
+        max_capacity=most,
     )
+    target.add_resource_dependency(of)
+    policy = scaling.CfnScalingPolicy
+    policy(
+        scope,
+        "Load",
+        policy_name=f"{name}-load",
+        policy_type="TargetTrackingScaling",
+        scaling_target_id=target.ref,
+        target_tracking_scaling_policy_configuration=policy.TargetTrackingScalingPolicyConfigurationProperty(
+            target_value=settings.concurrency_per_copy,
+            predefined_metric_specification=policy.PredefinedMetricSpecificationProperty(predefined_metric_type=metric),
+            scale_in_cooldown=settings.scale_in_cooldown_seconds,
+            scale_out_cooldown=SCALE_OUT_SECONDS,
+        ),
+    )
+    return target

@@ -4,38 +4,25 @@ from __future__ import annotations
 
 from datetime import time
 
-import aws_cdk as cdk
 from aws_cdk import aws_applicationautoscaling as scaling
 
-from infra.constructs.llm_scaling import DIMENSION
 from infra.settings_groups.guard import OfficeHours
 
 OPENS, CLOSES = "office-hours-start", "office-hours-end"
 
 
-def keep_office_hours(stack: cdk.Stack, hours: OfficeHours) -> None:
-    """Add two scheduled actions to each target in `stack` that scales copies of a model.
+def keep_office_hours(target: scaling.CfnScalableTarget, hours: OfficeHours) -> None:
+    """Add two scheduled actions to what scales the copies of a model.
 
     At the end of the hours the most copies become 0, which Application Auto Scaling enforces at once and the waking
     step cannot exceed; at their start they become what the target allows. A deployment outside the hours leaves the
     target as it is, unless it changes it: then the stage may be awake until the next end.
-
-    Raises:
-        ValueError: nothing in the stack can sleep.
     """
-    targets = [
-        child
-        for child in stack.node.find_all()
-        if isinstance(child, scaling.CfnScalableTarget) and child.scalable_dimension == DIMENSION
+    least = max(target.min_capacity or 0, 1 if hours.wake_at_start else 0)
+    target.scheduled_actions = [
+        _action(OPENS, hours, hours.start, least, int(target.max_capacity or 0)),
+        _action(CLOSES, hours, hours.end, 0, 0),
     ]
-    if not targets:
-        raise ValueError("guard.office_hours needs an endpoint that can sleep: one with an inference component")
-    for target in targets:
-        least = max(target.min_capacity or 0, 1 if hours.wake_at_start else 0)
-        target.scheduled_actions = [
-            _action(OPENS, hours, hours.start, least, int(target.max_capacity or 0)),
-            _action(CLOSES, hours, hours.end, 0, 0),
-        ]
 
 
 def _action(

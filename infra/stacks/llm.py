@@ -8,6 +8,7 @@ from constructs import Construct
 from infra.constructs.llm_endpoint import LlmEndpoint
 from infra.constructs.llm_metrics import LlmMetrics
 from infra.constructs.llm_scaling import InstanceScaling, LlmScaling
+from infra.constructs.office_hours import keep_office_hours
 from infra.names import Names
 from infra.settings import DeploymentSettings
 
@@ -31,7 +32,11 @@ class LlmStack(cdk.Stack):
         )
         cdk.CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
         if endpoint.component is not None and endpoint.component_name is not None:
-            LlmScaling(self, "Scaling", component=endpoint.component, name=endpoint.component_name, settings=llm)
+            scaling = LlmScaling(
+                self, "Scaling", component=endpoint.component, name=endpoint.component_name, settings=llm
+            )
+            if settings.guard.office_hours is not None:
+                keep_office_hours(scaling.target, settings.guard.office_hours)
             cdk.CfnOutput(self, "InferenceComponentName", value=endpoint.component_name)
         else:
             InstanceScaling(self, "Scaling", endpoint=endpoint.endpoint, name=endpoint.endpoint_name, settings=llm)

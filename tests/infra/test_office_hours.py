@@ -25,7 +25,7 @@ from .conftest import Template, only
 def scheduled(hours: OfficeHours) -> Template:
     """Properties of a target like the LLM stack's."""
     stack = cdk.Stack(cdk.App(), "llm")
-    scaling.CfnScalableTarget(
+    target = scaling.CfnScalableTarget(
         stack,
         "Copies",
         service_namespace="sagemaker",
@@ -34,7 +34,7 @@ def scheduled(hours: OfficeHours) -> Template:
         min_capacity=0,
         max_capacity=3,
     )
-    keep_office_hours(stack, hours)
+    keep_office_hours(target, hours)
     return only(dict(assertions.Template.from_stack(stack).to_json()), "ApplicationAutoScaling::ScalableTarget")
 
 
@@ -65,9 +65,11 @@ def test_a_copy_may_be_started_with_the_day_and_is_paid_for_all_of_it() -> None:
     assert priced(properties) == office_hours.Hours(paid, paid)
 
 
-def test_what_cannot_sleep_has_no_office_hours() -> None:
-    with pytest.raises(ValueError, match="needs an endpoint that can sleep"):
-        keep_office_hours(cdk.Stack(cdk.App(), "llm"), OfficeHours.model_validate({}))
+def test_what_cannot_sleep_has_no_office_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_GUARD__OFFICE_HOURS", "{}")
+    monkeypatch.setenv("TWIN_LLM__MODE", "real-time")
+    with pytest.raises(SettingsError, match="needs an endpoint that can sleep"):
+        load_settings("dev")
 
 
 @pytest.mark.parametrize(
