@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-
-import httpx
+from urllib.parse import urlsplit
 
 LOG_LIMIT_BYTES = 10 * 1024**2
 ROOT_MARKER = "LOCALCLOUD_ROOT"
@@ -93,8 +94,16 @@ class Child:
 
 
 def answers(url: str, timeout: float = 1.0) -> bool:
-    """Whether a GET of `url` succeeds."""
+    """Whether a GET of `url`, which is plain HTTP, succeeds.
+
+    Asked of every process every few seconds: a client of httpx would load the system's certificates each time.
+    """
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        return httpx.get(url, timeout=timeout, trust_env=False).is_success
-    except httpx.HTTPError:
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status // 100 == HTTPStatus.OK // 100
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
