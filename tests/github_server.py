@@ -51,8 +51,8 @@ class GitHubServer:
         if found := re.fullmatch(r"/environments/(\w+)(/deployment-branch-policies)?", path):
             known = self.policies.setdefault(found[1], [])
             if found[2] and method == "POST":
-                known.append(body["name"])
-            return 200, {"branch_policies": [{"name": name} for name in known]}
+                known.append(body["name"] if body["type"] == "branch" else f"{body['type']} {body['name']}")
+            return 200, {"branch_policies": [{"name": name.removeprefix("tag ")} for name in known]}
         if found := re.fullmatch(r"/actions/variables(?:/(\w+))?", path):
             if method == "PATCH" and found[1] not in self.variables:
                 return 404, {"message": "Not Found"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -56,8 +56,8 @@ class GitHub:
         body = {"body": _fitting(marker, write(""))}
         return str(self._call("POST", f"/issues/{pull_request}/comments", body)["html_url"])
 
-    def set_environment(self, name: str, branches: tuple[str, ...]) -> None:
-        """Make the deployment environment `name`, open to jobs of these branches (patterns) only.
+    def set_environment(self, name: str, refs: tuple[str, ...], kind: Literal["branch", "tag"] = "branch") -> None:
+        """Make the deployment environment `name`, open to jobs of these branches or tags (patterns) only.
 
         Reviewers of an environment that stands are a person's decision and are left alone.
 
@@ -68,9 +68,9 @@ class GitHub:
         self._call("PUT", f"/environments/{name}", {"deployment_branch_policy": policy})
         path = f"/environments/{name}/deployment-branch-policies"
         known = {each["name"] for each in self._call("GET", path)["branch_policies"]}
-        for branch in branches:
-            if branch not in known:
-                self._call("POST", path, {"name": branch})
+        for ref in refs:
+            if ref not in known:
+                self._call("POST", path, {"name": ref, "type": kind})
 
     def set_variable(self, name: str, value: str) -> None:
         """Set a repository variable.

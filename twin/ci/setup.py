@@ -14,6 +14,7 @@ from twin.stages import Stage
 
 REPOSITORY = "TWIN_DELIVERY__REPOSITORY"
 ROLE = "RoleArn"
+RELEASES, RELEASE_TAGS = "release", "v*"
 
 
 def bootstrap(stage: Stage) -> str:
@@ -68,8 +69,10 @@ def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> 
         name = f"AWS_{workflow.upper()}_ROLE"
         github.set_variable(name, arn)
         done.append(f"variable {name}")
+    # Releases need no role, but an environment that GitHub makes by itself is open to every branch.
+    github.set_environment(RELEASES, (RELEASE_TAGS,), "tag")
     github.set_variable("AWS_REGION", region)
-    return [*done, "variable AWS_REGION"]
+    return [*done, f"environment {RELEASES}", "variable AWS_REGION"]
 
 
 def branch() -> str:

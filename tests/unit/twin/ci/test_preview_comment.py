@@ -201,6 +201,7 @@ def test_connecting_a_repository_twice_changes_nothing(stand: GitHubServer) -> N
         "staging": ["main"],
         "production": ["main"],
         "preview": ["refs/pull/*/merge", "main"],
+        "release": ["tag v*"],
     }
     assert stand.variables == {
         "AWS_DEPLOY_ROLE": roles["deploy"],
