@@ -132,12 +132,19 @@ def test_every_dead_letter_queue_raises_an_alarm(dev: Templates, stack: str) -> 
 
 
 def every_alarm(templates: Templates) -> dict[str, Template]:
+    """All that speak to people; one that only scales says nothing."""
     return {
         name: alarm["Properties"]
         for stack in ("business", "evaluation", "guard")
         for kind in ("CloudWatch::Alarm", "CloudWatch::CompositeAlarm")
         for name, alarm in resources(templates[stack], kind).items()
+        if not _scales(templates[stack], alarm["Properties"])
     }
+
+
+def _scales(template: Template, alarm: Template) -> bool:
+    actions = [action.get("Ref") for action in alarm.get("AlarmActions", []) if isinstance(action, dict)]
+    return bool(actions) and set(actions) <= set(resources(template, "ApplicationAutoScaling::ScalingPolicy"))
 
 
 def test_every_alarm_speaks_to_the_topic_and_announces_its_recovery(dev: Templates) -> None:
