@@ -137,8 +137,8 @@ ci-sbom: setup ## CI: list of DEPLOYABLE's parts (CycloneDX) into OUT
 ci-templates: setup ## CI: checkov over the templates in OUT, where ci-assembly put them
 	@$(TWIN) ci templates --assembly $(OUT)
 
-ci-workflows: setup ## CI: audit the workflows (zizmor)
-	@.venv/bin/zizmor --offline --no-progress --persona pedantic .github
+ci-workflows: setup ## CI: what is wrong (actionlint) or dangerous (zizmor) in the workflows
+	@$(TWIN) ci workflows
 
 ci-bootstrap: setup ## Once: the CDK's own roles and bucket in the account and region of STAGE
 	@$(TWIN) ci bootstrap --stage $(STAGE)

@@ -17,6 +17,8 @@ from twin.project import ROOT, VENV
 ACCEPTED_SECRETS = ROOT / ".secrets.toml"
 """Findings of the secret scan that were looked at and are none."""
 ACCEPTED = ROOT / "infra" / "checkov.yaml"
+WORKFLOWS = ROOT / ".github" / "workflows"
+ACTIONLINT = ROOT / "node_modules" / "@tktco" / "node-actionlint" / "bin" / "node-actionlint.js"
 
 
 def audit() -> None:
@@ -103,12 +105,39 @@ def templates(assembly: Path) -> None:
     run("checkov", "checkov", ["--config-file", str(ACCEPTED), *options, *given])
 
 
-def _npm_audit() -> None:
-    from scripts.node import find_node, npm_command
+def workflows(folder: Path = WORKFLOWS) -> None:
+    """What makes a workflow wrong (actionlint) or dangerous (zizmor).
+
+    Args:
+        folder: with the workflows' files.
+
+    Raises:
+        TwinError: a tool found something; it printed what.
+    """
+    # The WebAssembly build of actionlint, since it comes from a package registry like every other tool here.
+    actionlint = [str(_node()), str(ACTIONLINT), str(folder / "*.yaml")]
+    zizmor = [str(VENV / "bin" / "zizmor"), "--offline", "--no-progress", "--persona", "pedantic", str(folder.parent)]
+    found = [name for name, command in (("actionlint", actionlint), ("zizmor", zizmor)) if _fails(command)]
+    if found:
+        raise TwinError(f"{' and '.join(found)} found something in the workflows; it is above.")
+
+
+def _fails(command: list[str]) -> bool:
+    return subprocess.run(command, cwd=ROOT, check=False).returncode != 0
+
+
+def _node() -> Path:
+    from scripts.node import find_node
 
     node = find_node(VENV)
     if node is None:
         raise TwinError("There is no Node: run `make setup`.")
-    done = subprocess.run([*npm_command(node), "audit", "--audit-level=moderate"], cwd=ROOT, check=False)
+    return node
+
+
+def _npm_audit() -> None:
+    from scripts.node import npm_command
+
+    done = subprocess.run([*npm_command(_node()), "audit", "--audit-level=moderate"], cwd=ROOT, check=False)
     if done.returncode != 0:
         raise TwinError("`npm audit` found something in package-lock.json, or could not ask; it is above.")

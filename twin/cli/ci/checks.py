@@ -41,6 +41,14 @@ def dockerfile() -> None:
 
 
 @app.command()
+def workflows() -> None:
+    """Exit 1 when actionlint or zizmor finds something in the workflows."""
+    from twin.ci import inspection
+
+    inspection.workflows()
+
+
+@app.command()
 def audit() -> None:
     """Exit 1 when a locked package has a known vulnerability, or could not be looked up."""
     from twin.ci import inspection
