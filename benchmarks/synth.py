@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from statistics import median
 
 from benchmarks.effort import Effort
-from benchmarks.measure import Goal, Report
+from benchmarks.measure import Chart, Goal, Report
 from benchmarks.processes import WORK, BenchmarkError
 from twin import cdk
 from twin.errors import TwinError
@@ -46,5 +47,10 @@ def run(effort: Effort) -> Report:
     report.goals = [
         Goal(f"seconds to synthesize {stage}", figure, MAX_SECONDS, unit="s") for stage, figure in found.items()
     ]
+    series: dict[str, Sequence[float]] = {
+        "median": list(found.values()),
+        "slowest": [max(times) for times in seconds.values()],
+    }
+    report.charts = [Chart("Synthesis", "bars", "stage", "s", list(found), series)]
     report.data = {"seconds": seconds}
     return report
