@@ -1,4 +1,4 @@
-"""The jobs of preview.yaml, deploy.yaml and teardown.yaml, step by step out of the files, against the local cloud.
+"""The jobs of preview, deploy, evaluate and teardown.yaml, step by step out of the files, against the local cloud.
 
 One local cloud stands for every stage. The last job deletes it: nothing but its proof comes after.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -40,6 +41,7 @@ NO_ACTIONS = {
 }
 LARGER = "\n[business]\ncpu = 1024\nmemory_mb = 2048\n"
 """What the pull request changes: a task definition is replaced, and costs more."""
+QUESTION = "Why does Ada keep the health check timeout so long?"
 QUESTIONS = 4
 """Of the labelled ones: each costs the local engine a second."""
 
@@ -242,6 +244,20 @@ def test_a_pull_request_is_deployed_measured_and_told(
     assert "[Run](https://github.example/octo-lab/llm-twin/actions/runs/1)" in body
     assert body.partition("\n")[2].strip() == previewed.summary.strip()
     assert running_image(repository).endswith(repository.pushed)
+
+
+def test_the_night_judges_what_was_answered_since(previewed: Job, repository: Repository, twin: Twin) -> None:
+    asked = twin.json("ask", QUESTION)["trace_id"]
+    opik = f"http://127.0.0.1:{twin.state()['ports']['opik']}/api/v1/private/traces/{asked}"
+    deadline = time.monotonic() + 90
+    while True:
+        done = repository.run("evaluate", "evaluate", event_name="schedule")
+        assert done.succeeded, failures(done)
+        if httpx.get(opik, trust_env=False).json().get("feedback_scores"):
+            break
+        assert time.monotonic() < deadline, done.steps["make evaluate-llm-monitoring"].output
+        time.sleep(1)
+    assert "0 scores failed" in done.steps["make evaluate-llm-monitoring"].output
 
 
 def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
