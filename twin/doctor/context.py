@@ -25,13 +25,12 @@ class SharedStage(Stage):
 
         Threads may share a client of botocore's, only not the building of it.
         """
-        patience = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
         with _creating:
-            if config:
-                return super().client(service, **{**patience, **config})
-            if service not in self._clients:
-                self._clients[service] = super().client(service, **patience)
-            return self._clients[service]
+            return super().client(service, **config)
+
+    def _new_client(self, service: str, **config: Any) -> Any:
+        patience = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
+        return super()._new_client(service, **{**patience, **config})
 
 
 @dataclass(frozen=True)
