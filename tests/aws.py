@@ -1,6 +1,8 @@
-"""What a platform tells its processes about AWS, for tests."""
+"""What tests share about AWS: what a platform tells its processes, and an alarm to ring."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 def aws_environment(url: str, region: str = "us-east-1") -> dict[str, str]:
@@ -13,3 +15,17 @@ def aws_environment(url: str, region: str = "us-east-1") -> dict[str, str]:
         "AWS_DEFAULT_REGION": region,
         "NO_PROXY": "127.0.0.1",
     }
+
+
+def put_alarm(cloudwatch: Any, name: str) -> None:
+    """An alarm on a metric that nobody publishes: its state is what a test sets."""
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="Test",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )

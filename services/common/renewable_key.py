@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Generator
 
 import boto3
 import httpx
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
 
+from services.common.aws_config import AWS_CONFIG
 from services.common.logging import concern_logger
 
 logger = concern_logger("security")
@@ -19,7 +20,6 @@ logger = concern_logger("security")
 REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 MIN_AGE_SECONDS = 30.0
 """A key that stays refused is not read more often than this, whatever is asked meanwhile."""
-AWS_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
 
 Reader = Callable[[], str]
 
@@ -31,6 +31,19 @@ def secret_reader(arn: str) -> Reader:
     """
     client = boto3.client("secretsmanager", config=AWS_CONFIG)
     return lambda: str(client.get_secret_value(SecretId=arn).get("SecretString", "")).strip()
+
+
+def key_from_settings(header: str, key: SecretStr | None, secret_arn: str | None) -> RenewableKey:
+    """The key that a process was started with, renewed from the secret that it came from.
+
+    Args:
+        header: name of the header.
+        key: as it was at the start.
+        secret_arn: of Secrets Manager; None leaves the key at the first.
+    """
+    return RenewableKey(
+        header, key.get_secret_value() if key else None, secret_reader(secret_arn) if secret_arn else None
+    )
 
 
 class RenewableKey(httpx.Auth):

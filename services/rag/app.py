@@ -12,14 +12,14 @@ from typing import Any
 
 import boto3
 import httpx
-from botocore.config import Config
 from fastapi import FastAPI
 
 from services.common.anonymise import Anonymiser
+from services.common.aws_config import AWS_CONFIG
 from services.common.breaker import CircuitBreaker
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
-from services.common.renewable_key import RenewableKey, secret_reader
+from services.common.renewable_key import key_from_settings
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tracer import Tracer
 from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
@@ -46,8 +46,6 @@ from services.rag.stores.qdrant import QdrantStore
 
 logger = concern_logger("api")
 
-# Short calls to control services: bounded so that neither a check nor a shutdown waits for a service that hangs.
-AWS_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
 SAMPLES_STOP_SECONDS = 5.0
 
 
@@ -189,14 +187,11 @@ def _opik(settings: RagSettings, anonymiser: Anonymiser) -> OpikApi | None:
     """The API of Opik, or None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
-    key, secret = settings.opik_api_key, settings.opik_api_key_secret_arn
     return OpikApi(
         settings.opik_url_override,
         project_name=settings.opik_project_name,
         workspace=settings.opik_workspace,
-        auth=RenewableKey(
-            "Authorization", key.get_secret_value() if key else None, secret_reader(secret) if secret else None
-        ),
+        auth=key_from_settings("Authorization", settings.opik_api_key, settings.opik_api_key_secret_arn),
         anonymiser=anonymiser,
         content=settings.trace_content,
     )

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from benchmarks.measure import Goal
-from tests.aws import aws_environment
+from tests.aws import aws_environment, put_alarm
 from tests.e2e.checkout import check_out, commit
 from tests.e2e.conftest import ROOT, SLOW_TO_WAKE, Twin
 from tests.e2e.github_actions import Job, Runner, variables
@@ -198,16 +198,7 @@ def running_image(repository: Repository) -> str:
 def ringing(repository: Repository, name: str) -> Iterator[None]:
     """An alarm that starts to ring again and again, so that it does while somebody watches."""
     cloudwatch, over = repository.client("cloudwatch"), threading.Event()
-    cloudwatch.put_metric_alarm(
-        AlarmName=name,
-        Namespace="Test",
-        MetricName="Errors",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-    )
+    put_alarm(cloudwatch, name)
 
     def ring() -> None:
         while not over.wait(1):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws import aws_environment
+from tests.aws import aws_environment, put_alarm
 from tests.integration.emulator.conftest import Emulator
 from twin.ci import alarms, expired, releases
 from twin.ci.releases import Release
@@ -125,16 +125,7 @@ def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(p
         alarms.watch(prod, 0, 0.1, lambda _: None)
     cloudwatch = cloud.client("cloudwatch")
     for name in ("twin-prod-old", "twin-prod-new", "twin-dev-other"):
-        cloudwatch.put_metric_alarm(
-            AlarmName=name,
-            Namespace="Test",
-            MetricName="Errors",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanThreshold",
-        )
+        put_alarm(cloudwatch, name)
 
     def ring(name: str) -> None:
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
