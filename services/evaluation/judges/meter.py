@@ -75,10 +75,10 @@ class Meter:
         """
         self._price = price
         self._allowance = allowance
-        self._reserved = 0.0
+        self._reserved: list[float] = []
         self._used = Usage()
         self._counts = Counts()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     @property
     def used(self) -> Usage:
@@ -95,6 +95,9 @@ class Meter:
     def reserve(self, input_tokens: int, output_tokens: int) -> float:
         """Set aside what a call may cost at most, so that calls at the same time do not pass the allowance together.
 
+        Calls cost less than was set aside for them: where only what others set aside stands in the way, this waits
+        until they are over, and refuses nothing that the allowance holds.
+
         Returns:
             Dollars, to be given back to `settle` or `release`.
 
@@ -103,24 +106,34 @@ class Meter:
         """
         dollars = self._price.of(input_tokens, output_tokens)
         with self._lock:
-            spent = self._used.dollars + self._reserved
-            if self._allowance is not None and (spent + dollars > self._allowance or self._allowance <= 0):
-                self._counts = replace(self._counts, stopped=self._counts.stopped + 1)
-                raise JudgingStopped("judging stopped: the month's budget is used up")
-            self._reserved += dollars
+            while not self._holds(dollars + sum(self._reserved)):
+                if not self._holds(dollars):
+                    self._counts = replace(self._counts, stopped=self._counts.stopped + 1)
+                    raise JudgingStopped("judging stopped: the month's budget is used up")
+                self._lock.wait()
+            self._reserved.append(dollars)
         return dollars
+
+    def _holds(self, dollars: float) -> bool:
+        if self._allowance is None:
+            return True
+        return self._allowance > 0 and self._used.dollars + dollars <= self._allowance
 
     def settle(self, reserved: float, input_tokens: int, output_tokens: int) -> None:
         """Count a call that was answered."""
         usage = Usage(1, input_tokens, output_tokens, self._price.of(input_tokens, output_tokens))
         with self._lock:
-            self._reserved -= reserved
+            self._give_back(reserved)
             self._used += usage
 
     def release(self, reserved: float) -> None:
         """Give back what was set aside for a call that failed."""
         with self._lock:
-            self._reserved -= reserved
+            self._give_back(reserved)
+
+    def _give_back(self, reserved: float) -> None:
+        self._reserved.remove(reserved)
+        self._lock.notify_all()
 
     def repaired(self) -> None:
         """Count an answer that had to be asked for twice."""
@@ -131,3 +144,4 @@ class Meter:
         """Replace what may still be spent from now on, because others spend from the same budget."""
         with self._lock:
             self._allowance = self._used.dollars + dollars
+            self._lock.notify_all()
