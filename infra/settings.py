@@ -32,6 +32,8 @@ from infra.settings_groups.retrieval import EmbeddingSettings, RetrievalSettings
 CONFIG = Path(__file__).parent / "config"
 PREFIX = "TWIN_"
 NESTING = "__"
+STAGE_VARIABLE = f"{PREFIX}STAGE"
+"""Would rename every resource of another stage's settings."""
 EPHEMERAL = re.compile(r"pr-[1-9]\d{0,6}")
 """Stages of pull requests; they share one file."""
 EPHEMERAL_FILE = "preview"
@@ -145,6 +147,11 @@ def load_settings(stage: str) -> DeploymentSettings:
         known = ", ".join(sorted(file.stem for file in CONFIG.glob("*.toml")))
         raise SettingsError(f"Stage {stage!r} has no settings: use one of {known}, or add infra/config/{stage}.toml.")
     _refuse_unknown_variables(os.environ)
+    if os.environ.get(STAGE_VARIABLE, stage) != stage:
+        raise SettingsError(
+            f"{STAGE_VARIABLE} is {os.environ[STAGE_VARIABLE]!r} where stage {stage!r} is asked for: a stage is named "
+            f"by the command alone (STAGE={stage} with make, --stage {stage} with twin). Unset {STAGE_VARIABLE}."
+        )
     values = _read(path)
     if "account" not in values and os.environ.get("CDK_DEFAULT_ACCOUNT"):
         values["account"] = os.environ["CDK_DEFAULT_ACCOUNT"]

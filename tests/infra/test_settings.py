@@ -65,6 +65,15 @@ def test_a_choice_of_numbers_is_read_from_the_environment(monkeypatch: pytest.Mo
     assert (settings.business.cpu, settings.monitoring.log_retention_days) == (1024, 30)
 
 
+def test_a_stage_in_the_environment_does_not_rename_another_ones_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_STAGE", "dev")
+    assert load_settings("dev").prefix == "twin-dev"
+    with pytest.raises(
+        SettingsError, match=r"^TWIN_STAGE is 'dev' where stage 'prod' is asked for: .*Unset TWIN_STAGE"
+    ):
+        load_settings("prod")
+
+
 def test_an_unknown_stage_names_the_known_ones() -> None:
     with pytest.raises(
         SettingsError, match=r"use one of dev, local, preview, prod, standard, or add infra/config/team\.toml"
