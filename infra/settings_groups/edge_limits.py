@@ -33,3 +33,6 @@ ORIGIN_FACING: Mapping[str, str] = {
 }
 """Id of that list by region, the same in every account, so that no synthesis asks AWS for it:
 https://aws.amazon.com/blogs/networking-and-content-delivery/limit-access-to-your-origins-using-the-aws-managed-prefix-list-for-amazon-cloudfront/."""
+WITHOUT_VPC_ORIGINS = frozenset({"use1-az3", "usw1-az2", "apne1-az3", "apne2-az1", "cac1-az3"})
+"""Ids of the zones that CloudFront's VPC origins cannot reach, in regions that otherwise have them:
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html."""

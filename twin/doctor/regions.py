@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import boto3
 
+from infra.settings_groups.edge_limits import WITHOUT_VPC_ORIGINS
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, failed, ok
+from twin.doctor.finding import Finding, failed, ok, warning
+
+ZONES = "Availability zones"
 
 REGIONAL = (
     "acm",
@@ -52,17 +55,22 @@ def _services(context: Context) -> Iterator[Finding]:
 def _zones(context: Context) -> Iterator[Finding]:
     wanted = context.known.availability_zones
     described = context.stage.client("ec2").describe_availability_zones()["AvailabilityZones"]
-    open_zones = sorted(zone["ZoneName"] for zone in described if zone["State"] == "available")
-    missing = [zone for zone in wanted if zone not in open_zones]
-    if not missing:
-        yield ok("Availability zones", ", ".join(wanted))
-        return
-    why = "synthesis looks no zone up, so CloudFormation would fail at the first subnet"
-    mend = f"set `availability_zones` in [network] to two of: {', '.join(open_zones)}"
-    yield failed("Availability zones", f"this account has no {', '.join(missing)}", why, mend)
+    ids = {zone["ZoneName"]: zone.get("ZoneId", "") for zone in described if zone["State"] == "available"}
+    fitting = set(ids)
+    if context.known.business.edge == "cloudfront":
+        fitting -= {name for name, zone in ids.items() if zone in WITHOUT_VPC_ORIGINS}
+    mend = f"set `availability_zones` in [network] to two of: {', '.join(sorted(fitting))}"
+    if missing := [zone for zone in wanted if zone not in ids]:
+        why = "synthesis looks no zone up, so CloudFormation would fail at the first subnet"
+        yield failed(ZONES, f"this account has no {', '.join(missing)}", why, mend)
+    elif closed := [zone for zone in wanted if zone not in fitting]:
+        seen = f"{', '.join(f'{zone} is {ids[zone]}' for zone in closed)}, which CloudFront's VPC origins cannot reach"
+        yield warning(ZONES, seen, "CloudFront may not be able to call the load balancer in its private subnets", mend)
+    else:
+        yield ok(ZONES, ", ".join(wanted))
 
 
 CHECKS = (
     Check("Services in the region", _services, needs=(Need.SETTINGS,)),
-    Check("Availability zones", _zones),
+    Check(ZONES, _zones),
 )

@@ -133,6 +133,18 @@ def test_a_wrong_setting_fails_one_check(
     assert found.why
 
 
+def test_a_zone_out_of_cloudfronts_reach_is_a_warning(shell: pytest.MonkeyPatch) -> None:
+    shell.setenv("TWIN_NETWORK__AVAILABILITY_ZONES", '["us-east-1a", "us-east-1c"]')
+    found = look("Availability zones")
+    assert (found.status, found.seen) == (
+        Status.WARNING,
+        "us-east-1c is use1-az3, which CloudFront's VPC origins cannot reach",
+    )
+    assert "us-east-1b" in found.mend and "us-east-1c" not in found.mend
+    shell.setenv("TWIN_BUSINESS__EDGE", "internal")
+    assert look("Availability zones").status is Status.OK
+
+
 def test_no_quota_for_the_endpoint(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
     recorded.quotas.put(*ENDPOINT_QUOTA, 0)
     found = failures()
