@@ -61,8 +61,7 @@ def ensure_api_key(stage: Stage, secret_arn: str) -> str:
     Only the SHA-256 of a key goes to Secrets Manager. A new key replaces the one of the same person or workflow and
     nobody else's.
     """
-    client = stage.client("secretsmanager")
-    known = _known_keys(client.get_secret_value(SecretId=secret_arn)["SecretString"])
+    known = _known_keys(stage.secret(secret_arn))
     path = key_file(stage)
     if path.exists():
         key = path.read_text().strip()
@@ -71,7 +70,8 @@ def ensure_api_key(stage: Stage, secret_arn: str) -> str:
     key = f"twin-{secrets.token_urlsafe(32)}"
     name = key_name()
     entries = [*(entry for entry in known if entry["name"] != name), {"name": name, "sha256": _digest(key)}]
-    client.put_secret_value(SecretId=secret_arn, SecretString=json.dumps({"keys": entries}))
+    new = json.dumps({"keys": entries})
+    stage.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString=new)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)
     path.write_text(key)

@@ -61,6 +61,14 @@ class Stage:
             self._clients[service] = self._new_client(service)
         return self._clients[service]
 
+    def secret(self, arn: str) -> str:
+        """Text of a secret, without the white space that pasting leaves around a key.
+
+        Raises:
+            botocore.exceptions.ClientError: there is none, or it may not be read.
+        """
+        return str(self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]).strip()
+
     def _new_client(self, service: str, **config: Any) -> Any:
         settings = {"retries": {"max_attempts": 4, "mode": "standard"}, **config}
         if self.local is None:

@@ -101,9 +101,7 @@ def store_of(stage_name: str, stage: Stage | None, url: str | None) -> Store:
     if elsewhere is None:
         raise TwinError(TUNNEL.format(stage=stage_name))
     stage = _needed(stage)
-    secret = outputs(stage)["QdrantApiKeySecretArn"]
-    key = stage.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
-    return Store(elsewhere, key, os.environ.get("QDRANT_CA_FILE"))
+    return Store(elsewhere, stage.secret(outputs(stage)["QdrantApiKeySecretArn"]), os.environ.get("QDRANT_CA_FILE"))
 
 
 def _stage(name: str, url: str | None, file: str | None) -> Stage | None:

@@ -187,8 +187,7 @@ def _secret_token(context: Context) -> str | None:
     arn = context.known.llm.hub_token_secret_arn
     if arn is None or context.identity is None:
         return None
-    value: str = context.stage.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    return value.strip()
+    return context.stage.secret(arn)
 
 
 CHECKS = (

@@ -111,8 +111,7 @@ def _know_opik(stage: Stage) -> None:
     os.environ.setdefault("OPIK_URL_OVERRIDE", monitoring.opik_url)
     os.environ.setdefault("OPIK_WORKSPACE", monitoring.workspace)
     if "OPIK_API_KEY" not in os.environ:
-        secret = stage.client("secretsmanager").get_secret_value(SecretId=outputs(stage)["OpikApiKeySecretArn"])
-        os.environ["OPIK_API_KEY"] = secret["SecretString"].strip()
+        os.environ["OPIK_API_KEY"] = stage.secret(outputs(stage)["OpikApiKeySecretArn"])
 
 
 def _baseline(experiments: Experiments, wish: Wish, questions: Mapping[str, str]) -> Recorded:
