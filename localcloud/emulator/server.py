@@ -12,6 +12,8 @@ from hypercorn.config import Config
 from ministack import app
 from ministack.core import lambda_runtime
 
+from localcloud.emulator import long_polls
+
 KEEP_ALIVE_SECONDS = 75
 
 
@@ -47,6 +49,7 @@ async def _serve(config: Config) -> None:
 
     async def stop() -> None:
         await told.wait()
+        long_polls.stop()
         await asyncio.to_thread(lambda_runtime.reset)
 
     await serve_asgi(app.app, config, shutdown_trigger=stop)
