@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -30,7 +31,8 @@ def install() -> None:
         name = _looked_at(body) if CDK in headers.get("user-agent", "") else ""
         deadline = time.monotonic() + LONGEST_SECONDS
         while name and _in_progress(name) and not _ending.is_set() and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_ending.wait(), POLL_SECONDS)
         return await handle(method, path, headers, body, query)
 
     cloudformation.handle_request = handle_late
