@@ -17,7 +17,7 @@ from localcloud.process import ROOT_MARKER
 from tests.e2e.conftest import ROOT
 
 SHARED = (".venv", "node_modules")
-LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".local", "cdk.out", "tests", "__pycache__", "*_cache")
+LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".local", "cdk.out", "tests", "*_cache")
 
 
 @pytest.fixture
@@ -62,18 +62,23 @@ def test_a_misspelt_variable_is_named_with_its_resource(clone: Path) -> None:
     assert left_of(clone) == []
 
 
-@pytest.mark.parametrize("step", ["cdk deploy --all", "Ingest examples/corpus"])
-def test_ctrl_c_in_the_demo_leaves_nothing(clone: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    ("shown", "program"), [("AWS::", "cdk deploy --all"), ("Ingest examples/corpus", "services.rag.ingest")]
+)
+def test_ctrl_c_in_the_demo_leaves_nothing(clone: Path, shown: str, program: str) -> None:
     process = twin(clone, "demo")
     assert process.stdout is not None
     said = []
     for line in process.stdout:
         said.append(line)
-        if step in line:
+        if shown in line:
             break
     else:
         pytest.fail("".join(said)[-3000:])
-    time.sleep(1)
+    deadline = time.monotonic() + 30
+    while not any(program in command for command in left_of(clone)):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=90)
     assert process.returncode == 130
