@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.node import find_node
 from twin.errors import TwinError
-from twin.project import CDK_OUT, LOCAL, ROOT, STATE_ROOT, VENV
+from twin.project import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(
@@ -45,7 +45,7 @@ def environment(overrides: Mapping[str, str]) -> dict[str, str]:
         **env,
         "PATH": f"{node.parent}{os.pathsep}{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         "CDK_HOME": str(LOCAL / "cdk"),
-        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(LOCAL / "jsii"),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(JSII_CACHE),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CI": "1",
@@ -55,16 +55,17 @@ def environment(overrides: Mapping[str, str]) -> dict[str, str]:
 
 def synth(stage: str, overrides: Mapping[str, str], output: Path = CDK_OUT) -> None:
     """Synthesize every stack of `stage` into `output`; needs neither credentials nor network."""
-    arguments = ("synth", "--quiet", "--output", str(output), "--context", f"stage={stage}")
-    _run(arguments, {**overrides, "STAGE": stage}, None)
+    _run(("synth", "--quiet", *_app(stage, output)), {**overrides, "STAGE": stage}, None)
 
 
 def bootstrap(account: str, region: str, overrides: Mapping[str, str]) -> None:
     """Prepare an account and region for CDK deployments."""
-    _run(("bootstrap", f"aws://{account}/{region}", "--app", str(CDK_OUT)), overrides, None)
+    # Where a cdk.json is, its app would be synthesized first, whatever the environment is called.
+    _run(("bootstrap", f"aws://{account}/{region}"), overrides, None, folder=LOCAL)
 
 
 def deploy(
+    stage: str,
     stacks: Iterable[str],
     overrides: Mapping[str, str],
     progress: Progress,
@@ -72,7 +73,7 @@ def deploy(
     exclusively: bool = False,
     failed: Failed | None = None,
 ) -> None:
-    """Deploy synthesized stacks, or all when none is named.
+    """Synthesize `stage` and deploy those of its stacks that are named, or all, in one run of the command line.
 
     Raises:
         TwinError: naming each resource that failed, with CloudFormation's reason.
@@ -80,7 +81,12 @@ def deploy(
     targets = tuple(stacks) or ("--all",)
     options = ("--require-approval", "never", "--progress", "events", "--concurrency", "4")
     only = ("--exclusively",) if exclusively else ()
-    _run(("deploy", *targets, "--app", str(CDK_OUT), *options, *only), overrides, progress, failed)
+    arguments = ("deploy", *targets, *_app(stage, CDK_OUT), *options, *only)
+    _run(arguments, {**overrides, "STAGE": stage}, progress, failed)
+
+
+def _app(stage: str, output: Path) -> tuple[str, ...]:
+    return "--output", str(output), "--context", f"stage={stage}"
 
 
 def _run(
@@ -88,6 +94,8 @@ def _run(
     overrides: Mapping[str, str],
     progress: Progress | None,
     failed: Failed | None = None,
+    *,
+    folder: Path = ROOT,
 ) -> None:
     command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, "--no-notices", "--no-version-reporting"]
     LOG.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +104,7 @@ def _run(
     # Its own process group: Ctrl-C must reach Node, its Python child and whatever they started.
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=environment(overrides),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

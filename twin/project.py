@@ -12,6 +12,8 @@ STATE_ROOT = Path(os.environ.get("TWIN_STATE_ROOT") or ROOT).resolve()
 LOCAL = STATE_ROOT / ".local"
 """Everything that a run leaves on this machine; safe to delete when nothing runs."""
 CDK_OUT = STATE_ROOT / "cdk.out"
+JSII_CACHE = ROOT / ".local" / "jsii"
+"""CDK's own modules, unpacked: they are the checkout's, whatever state it runs with."""
 VENV = ROOT / ".venv"
 CORPUS = ROOT / "examples" / "corpus"
 EMBEDDING_MODEL = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import ROOT
 
-LINKED = (".venv", "node_modules", ".local/models")
+LINKED = (".venv", "node_modules", ".local/models", ".local/jsii")
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".local", "node_modules", "tests", "docs", "dist", "*.out", ".*_cache"
 )

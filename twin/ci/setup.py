@@ -24,8 +24,6 @@ def bootstrap(stage: Stage) -> str:
         TwinError: what the CDK said.
     """
     account = stage.client("sts").get_caller_identity()["Account"]
-    # The command line starts from an assembly, whatever it holds.
-    cdk.synth(stage.name, stage.environment)
     cdk.bootstrap(account, stage.region, stage.environment)
     return f"{account}/{stage.region}"
 
@@ -39,8 +37,7 @@ def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str,
     if stage.is_local:
         raise TwinError("The Delivery stack trusts GitHub with an AWS account: use STAGE=dev or another stage on AWS.")
     overrides = {**stage.environment, REPOSITORY: repository}
-    cdk.synth(stage.name, overrides)
-    cdk.deploy([DELIVERY_STACK], overrides, progress, exclusively=True)
+    cdk.deploy(stage.name, [DELIVERY_STACK], overrides, progress, exclusively=True)
     return roles(stage)
 
 

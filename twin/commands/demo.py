@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 
 from localcloud import lifecycle
-from twin import cdk
 from twin.business import Business
 from twin.commands import local
 from twin.commands.delete import delete
@@ -77,7 +76,6 @@ class Demo:
         with self.steps.step("Local cloud up, cdk bootstrap"):
             stage = target("local")
             overrides = deployment_overrides(stage)
-            cdk.synth(stage.name, overrides)
             bootstrap(stage, overrides, _progress)
         with self.steps.step("cdk deploy --all"):
             deploy_stacks(stage, overrides, _progress)

@@ -43,20 +43,19 @@ def target(name: str) -> Stage:
 
 
 def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, only: tuple[str, ...] = ()) -> Deployed:
-    """Synthesize, deploy all stacks (or `only` some), hand out the API key, and wait until the service is ready.
+    """Deploy all stacks (or `only` some), hand out the API key, and wait until the service is ready.
 
     Raises:
         TwinError: with what failed and why.
     """
     overrides = deployment_overrides(stage, engine)
-    cdk.synth(stage.name, overrides)
     bootstrap(stage, overrides, progress)
     deploy_stacks(stage, overrides, progress, only=only)
     return finish(stage)
 
 
 def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *, only: tuple[str, ...] = ()) -> None:
-    """Deploy what is synthesized, all stacks or `only` some.
+    """Synthesize the stage and deploy it, all stacks or `only` some.
 
     Raises:
         TwinError: with each failed resource, its cause in plain words, its container's last lines and what to do.
@@ -64,7 +63,7 @@ def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *
     recorder = FailureRecorder(stage)
     names = [stage.stack(name) for name in only]
     try:
-        cdk.deploy(names, overrides, progress, exclusively=bool(only), failed=recorder.saw)
+        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.saw)
     except TwinError as error:
         raise recorder.explained(error) from None
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 
-from twin import cdk
 from twin.cdk import Progress
 from twin.commands.ask import Answer
 from twin.commands.deploy import deploy_stacks
@@ -56,7 +55,6 @@ def roll_back(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], 
 def release_llm(stage: Stage, engine: str, progress: Progress) -> None:
     """Update the LLM stack to another engine by a real `cdk deploy`."""
     overrides = deployment_overrides(stage, engine)
-    cdk.synth(stage.name, overrides)
     deploy_stacks(stage, overrides, progress, only=("llm",))
 
 

@@ -110,9 +110,6 @@ def account(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) ->
         with pytest.MonkeyPatch.context() as patch:
             for name, value in aws_environment(emulator.url).items():
                 patch.setenv(name, value)
-            # The assembly that is there already.
-            patch.setattr(cdk, "CDK_OUT", assemblies["dev"])
-            patch.setattr(cdk, "synth", lambda *_: None)
             assert bootstrap(Stage("dev", REGION)) == f"{ACCOUNT}/{REGION}"
         # It refuses whoever comes without TLS, which the emulator has none of.
         emulator.client("s3").delete_bucket_policy(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")

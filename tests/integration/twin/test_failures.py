@@ -12,7 +12,6 @@ import pytest
 
 from tests.integration.twin.conftest import ACCOUNT, REGION
 from tests.integration.twin.recorded import Recorded
-from twin import cdk
 from twin.commands.deploy import deploy_stacks
 from twin.errors import TwinError
 from twin.failures.evidence import of_service, tail
@@ -71,8 +70,8 @@ def assembly(tmp_path: Path, shell: pytest.MonkeyPatch, aws: Aws) -> Iterator[di
         "properties": {"templateFile": "stack.json"},
     }
     (out / "manifest.json").write_text(json.dumps({"version": "36.0.0", "artifacts": {STACK: artifact}}))
-    shell.setattr(cdk, "CDK_OUT", out)
-    yield {"AWS_ENDPOINT_URL": aws("sts").meta.endpoint_url, "AWS_REGION": REGION}
+    # As `--app`, instead of what cdk.json names.
+    yield {"CDK_APP": str(out), "AWS_ENDPOINT_URL": aws("sts").meta.endpoint_url, "AWS_REGION": REGION}
     client = aws("cloudformation")
     client.delete_stack(StackName=STACK)
     client.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
