@@ -9,6 +9,7 @@ last of them deletes everything.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,10 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from scripts.build_embedding_model import build
+
+# The CDK's check against CloudFormation's schemas takes five seconds to start, in each process that synthesizes:
+# tests/infra/test_lint.py makes it of every stage. Node reads this when the first module imports the CDK.
+os.environ["CDK_VALIDATION"] = "false"
 
 SHIPPED_MODEL = Path(__file__).parents[1] / ".local" / "models" / "all-MiniLM-L6-v2"
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")

@@ -88,7 +88,7 @@ def test_a_budget_of_the_stage_counts_what_carries_its_tag(changed: Templates) -
 
 
 def test_previews_have_no_budget_and_nobody_else_may_speak(synthesize: Synthesize) -> None:
-    templates = read(synthesize("pr-1"), "pr-1")
+    templates = read(synthesize("pr-12"), "pr-12")
     assert resources(templates["guard"], "Budgets::Budget") == {}
     assert statements(templates["evaluation"]) == []
     assert resources(templates["evaluation"], "CloudWatch::Dashboard") == {}, "gone before anybody looks"

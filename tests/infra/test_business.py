@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import Synthesize, Template, Templates, only, read, resources
 
 DECLARED = {
@@ -77,19 +79,28 @@ def test_the_task_role_grants_what_the_environment_references_and_no_more(dev: T
     assert sorted(map(json.dumps, readable)) == sorted(json.dumps(variables[name]) for name in secrets)
 
 
-def test_a_reranker_of_its_own_gets_its_setting_and_its_right(synthesize: Synthesize) -> None:
+SENTRY = "arn:aws:secretsmanager:us-east-1:111122223333:secret:sentry-abcdef"
+
+
+@pytest.fixture(scope="module")
+def told(synthesize: Synthesize) -> Template:
+    """A service with settings that no stage has."""
     variables = {
         "TWIN_RETRIEVAL__TENANT": "acme",
         "TWIN_RETRIEVAL__RERANKER": "sagemaker",
         "TWIN_RETRIEVAL__RERANKER_ENDPOINT_NAME": "cross-encoder",
+        "TWIN_MONITORING__SENTRY_DSN_SECRET_ARN": SENTRY,
     }
-    template = read(synthesize("dev", variables), "dev")["business"]
-    declared = {variable["Name"]: variable["Value"] for variable in container(template)["Environment"]}
+    return read(synthesize("dev", variables), "dev")["business"]
+
+
+def test_a_reranker_of_its_own_gets_its_setting_and_its_right(told: Template) -> None:
+    declared = {variable["Name"]: variable["Value"] for variable in container(told)["Environment"]}
     assert (declared["TENANT"], declared["RERANKER"]) == ("acme", "sagemaker")
     assert declared["RERANKER_ENDPOINT_NAME"] == "cross-encoder"
     statements = [
         statement
-        for policy in resources(template, "IAM::Policy").values()
+        for policy in resources(told, "IAM::Policy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         if statement.get("Sid") == "AskTheReranker"
     ]
@@ -131,8 +142,6 @@ def test_the_task_reads_the_bucket_with_the_documents_and_no_other(synthesize: S
     assert ':s3:::our-documents/*"' in rights["s3:GetObject"]
 
 
-def test_a_sentry_address_is_a_secret(synthesize: Synthesize) -> None:
-    arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:sentry-abcdef"
-    template = read(synthesize("dev", {"TWIN_MONITORING__SENTRY_DSN_SECRET_ARN": arn}), "dev")["business"]
-    secrets = {found["Name"]: found["ValueFrom"] for found in container(template)["Secrets"]}
-    assert secrets["SENTRY_DSN"] == arn
+def test_a_sentry_address_is_a_secret(told: Template) -> None:
+    secrets = {found["Name"]: found["ValueFrom"] for found in container(told)["Secrets"]}
+    assert secrets["SENTRY_DSN"] == SENTRY

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
 from twin.inventory import LISTINGS, SCALED
 
-from .conftest import ROOT, Synthesize, Template, only, resources
+from .conftest import Synthesize, Template, only, resources
 from .test_templates import listed, violations
 
 REPOSITORY = "octo-lab/llm-twin"
@@ -27,6 +26,7 @@ WITHOUT_RESOURCE = r"(ecr:GetAuthorizationToken|ecs:DeregisterTaskDefinition|bud
 READS = rf"[a-z0-9-]+:(List|Describe)[A-Za-z]+$|{WITHOUT_RESOURCE}"
 WORKFLOWS = ("preview", "deploy", "teardown", "evaluate")
 VARIABLES = {"TWIN_DELIVERY__REPOSITORY": REPOSITORY}
+PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"
 EVERY_WORKFLOW = pytest.mark.parametrize("workflow", WORKFLOWS)
 
 
@@ -43,6 +43,13 @@ def assembled(synthesize: Synthesize) -> Path:
 @pytest.fixture(scope="session")
 def template(assembled: Path) -> Template:
     return stack(assembled)
+
+
+@pytest.fixture(scope="module")
+def told(synthesize: Synthesize) -> Template:
+    """The stack of an account that has a provider, for a repository whose ids are known."""
+    ids = {"TWIN_DELIVERY__OWNER_ID": "11", "TWIN_DELIVERY__REPOSITORY_ID": "22"}
+    return stack(synthesize("dev", {**VARIABLES, **ids, "TWIN_DELIVERY__PROVIDER_ARN": PROVIDER}))
 
 
 def role(template: Template, workflow: str) -> Template:
@@ -126,11 +133,9 @@ def test_one_provider_without_thumbprints(template: Template) -> None:
     assert provider["ClientIdList"] == ["sts.amazonaws.com"]
 
 
-def test_a_provider_that_the_account_has_is_used(synthesize: Synthesize) -> None:
-    arn = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"
-    found = stack(synthesize("dev", {**VARIABLES, "TWIN_DELIVERY__PROVIDER_ARN": arn}))
-    assert not resources(found, "IAM::OIDCProvider")
-    assert role(found, "deploy")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Federated": arn}
+def test_a_provider_that_the_account_has_is_used(told: Template) -> None:
+    assert not resources(told, "IAM::OIDCProvider")
+    assert role(told, "deploy")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Federated": PROVIDER}
 
 
 @pytest.mark.parametrize(
@@ -178,14 +183,12 @@ def test_only_previews_are_let_in_from_a_pull_request(template: Template) -> Non
         assert "*" not in json.dumps(conditions(template, workflow)["StringEquals"])
 
 
-def test_ids_in_the_subject_shut_out_a_repository_of_the_same_name(synthesize: Synthesize) -> None:
-    ids = {"TWIN_DELIVERY__OWNER_ID": "11", "TWIN_DELIVERY__REPOSITORY_ID": "22"}
-    found = stack(synthesize("dev", {**VARIABLES, **ids}))
+def test_ids_in_the_subject_shut_out_a_repository_of_the_same_name(told: Template) -> None:
     by_name = token("teardown", "teardown", "refs/heads/main")
     with_ids = {**by_name, "sub": "repo:octo-lab@11/llm-twin@22:environment:teardown", "repository_id": "22"}
-    assert admits(found, "teardown", with_ids)
-    assert not admits(found, "teardown", by_name)
-    assert not admits(found, "teardown", {**with_ids, "repository_id": "23"})
+    assert admits(told, "teardown", with_ids)
+    assert not admits(told, "teardown", by_name)
+    assert not admits(told, "teardown", {**with_ids, "repository_id": "23"})
 
 
 def test_one_id_without_the_other_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,11 +316,8 @@ def test_the_stack_is_protected_tagged_and_free(assembled: Path, template: Templ
     assert found.unknown == ()
 
 
-def test_cdk_nag_and_cfn_lint_find_nothing(assembled: Path) -> None:
+def test_cdk_nag_finds_nothing(assembled: Path) -> None:
     assert [rule for rule, severity in violations(assembled) if severity == "error"] == []
-    command = [str(ROOT / ".venv/bin/cfn-lint"), "--", str(assembled / "twin-delivery.template.json")]
-    linted = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert linted.returncode == 0, linted.stdout
 
 
 def test_previews_share_one_file_and_sleep(synthesize: Synthesize) -> None:
