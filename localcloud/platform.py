@@ -63,6 +63,7 @@ class Platform:
         for part in PARTS:
             if is_taken(port := self._ports[part.port_name]):
                 raise LocalCloudError(f"{part.module} cannot listen on port {port}: it is in use by another program.")
+        for part in PARTS:
             self._children[part.port_name] = self._spawn(part)
         deadline = time.monotonic() + START_SECONDS
         for part in PARTS:

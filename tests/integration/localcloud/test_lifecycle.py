@@ -27,10 +27,12 @@ from tests.integration.localcloud.conftest import START_SECONDS
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    lifecycle.stop(tmp_path)
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose local cloud each test starts, unless the one before has left it running."""
+    folder = tmp_path_factory.mktemp("root")
+    yield folder
+    lifecycle.stop(folder)
 
 
 def alive(state: State) -> list[int]:
@@ -45,24 +47,6 @@ def open_ports(state: State) -> list[int]:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 found.append(port)
     return found
-
-
-def test_two_folders_side_by_side_and_each_stops_alone(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    other = tmp_path_factory.mktemp("other")
-    try:
-        first, second = lifecycle.start(root, START_SECONDS), lifecycle.start(other, START_SECONDS)
-        assert not set(first.ports.values()) & set(second.ports.values())
-        assert lifecycle.start(root, START_SECONDS).pid == first.pid
-        lifecycle.stop(other)
-        assert alive(second) == []
-        assert open_ports(second) == []
-        assert sorted(open_ports(first)) == sorted(first.ports.values())
-    finally:
-        lifecycle.stop(other)
-    lifecycle.stop(root)
-    assert alive(first) == []
-    assert open_ports(first) == []
-    assert lifecycle.status(root) is None
 
 
 def test_everything_listens_on_loopback_only(root: Path) -> None:
@@ -84,6 +68,24 @@ def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works(
     assert httpx.get(f"http://127.0.0.1:{again.ports['opik']}/api/is-alive/ping", trust_env=False).is_success
 
 
+def test_two_folders_side_by_side_and_each_stops_alone(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("other")
+    try:
+        first, second = lifecycle.start(root, START_SECONDS), lifecycle.start(other, START_SECONDS)
+        assert not set(first.ports.values()) & set(second.ports.values())
+        assert lifecycle.start(root, START_SECONDS).pid == first.pid
+        lifecycle.stop(other)
+        assert alive(second) == []
+        assert open_ports(second) == []
+        assert sorted(open_ports(first)) == sorted(first.ports.values())
+    finally:
+        lifecycle.stop(other)
+    lifecycle.stop(root)
+    assert alive(first) == []
+    assert open_ports(first) == []
+    assert lifecycle.status(root) is None
+
+
 @pytest.mark.parametrize("part", [part.port_name for part in PARTS])
 def test_a_taken_port_is_named_with_the_part_that_wanted_it(tmp_path: Path, part: str) -> None:
     with socket.socket() as taken:
@@ -101,13 +103,13 @@ def test_a_taken_port_is_named_with_the_part_that_wanted_it(tmp_path: Path, part
     assert "in use" in str(refused.value)
 
 
-def test_a_corrupt_state_file_is_a_sentence_and_stopping_mends_it(root: Path) -> None:
-    path = root / ".local" / "state.json"
+def test_a_corrupt_state_file_is_a_sentence_and_stopping_mends_it(tmp_path: Path) -> None:
+    path = tmp_path / ".local" / "state.json"
     path.parent.mkdir(parents=True)
     path.write_text("{ not json")
     with pytest.raises(LocalCloudError, match="state"):
-        lifecycle.start(root, START_SECONDS)
-    lifecycle.stop(root)
+        lifecycle.start(tmp_path, START_SECONDS)
+    lifecycle.stop(tmp_path)
     assert not path.exists()
 
 

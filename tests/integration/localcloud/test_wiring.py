@@ -116,9 +116,67 @@ class Declared:
         return str(group["TargetGroups"][0]["TargetGroupArn"])
 
 
-@pytest.fixture
-def declared(cloud: Cloud, request: pytest.FixtureRequest) -> Declared:
-    return Declared(cloud, f"api-{abs(hash(request.node.name)) % 10**6}")
+def _crashing(service: Declared) -> None:
+    service.service(service.task(command=("python", "-c", "raise SystemExit('no disk in the drive')")))
+
+
+def _exact(service: Declared) -> None:
+    service.grant("secretsmanager:GetSecretValue", service.secret)
+    service.service(service.task(environment={"STAGE": "local"}, secrets={"THE_KEY": service.secret}))
+
+
+def _without_variable(service: Declared) -> None:
+    command = ("python", "-m", "services.rag")
+    service.service(service.task(command=command, environment={"QDRANT_URI": "http://x"}))
+
+
+def _without_grant(service: Declared) -> None:
+    service.service(service.task(secrets={"THE_KEY": service.secret}))
+
+
+def _without_secret(service: Declared) -> None:
+    service.service(service.task(secrets={"THE_KEY": service.secret + "x"}))
+
+
+def _ungranted_queue(service: Declared) -> None:
+    service.service(service.task(environment={"SAMPLES_QUEUE_URL": "http://127.0.0.1/000000000000/samples"}))
+
+
+def _wrong_port(service: Declared) -> None:
+    service.service(service.task(environment={"PORT": "9000"}))
+
+
+def _sound(service: Declared) -> None:
+    service.service(service.task(environment={"RELEASE": "one"}))
+
+
+def _two(service: Declared) -> None:
+    service.service(service.task(environment={"RELEASE": "one"}), count=2)
+
+
+SERVICES = {
+    "exact": _exact,
+    "without-variable": _without_variable,
+    "without-grant": _without_grant,
+    "granted-later": _without_grant,
+    "without-secret": _without_secret,
+    "ungranted-queue": _ungranted_queue,
+    "wrong-port": _wrong_port,
+    "crashing": _crashing,
+    "killed": _sound,
+    "changed": _two,
+    "updated": _sound,
+}
+
+
+@pytest.fixture(scope="module")
+def declared(cloud: Cloud) -> dict[str, Declared]:
+    """A service for each test. All are declared at once, since a local cloud starts and gives up many side by side."""
+    found = {}
+    for name, declare in SERVICES.items():
+        found[name] = Declared(cloud, name)
+        declare(found[name])
+    return found
 
 
 def running(processes: list[Any], count: int = 1) -> bool:
@@ -130,10 +188,8 @@ def told(port: int) -> dict[str, str]:
     return found
 
 
-def test_a_container_gets_exactly_what_was_declared(cloud: Cloud, declared: Declared) -> None:
-    declared.grant("secretsmanager:GetSecretValue", declared.secret)
-    declared.service(declared.task(environment={"STAGE": "local"}, secrets={"THE_KEY": declared.secret}))
-    (process,) = cloud.until(declared.name, running)
+def test_a_container_gets_exactly_what_was_declared(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    (process,) = cloud.until(declared["exact"].name, running)
     environment = told(process.port)
     assert environment["STAGE"] == "local"
     assert environment["THE_KEY"] == "s3cr3t-value"
@@ -143,75 +199,73 @@ def test_a_container_gets_exactly_what_was_declared(cloud: Cloud, declared: Decl
     assert own - platform == {"STAGE", "THE_KEY", "PORT"}
 
 
-def test_a_missing_variable_is_named(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(command=("python", "-m", "services.rag"), environment={"QDRANT_URI": "http://x"}))
-    reason = cloud.failure(declared.name)
+def test_a_missing_variable_is_named(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    reason = cloud.failure(declared["without-variable"].name)
     assert "environment variable QDRANT_URL is not set" in reason
 
 
-def test_a_missing_secret_grant_is_named(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(secrets={"THE_KEY": declared.secret}))
-    reason = cloud.failure(declared.name)
+def test_a_missing_secret_grant_is_named(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    service = declared["without-grant"]
+    reason = cloud.failure(service.name)
     assert "secret THE_KEY needs secretsmanager:GetSecretValue" in reason
-    assert f"role {declared.name}-role does not grant" in reason
+    assert f"role {service.name}-role does not grant" in reason
     assert "s3cr3t-value" not in reason
 
 
-def test_a_grant_that_arrives_later_is_enough(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(secrets={"THE_KEY": declared.secret}))
-    cloud.failure(declared.name)
-    declared.grant("secretsmanager:GetSecretValue", declared.secret)
-    cloud.until(declared.name, running)
+def test_a_grant_that_arrives_later_is_enough(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    service = declared["granted-later"]
+    cloud.failure(service.name)
+    service.grant("secretsmanager:GetSecretValue", service.secret)
+    cloud.until(service.name, running)
 
 
-def test_a_secret_that_does_not_exist_is_named(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(secrets={"THE_KEY": declared.secret + "x"}))
-    assert "secret THE_KEY cannot be read" in cloud.failure(declared.name)
+def test_a_secret_that_does_not_exist_is_named(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    assert "secret THE_KEY cannot be read" in cloud.failure(declared["without-secret"].name)
 
 
-def test_an_ungranted_queue_is_named(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(environment={"SAMPLES_QUEUE_URL": "http://127.0.0.1/000000000000/samples"}))
-    assert "variable SAMPLES_QUEUE_URL needs sqs:SendMessage" in cloud.failure(declared.name)
+def test_an_ungranted_queue_is_named(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    reason = cloud.failure(declared["ungranted-queue"].name)
+    assert "variable SAMPLES_QUEUE_URL needs sqs:SendMessage" in reason
 
 
-def test_a_wrong_container_port_is_named(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(environment={"PORT": "9000"}))
-    reason = cloud.failure(declared.name)
+def test_a_wrong_container_port_is_named(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    reason = cloud.failure(declared["wrong-port"].name)
     assert "PORT=9000" in reason
     assert str(CONTAINER_PORT) in reason
 
 
-def test_a_container_that_crashes_is_given_up_with_its_last_words(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(command=("python", "-c", "raise SystemExit('no disk in the drive')")))
-    reason = cloud.failure(declared.name)
+def test_a_container_that_crashes_is_given_up_with_its_last_words(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    reason = cloud.failure(declared["crashing"].name)
     assert "exited with code 1" in reason
     assert "no disk in the drive" in reason
 
 
-def test_a_killed_task_leaves_the_load_balancer_and_is_started_again(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task())
-    (first,) = cloud.until(declared.name, running)
-    cloud.until(declared.name, lambda _: declared.targets() == {first.port})
+def test_a_killed_task_leaves_the_load_balancer_and_is_started_again(
+    cloud: Cloud, declared: dict[str, Declared]
+) -> None:
+    service = declared["killed"]
+    (first,) = cloud.until(service.name, running)
+    cloud.until(service.name, lambda _: service.targets() == {first.port})
     os.kill(first.pid, signal.SIGKILL)
-    (second,) = cloud.until(declared.name, lambda found: running(found) and found[0].pid != first.pid)
+    (second,) = cloud.until(service.name, lambda found: running(found) and found[0].pid != first.pid)
     assert second.restarts == 1
-    cloud.until(declared.name, lambda _: declared.targets() == {second.port})
+    cloud.until(service.name, lambda _: service.targets() == {second.port})
 
 
-def test_desired_count_and_a_changed_variable_reach_the_processes(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(environment={"RELEASE": "one"}), count=2)
-    before = cloud.until(declared.name, lambda found: running(found, 2))
-    declared.update(taskDefinition=declared.task(environment={"RELEASE": "two"}), desiredCount=1)
+def test_desired_count_and_a_changed_variable_reach_the_processes(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    service = declared["changed"]
+    before = cloud.until(service.name, lambda found: running(found, 2))
+    service.update(taskDefinition=service.task(environment={"RELEASE": "two"}), desiredCount=1)
     pids = {process.pid for process in before}
-    (process,) = cloud.until(declared.name, lambda found: running(found) and found[0].pid not in pids)
+    (process,) = cloud.until(service.name, lambda found: running(found) and found[0].pid not in pids)
     assert told(process.port)["RELEASE"] == "two"
-    cloud.until(declared.name, lambda _: declared.targets() == {process.port})
+    cloud.until(service.name, lambda _: service.targets() == {process.port})
 
 
-def test_a_release_that_cannot_start_leaves_the_old_one_serving(cloud: Cloud, declared: Declared) -> None:
-    declared.service(declared.task(environment={"RELEASE": "one"}))
-    (before,) = cloud.until(declared.name, running)
-    declared.update(taskDefinition=declared.task(command=("python", "-c", "raise SystemExit(78)")))
-    cloud.failure(declared.name)
+def test_a_release_that_cannot_start_leaves_the_old_one_serving(cloud: Cloud, declared: dict[str, Declared]) -> None:
+    service = declared["updated"]
+    (before,) = cloud.until(service.name, running)
+    service.update(taskDefinition=service.task(command=("python", "-c", "raise SystemExit(78)")))
+    cloud.failure(service.name)
     assert told(before.port)["RELEASE"] == "one"
-    assert declared.targets() == {before.port}
+    assert service.targets() == {before.port}
