@@ -110,12 +110,12 @@ def shell(_prepared: None, environment: dict[str, str], monkeypatch: pytest.Monk
         monkeypatch.setenv(name, value)
     # boto3 keeps the credentials of its first client otherwise; the descriptions of services may be read once for all.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(botocore.session, "create_loader", _loader)
+    monkeypatch.setattr(botocore.session, "create_loader", loader)
     return monkeypatch
 
 
 @cache
-def _loader(search_path: str | None = None) -> Loader:
+def loader(search_path: str | None = None) -> Loader:
     """The reader of botocore's descriptions of services, which takes longer to fill than most tests."""
     return create_loader(search_path)
 

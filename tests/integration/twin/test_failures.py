@@ -23,6 +23,7 @@ STAGE = Stage("dev", REGION, {"AWS_REGION": REGION})
 STACK, ENDPOINT, ROLE = "twin-dev-llm", "twin-dev-llm", f"arn:aws:iam::{ACCOUNT}:role/r"
 GROUP = f"/aws/sagemaker/Endpoints/{ENDPOINT}"
 LAST_WORDS = ("loading weights", "torch.OutOfMemoryError: CUDA out of memory.")
+TAKEN = "Cannot create already existing endpoint"
 SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/cluster/api"
 
 
@@ -86,7 +87,7 @@ def test_a_failed_stack_is_explained_with_the_containers_log(
     assert message.startswith("`cdk deploy` failed: ")
     assert f"  {STACK}: AWS::SageMaker::Endpoint Endpoint1" in message
     assert "    reason: " in message
-    assert "Cannot create already existing endpoint" in message
+    assert TAKEN in message
     assert "Topic" not in message
     # What the container said names the cause more closely than the name that is taken.
     assert "means:  Weights and key-value cache do not fit" in message
@@ -94,11 +95,12 @@ def test_a_failed_stack_is_explained_with_the_containers_log(
     assert f"    last lines of {GROUP}:\n      | loading weights\n      | torch.OutOfMemoryError" in message
 
 
-def test_without_a_log_the_reason_is_explained(assembly: dict[str, str], leftover: None) -> None:
-    with pytest.raises(TwinError) as raised:
-        deploy_stacks(STAGE, assembly, lambda _: None)
-    assert "means:  A resource of this name exists and belongs to no stack" in str(raised.value)
-    assert "last lines" not in str(raised.value)
+def test_without_a_log_the_reason_is_explained(shell: pytest.MonkeyPatch) -> None:
+    recorder = FailureRecorder(STAGE)
+    recorder.saw(STACK, "AWS::SageMaker::Endpoint", "Endpoint1", TAKEN)
+    message = str(recorder.explained(TwinError("`cdk deploy` failed.")))
+    assert "means:  A resource of this name exists and belongs to no stack" in message
+    assert "last lines" not in message
 
 
 def test_what_the_rollback_deletes_was_kept(shell: pytest.MonkeyPatch, aws: Aws, said: None) -> None:

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from typer.testing import CliRunner
 
 from tests.integration.twin import hub_server
-from tests.integration.twin.conftest import ACCOUNT, REGION, ROOT
+from tests.integration.twin.conftest import ACCOUNT, REGION, ROOT, loader
 from tests.integration.twin.hub_server import MODEL, REVISION, Hub
 from twin.cli import root as cli
 from twin.commands import model as command
@@ -83,6 +84,7 @@ def _shell(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(botocore.session, "create_loader", loader)
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0.01)
 
 
