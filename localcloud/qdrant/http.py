@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, TypeVar
 
+import orjson
 from fastapi import Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import TypeAdapter, ValidationError
@@ -70,7 +71,9 @@ def parse(data: bytes, adapter: TypeAdapter[T]) -> T:
 
 def success(result: Any, started: float) -> Response:
     """An answer in Qdrant's envelope; `started` is of `time.perf_counter()`."""
-    return JSONResponse({"result": result, "status": "ok", "time": time.perf_counter() - started})
+    body = {"result": result, "status": "ok", "time": time.perf_counter() - started}
+    # Vectors make up most of it, and the json module spends three quarters of a search's time on their floats.
+    return Response(orjson.dumps(body), media_type="application/json")
 
 
 def refusal(status: int, message: str) -> Response:
