@@ -14,6 +14,7 @@ import httpx
 import orjson
 
 from services.common.anonymise import HIDDEN, Anonymiser
+from services.common.tls import authorities
 
 if TYPE_CHECKING:
     from services.common.tracing import Span, Trace
@@ -59,6 +60,7 @@ class OpikApi:
             base_url=f"{url.rstrip('/')}/v1/private",
             headers={"Comet-Workspace": workspace, "Content-Type": "application/json"},
             auth=auth,
+            verify=authorities(),
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
         )
 

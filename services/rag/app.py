@@ -21,6 +21,7 @@ from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
 from services.common.renewable_key import key_from_settings
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
+from services.common.tls import authorities
 from services.common.tracer import Tracer
 from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
 from services.rag.api.auth import KeyStore
@@ -178,7 +179,7 @@ async def _checks(
         "samples_queue": queue_check(sqs, settings.samples_queue_url, thread),
     }
     if settings.opik_url_override:
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS))
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS, verify=authorities()))
         checks["opik"] = opik_check(settings.opik_url_override, client)
     return checks
 

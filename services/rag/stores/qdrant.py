@@ -15,6 +15,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
+from services.common.tls import authorities
 from services.rag.stores.documents import (
     COLLECTIONS,
     Chunk,
@@ -78,7 +79,7 @@ class QdrantStore:
             timeout=timeout_seconds,
             cloud_inference=True,
             check_compatibility=False,
-            verify=trusted or True,
+            verify=trusted or authorities(),
         )
 
     async def close(self) -> None:
