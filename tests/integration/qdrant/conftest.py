@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 from qdrant_client import QdrantClient, models
+
+from localcloud.process import answers
 
 START_SECONDS = 30.0
 
@@ -42,11 +43,9 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, "the server ended while starting"
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=2).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+            if answers(f"{self.url}/readyz", 2):
+                return
+            time.sleep(0.05)
         self.end(signal.SIGKILL)
         raise AssertionError("the server did not get ready")
 

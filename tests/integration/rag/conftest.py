@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from services.common.tls import authorities
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
@@ -52,7 +53,7 @@ class World:
 
     def client(self, key: str | None = KEY) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False, verify=authorities())
 
     def at(self, url: str) -> World:
         """The same surroundings with another application in the middle."""

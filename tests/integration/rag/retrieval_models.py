@@ -19,6 +19,7 @@ import uvicorn
 
 from localcloud.sagemaker_runtime.limits import RuntimeLimits
 from localcloud.sagemaker_runtime.routing import EndpointRoute, RoutingTable
+from services.common.tls import authorities
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
 from services.rag.ingest.run import ingest
@@ -140,7 +141,9 @@ class RetrievalWorld:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         headers = {"Authorization": f"Bearer {KEY}"}
         try:
-            with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+            with httpx.Client(
+                base_url=url, headers=headers, timeout=60, trust_env=False, verify=authorities()
+            ) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -148,9 +151,11 @@ class RetrievalWorld:
             listener.close()
         assert not thread.is_alive()
 
-    def ask(self, client: httpx.Client, query: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """The answer, its trace, and the trace's spans by name."""
-        response = client.post("/rag", json={"query": query})
+    def ask(self, query: str, **given: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The answer of a service that runs with these settings, its trace, and the trace's spans by name."""
+        with self.service(**given) as client:
+            response = client.post("/rag", json={"query": query})
+        # The service has ended: it does not wait for more traces to send this one with.
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         assert answer["answer"] == ANSWER

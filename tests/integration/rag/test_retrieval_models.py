@@ -35,14 +35,21 @@ def world(started: RetrievalWorld) -> RetrievalWorld:
     return started
 
 
+@pytest.fixture(scope="module")
+def blended(started: RetrievalWorld) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The answer of a service without a model that ranks, and its trace."""
+    started.model.mode = "ok"
+    answer, trace, _ = started.ask(QUERY)
+    return answer, trace
+
+
 def parsed(span: dict[str, Any], field: str) -> dict[str, Any]:
     value = span.get(field) or {}
     return json.loads(value) if isinstance(value, str) else value
 
 
 def test_a_model_rephrases_and_finds_filters(world: RetrievalWorld) -> None:
-    with world.service(query_understanding="llm", understanding_timeout_seconds=8) as client:
-        answer, _, spans = world.ask(client, QUERY)
+    answer, _, spans = world.ask(QUERY, query_understanding="llm", understanding_timeout_seconds=8)
     assert {source["author"] for source in answer["sources"]} == {"Ben Marsh"}
     expansion, extraction = spans["query_expansion"], spans["self_query"]
     assert parsed(expansion, "output") == {"variants": ["queue without an alarm"]}
@@ -55,8 +62,7 @@ def test_a_model_rephrases_and_finds_filters(world: RetrievalWorld) -> None:
 
 def test_a_cheaper_model_of_its_own_may_understand(world: RetrievalWorld) -> None:
     given = {"query_understanding": "llm", "understanding_endpoint_name": "helper", "query_variants": 0}
-    with world.service(understanding_timeout_seconds=8, **given) as client:
-        _, _, spans = world.ask(client, QUERY)
+    _, _, spans = world.ask(QUERY, understanding_timeout_seconds=8, **given)
     assert parsed(spans["query_expansion"], "metadata")["method"] == "off"
     assert parsed(spans["self_query"], "metadata")["model"] == "helper"
 
@@ -72,8 +78,7 @@ def test_a_cheaper_model_of_its_own_may_understand(world: RetrievalWorld) -> Non
 def test_without_understanding_the_question_is_searched_as_it_is(world: RetrievalWorld, mode: str, reason: str) -> None:
     world.model.mode = mode
     seconds = 0.5 if mode == "slow" else 8
-    with world.service(query_understanding="llm", understanding_timeout_seconds=seconds) as client:
-        answer, _, spans = world.ask(client, QUERY)
+    answer, _, spans = world.ask(QUERY, query_understanding="llm", understanding_timeout_seconds=seconds)
     assert answer["sources"][0]["title"] == "Health checks"
     assert parsed(spans["query_expansion"], "output") == {"variants": []}
     assert parsed(spans["self_query"], "output")["authors"] == []
@@ -90,27 +95,26 @@ def test_without_understanding_the_question_is_searched_as_it_is(world: Retrieva
         ({"reranker": "llm", "understanding_endpoint_name": "helper"}, "llm:helper:rerank_passages.v1"),
     ],
 )
-def test_a_model_has_the_last_word_on_the_order(world: RetrievalWorld, given: dict[str, str], reranker_id: str) -> None:
-    with world.service() as client:
-        blended, trace, _ = world.ask(client, QUERY)
-    assert {source["ranked_by"] for source in blended["sources"]} == {BLEND_ID}
+def test_a_model_has_the_last_word_on_the_order(
+    blended: tuple[dict[str, Any], dict[str, Any]], world: RetrievalWorld, given: dict[str, str], reranker_id: str
+) -> None:
+    before, trace = blended
+    assert {source["ranked_by"] for source in before["sources"]} == {BLEND_ID}
     assert parsed(trace, "metadata")["reranker_id"] == BLEND_ID
     settings = {name: value.format(model=world.model.url) for name, value in given.items()}
-    with world.service(reranker_timeout_seconds=8, **settings) as client:
-        answer, trace, spans = world.ask(client, QUERY)
+    answer, trace, spans = world.ask(QUERY, reranker_timeout_seconds=8, **settings)
     expected = reranker_id.format(model=world.model.url)
     assert {source["ranked_by"] for source in answer["sources"]} == {expected}
     assert (parsed(trace, "metadata")["reranker_id"], answer["degraded"]) == (expected, [])
     assert parsed(spans["retriever.rerank"], "metadata")["reranker_id"] == expected
     # The model turns the blend's order round, and the answer is given from it.
     order = [source["document_id"] for source in answer["sources"]]
-    assert order == [source["document_id"] for source in reversed(blended["sources"])] and len(order) > 1
+    assert order == [source["document_id"] for source in reversed(before["sources"])] and len(order) > 1
 
 
 def test_a_cross_encoder_ranks_in_the_service(world: RetrievalWorld, tmp_path: Path) -> None:
     write_cross_encoder(tmp_path)
-    with world.service(reranker="cross-encoder", reranker_model=str(tmp_path)) as client:
-        answer, _, _ = world.ask(client, QUERY)
+    answer, _, _ = world.ask(QUERY, reranker="cross-encoder", reranker_model=str(tmp_path))
     expected = f"cross-encoder:{tmp_path.name}"
     scores = [source["score"] for source in answer["sources"]]
     assert {source["ranked_by"] for source in answer["sources"]} == {expected}
@@ -135,8 +139,7 @@ def test_a_reranker_that_fails_leaves_the_blend_and_the_answer_says_so(
 ) -> None:
     world.model.mode = mode
     settings = {name: value.format(model=world.model.url) for name, value in given.items()}
-    with world.service(reranker_timeout_seconds=0.5 if mode == "slow" else 8, **settings) as client:
-        answer, trace, spans = world.ask(client, QUERY)
+    answer, trace, spans = world.ask(QUERY, reranker_timeout_seconds=0.5 if mode == "slow" else 8, **settings)
     assert answer["degraded"] == ["rerank"]
     assert answer["sources"][0]["title"] == "Health checks"
     assert {source["ranked_by"] for source in answer["sources"]} == {BLEND_ID}
