@@ -142,8 +142,10 @@ class _Lines:
         """What still arrives after the task has stopped: until nothing more comes."""
         deadline = time.monotonic() + LAST_LINES_SECONDS
         quiet = 0
-        while quiet < 3 and time.monotonic() < deadline:
+        while True:
             quiet = 0 if self.read() else quiet + 1
+            if quiet == 3 or time.monotonic() >= deadline:
+                return
             time.sleep(poll_seconds)
 
     def _events(self) -> Iterator[dict[str, Any]]:
