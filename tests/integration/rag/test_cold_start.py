@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
+import pytest
 
 from tests.integration.rag.conftest import World
 from tests.integration.rag.fakes import ANSWER, KEY
@@ -64,14 +65,21 @@ def test_a_request_without_a_stream_waits_as_long_as_its_connection_may(world: W
     with asleep(world, 0.4), world.client() as client:
         answered = client.post("/rag", json={"query": QUESTION})
     assert answered.status_code == 200, answered.text
-    with asleep(world, 30), world.client() as client:
+    with asleep(world, 30), ThreadPoolExecutor(1) as threads, world.client() as client:
+        other = threads.submit(_refusal_of_openai_client, world)
         began = time.monotonic()
         refused = client.post("/rag", json={"query": QUESTION})
         took = time.monotonic() - began
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "llm_no_capacity")
-    assert "waking up" in refused.json()["error"]["message"]
+        told = other.result()
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (503, "llm_no_capacity")
+    assert "waking up" in error["message"] and error["message"].endswith(".")
+    assert error["request_id"] == refused.headers["X-Request-Id"]
     assert int(refused.headers["Retry-After"]) > 0
     assert 2.9 < took < 15
+    assert (told.status_code, told.code, told.type) == (503, "llm_no_capacity", "server_error")
+    assert told.request_id and isinstance(told.body, dict) and told.body["request_id"] == told.request_id
+    assert int(told.response.headers["retry-after"]) > 0
 
 
 def test_more_than_may_wait_are_refused_with_a_sentence(world: World) -> None:
@@ -125,6 +133,15 @@ def test_a_dead_store_is_left_alone_after_some_failures(world: World) -> None:
             assert time.monotonic() < deadline, "it never tries again"
             time.sleep(0.3)
         assert _breaker(client, "store") == "closed"
+
+
+def _refusal_of_openai_client(world: World) -> openai.InternalServerError:
+    with (
+        openai.OpenAI(base_url=f"{world.url}/v1", api_key=KEY, max_retries=0) as client,
+        pytest.raises(openai.InternalServerError) as caught,
+    ):
+        client.chat.completions.create(model="test/model", messages=[{"role": "user", "content": QUESTION}])
+    return caught.value
 
 
 def _until_held(client: httpx.Client, number: int) -> None:

@@ -18,7 +18,6 @@ from tests.integration.rag.test_answers import QUESTION, events
         ("model_error", 502, "llm_failed", False),
         ("break", 502, "llm_stream_broken", False),
         ("stream_error", 502, "llm_stream_broken", False),
-        ("no_capacity", 503, "llm_no_capacity", True),
         ("not_found", 503, "llm_endpoint_not_found", False),
         ("throttled", 503, "llm_throttled", True),
         ("unavailable", 503, "llm_unavailable", True),

@@ -46,7 +46,7 @@ def arrived(tmp_path: Path) -> Iterator[tuple[str, Any]]:
 
 def test_an_unexpected_error_arrives_scrubbed_and_a_known_one_does_not(world: World, arrived: tuple[str, Any]) -> None:
     dsn, (events, store) = arrived
-    app = another(world, sentry_dsn=SecretStr(dsn), opik_url_override=None)
+    app = another(world, sentry_dsn=SecretStr(dsn), opik_url_override=None, wake_hold_silent_seconds=0.1)
     app.add_api_route("/broken", _broken, methods=["POST"], response_model=None)
     with serving(app, world.environment) as url, world.at(url).client() as client:
         world.cloud.mode = "no_capacity"

@@ -103,7 +103,7 @@ def test_series_have_a_bound_whatever_callers_send(world: World) -> None:
 
 
 def test_lines_for_cloudwatch(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    app = another(world, metric_namespace="Twin/Test", opik_url_override=None)
+    app = another(world, metric_namespace="Twin/Test", opik_url_override=None, wake_hold_silent_seconds=0.1)
     with serving(app, world.environment) as url, world.at(url).client() as client:
         answer = client.post("/rag", json={"query": QUESTION}, headers={"X-Request-Id": "emf-1"})
         client.post("/rag", json={"query": ""})

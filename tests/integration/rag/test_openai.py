@@ -107,7 +107,6 @@ def test_retrieval_can_be_switched_off(world: World, client: openai.OpenAI) -> N
 @pytest.mark.parametrize(
     ("mode", "kind", "status", "code", "stream"),
     [
-        ("no_capacity", openai.InternalServerError, 503, "llm_no_capacity", False),  # a stream waits: test_cold_start
         ("throttled", openai.InternalServerError, 503, "llm_throttled", False),
         ("throttled", openai.InternalServerError, 503, "llm_throttled", True),
         ("model_error", openai.InternalServerError, 502, "llm_failed", False),

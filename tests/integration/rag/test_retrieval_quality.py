@@ -59,6 +59,7 @@ def filled(embedding_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     try:
         done = found.run("services.rag.ingest", "examples/corpus")
         assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["added"] >= 40
         yield found
     finally:
         server.end(signal.SIGTERM)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import httpx
-import pytest
 
 from services.common.ids import uuid7
 from tests.integration.rag.conftest import World, another, eventually, serving
@@ -15,28 +15,38 @@ from tests.integration.rag.fakes import KEY, Opik
 QUESTION = "Why is the health check timeout long?"
 
 
-@pytest.mark.parametrize("names", [("opik_trace_id", "opik_parent_span_id"), ("Opik-Trace-Id", "Opik-Parent-Span-Id")])
-def test_a_callers_trace_goes_on_below_his_span(world: World, names: tuple[str, str]) -> None:
-    trace_id, parent_id = uuid7(), uuid7()
+def test_a_callers_trace_goes_on_below_his_span(world: World) -> None:
+    given = [(uuid7(), uuid7()), (uuid7(), uuid7())]
     with world.client() as client:
-        answer = client.post(
-            "/rag", json={"query": QUESTION}, headers=dict(zip(names, (trace_id, parent_id), strict=True))
-        )
-    assert answer.json()["trace_id"] == answer.headers["X-Trace-Id"] == trace_id
-    spans = eventually(lambda: [span for span in world.opik.spans if span["trace_id"] == trace_id])
-    (whole,) = (span for span in spans if span["name"] == "generate")
-    assert whole["parent_span_id"] == parent_id and whole["metadata"]["prompt_name"] == "answer_with_context"
-    assert {span["parent_span_id"] for span in spans if span["name"] == "call_llm_service"} == {whole["id"]}
-    assert trace_id not in world.opik.traces, "the caller's own trace was overwritten"
+        for names, (trace_id, parent_id) in zip(
+            (("opik_trace_id", "opik_parent_span_id"), ("Opik-Trace-Id", "Opik-Parent-Span-Id")), given, strict=True
+        ):
+            headers = {names[0]: trace_id, names[1]: parent_id}
+            answer = client.post("/rag", json={"query": QUESTION}, headers=headers)
+            assert answer.json()["trace_id"] == answer.headers["X-Trace-Id"] == trace_id, names
+    for trace_id, parent_id in given:
+        spans = eventually(partial(_spans, world, trace_id))
+        (whole,) = (span for span in spans if span["name"] == "generate")
+        assert whole["parent_span_id"] == parent_id and whole["metadata"]["prompt_name"] == "answer_with_context"
+        assert {span["parent_span_id"] for span in spans if span["name"] == "call_llm_service"} == {whole["id"]}
+        assert trace_id not in world.opik.traces, "the caller's own trace was overwritten"
 
 
-@pytest.mark.parametrize("trace_id", ["", "not-an-id", "3f0e4d6c-9d1b-4c55-8f57-1f3a0f6d2f11"])
-def test_an_id_that_opik_would_refuse_starts_a_new_trace(world: World, trace_id: str) -> None:
+def _spans(world: World, trace_id: str) -> list[dict[str, Any]]:
+    return [span for span in world.opik.spans if span["trace_id"] == trace_id]
+
+
+def test_an_id_that_opik_would_refuse_starts_a_new_trace(world: World) -> None:
+    refused = ("", "not-an-id", "3f0e4d6c-9d1b-4c55-8f57-1f3a0f6d2f11")
     with world.client() as client:
-        found = client.post("/rag", json={"query": QUESTION}, headers={"opik_trace_id": trace_id}).json()["trace_id"]
-    assert found != trace_id
-    trace, _ = world.opik.wait_for(found)
-    assert trace["name"] == "generate" and len(trace["metadata"]["prompt_commit"]) == 8
+        answers = [
+            client.post("/rag", json={"query": QUESTION}, headers={"opik_trace_id": given}).json() for given in refused
+        ]
+    started = [answer["trace_id"] for answer in answers]
+    assert len({*started, *refused}) == 2 * len(refused)
+    for trace_id in started:
+        trace, _ = world.opik.wait_for(trace_id)
+        assert trace["name"] == "generate" and len(trace["metadata"]["prompt_commit"]) == 8
 
 
 def test_beyond_the_budget_only_what_must_be_is_traced(world: World) -> None:
