@@ -1,4 +1,4 @@
-"""Processes of the local cloud, one by one, for tests that need nothing else of it."""
+"""Parts of the local cloud, one by one, for tests that need nothing else of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 
 from localcloud.ports import free_port
 from localcloud.process import Child, answers, base_environment
+from localcloud.qdrant.app import create_app
+from localcloud.qdrant.engine import Engine
+from tests.serving import serving as serving_app
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
@@ -17,7 +20,7 @@ STOP_SECONDS = 5.0
 
 @contextmanager
 def serving(module: str, ready: str, folder: Path) -> Iterator[str]:
-    """The address of a part (`localcloud.qdrant`, `localcloud.emulator`) that keeps its data below `folder`."""
+    """The address of a part (as `localcloud.emulator`) that keeps its data below `folder`."""
     port = free_port()
     where = ("--host", "127.0.0.1", "--port", str(port), "--data", str(folder / "data"))
     child = Child([sys.executable, "-m", module, *where], base_environment(folder), folder / "log")
@@ -29,3 +32,10 @@ def serving(module: str, ready: str, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         child.stop(STOP_SECONDS)
+
+
+@contextmanager
+def qdrant(folder: Path) -> Iterator[str]:
+    """The address of the local Qdrant over a folder, on a thread: as a process it would spend a second on imports."""
+    with serving_app(create_app(Engine(folder))) as url:
+        yield url

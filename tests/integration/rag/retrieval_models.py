@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import socket
 import threading
 import time
@@ -26,8 +25,8 @@ from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
 from tests.aws import aws_environment
-from tests.integration.qdrant.conftest import Server as QdrantServer
 from tests.integration.rag.fakes import KEY, Cloud, Opik, Server, WordEmbedder
+from tests.integration.rag.local_servers import qdrant
 from tests.integration.sagemaker_runtime.conftest import serve
 
 ANSWER = "It is the weights [1]."
@@ -102,8 +101,8 @@ def _stream(request: Any, text: str) -> None:
 class RetrievalWorld:
     """Store, model, runtime and monitoring; starts business services with settings of a test's choice."""
 
-    def __init__(self, qdrant: QdrantServer, model: Model, opik: Opik, cloud: Cloud) -> None:
-        self.qdrant, self.model, self.opik, self.cloud = qdrant, model, opik, cloud
+    def __init__(self, qdrant_url: str, model: Model, opik: Opik, cloud: Cloud) -> None:
+        self.qdrant_url, self.model, self.opik, self.cloud = qdrant_url, model, opik, cloud
 
     def settings(self, **given: Any) -> RagSettings:
         return RagSettings(
@@ -113,7 +112,7 @@ class RetrievalWorld:
                 "llm_endpoint_name": "twin",
                 "llm_model_id": "test/model",
                 "llm_timeout_seconds": 60,
-                "qdrant_url": self.qdrant.url,
+                "qdrant_url": self.qdrant_url,
                 "qdrant_timeout_seconds": 20,
                 "embedding_model_dir": Path("unused"),
                 "opik_url_override": f"{self.opik.url}/api",
@@ -168,9 +167,7 @@ def retrieval_world(corpus: Path, folder: Path) -> Iterator[RetrievalWorld]:
     """Start everything but the business service, and fill the store."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        qdrant = QdrantServer(folder / "qdrant")
-        qdrant.start()
-        stack.callback(qdrant.end, signal.SIGTERM)
+        store = stack.enter_context(qdrant(folder / "qdrant"))
         model, opik, cloud = Model(), Opik(), Cloud()
         for server in (model, opik, cloud):
             stack.callback(server.stop)
@@ -181,7 +178,7 @@ def retrieval_world(corpus: Path, folder: Path) -> Iterator[RetrievalWorld]:
         environment = aws_environment(cloud.url, "eu-west-1") | {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime}
         for name, value in environment.items():
             patch.setenv(name, value)
-        world = RetrievalWorld(qdrant, model, opik, cloud)
+        world = RetrievalWorld(store, model, opik, cloud)
         asyncio.run(_fill(corpus, world.settings()))
         yield world
 

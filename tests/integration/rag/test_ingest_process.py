@@ -17,7 +17,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from services.rag.ingest.write import GROUP_SIZE
-from tests.integration.rag.local_servers import serving
+from tests.integration.rag.local_servers import qdrant
 
 ROOT = Path(__file__).parents[3]
 # The second group of what is embedded and written together takes some seconds, in which a run can be interrupted.
@@ -73,7 +73,7 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving("localcloud.qdrant", "/readyz", tmp_path_factory.mktemp("qdrant")) as url:
+    with qdrant(tmp_path_factory.mktemp("qdrant")) as url:
         yield url
 
 

@@ -20,7 +20,7 @@ from services.rag.ingest.run import IngestReport, ingest
 from services.rag.stores.qdrant import QdrantStore
 from tests.aws import aws_environment
 from tests.integration.rag.fakes import DIMENSION, WordEmbedder
-from tests.integration.rag.local_servers import serving
+from tests.integration.rag.local_servers import qdrant, serving
 
 FILES = {
     "posts/ada/wake.md": "# Waking\nAn endpoint that sleeps costs nothing.",
@@ -56,7 +56,7 @@ class Store:
 
 @pytest.fixture(scope="module")
 def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving("localcloud.qdrant", "/readyz", tmp_path_factory.mktemp("qdrant")) as url:
+    with qdrant(tmp_path_factory.mktemp("qdrant")) as url:
         yield url
 
 

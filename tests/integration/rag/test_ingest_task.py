@@ -24,7 +24,7 @@ from qdrant_client import QdrantClient
 
 from localcloud.process import base_environment
 from tests.aws import aws_environment
-from tests.integration.rag.local_servers import serving
+from tests.integration.rag.local_servers import qdrant, serving
 from twin.commands.ingest import ingest
 from twin.errors import TwinError
 from twin.stages import Stage
@@ -109,10 +109,9 @@ def _aws() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The emulator, which AWS clients of this process then find, and the address of the store."""
-    emulator, qdrant = tmp_path_factory.mktemp("emulator"), tmp_path_factory.mktemp("qdrant")
     with (
-        serving("localcloud.emulator", "/_ministack/health", emulator) as url,
-        serving("localcloud.qdrant", "/readyz", qdrant) as store,
+        serving("localcloud.emulator", "/_ministack/health", tmp_path_factory.mktemp("emulator")) as url,
+        qdrant(tmp_path_factory.mktemp("qdrant")) as store,
         pytest.MonkeyPatch.context() as patch,
     ):
         for name, value in aws_environment(url).items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.qdrant.conftest import Server
+from tests.integration.rag.local_servers import qdrant
 
 ROOT = Path(__file__).resolve().parents[3]
 # Some hundred searches in each of five modes, on a machine that may be busy.
@@ -45,24 +44,20 @@ class Filled:
 
 @pytest.fixture(scope="module")
 def filled(embedding_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
-    server = Server(tmp_path_factory.mktemp("qdrant"))
-    server.start()
-    found = Filled(
-        {
-            **os.environ,
-            "AWS_REGION": "eu-west-1",
-            "QDRANT_URL": server.url,
-            "EMBEDDING_MODEL_DIR": str(embedding_model),
-            "NO_PROXY": "127.0.0.1",
-        }
-    )
-    try:
+    with qdrant(tmp_path_factory.mktemp("qdrant")) as url:
+        found = Filled(
+            {
+                **os.environ,
+                "AWS_REGION": "eu-west-1",
+                "QDRANT_URL": url,
+                "EMBEDDING_MODEL_DIR": str(embedding_model),
+                "NO_PROXY": "127.0.0.1",
+            }
+        )
         done = found.run("services.rag.ingest", "examples/corpus")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["added"] >= 40
         yield found
-    finally:
-        server.end(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")

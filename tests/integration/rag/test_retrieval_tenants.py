@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from pathlib import Path
@@ -17,8 +16,8 @@ from services.rag.ingest.run import ingest
 from services.rag.stores.documents import COLLECTIONS, Chunk
 from services.rag.stores.filters import Filters
 from services.rag.stores.qdrant import QdrantStore
-from tests.integration.qdrant.conftest import Server
 from tests.integration.rag.fakes import DIMENSION, WordEmbedder
+from tests.integration.rag.local_servers import qdrant
 
 DOCUMENTS = {
     "posts/{author}/queues.md": "---\nauthor: {name}\n---\n# Queues\nA dead letter queue keeps what nobody read.\n",
@@ -29,10 +28,8 @@ DOCUMENTS = {
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = Server(tmp_path_factory.mktemp("qdrant"))
-    server.start()
-    yield server.url
-    server.end(signal.SIGTERM)
+    with qdrant(tmp_path_factory.mktemp("qdrant")) as url:
+        yield url
 
 
 @pytest.fixture
