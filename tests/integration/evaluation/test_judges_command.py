@@ -1,4 +1,4 @@
-"""`twin evaluate-judges` with a judge on a real socket, as a process."""
+"""`twin evaluate-judges` with a judge on a real socket: once as a process, its other options in this one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.evaluation.judge_server import JudgeServer, Reply
+from twin.cli.root import main
 
 pytestmark = pytest.mark.usefixtures("base_environment", "embedding_model")
 
@@ -82,14 +83,24 @@ def test_report_of_a_judge(file: Path) -> None:
     assert report["usage"]["dollars"] == pytest.approx(10 * 0.003)
 
 
-def test_tables_and_wrong_options(file: Path) -> None:
-    done = run(str(file), "--threshold", "groundedness=0.6")
-    assert done.returncode == 0, done.stderr
-    assert "judge none" in done.stdout and "groundedness, goodness divided at 0.6" in done.stdout
+def test_tables_and_wrong_options(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def ended(*arguments: str) -> tuple[int | str | None, str, str]:
+        monkeypatch.setattr(sys, "argv", ["twin", "evaluate-judges", str(file), *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    code, out, err = ended("--threshold", "groundedness=0.6")
+    assert code is None, err
+    assert "judge none" in out and "groundedness, goodness divided at 0.6" in out
     for arguments, problem in (
         (("--provider", "openai"), "needs JUDGE_URL and JUDGE_MODEL"),
         (("--threshold", "tone=0.5"), "no score tone"),
         (("--provider", "oracle"), "--provider is wrong"),
     ):
-        wrong = run(str(file), *arguments)
-        assert wrong.returncode == 1 and problem in wrong.stderr
+        code, _, err = ended(*arguments)
+        assert code == 1 and problem in err
