@@ -1,7 +1,11 @@
-"""What both linters say of every stage, and of the stacks that only some settings have: each is started once."""
+"""What both linters say of every stage, and of the stacks that only some settings have: each is started once.
+
+cdk-nag looks at every synthesis by itself.
+"""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +17,23 @@ from constructs import IConstruct
 
 from .conftest import ROOT, STAGES, Synthesize
 from .test_delivery import VARIABLES as DELIVERY
+from .test_llm_choices import KEY
 from .test_vectors import HOSTED, PRIVATE
 
+STAGED = {
+    "TWIN_LLM__WEIGHTS": "s3",
+    "TWIN_LLM__WEIGHTS_KMS_KEY_ARN": KEY,
+    "TWIN_LLM__DATA_CAPTURE": json.dumps({"bucket": "captures", "kms_key_arn": KEY}),
+}
+LLM_CHOICES = (
+    {
+        **STAGED,
+        "TWIN_LLM__CONTAINER": "lmi",
+        "TWIN_LLM__QUANTIZATION": "bitsandbytes",
+        "TWIN_LLM__FALLBACK_INSTANCE_TYPES": '["ml.g5.2xlarge"]',
+    },
+    {**STAGED, "TWIN_LLM__MODE": "real-time", "TWIN_LLM__KMS_KEY_ARN": KEY},
+)
 EXPECTED = ("W3005", "W3010")
 """CDK spells out dependencies that a reference already implies; zones are settings, never looked up."""
 
@@ -27,12 +46,13 @@ def files(synthesize: Synthesize) -> list[str]:
         synthesize("dev", {"TWIN_VECTORS": HOSTED}) / "twin-dev-vectors.template.json",
         synthesize("prod", {"TWIN_VECTORS": PRIVATE}) / "twin-prod-vectors.template.json",
         synthesize("dev", DELIVERY) / "twin-delivery.template.json",
+        *(synthesize("dev", choices) / "twin-dev-llm.template.json" for choices in LLM_CHOICES),
     )
     return [str(file) for file in (*stages, *apart)]
 
 
 def test_cfn_lint_finds_nothing(files: list[str]) -> None:
-    assert len(files) == 4 * 5 + 3
+    assert len(files) == 4 * 5 + 3 + len(LLM_CHOICES)
     command = [str(ROOT / ".venv/bin/cfn-lint"), "--ignore-checks", *EXPECTED, "--", *files]
     found = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert found.returncode == 0, found.stdout + found.stderr

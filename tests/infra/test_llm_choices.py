@@ -9,7 +9,6 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
-from cdk_nag import AwsSolutionsChecks
 from pydantic import ValidationError
 
 from infra.constructs.judge_access import JudgeAccess
@@ -305,18 +304,3 @@ def test_a_changed_choice_updates_or_replaces(llm: Llm, changed: dict[str, Any],
 def test_choices_that_exclude_each_other_are_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         LlmSettings.model_validate(changed)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"container": "lmi", "quantization": "bitsandbytes", "fallback_instance_types": ["ml.g5.2xlarge"]},
-        {"mode": "real-time", "kms_key_arn": KEY},
-    ],
-)
-def test_every_choice_passes_the_schemas_and_cdk_nag(changed: dict[str, Any]) -> None:
-    capture = {"bucket": "captures", "kms_key_arn": KEY}
-    app, _ = stack(weights="s3", weights_kms_key_arn=KEY, data_capture=capture, **changed)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    # A finding, or a property that CloudFormation does not know, is an error.
-    assert app.synth().get_stack_by_name("twin-dev-llm").template
