@@ -15,6 +15,7 @@ import pytest
 
 from localcloud.process import ROOT_MARKER
 from tests.e2e.conftest import ROOT
+from tests.interrupts import heed_interrupts
 
 SHARED = (".venv", "node_modules")
 LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".local", "cdk.out", "tests", "*_cache")
@@ -35,7 +36,6 @@ def clone(tmp_path: Path) -> Path:
 
 
 def twin(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    # A shell gives a program in the foreground the usual reaction to Ctrl-C, whatever this process was started with.
     return subprocess.Popen(
         [sys.executable, "-m", "twin", *arguments],
         cwd=root,
@@ -44,7 +44,7 @@ def twin(root: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_interrupts,
     )
 
 

@@ -25,6 +25,7 @@ from qdrant_client import QdrantClient
 from localcloud.process import base_environment
 from tests.aws import aws_environment
 from tests.integration.rag.local_servers import qdrant, serving
+from tests.interrupts import heed_interrupts
 from twin.commands.ingest import ingest
 from twin.errors import TwinError
 from twin.stages import Stage
@@ -202,6 +203,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
 
 
