@@ -159,10 +159,12 @@ def test_a_preview_is_deployed_updated_and_destroyed_by_its_role(account: Accoun
 
 def test_a_lasting_stage_is_deployed_by_one_role_and_destroyed_by_another(account: Account) -> None:
     with account.role("deploy"):
-        # An update needs what a creation needs: the session itself may do no more than take over the CDK's roles.
+        assert not (said := account.deploy("dev")), said
+        account.change("dev")
         assert not (said := account.deploy("dev")), said
         with refused("cloudformation:"):
             delete(Stage("dev", REGION), lambda _: None)
+    assert "Changed" in account.outputs("dev")
     with account.role("evaluate"), refused("cloudformation:DeleteStack"):
         client("cloudformation").delete_stack(StackName="twin-dev-network")
     with account.role("teardown"):
