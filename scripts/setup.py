@@ -118,15 +118,9 @@ def compile_stacks() -> None:
 
 
 def install_cdk() -> None:
-    run(
-        "cdk",
-        *npm_command(node()),
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        env=with_node(node(), os.environ),
-    )
+    found = node()
+    env = with_node(found, os.environ)
+    run("cdk", *npm_command(found), "ci", "--ignore-scripts", "--no-audit", "--no-fund", env=env)
 
 
 def node() -> Path:

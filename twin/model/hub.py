@@ -8,16 +8,16 @@ https://huggingface.co/docs/huggingface_hub/package_reference/hf_api.
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import httpx
+
+from services.common.tls import authorities
 
 PUBLIC_HUB = "https://huggingface.co"
 SECONDS = 15.0
@@ -143,7 +143,7 @@ class Hub:
 
     def _client(self, timeout: httpx.Timeout) -> httpx.Client:
         # A redirect to another host loses the Authorization header: the token stays with the hub.
-        return httpx.Client(timeout=timeout, follow_redirects=True, headers=self._headers, verify=_trust())
+        return httpx.Client(timeout=timeout, follow_redirects=True, headers=self._headers, verify=authorities())
 
     def _get(self, path: str) -> dict[str, Any]:
         with self._client(httpx.Timeout(SECONDS)) as client:
@@ -151,12 +151,6 @@ class Hub:
         if response.is_success:
             return _parsed(response)
         raise _refusal(response)
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """The certificates of httpx's choice, read once: a client of its own for each file reads them each time."""
-    return httpx.create_ssl_context()
 
 
 def _refusal(response: httpx.Response) -> HubError:
