@@ -18,7 +18,7 @@ demo: ## From nothing: deploy, ask, watch, judge, alarm, delete, proof
 	@start=$$(date +%s) && $(PYTHON) scripts/setup.py && $(TWIN) demo --setup-seconds $$(( $$(date +%s) - start )) $(ARGS)
 
 test: setup ## From nothing: set up and run every test
-	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@.venv/bin/python -m pytest -n logical --dist loadscope --no-loadscope-reorder $(ARGS)
 
 setup: ## Environment only: Python packages, CDK command line, embedding model
 	@$(PYTHON) scripts/setup.py
@@ -113,7 +113,7 @@ ci-release-publish: ## CI: publish dist/ as the release TAG on GitHub
 	@gh release create "$$TAG" --verify-tag --notes-file dist/notes.md dist/*.tar.gz dist/*.zip dist/*.json
 
 ci-test: setup ## CI: every test, with the coverage of what runs in the tests' own processes on the run's page
-	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --cov \
+	@.venv/bin/python -m pytest -n logical --dist loadscope --no-loadscope-reorder --cov \
 		--cov-report=markdown-append:$${GITHUB_STEP_SUMMARY:-coverage.md} $(ARGS)
 
 ci-image-build: setup ## CI: build the service's image and push it nowhere

@@ -7,6 +7,7 @@ is finished by the next one.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -88,12 +89,16 @@ def create_environment() -> None:
     if venv_python().exists() and subprocess.run([venv_python(), "-c", ""], capture_output=True).returncode == 0:
         return
     shutil.rmtree(VENV, ignore_errors=True)
-    run("environment", sys.executable, "-m", "venv", str(VENV))
+    run("environment", sys.executable, "-m", "venv", "--without-pip", str(VENV))
 
 
 def install_python_packages() -> None:
     python = str(venv_python())
-    run("packages", python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    if importlib.util.find_spec("pip") is None:
+        run("packages", python, "-m", "ensurepip")
+        pip = [python, "-m", "pip"]
+    run("packages", *pip, "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
     locks = ["requirements/uv.txt", "requirements/dev.txt"] + ([] if system_node() else ["requirements/node.txt"])
     run("packages", python, "-m", "uv", "pip", "sync", "--python", python, "--require-hashes", *locks)
 

@@ -9,6 +9,7 @@ last of them deletes everything.
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,12 +27,25 @@ SHIPPED_MODEL = Path(__file__).parents[1] / ".local" / "models" / "all-MiniLM-L6
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")
 
 
+MOST_WORKERS = 4
+
+
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Sends a module's tests to one worker, and the modules of the one deployment to the same."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
         return "deployment" if PurePosixPath(module).name in SHARE_ONE_DEPLOYMENT else module
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors (`-n logical`): many tests wait for a deployment while others could run."""
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect garbage rarely: what a worker imports and collects stays, and looking through it again finds nothing."""
+    gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
