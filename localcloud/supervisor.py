@@ -17,7 +17,7 @@ import uvicorn
 
 from localcloud.errors import LocalCloudError
 from localcloud.platform import PARTS, Platform
-from localcloud.ports import LOOPBACK, free_port
+from localcloud.ports import LOOPBACK, free_ports
 from localcloud.runner.reconcile import Runner
 from localcloud.sagemaker_runtime.app import create_app
 from localcloud.sagemaker_runtime.routing import RoutingTable
@@ -49,7 +49,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         with self._only_one():
-            ports = {name: free_port() for name in (*(part.port_name for part in PARTS), "sagemaker_runtime")}
+            names = (*(part.port_name for part in PARTS), "sagemaker_runtime")
+            ports = dict(zip(names, free_ports(len(names)), strict=True))
             platform = Platform(self._root, ports)
             table = RoutingTable()
             try:

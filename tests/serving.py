@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+
+from localcloud.ports import free_port
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -25,9 +26,7 @@ def serving(
 
     The process's environment is changed while the application starts only: other suites have theirs.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = uvicorn.Config(
         app,
         host="127.0.0.1",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 from localcloud import lifecycle
+from localcloud.errors import LocalCloudError
+from localcloud.ports import free_port
 from scripts.node import OLDEST_NODE, find_node
 from twin.doctor.check import Check
 from twin.doctor.context import Context
@@ -67,9 +68,8 @@ def _disk(_: Context) -> Iterator[Finding]:
 
 def _ports(_: Context) -> Iterator[Finding]:
     try:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-    except OSError as error:
+        free_port()
+    except LocalCloudError as error:
         why = "every part of the local cloud listens on a port of 127.0.0.1"
         yield failed("Loopback ports", str(error), why, "allow this user to listen on 127.0.0.1")
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from localcloud.ports import free_port
 from services.common.ids import uuid7
 
 OPIK_API_KEY = "opik-test-key"
@@ -26,12 +26,6 @@ OPIK_CONSTANTS = {
     "OPIK_LOG_START_TRACE_SPAN": "false",
 }
 START_SECONDS = 40.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from uuid import uuid4
 import pytest
 from qdrant_client import QdrantClient, models
 
+from localcloud.ports import free_port
 from localcloud.process import answers
 
 START_SECONDS = 30.0
@@ -24,9 +24,7 @@ class Server:
     """A server process over a folder; can be killed and started again on the same port."""
 
     def __init__(self, data: Path, *extra: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = data
         self._extra = extra

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from localcloud.ports import free_port
 from tests.aws import aws_environment
 from tests.integration.rag.conftest import DOCUMENTS
 from tests.integration.rag.fake_qdrant import Qdrant
@@ -92,15 +92,12 @@ def test_a_stop_sends_away_who_waits_for_the_model(servers: tuple[Cloud, Qdrant,
 
 def _environment(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path, **changed: str) -> dict[str, str]:
     cloud, qdrant, opik = servers
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     return {
         "PATH": os.environ["PATH"],
         **aws_environment(cloud.url, "eu-west-1"),
         "STAGE": "test",
         "RELEASE": "r1",
-        "PORT": str(port),
+        "PORT": str(free_port()),
         "BIND_HOST": "127.0.0.1",
         "LLM_ENDPOINT_NAME": "twin",
         "LLM_MODEL_ID": "test/model",

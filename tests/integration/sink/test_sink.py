@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
+from localcloud.ports import free_port
 from localcloud.sink.store import MessageStore
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "localcloud.sink", "--host", "127.0.0.1", "--port", str(port), "--data", folder]
     process = subprocess.Popen(command)
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5, trust_env=False)
