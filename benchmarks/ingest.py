@@ -35,10 +35,9 @@ from services.rag.ingest.sources import read_source
 from services.rag.ingest.write import embedded_text
 from services.rag.stores.documents import COLLECTIONS
 from services.rag.stores.qdrant import QdrantStore
+from twin.project import CORPUS, EMBEDDING_MODEL
 
 GOAL = 0.85
-MODEL = REPOSITORY / ".local" / "models" / "all-MiniLM-L6-v2"
-CORPUS = REPOSITORY / "examples" / "corpus"
 # Code, too: its chunks are longer and its reader does more.
 CODE = REPOSITORY / "services" / "rag"
 TENANT = "default"
@@ -86,7 +85,7 @@ def run(effort: Effort) -> Report:
             os.sched_setaffinity(0, ours)
             tree = _tree(Path(folder) / "corpus")
             texts = _texts(tree)
-            model = Embedder(MODEL, CORES)
+            model = Embedder(EMBEDDING_MODEL, CORES)
             model.embed(texts[:64])
             rounds = []
             for number in range(effort.rounds):

@@ -10,8 +10,9 @@ from typing import Any
 from benchmarks.effort import Effort
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import WORK, BenchmarkError, pinned, python, server_core
-from benchmarks.world import MODEL_DIR, World, stand_up
+from benchmarks.world import World, stand_up
 from localcloud.process import REPOSITORY, base_environment
+from twin.project import EMBEDDING_MODEL
 
 STEP_NAMES = {
     "embed": "embeddings (longest)",
@@ -64,7 +65,7 @@ def _probe(world: World, repeats: int) -> dict[str, Any]:
         **base_environment(WORK),
         **world.aws_environment,
         "QDRANT_URL": world.qdrant_url,
-        "EMBEDDING_MODEL_DIR": str(MODEL_DIR),
+        "EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL),
     }
     command = pinned(python("benchmarks.retrieval_probe", str(repeats)), server_core())
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -20,9 +20,8 @@ from benchmarks.processes import BenchmarkError, Server, free_folder, other_core
 from benchmarks.stub_llm import STANDARD, Timetable
 from localcloud.ports import free_port
 from localcloud.process import REPOSITORY, base_environment
+from twin.project import CORPUS, EMBEDDING_MODEL
 
-MODEL_DIR = REPOSITORY / ".local" / "models" / "all-MiniLM-L6-v2"
-CORPUS = REPOSITORY / "examples" / "corpus"
 REGION = "us-east-1"
 QUESTION = "Why does Ada keep the health check timeout so long?"
 TRACES_PER_SECOND = 10
@@ -72,7 +71,7 @@ class World:
             "LLM_ENDPOINT_NAME": timetable.path,
             "LLM_MODEL_ID": "stub/model",
             "QDRANT_URL": self.qdrant_url or "http://127.0.0.1:9",
-            "EMBEDDING_MODEL_DIR": str(MODEL_DIR),
+            "EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL),
             "TRACES_PER_SECOND": str(traces_per_second or 1),
             "OPIK_SENTRY_ENABLE": "false",
             "OPIK_ANALYTICS_ENABLE": "false",
@@ -133,7 +132,7 @@ def stand_up(*, qdrant: bool = False, opik: bool = True) -> Iterator[World]:
     Raises:
         BenchmarkError: something does not start.
     """
-    if not (MODEL_DIR / "model.onnx").is_file():
+    if not (EMBEDDING_MODEL / "model.onnx").is_file():
         raise BenchmarkError("The embedding model is missing: run `make setup`.")
     with ExitStack() as stack:
 
@@ -195,7 +194,11 @@ def _declare(aws_url: str, key: str) -> tuple[str, str]:
 
 
 def _ingest(qdrant_url: str, corpus: Path = CORPUS) -> None:
-    environment = {**base_environment(REPOSITORY), "QDRANT_URL": qdrant_url, "EMBEDDING_MODEL_DIR": str(MODEL_DIR)}
+    environment = {
+        **base_environment(REPOSITORY),
+        "QDRANT_URL": qdrant_url,
+        "EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "services.rag.ingest", str(corpus)],
         env=environment,

@@ -22,10 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts.node import find_node, npm_command, system_node  # noqa: E402
+from twin.project import EMBEDDING_MODEL, JSII_CACHE, VENV  # noqa: E402
 
-VENV = ROOT / ".venv"
-MODEL_DIR = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
-JSII_CACHE = ROOT / ".local" / "jsii"
 STAMP = VENV / ".setup-stamp"
 LOGS = ROOT / ".local" / "logs"
 OLDEST_PYTHON = (3, 11)
@@ -52,7 +50,7 @@ def fingerprint() -> str:
 
 def is_done() -> bool:
     """Whether an earlier run finished with these very inputs and its results still stand."""
-    results = [venv_python(), ROOT / "node_modules" / ".bin" / "cdk", MODEL_DIR / "model.onnx"]
+    results = [venv_python(), ROOT / "node_modules" / ".bin" / "cdk", EMBEDDING_MODEL / "model.onnx"]
     return STAMP.exists() and STAMP.read_text() == fingerprint() and all(path.exists() for path in results)
 
 
@@ -141,7 +139,7 @@ def with_node(found: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def build_embedding_model() -> None:
-    run("model", str(venv_python()), "-m", "scripts.build_embedding_model", str(MODEL_DIR))
+    run("model", str(venv_python()), "-m", "scripts.build_embedding_model", str(EMBEDDING_MODEL))
 
 
 # The steps of one line need nothing of each other and run side by side.

@@ -17,7 +17,8 @@ from twin.cost.outside import external_services
 from twin.cost.refresh import Refresh
 from twin.cost.report import Table
 from twin.doctor.finding import Finding, Status
-from twin.inventory import Survivor, kinds_checked, services_checked
+from twin.inventory.listings import kinds_checked, services_checked
+from twin.inventory.survivors import Survivor
 from twin.opik import opik_reader
 from twin.stages import Stage
 

@@ -30,6 +30,7 @@ from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
 from services.rag.monitoring.feedback import Feedback
+from services.rag.monitoring.recorder import Facts, Recorder
 from services.rag.monitoring.samples import SampleQueue
 from services.rag.observability.emf import EmfWriter
 from services.rag.observability.metrics import Metrics
@@ -37,7 +38,7 @@ from services.rag.observability.sentry import Sentry
 from services.rag.pipeline.generate import Generator
 from services.rag.pipeline.opening import open_retriever
 from services.rag.pipeline.prompt import PromptBuilder
-from services.rag.pipeline.rag import Facts, RagPipeline
+from services.rag.pipeline.rag import RagPipeline
 from services.rag.pipeline.tokens import TokenCounter, token_counter
 from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
@@ -127,6 +128,14 @@ async def _build(
     measures = Metrics()
     gate = WakeGate(partial(chat.probe, CHECK_TIMEOUT_SECONDS), measures, most=settings.wake_max_held)
     stack.callback(gate.close)
+    facts = Facts(
+        stage=settings.stage,
+        release=settings.release,
+        model_id=settings.llm_model_id,
+        embedding_model_id=pool.model_id,
+        sample_rate=settings.sample_rate,
+        price_per_hour_usd=settings.llm_price_per_hour_usd,
+    )
     pipeline = RagPipeline(
         await open_retriever(settings, store, pool, chat, measures.breaker, stack),
         PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
@@ -137,20 +146,9 @@ async def _build(
             temperature=settings.llm_temperature,
         ),
         gate,
-        tracer,
-        samples,
-        Facts(
-            stage=settings.stage,
-            release=settings.release,
-            model_id=settings.llm_model_id,
-            embedding_model_id=pool.model_id,
-            sample_rate=settings.sample_rate,
-            price_per_hour_usd=settings.llm_price_per_hour_usd,
-            query_max_tokens=settings.query_max_tokens,
-        ),
+        Recorder(tracer, samples, measures, anonymiser, tokens, facts),
         pool,
-        measures,
-        anonymiser,
+        query_max_tokens=settings.query_max_tokens,
     )
     checks = await _checks(settings, store, chat, sqs, stack)
     return Services(

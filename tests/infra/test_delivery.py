@@ -15,7 +15,7 @@ from infra.settings import SettingsError, load_settings
 from twin.cost import assembly, prices
 from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
-from twin.inventory import LISTINGS, SCALED
+from twin.inventory.listings import LISTINGS, SCALED
 
 from .conftest import Synthesize, Template, only, resources
 from .test_templates import listed, violations

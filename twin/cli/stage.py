@@ -93,7 +93,7 @@ def delete(
     from twin import views
     from twin.commands import delete as command
     from twin.commands import local
-    from twin.inventory import services_checked
+    from twin.inventory.listings import services_checked
     from twin.stages import connect
 
     target, kept = connect(stage), tuple(keep or ())

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from twin.cdk import Progress
 from twin.deployment import key_file
 from twin.errors import TwinError
-from twin.inventory import Survivor, survivors
+from twin.inventory.survivors import Survivor, survivors
 from twin.stages import Stage
 from twin.teardown.leftovers import COMPONENTS, LEFTOVERS, Leftover
 from twin.teardown.ownership import OPTIONAL_STACKS, Ownership, forms, ownership

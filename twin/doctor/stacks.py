@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, warning
-from twin.inventory import Survivor, survivors
+from twin.inventory.survivors import Survivor, survivors
 
 VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 NEEDED_VERSION = 6

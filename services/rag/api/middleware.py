@@ -15,7 +15,7 @@ from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
 from services.rag.api.errors import BUSY_RETRY_SECONDS, ApiError, describe
 from services.rag.observability.metrics import RequestRecord
-from services.rag.pipeline.rag import ClientDisconnected
+from services.rag.pipeline.events import ClientDisconnected
 
 logger = concern_logger("api")
 security_logger = concern_logger("security")

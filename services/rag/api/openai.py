@@ -16,8 +16,8 @@ from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
 from services.rag.api.sse import EventStreamResponse
 from services.rag.api.tracing import begin_trace
 from services.rag.api.whole import whole_answer
+from services.rag.monitoring.recorder import TRACE_NAME
 from services.rag.pipeline.events import Question, Sampling, Turn
-from services.rag.pipeline.rag import TRACE_NAME
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 

@@ -14,8 +14,8 @@ from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse,
 from services.rag.api.sse import EventStreamResponse, done_body
 from services.rag.api.tracing import begin_trace
 from services.rag.api.whole import whole_answer
+from services.rag.monitoring.recorder import TRACE_NAME
 from services.rag.pipeline.events import Event, Question, Turn, collect
-from services.rag.pipeline.rag import TRACE_NAME
 
 router = APIRouter(tags=["rag"])
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.rag.api.errors import describe
 from services.rag.api.sse import unless_disconnected
-from services.rag.pipeline.rag import ClientDisconnected
+from services.rag.pipeline.events import ClientDisconnected
 
 
 async def whole_answer(

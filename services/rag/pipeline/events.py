@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+class ClientDisconnected(Exception):  # noqa: N818 - the name says what happened
+    """The caller went away before the answer was complete."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """An earlier message of the conversation."""

@@ -19,7 +19,7 @@ from twin.cli import root
 from twin.commands import delete as command
 from twin.commands.delete import Planned, delete, plan
 from twin.errors import TwinError
-from twin.inventory import survivors
+from twin.inventory.survivors import survivors
 from twin.teardown.ownership import Ownership, snapshots_of
 
 

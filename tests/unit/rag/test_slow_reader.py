@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from services.rag.api.sse import EventStreamResponse
-from services.rag.pipeline.events import Event, Token
-from services.rag.pipeline.rag import ClientDisconnected
+from services.rag.pipeline.events import ClientDisconnected, Event, Token
 
 SECONDS = 0.4
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from twin.inventory import LISTINGS, is_gone, kind_of, kinds_checked, services_checked
+from twin.inventory.listings import LISTINGS, kinds_checked, services_checked
+from twin.inventory.survivors import is_gone, kind_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What a stage still owns: the proof after a delete."""

@@ -1,0 +1,172 @@
+"""Lists what a stage still owns in every service that its stacks touch: the proof after a delete.
+
+A resource is found by name, by tag and by the history of the stage's stacks (`twin.teardown.ownership`). Each kind is
+asked of its own service; what is tagged in services beyond these comes from the Resource Groups Tagging API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from twin.inventory.listings import ACCOUNT, LISTED_APART, LISTINGS, SCALED, Listing
+from twin.stages import Stage
+from twin.teardown.ownership import PROJECT, Ownership, forms, identifiers, ownership
+
+GONE = {"DELETE_COMPLETE", "DELETE_IN_PROGRESS", "deleted", "deleting", "INACTIVE", "terminated", "shutting-down"}
+STATES = ("StackStatus", "State", "Status")
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """One resource that outlived the delete, and why, where its service says."""
+
+    service: str
+    kind: str
+    name: str
+    why: str = ""
+
+
+def survivors(
+    stage: Stage, progress: Callable[[str], None] | None = None, own: Ownership | None = None
+) -> list[Survivor]:
+    """Everything of the stage that still exists; `own` spares reading the history of its stacks again."""
+    own = own or ownership(stage)
+    found: list[Survivor] = []
+    existing: set[str] = set()
+    for listing in LISTINGS:
+        for item in _items(stage, listing):
+            if is_gone(item):
+                continue
+            name = item if listing.name is None else str(item[listing.name])
+            existing |= forms(name) | identifiers(item)
+            if own.owns(name, item):
+                found.append(Survivor(listing.service, listing.kind, name, _why(item)))
+        if progress is not None:
+            progress(f"{listing.service}: {listing.kind}")
+    found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing) + _machines(own, existing)
+    found += _tagged(own, existing, {form for each in found for form in forms(each.name)})
+    return found
+
+
+def is_gone(item: Any) -> bool:
+    """Whether a list shows a resource that is deleted, or that nothing can keep from being deleted."""
+    if not isinstance(item, dict):
+        return False
+    if item.get("StackStatus") == "DELETE_IN_PROGRESS":
+        return False
+    states = (item.get(key) for key in STATES)
+    return bool(item.get("DeletedDate")) or any(isinstance(state, str) and state in GONE for state in states)
+
+
+def _items(stage: Stage, listing: Listing) -> Iterator[Any]:
+    client = stage.client(listing.service)
+    arguments = {
+        key: stage.client("sts").get_caller_identity()["Account"] if value == ACCOUNT else value
+        for key, value in listing.arguments
+    }
+    if client.can_paginate(listing.operation):
+        for page in client.get_paginator(listing.operation).paginate(**arguments):
+            yield from _inside(page, listing.key)
+        return
+    yield from _inside(getattr(client, listing.operation)(**arguments), listing.key)
+
+
+def _inside(answer: Any, key: str) -> Any:
+    for part in key.split("."):
+        answer = (answer or {}).get(part)
+    return answer or ()
+
+
+def _why(item: Any) -> str:
+    return str(item.get("StackStatusReason") or item.get("StackStatus") or "") if isinstance(item, dict) else ""
+
+
+def _scalable_targets(own: Ownership) -> list[Survivor]:
+    client = own.stage.client("application-autoscaling")
+    found = []
+    for namespace in SCALED:
+        try:
+            targets = client.describe_scalable_targets(ServiceNamespace=namespace)["ScalableTargets"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise
+            continue
+        names = [target["ResourceId"] for target in targets if own.owns(target["ResourceId"])]
+        found += [Survivor("application-autoscaling", "scalable target", name) for name in names]
+    return found
+
+
+def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
+    """Services of the stage's clusters; one without a cluster is gone, whatever its tags go on saying."""
+    client = own.stage.client("ecs")
+    clusters = [arn for page in client.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
+    services = [
+        arn
+        for cluster in clusters
+        for page in client.get_paginator("list_services").paginate(cluster=cluster)
+        for arn in page["serviceArns"]
+    ]
+    existing |= {form for arn in services for form in forms(arn)}
+    return [Survivor("ecs", "service", arn) for arn in services if own.owns(arn)]
+
+
+def _machines(own: Ownership, existing: set[str]) -> list[Survivor]:
+    """EC2 machines; AWS goes on listing one for an hour after its end."""
+    found = []
+    for page in own.stage.client("ec2").get_paginator("describe_instances").paginate():
+        for machine in (each for reservation in page["Reservations"] for each in reservation["Instances"]):
+            if machine["State"]["Name"] in GONE:
+                continue
+            existing |= forms(machine["InstanceId"])
+            if own.owns(machine["InstanceId"], machine):
+                found.append(Survivor("ec2", "instance", machine["InstanceId"]))
+    return found
+
+
+def _keys(own: Ownership, existing: set[str]) -> list[Survivor]:
+    """Keys that are not on their way out: AWS deletes none sooner than a week after it was asked to."""
+    client = own.stage.client("kms")
+    found = []
+    for page in client.get_paginator("list_keys").paginate():
+        for key in page["Keys"]:
+            if not own.owns(key["KeyArn"], key):
+                continue
+            if client.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion":
+                continue
+            existing |= identifiers(key)
+            found.append(Survivor("kms", "key", key["KeyArn"]))
+    return found
+
+
+def _tagged(own: Ownership, existing: set[str], known: set[str]) -> list[Survivor]:
+    """What carries the stage's tags and was not found yet.
+
+    The tagging API may go on naming what is deleted. Where a service lists the kind itself, its list decides.
+    """
+    client = own.stage.client("resourcegroupstaggingapi")
+    wanted = [{"Key": "project", "Values": [PROJECT]}, {"Key": "stage", "Values": [own.stage.name]}]
+    listed = {*LISTED_APART, *(listing.arn for listing in LISTINGS)}
+    found = []
+    for page in client.get_paginator("get_resources").paginate(TagFilters=wanted):
+        for arn in (resource["ResourceARN"] for resource in page["ResourceTagMappingList"]):
+            service, kind = kind_of(arn)
+            if forms(arn) & (known | own.kept):
+                continue
+            if (f"{service}:{kind}" in listed or f"{service}:" in listed) and not forms(arn) & existing:
+                continue
+            found.append(Survivor(service, kind or service, arn))
+    return found
+
+
+def kind_of(arn: str) -> tuple[str, str]:
+    """Service and type of an ARN; the type is empty where the ARN has none."""
+    parts = arn.split(":", 5)
+    resource = parts[5]
+    for separator in ("/", ":"):
+        if separator in resource:
+            return parts[2], resource.split(separator)[0].split(":")[0]
+    return parts[2], ""
