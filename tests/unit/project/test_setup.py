@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,30 @@ def test_a_failing_step_shows_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(setup, "ROOT", tmp_path)
     with pytest.raises(setup.SetupError, match=r"(?s)exit 3.*no such registry"):
         setup.run("packages", sys.executable, "-c", "import sys; print('no such registry'); sys.exit(3)")
+
+
+@pytest.mark.parametrize(
+    ("version", "enough"), [("22.0.2", False), ("22.3", True), ("26.3.1", True), ("23.2rc1", True)]
+)
+def test_a_pip_before_22_3_is_not_asked_to_install_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, version: str, enough: bool
+) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    assert setup.pip_installs_elsewhere() is enough
+
+
+def test_a_python_without_pip_is_set_up_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(setup, "run", lambda _, *command: ran.append(command))
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    setup.install_python_packages()
+    inside = str(setup.venv_python())
+    assert ran[0] == (inside, "-m", "ensurepip")
+    assert ran[1][:4] == (inside, "-m", "pip", "install")
+
+
+def missing(name: str) -> str:
+    raise importlib.metadata.PackageNotFoundError(name)
 
 
 def test_locks_carry_hashes_and_no_registry_address() -> None:
