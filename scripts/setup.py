@@ -128,7 +128,7 @@ def compile_stacks() -> None:
     writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # The import unpacks the CDK's own modules, five seconds of work, where every synthesis looks for them.
     env = {**with_node(node(), writing), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(JSII_CACHE)}
-    run("stacks", str(venv_python()), "-c", "import infra.app, infra.constructs.dashboard", env=env)
+    run("stacks", str(venv_python()), "-c", "import infra.app, infra.constructs.monitoring.dashboard", env=env)
 
 
 def install_cdk() -> None:

@@ -12,8 +12,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.delivery_permissions import PREVIEW_IMAGES, Permissions
-from infra.constructs.delivery_trust import AUDIENCE, ISSUER, trust
+from infra.constructs.delivery.permissions import PREVIEW_IMAGES, Permissions
+from infra.constructs.delivery.trust import AUDIENCE, ISSUER, trust
 from infra.constructs.tagging import tag_everything
 from infra.names import DELIVERY
 from infra.settings import DeploymentSettings

@@ -9,11 +9,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.alarms import Alarms, AlertsTopic
-from infra.constructs.budget import MonthlyBudget
-from infra.constructs.evaluation_function import DependencyLayer, ServiceFunction
-from infra.constructs.kill_switch import KillSwitch
-from infra.constructs.schedule import FunctionSchedule
+from infra.constructs.functions.schedule import FunctionSchedule
+from infra.constructs.functions.service_function import DependencyLayer, ServiceFunction
+from infra.constructs.guard.budget import MonthlyBudget
+from infra.constructs.guard.kill_switch import KillSwitch
+from infra.constructs.monitoring.alarms import Alarms, AlertsTopic
 from infra.names import Names
 from infra.settings import DeploymentSettings
 
@@ -49,19 +49,17 @@ class GuardStack(cdk.Stack):
             layers=layers,
         )
         self._may_delete(expire.role, doomed)
-        assert expire.dead_letters is not None  # noqa: S101 - asynchronous functions have one
         FunctionSchedule(
             self,
             "EndOfLife",
             expression=f"at({settings.expires_at(now):%Y-%m-%dT%H:%M:%S})",
             description=f"Deletes {doomed}",
-            function=expire.function,
-            dead_letters=expire.dead_letters,
+            service=expire,
             enabled=settings.guard.enabled,
         )
         alarms = Alarms(self, "Alarms", topic=alerts.topic)
-        alarms.dead_letters("ExpiryLost", expire.dead_letters, "The deletion of an expired stack")
-        alarms.function_errors("ExpiryErrors", expire.function, "The deletion of an expired stack")
+        what = "The deletion of an expired stack"
+        alarms.service("Expiry", expire, what, what)
         usd = settings.guard.monthly_budget_usd
         if usd is not None and settings.guard.kill_switch:
             switch = KillSwitch(
@@ -75,10 +73,8 @@ class GuardStack(cdk.Stack):
                 layers=layers,
             )
             self._may_delete(switch.stop.role, doomed)
-            assert switch.stop.dead_letters is not None  # noqa: S101 - asynchronous functions have one
             what = "The deletion of the LLM stack over a spent budget"
-            alarms.dead_letters("SpendingLost", switch.stop.dead_letters, what)
-            alarms.function_errors("SpendingErrors", switch.stop.function, what)
+            alarms.service("Spending", switch.stop, what, what)
             cdk.CfnOutput(self, "KillSwitchTopicArn", value=switch.topic.topic_arn)
         elif usd is not None:
             MonthlyBudget(self, "Month", settings=settings, usd=usd, topic=alerts.topic)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.constructs.llm_endpoint import LlmEndpoint
-from infra.constructs.llm_metrics import LlmMetrics
-from infra.constructs.llm_scaling import InstanceScaling, LlmScaling
-from infra.constructs.office_hours import keep_office_hours
+from infra.constructs.llm.endpoint import LlmEndpoint
+from infra.constructs.llm.metrics import LlmMetrics
+from infra.constructs.llm.office_hours import keep_office_hours
+from infra.constructs.llm.scaling import InstanceScaling, LlmScaling
 from infra.names import Names
 from infra.settings import DeploymentSettings
 

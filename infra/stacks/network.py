@@ -7,7 +7,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
-from infra.constructs.fargate_api import PORT
+from infra.constructs.business.fargate_api import PORT
 from infra.constructs.logs import log_group
 from infra.settings import DeploymentSettings
 from infra.settings_groups.edge_limits import ORIGIN_FACING

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.constructs.vector_store import VectorStore
+from infra.constructs.vectors.store import VectorStore
 from infra.settings import DeploymentSettings
 from infra.settings_groups.retrieval import HostedVectors
 from infra.stacks.network import NetworkStack

@@ -28,7 +28,7 @@ _DATAPOINT = re.compile(r"\[\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _MAX_TEXT = 2900  # Slack refuses a section above 3,000 characters
 
 
-# What infra/constructs/alarms.py ends each description with.
+# What infra/constructs/monitoring/alarms.py ends each description with.
 _SECTION = re.compile(r"\s*\(runbook: ([a-z0-9-]+)\)\s*$")
 # Alarms about answers: the ones that the worst samples explain.
 _ABOUT_ANSWERS = frozenset({"answer-quality", "twin-is-ill"})

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.dashboard_cost import LIST_PRICES
-from infra.constructs.dashboard_metrics import SCORES
+from infra.constructs.monitoring.cost import LIST_PRICES
+from infra.constructs.monitoring.metrics import SCORES
 from services.evaluation.metrics.names import METRICS
 from services.rag.observability.emf import _UNITS
 from twin.cost import prices
@@ -164,4 +164,4 @@ def test_the_library_is_imported_only_where_a_dashboard_is_wanted() -> None:
         for path in (ROOT / "infra").rglob("*.py")
         for name in eager.findall(path.read_text(encoding="utf-8"))
     }
-    assert found == {("infra/constructs/dashboard.py", "cdk_monitoring_constructs")}
+    assert found == {("infra/constructs/monitoring/dashboard.py", "cdk_monitoring_constructs")}

@@ -9,7 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from pydantic import ValidationError
 
-from infra.constructs.edge import Edge
+from infra.constructs.business.edge import Edge
 from infra.settings import SettingsError, load_settings
 from infra.settings_groups.business import BusinessSettings
 from services.rag.pipeline.waking import HEARTBEAT_SECONDS

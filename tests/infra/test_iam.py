@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.judging import LOG_DELIVERY, TRACING
+from infra.constructs.evaluation.judging import LOG_DELIVERY, TRACING
 
 from .api_calls import actions_of, reachable
 from .conftest import STAGES, Synthesize, Template, Templates, read, resources

@@ -10,7 +10,7 @@ from aws_cdk import assertions
 from aws_cdk import aws_iam as iam
 from pydantic import ValidationError
 
-from infra.constructs.judge_access import JudgeAccess
+from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.settings import load_settings
 from infra.settings_groups.judge import JudgeSettings
 

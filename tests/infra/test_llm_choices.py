@@ -11,8 +11,8 @@ import pytest
 from aws_cdk import assertions
 from pydantic import ValidationError
 
-from infra.constructs.judge_access import JudgeAccess
-from infra.constructs.llm_metrics import LlmMetrics
+from infra.constructs.evaluation.judge_access import JudgeAccess
+from infra.constructs.llm.metrics import LlmMetrics
 from infra.settings import DeploymentSettings, load_settings
 from infra.settings_groups.llm import LlmSettings
 from infra.stacks.llm import LlmStack

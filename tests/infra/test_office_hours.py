@@ -12,8 +12,8 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_applicationautoscaling as scaling
 
-from infra.constructs.llm_scaling import DIMENSION
-from infra.constructs.office_hours import keep_office_hours
+from infra.constructs.llm.office_hours import keep_office_hours
+from infra.constructs.llm.scaling import DIMENSION
 from infra.settings import SettingsError, load_settings
 from infra.settings_groups.guard import OfficeHours
 from twin.cost import office_hours

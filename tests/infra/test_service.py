@@ -10,7 +10,7 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 
-from infra.constructs.fargate_api import FargateApi
+from infra.constructs.business.fargate_api import FargateApi
 from infra.settings_groups.business import BusinessSettings
 from services.rag.observability.emf import EmfWriter
 from services.rag.observability.metrics import Measured

@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.constructs.vector_machine import PROGRAMS, packed
-from infra.constructs.vector_store import SESSION_MANAGER
+from infra.constructs.vectors.machine import PROGRAMS, packed
+from infra.constructs.vectors.store import SESSION_MANAGER
 from infra.settings import SettingsError, load_settings
 from services.rag.settings import RagSettings
 from twin.cost import assembly, prices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from infra.constructs.delivery_trust import ENVIRONMENTS, PULL_REQUESTS
+from infra.constructs.delivery.trust import ENVIRONMENTS, PULL_REQUESTS
 from infra.names import DELIVERY_STACK
 from twin import cdk
 from twin.cdk import Progress

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.constructs.vector_export import Store, StoreError, export_to
+from infra.constructs.vectors.export import Store, StoreError, export_to
 from infra.settings import SettingsError, load_settings
 from twin.commands.vectors_restore import Restored, restore
 from twin.deployment import outputs

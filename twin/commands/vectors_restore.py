@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from infra.constructs.vector_export import FORMAT, VERSION, Store, StoreError, path_of
+from infra.constructs.vectors.export import FORMAT, VERSION, Store, StoreError, path_of
 from twin.errors import TwinError
 
 BATCH = 128
@@ -26,7 +26,7 @@ class Held:
     """What a backup holds of one collection.
 
     Attributes:
-        made: vectors, sparse vectors, metadata and indexes, as `vector_export.configuration` has them.
+        made: vectors, sparse vectors, metadata and indexes, as `export.configuration` has them.
         points: `fingerprint` by id, the id in JSON.
     """
 

@@ -127,7 +127,7 @@ def secret(aws: str) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture
 def state_table(aws: str) -> Iterator[str]:
-    """A table as infra/constructs/state_table.py declares it."""
+    """A table as infra/constructs/evaluation/state_table.py declares it."""
     client = boto3.client("dynamodb")
     name = f"state-{os.urandom(6).hex()}"
     client.create_table(

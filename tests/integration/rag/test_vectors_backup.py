@@ -19,8 +19,8 @@ import pytest
 from pydantic import SecretStr
 from qdrant_client import QdrantClient, models
 
-from infra.constructs.vector_export import PAGE, Store, StoreError, export_to
-from infra.constructs.vector_machine import packed
+from infra.constructs.vectors.export import PAGE, Store, StoreError, export_to
+from infra.constructs.vectors.machine import packed
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
 from localcloud.state import State

@@ -10,7 +10,7 @@ import aws_cdk as cdk
 import pytest
 from typer.testing import CliRunner
 
-from infra.constructs.delivery_permissions import Permissions
+from infra.constructs.delivery.permissions import Permissions
 from infra.settings import load_settings
 from tests.infra.conftest import Template
 from tests.integration.teardown.conftest import ACTIONS, ORDER, TAGS, Cloud, failing

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from infra.constructs.delivery_trust import ENVIRONMENTS
+from infra.constructs.delivery.trust import ENVIRONMENTS
 from twin.ci import inspection
 from twin.cli.ci import app
 from twin.errors import TwinError

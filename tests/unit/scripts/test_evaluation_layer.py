@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.constructs import evaluation_function
+from infra.constructs.functions import service_function
 from infra.settings_groups.evaluation import EvaluationSettings
 from infra.settings_groups.retrieval import EmbeddingSettings
 from scripts import build_evaluation_layer as layer
@@ -60,20 +60,20 @@ def test_a_layer_that_is_up_to_date_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_layer_is_taken_for_built_only_with_todays_lock_and_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation_function, "LAYER", tmp_path)
+    monkeypatch.setattr(service_function, "LAYER", tmp_path)
     runtime = EvaluationSettings().runtime
-    assert evaluation_function._built_from(runtime) is None
+    assert service_function._built_from(runtime) is None
     stamp = layer.stamp(layer.PYTHON, "aarch64")
     file = tmp_path / layer.STAMP
     file.write_text(json.dumps(stamp))
-    assert evaluation_function._built_from(runtime) == file.read_bytes()
+    assert service_function._built_from(runtime) == file.read_bytes()
     for wrong in ({"lock": "0"}, {"machine": "x86_64"}, {"runtime": "python3.12"}):
         file.write_text(json.dumps({**stamp, **wrong}))
-        assert evaluation_function._built_from(runtime) is None
+        assert service_function._built_from(runtime) is None
 
 
 def test_the_default_is_what_the_stack_wants() -> None:
     assert EvaluationSettings().runtime == f"python{layer.PYTHON}"
     assert EmbeddingSettings().model_dir == f"/opt/models/{layer.MODEL}"
-    assert evaluation_function.LAYER == layer.OUT
-    assert evaluation_function.STAMP == layer.STAMP
+    assert service_function.LAYER == layer.OUT
+    assert service_function.STAMP == layer.STAMP

@@ -17,9 +17,9 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.constructs.alarms import AlertsTopic, budgets_of
-from infra.constructs.budget import MonthlyBudget
-from infra.constructs.evaluation_function import ServiceFunction
+from infra.constructs.functions.service_function import ServiceFunction
+from infra.constructs.guard.budget import MonthlyBudget
+from infra.constructs.monitoring.alarms import AlertsTopic, budgets_of
 from infra.settings import DeploymentSettings
 
 

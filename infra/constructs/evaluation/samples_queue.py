@@ -1,4 +1,4 @@
-"""Queues: encrypted, TLS only, each with a dead-letter queue."""
+"""The queue of sampled answers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.dead_letters import dead_letter_queue
+
 MAX_RECEIVES = 5
-
-
-def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
-    """The last stop of messages: kept for 14 days, which is SQS's maximum."""
-    return sqs.Queue(
-        scope,
-        construct_id,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
-        enforce_ssl=True,
-        retention_period=cdk.Duration.days(14),
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-    )
 
 
 class SamplesQueue(Construct):

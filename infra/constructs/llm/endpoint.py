@@ -11,10 +11,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from infra.constructs import llm_container
-from infra.constructs.llm_metrics import VARIANT, LlmMetrics
-from infra.constructs.llm_role import LlmRole
-from infra.constructs.llm_rollout import LlmRollout
+from infra.constructs.llm import container
+from infra.constructs.llm.metrics import VARIANT, LlmMetrics
+from infra.constructs.llm.role import LlmRole
+from infra.constructs.llm.rollout import LlmRollout
 from infra.constructs.logs import log_group, writes_to
 from infra.settings_groups.llm import DataCapture, LlmSettings
 
@@ -69,8 +69,8 @@ class LlmEndpoint(Construct):
             enable_network_isolation=True if settings.weights == "s3" else None,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image,
-                environment=llm_container.environment(settings),
-                model_data_source=llm_container.data_source(settings, weights_bucket),
+                environment=container.environment(settings),
+                model_data_source=container.data_source(settings, weights_bucket),
             ),
         )
         self.config = self._config(settings)

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from infra.constructs.llm_metrics import VARIANT
+from infra.constructs.llm.metrics import VARIANT
 from infra.settings_groups.llm import LlmSettings
 
 DIMENSION = "sagemaker:inference-component:DesiredCopyCount"

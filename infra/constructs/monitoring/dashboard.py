@@ -15,9 +15,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.dashboard_cost import AnswerCost
-from infra.constructs.dashboard_metrics import FIVE_MINUTES, SCORES, Line, Score, StageMetrics
-from infra.constructs.llm_metrics import LlmMetrics
+from infra.constructs.llm.metrics import LlmMetrics
+from infra.constructs.monitoring.cost import AnswerCost
+from infra.constructs.monitoring.metrics import FIVE_MINUTES, SCORES, Line, Score, StageMetrics
 from infra.names import Names
 from infra.settings import DeploymentSettings
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
-from infra.constructs.edge import VIEWER_HEADER
+from infra.constructs.business.edge import VIEWER_HEADER
 from infra.settings_groups.business import BusinessSettings
 
 WINDOW_SECONDS = 300

@@ -7,7 +7,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.alarms import Alarms
+from infra.constructs.monitoring.alarms import Alarms
 
 SECTION = "vector-store"
 DISK_PERCENT = 80

@@ -13,10 +13,10 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
-from infra.constructs.edge import Edge
+from infra.constructs.business.edge import Edge
+from infra.constructs.business.scaling import ServiceScaling
+from infra.constructs.business.web_acl import WebAcl
 from infra.constructs.logs import log_group
-from infra.constructs.service_scaling import ServiceScaling
-from infra.constructs.web_acl import WebAcl
 from infra.settings_groups.business import BusinessSettings
 
 PORT = 8000

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.constructs.dashboard_metrics import Line, StageMetrics
-from infra.constructs.llm_metrics import LlmMetrics
+from infra.constructs.llm.metrics import LlmMetrics
+from infra.constructs.monitoring.metrics import Line, StageMetrics
 from infra.settings import DeploymentSettings
 
 HOUR = cdk.Duration.hours(1)

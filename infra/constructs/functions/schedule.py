@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+from infra.constructs.functions.service_function import ServiceFunction
 
 
 class FunctionSchedule(Construct):
@@ -20,11 +20,23 @@ class FunctionSchedule(Construct):
         *,
         expression: str,
         description: str,
-        function: lambda_.IFunction,
-        dead_letters: sqs.IQueue,
+        service: ServiceFunction,
         enabled: bool = True,
     ) -> None:
-        """`expression` is `rate(...)`, `cron(...)` or, once, `at(yyyy-mm-ddThh:mm:ss)` in UTC."""
+        """
+        Args:
+            scope: parent.
+            construct_id: of this construct.
+            expression: `rate(...)`, `cron(...)` or, once, `at(yyyy-mm-ddThh:mm:ss)` in UTC.
+            description: what the call is for.
+            service: what is called; a call that cannot be made goes to its dead-letter queue.
+            enabled: whether the schedule calls at all.
+
+        Raises:
+            ValueError: the function has no dead-letter queue.
+        """
+        if service.dead_letters is None:
+            raise ValueError(f"{service.node.path} is scheduled, and has no queue for calls that are lost.")
         super().__init__(scope, construct_id)
         group = scheduler.CfnScheduleGroup(self, "Group")
         group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
@@ -38,8 +50,9 @@ class FunctionSchedule(Construct):
                 },
             ),
         )
-        role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]))
-        role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[dead_letters.queue_arn]))
+        called, lost = service.function.function_arn, service.dead_letters.queue_arn
+        role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[called]))
+        role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[lost]))
         self.schedule = scheduler.CfnSchedule(
             self,
             "Schedule",
@@ -50,9 +63,9 @@ class FunctionSchedule(Construct):
             state="ENABLED" if enabled else "DISABLED",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
-                arn=function.function_arn,
+                arn=called,
                 role_arn=role.role_arn,
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=lost),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=3600, maximum_retry_attempts=3
                 ),

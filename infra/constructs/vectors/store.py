@@ -12,9 +12,9 @@ from constructs import Construct
 from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.secret import placeholder_secret
 from infra.constructs.tagging import PROJECT
-from infra.constructs.vector_backups import FOLDER, VectorBackups
-from infra.constructs.vector_machine import VectorMachine
-from infra.constructs.vector_snapshots import VectorSnapshots
+from infra.constructs.vectors.backups import FOLDER, VectorBackups
+from infra.constructs.vectors.machine import VectorMachine
+from infra.constructs.vectors.snapshots import VectorSnapshots
 from infra.settings_groups.retrieval import HostedVectors
 
 PORT = 6333

@@ -14,7 +14,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from infra.constructs.llm_metrics import LlmMetrics
+from infra.constructs.llm.metrics import LlmMetrics
 from infra.settings_groups.llm import LlmSettings
 
 LARGEST_BATCH_PERCENT = 50

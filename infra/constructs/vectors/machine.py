@@ -22,7 +22,7 @@ from constructs import Construct
 from infra.constructs.acknowledge import acknowledge
 from infra.settings_groups.retrieval import HostedVectors
 
-PROGRAMS = (Path(__file__).parent / "vector_files", Path(__file__).with_name("vector_export.py"))
+PROGRAMS = (Path(__file__).with_name("files"), Path(__file__).with_name("export.py"))
 """What a machine gets into /opt/twin."""
 ENVIRONMENT_FILE = "/etc/twin-vectors.env"
 ROOT_GB = 8

@@ -14,7 +14,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.llm_metrics import LlmMetrics
+from infra.constructs.functions.service_function import ServiceFunction
+from infra.constructs.llm.metrics import LlmMetrics
 from infra.settings_groups.evaluation import EvaluationSettings
 
 MISSING = {
@@ -65,6 +66,12 @@ class Alarms(Construct):
             f"{what} ended in the dead-letter queue.",
             "dead-letters",
         )
+
+    def service(self, prefix: str, service: ServiceFunction, failing: str, lost: str) -> None:
+        """Alarm when a function failed and, where nobody waits for it, when a call of it was lost."""
+        self.function_errors(f"{prefix}Errors", service.function, failing)
+        if service.dead_letters is not None:
+            self.dead_letters(f"{prefix}Lost", service.dead_letters, lost)
 
     def function_errors(self, construct_id: str, function: lambda_.IFunction, what: str) -> cloudwatch.Alarm:
         """Alarm when a function failed."""

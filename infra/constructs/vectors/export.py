@@ -5,7 +5,7 @@ It is a module of the command line and a program on the store's own machine, who
 The file: a header, then per collection one line `{"collection": ...}` and a line `{"point": ...}` for each of its
 points in the order of their ids, then `{"end": {collection: number of points}}`. A file without its end was cut off.
 
-Run it as `python3 vector_export.py FILE` with QDRANT_URL and, where needed, QDRANT_API_KEY and QDRANT_CA_FILE; it
+Run it as `python3 export.py FILE` with QDRANT_URL and, where needed, QDRANT_API_KEY and QDRANT_CA_FILE; it
 prints the numbers of points as JSON.
 """
 

@@ -13,11 +13,11 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
+from infra.constructs.dead_letters import dead_letter_queue
 from infra.constructs.logs import log_group, writes_to
-from infra.constructs.samples_queue import dead_letter_queue
 from infra.settings_groups.evaluation import EvaluationSettings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / ".local" / "build" / "evaluation-layer"
 STAMP = "built-from.json"
 LOCK = ROOT / "requirements" / "evaluation.txt"

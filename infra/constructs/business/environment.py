@@ -1,0 +1,50 @@
+"""What the service reads from its environment, but for what other resources give it."""
+
+from __future__ import annotations
+
+import json
+
+from infra.environment import opik_environment
+from infra.names import Names, served_component
+from infra.settings import DeploymentSettings
+from infra.settings_groups.retrieval import RetrievalSettings
+
+# A caller gets our own answer instead of the load balancer's 504.
+SILENCE_MARGIN_SECONDS = 10
+
+
+def service_environment(settings: DeploymentSettings) -> dict[str, str]:
+    """Variables by the names that `services.rag.settings` has."""
+    names, component = Names.of(settings), served_component(settings)
+    return {
+        "STAGE": settings.stage,
+        "RELEASE": settings.release,
+        "LLM_ENDPOINT_NAME": names.endpoint,
+        **({"LLM_INFERENCE_COMPONENT_NAME": component} if component else {}),
+        "LLM_MODEL_ID": settings.llm.model_id,
+        "LLM_TIMEOUT_SECONDS": f"{settings.llm.request_timeout_seconds:g}",
+        "LLM_MAX_OUTPUT_TOKENS": str(settings.llm.max_output_tokens),
+        "LLM_TEMPERATURE": f"{settings.llm.temperature:g}",
+        "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
+        "RETRIEVAL_TOP_K": str(settings.business.retrieval_top_k),
+        "DRAIN_SECONDS": str(settings.business.drain_seconds),
+        "WAKE_HOLD_SILENT_SECONDS": str(settings.business.idle_timeout_seconds - SILENCE_MARGIN_SECONDS),
+        "SAMPLE_RATE": f"{settings.business.sample_rate:g}",
+        "METRIC_NAMESPACE": settings.evaluation.metric_namespace,
+        "TRACES_PER_SECOND": f"{settings.monitoring.traces_per_second:g}",
+        "TRACE_CONTENT": str(settings.monitoring.trace_content).lower(),
+        "ANONYMISE": json.dumps(settings.monitoring.anonymise),
+        "ANONYMISE_PATTERNS": json.dumps(settings.monitoring.anonymise_patterns, sort_keys=True),
+        **_retrieval(settings.retrieval),
+        **opik_environment(settings),
+    }
+
+
+def _retrieval(settings: RetrievalSettings) -> dict[str, str]:
+    return {
+        "TENANT": settings.tenant,
+        "RETRIEVAL_CANDIDATES": str(settings.candidates),
+        "QUERY_UNDERSTANDING": settings.query_understanding,
+        "RERANKER": settings.reranker,
+        **{name.upper(): value for name, value in settings.reranker_settings.items()},
+    }

@@ -1,0 +1,87 @@
+"""What the service's tasks may do: ask the models, hand over samples, read keys that change, read documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sqs as sqs
+
+from infra.constructs.acknowledge import acknowledge, readable
+from infra.names import Names, served_component
+from infra.settings import DeploymentSettings
+
+
+def grant(
+    task: ecs.TaskDefinition,
+    settings: DeploymentSettings,
+    *,
+    samples: sqs.IQueue,
+    keys: Sequence[secretsmanager.ISecret],
+) -> None:
+    """Add to the task's role what the settings make it need.
+
+    Args:
+        task: of the service, and of the ingests that run in its place.
+        settings: of the stage.
+        samples: queue of sampled answers.
+        keys: secrets that are read again while the service runs.
+    """
+    stack = cdk.Stack.of(task)
+    statements = [
+        _invokes(stack, settings),
+        iam.PolicyStatement(
+            sid="HandOverSamples",
+            actions=["sqs:SendMessage", "sqs:GetQueueAttributes"],
+            resources=[samples.queue_arn],
+        ),
+        iam.PolicyStatement(
+            sid="ReadKeysThatChange",
+            actions=["secretsmanager:GetSecretValue"],
+            resources=[key.secret_arn for key in keys],
+        ),
+    ]
+    if settings.retrieval.reranker_endpoint_name:
+        statements.insert(1, _reranks(stack, settings.retrieval.reranker_endpoint_name))
+    for statement in statements:
+        task.add_to_task_role_policy(statement)
+    if settings.business.documents_bucket:
+        _read_documents(task, settings.business.documents_bucket)
+
+
+def _invokes(stack: cdk.Stack, settings: DeploymentSettings) -> iam.PolicyStatement:
+    named = (("endpoint", Names.of(settings).endpoint), ("inference-component", served_component(settings)))
+    return iam.PolicyStatement(
+        sid="AskTheModel",
+        actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
+        resources=[
+            stack.format_arn(service="sagemaker", resource=kind, resource_name=name) for kind, name in named if name
+        ],
+    )
+
+
+def _reranks(stack: cdk.Stack, endpoint_name: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        sid="AskTheReranker",
+        actions=["sagemaker:InvokeEndpoint"],
+        resources=[stack.format_arn(service="sagemaker", resource="endpoint", resource_name=endpoint_name)],
+    )
+
+
+def _read_documents(task: ecs.TaskDefinition, bucket: str) -> None:
+    stack = cdk.Stack.of(task)
+    arn = f"arn:{stack.partition}:s3:::{bucket}"
+    objects = f"{arn}/*"
+    for sid, action, resource in (
+        ("ListDocuments", "s3:ListBucket", arn),
+        ("ReadDocuments", "s3:GetObject", objects),
+    ):
+        task.add_to_task_role_policy(iam.PolicyStatement(sid=sid, actions=[action], resources=[resource]))
+    acknowledge(
+        task,
+        f"AwsSolutions-IAM5[Resource::{readable(stack, objects)}]",
+        "Reading is granted on all objects of the one bucket that the stage names.",
+    )

@@ -1,0 +1,1 @@
+"""From the samples queue to the message in the chat."""

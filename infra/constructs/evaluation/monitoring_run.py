@@ -1,0 +1,129 @@
+"""Judges what was sampled since the last run, and publishes how good the answers are."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.constructs.acknowledge import acknowledge
+from infra.constructs.evaluation.judge_access import JudgeAccess
+from infra.constructs.evaluation.judging import Judging
+from infra.constructs.evaluation.shared import Shared, calls, reads
+from infra.constructs.functions.schedule import FunctionSchedule
+from infra.constructs.functions.service_function import ServiceFunction
+from infra.names import Names
+
+WHOLE_STATE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
+
+
+class MonitoringRun(Construct):
+    """A scheduled function, and a state machine for the runs that are too long for it.
+
+    Attributes:
+        evaluate: starts a run, and ends a short one by itself.
+        shard: judges one part of a long run.
+        finish: ends a long run.
+        judging: calls `shard` and `finish`.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, shared: Shared) -> None:
+        super().__init__(scope, construct_id)
+        settings, evaluation = shared.settings, shared.settings.evaluation
+        self._judge = JudgeAccess(self, "Judge", settings=settings)
+        watermark = ssm.StringParameter(
+            self,
+            "Watermark",
+            parameter_name=f"/twin/{settings.stage}/evaluation/watermark",
+            description="Time up to which samples are judged; the evaluation moves it on",
+            string_value="1970-01-01T00:00:00Z",
+        )
+        environment = {
+            **shared.opik,
+            **self._judge.environment,
+            "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
+            "METRIC_NAMESPACE": evaluation.metric_namespace,
+            "LLM_MODEL_ID": settings.llm.model_id,
+            "STATE_TABLE_NAME": shared.state.table.table_name,
+            "SHARD_SIZE": str(evaluation.shard_size),
+        }
+        moves_on = {"WATERMARK_PARAMETER_NAME": watermark.parameter_name}
+        timeout = cdk.Duration.seconds(evaluation.evaluate_timeout_seconds)
+        name = Names.of(settings).judging
+        machine = Judging.arn_of(self, name)
+        self.shard = shared.function(
+            self,
+            "JudgeShard",
+            "judge_shard",
+            "Judges one shard of a long run",
+            environment,
+            timeout,
+            asynchronous=False,
+        )
+        self.evaluate = shared.function(
+            self,
+            "Evaluate",
+            "evaluate_monitoring",
+            "Judges new samples and publishes the quality metrics",
+            {**environment, **moves_on, "STATE_MACHINE_ARN": machine},
+            timeout,
+        )
+        self.finish = shared.function(
+            self,
+            "Finish",
+            "finish_run",
+            "Publishes the quality metrics of a long run",
+            {**environment, **moves_on, "EVALUATE_FUNCTION_NAME": self.evaluate.function.function_name},
+            timeout,
+            asynchronous=False,
+        )
+        self.judging = Judging(
+            self,
+            "Judging",
+            name=name,
+            judge=self.shard.function,
+            finish=self.finish.function,
+            concurrency=evaluation.shard_concurrency,
+            log_retention_days=settings.monitoring.log_retention_days,
+        )
+        for function in (self.evaluate, self.shard, self.finish):
+            function.role.add_to_policy(reads(shared.opik_key))
+            self._judge.grant(function.role)
+        self.shard.role.add_to_policy(shared.state.allows("GetItem", "PutItem", "UpdateItem"))
+        for function in (self.evaluate, self.finish):
+            function.role.add_to_policy(shared.state.allows(*WHOLE_STATE))
+            _publishes(function, watermark, evaluation.metric_namespace)
+        self.evaluate.role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine]))
+        self.finish.role.add_to_policy(calls(self.evaluate.function))
+        FunctionSchedule(
+            self,
+            "Schedule",
+            expression=f"rate({evaluation.interval_minutes} minutes)",
+            description="Judges what was sampled since the last run",
+            service=self.evaluate,
+        )
+
+    @property
+    def judge_key(self) -> secretsmanager.ISecret | None:
+        """Where a judge that wants one finds its key."""
+        return self._judge.key
+
+
+def _publishes(function: ServiceFunction, watermark: ssm.StringParameter, namespace: str) -> None:
+    function.role.add_to_policy(
+        iam.PolicyStatement(actions=["ssm:GetParameter", "ssm:PutParameter"], resources=[watermark.parameter_arn])
+    )
+    function.role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
+        )
+    )
+    acknowledge(
+        function.role,
+        "AwsSolutions-IAM5[Resource::*]",
+        "cloudwatch:PutMetricData knows no resource; the condition holds it to this project's namespace.",
+    )

@@ -1,0 +1,1 @@
+"""Lambda functions of ours and the clocks that call them."""

@@ -1,0 +1,1 @@
+"""What ends spending: budget and kill switch."""

@@ -1,0 +1,1 @@
+"""The self-hosted vector store: its machine, volume, certificates, backups and alarms."""
