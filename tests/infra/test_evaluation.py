@@ -194,7 +194,7 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_reach_notify(dev: Templat
 
 
 @pytest.mark.parametrize(
-    ("handler", "expression"), [("evaluate_monitoring", "rate(60 minutes)"), ("expire_samples", "rate(1440 minutes)")]
+    ("handler", "expression"), [("evaluate_monitoring", "rate(60 minutes)"), ("expire_samples", "rate(1 day)")]
 )
 def test_what_runs_by_the_clock(dev: Templates, handler: str, expression: str) -> None:
     name, _ = function(dev["evaluation"], handler)

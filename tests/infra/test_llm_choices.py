@@ -11,6 +11,7 @@ import pytest
 from aws_cdk import assertions
 from pydantic import ValidationError
 
+from infra.constructs.business.environment import service_environment
 from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.constructs.llm.metrics import LlmMetrics
 from infra.settings import DeploymentSettings, load_settings
@@ -225,10 +226,8 @@ def test_a_real_time_endpoint_is_updated_by_a_second_fleet(llm: Llm) -> None:
 
 
 def test_callers_of_a_real_time_endpoint_name_no_component() -> None:
-    from infra.stacks import business
-
     def declared(mode: str) -> dict[str, str]:
-        return business._environment(settings(mode=mode))
+        return service_environment(settings(mode=mode))
 
     assert declared("inference-component")["LLM_INFERENCE_COMPONENT_NAME"] == "twin-dev-llm-model"
     assert "LLM_INFERENCE_COMPONENT_NAME" not in declared("real-time")
