@@ -19,8 +19,8 @@ from pathlib import Path
 
 from scripts.build_embedding_model import ModelSourceError
 from scripts.build_embedding_model import build as build_model
+from scripts.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / ".local" / "build" / "evaluation-layer"
 MODELS = ROOT / ".local" / "models"
 MODEL = "all-MiniLM-L6-v2"

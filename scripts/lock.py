@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.checkout import ROOT
+
 DEPLOYABLES = ("rag", "llm", "evaluation", "embedding-build")
 COMPILE = (
     *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--universal"),

@@ -16,7 +16,8 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.checkout import ROOT
+
 VENVS = ROOT / ".local" / "venvs"
 SUITE = "tests/integration/opik"
 SDK_TESTS = f"{SUITE}/test_sdk.py"

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.checkout import EMBEDDING_MODEL, JSII_CACHE, VENV  # noqa: E402
 from scripts.node import find_node, npm_command, system_node  # noqa: E402
-from twin.project import EMBEDDING_MODEL, JSII_CACHE, VENV  # noqa: E402
 
 STAMP = VENV / ".setup-stamp"
 LOGS = ROOT / ".local" / "logs"

@@ -18,15 +18,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from scripts.build_embedding_model import build
+from scripts.checkout import EMBEDDING_MODEL
 
 # The CDK's check against CloudFormation's schemas takes five seconds to start, in each process that synthesizes:
 # tests/infra/test_lint.py makes it of every stage. Node reads this when the first module imports the CDK.
 os.environ["CDK_VALIDATION"] = "false"
 
-SHIPPED_MODEL = Path(__file__).parents[1] / ".local" / "models" / "all-MiniLM-L6-v2"
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")
-
-
 MOST_WORKERS = 4
 
 
@@ -64,6 +62,6 @@ def _place(item: pytest.Item) -> int:
 @pytest.fixture(scope="session")
 def embedding_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of the shipped embedding model: the one that set-up built, else one built now."""
-    if (SHIPPED_MODEL / "model.onnx").is_file():
-        return SHIPPED_MODEL
+    if (EMBEDDING_MODEL / "model.onnx").is_file():
+        return EMBEDDING_MODEL
     return build(tmp_path_factory.mktemp("embedding") / "model")

