@@ -1,6 +1,6 @@
 """What all tests share, and how they are shared out over workers.
 
-A module stays on one worker, and all that use the one deployment stay together.
+A module stays on one worker; so do all that use the one deployment, and the folders whose modules share processes.
 
 The story comes before the faults: it judges the answers of a fresh deployment, and the faults leave
 answers without context behind, which the evaluation rightly marks down. The jobs of the workflows deploy anew, and the
@@ -25,15 +25,20 @@ from scripts.checkout import EMBEDDING_MODEL
 os.environ["CDK_VALIDATION"] = "false"
 
 SHARE_ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")
+SHARE_PROCESSES = ("browser", "delivery", "emulator", "evaluation", "infra", "opik", "qdrant")
 MOST_WORKERS = 4
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Sends a module's tests to one worker, and the modules of the one deployment to the same."""
+    """Sends a module's tests to one worker, and modules that share something expensive to the same."""
 
     def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        return "deployment" if PurePosixPath(module).name in SHARE_ONE_DEPLOYMENT else module
+        module = PurePosixPath(nodeid.partition("::")[0])
+        if module.name in SHARE_ONE_DEPLOYMENT:
+            return "deployment"
+        # Not the unit tests: nothing of theirs takes long to start, and the small ones fill the end of a run.
+        together = module.parent.name in SHARE_PROCESSES and "unit" not in module.parts
+        return str(module.parent if together else module)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
