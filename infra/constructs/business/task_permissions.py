@@ -31,8 +31,10 @@ def grant(
         keys: secrets that are read again while the service runs.
     """
     stack = cdk.Stack.of(task)
+    reranker = settings.retrieval.reranker_endpoint_name
     statements = [
         _invokes(stack, settings),
+        *([_reranks(stack, reranker)] if reranker else []),
         iam.PolicyStatement(
             sid="HandOverSamples",
             actions=["sqs:SendMessage", "sqs:GetQueueAttributes"],
@@ -44,8 +46,6 @@ def grant(
             resources=[key.secret_arn for key in keys],
         ),
     ]
-    if settings.retrieval.reranker_endpoint_name:
-        statements.insert(1, _reranks(stack, settings.retrieval.reranker_endpoint_name))
     for statement in statements:
         task.add_to_task_role_policy(statement)
     if settings.business.documents_bucket:

@@ -8,7 +8,8 @@ from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
 
 from infra.constructs.evaluation.samples_queue import SamplesQueue
-from infra.constructs.evaluation.shared import Shared, calls, reads
+from infra.constructs.evaluation.shared import Shared
+from infra.constructs.statements import calls, reads
 
 
 class SampleCollection(Construct):

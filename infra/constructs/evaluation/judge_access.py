@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.secret import placeholder_secret
+from infra.constructs.statements import reads
 from infra.names import Names, served_component
 from infra.settings import DeploymentSettings
 from infra.settings_groups.judge import PROFILE
@@ -48,9 +49,7 @@ class JudgeAccess(Construct):
     def grant(self, role: iam.Role) -> None:
         """Let a role ask the judge."""
         if self.key:
-            role.add_to_policy(
-                iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self.key.secret_arn])
-            )
+            role.add_to_policy(reads(self.key))
         if self._judge.provider == "sagemaker":
             stack = cdk.Stack.of(self)
             resources = [stack.format_arn(service="sagemaker", resource="endpoint", resource_name=self._endpoint)]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
 from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.constructs.evaluation.judging import Judging
-from infra.constructs.evaluation.shared import Shared, calls, reads
+from infra.constructs.evaluation.shared import Shared
+from infra.constructs.evaluation.state_table import READ_AND_WRITE
 from infra.constructs.functions.schedule import FunctionSchedule
 from infra.constructs.functions.service_function import ServiceFunction
+from infra.constructs.statements import calls, reads
 from infra.names import Names
-
-WHOLE_STATE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
 
 
 class MonitoringRun(Construct):
@@ -27,12 +26,14 @@ class MonitoringRun(Construct):
         shard: judges one part of a long run.
         finish: ends a long run.
         judging: calls `shard` and `finish`.
+        judge_key: where a judge that wants one finds its key.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, shared: Shared) -> None:
         super().__init__(scope, construct_id)
         settings, evaluation = shared.settings, shared.settings.evaluation
-        self._judge = JudgeAccess(self, "Judge", settings=settings)
+        judge = JudgeAccess(self, "Judge", settings=settings)
+        self.judge_key = judge.key
         watermark = ssm.StringParameter(
             self,
             "Watermark",
@@ -42,7 +43,7 @@ class MonitoringRun(Construct):
         )
         environment = {
             **shared.opik,
-            **self._judge.environment,
+            **judge.environment,
             "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
             "METRIC_NAMESPACE": evaluation.metric_namespace,
             "LLM_MODEL_ID": settings.llm.model_id,
@@ -90,10 +91,10 @@ class MonitoringRun(Construct):
         )
         for function in (self.evaluate, self.shard, self.finish):
             function.role.add_to_policy(reads(shared.opik_key))
-            self._judge.grant(function.role)
+            judge.grant(function.role)
         self.shard.role.add_to_policy(shared.state.allows("GetItem", "PutItem", "UpdateItem"))
         for function in (self.evaluate, self.finish):
-            function.role.add_to_policy(shared.state.allows(*WHOLE_STATE))
+            function.role.add_to_policy(shared.state.allows(*READ_AND_WRITE))
             _publishes(function, watermark, evaluation.metric_namespace)
         self.evaluate.role.add_to_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine]))
         self.finish.role.add_to_policy(calls(self.evaluate.function))
@@ -104,11 +105,6 @@ class MonitoringRun(Construct):
             description="Judges what was sampled since the last run",
             service=self.evaluate,
         )
-
-    @property
-    def judge_key(self) -> secretsmanager.ISecret | None:
-        """Where a judge that wants one finds its key."""
-        return self._judge.key
 
 
 def _publishes(function: ServiceFunction, watermark: ssm.StringParameter, namespace: str) -> None:

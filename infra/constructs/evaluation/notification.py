@@ -10,7 +10,9 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.evaluation.shared import Shared, reads
+from infra.constructs.evaluation.shared import Shared
+from infra.constructs.evaluation.state_table import READ_AND_WRITE
+from infra.constructs.statements import reads
 from infra.environment import opik_page_url, opik_trace_url
 from infra.names import Names
 
@@ -55,7 +57,7 @@ class Notification(Construct):
         )
         role = self.notify.role
         role.add_to_policy(reads(webhook))
-        role.add_to_policy(shared.state.allows("GetItem", "PutItem", "UpdateItem", "DeleteItem"))
+        role.add_to_policy(shared.state.allows(*READ_AND_WRITE))
         stacks = [
             stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in deployed
         ]

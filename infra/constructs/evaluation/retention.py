@@ -7,8 +7,9 @@ import json
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.constructs.evaluation.shared import Shared, reads
+from infra.constructs.evaluation.shared import Shared
 from infra.constructs.functions.schedule import FunctionSchedule
+from infra.constructs.statements import reads
 
 
 class SampleRetention(Construct):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -60,13 +59,3 @@ class Shared:
             layers=[self.layer],
             asynchronous=asynchronous,
         )
-
-
-def reads(secret: secretsmanager.ISecret) -> iam.PolicyStatement:
-    """The right to read a secret's value."""
-    return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn])
-
-
-def calls(function: lambda_.IFunction) -> iam.PolicyStatement:
-    """The right to call a function."""
-    return iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])

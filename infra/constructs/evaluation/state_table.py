@@ -9,6 +9,8 @@ from constructs import Construct
 
 from infra.constructs.acknowledge import acknowledge
 
+READ_AND_WRITE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
+
 
 class StateTable(Construct):
     """Lease, counters, scores of a run under way, announced alarms: small, paid per request, and forgotten in time."""

@@ -8,6 +8,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.constructs.functions.service_function import ServiceFunction
+from infra.constructs.statements import calls
 
 
 class FunctionSchedule(Construct):
@@ -50,8 +51,8 @@ class FunctionSchedule(Construct):
                 },
             ),
         )
-        called, lost = service.function.function_arn, service.dead_letters.queue_arn
-        role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[called]))
+        lost = service.dead_letters.queue_arn
+        role.add_to_policy(calls(service.function))
         role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[lost]))
         self.schedule = scheduler.CfnSchedule(
             self,
@@ -63,7 +64,7 @@ class FunctionSchedule(Construct):
             state="ENABLED" if enabled else "DISABLED",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
-                arn=called,
+                arn=service.function.function_arn,
                 role_arn=role.role_arn,
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=lost),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
