@@ -14,6 +14,7 @@ from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
 from localcloud.runner.grants import missing_grants, secret_needs, variable_needs
+from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
 from localcloud.runner.secrets import SecretError, resolve
 from localcloud.state import ProcessState
@@ -31,7 +32,7 @@ class DeclaredService:
     container: Mapping[str, Any]
     target_group: str | None
     container_port: int
-    health_path: str
+    health: HealthCheck
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,12 +98,16 @@ class EcsRunner:
             container=container,
             target_group=group,
             container_port=int(balanced.get("containerPort") or 0),
-            health_path=self._health_path(group) if group else DEFAULT_HEALTH_PATH,
+            health=self._health(group) if group else HealthCheck(DEFAULT_HEALTH_PATH),
         )
 
-    def _health_path(self, group: str) -> str:
-        groups = self._aws.client("elbv2").describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
-        return str(groups[0].get("HealthCheckPath") or DEFAULT_HEALTH_PATH)
+    def _health(self, group: str) -> HealthCheck:
+        declared = self._aws.client("elbv2").describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]
+        return HealthCheck(
+            path=str(declared.get("HealthCheckPath") or DEFAULT_HEALTH_PATH),
+            timeout_seconds=float(declared["HealthCheckTimeoutSeconds"]),
+            unhealthy_after=int(declared["UnhealthyThresholdCount"]),
+        )
 
     def _apply(self, service: DeclaredService, replicas: ReplicaSet) -> None:
         arn = str(service.task_definition["taskDefinitionArn"])
@@ -145,7 +150,7 @@ class EcsRunner:
             fingerprint=fingerprint,
             command=(sys.executable, *command[1:]) if command[:1] in (("python",), ("python3",)) else command,
             environment=environment,
-            health_path=service.health_path,
+            health=service.health,
             count=service.desired_count,
             grace_seconds=float(service.container.get("stopTimeout") or 30),
         )

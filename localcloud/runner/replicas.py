@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcloud.ports import LOOPBACK, free_port
-from localcloud.process import Child, answers
+from localcloud.ports import free_port
+from localcloud.process import Child
 from localcloud.runner.backoff import delay
+from localcloud.runner.health import HealthCheck, Probe
 from localcloud.state import ProcessState
 
 START_SECONDS = 40.0
@@ -19,6 +21,8 @@ CRASHES_BEFORE_FAILED = 3
 CONFIGURATION_EXIT = 78
 """sysexits.h EX_CONFIG: trying again cannot help."""
 HEALTH_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,20 +39,28 @@ class Spec:
     fingerprint: str
     command: tuple[str, ...]
     environment: Callable[[int], Mapping[str, str]]
-    health_path: str
+    health: HealthCheck
     count: int
     grace_seconds: float = 5.0
 
 
 @dataclass
 class Replica:
-    """One process of the set."""
+    """One process of the set.
+
+    Attributes:
+        healthy: whether it has passed a check; one that fails too many afterwards is replaced.
+        misses: failed checks since the last that passed.
+        told: whether it was asked to end.
+    """
 
     spec: Spec
     child: Child
     port: int
+    probe: Probe
     healthy: bool = False
-    checked: float = 0.0
+    misses: int = 0
+    next_check: float = 0.0
     told: bool = False
 
 
@@ -81,7 +93,7 @@ class ReplicaSet:
     def give_up(self, fingerprint: str, reason: str) -> None:
         """Record that this generation cannot be started; an older one goes on serving."""
         if self._spec is None or self._spec.fingerprint != fingerprint:
-            self._spec = Spec(fingerprint, (), lambda _: {}, "/", 0)
+            self._spec = Spec(fingerprint, (), lambda _: {}, HealthCheck("/"), 0)
         self.failed, self._refused = reason, True
 
     @property
@@ -143,28 +155,48 @@ class ReplicaSet:
             if self._spec is not None and replica.spec.fingerprint == self._spec.fingerprint:
                 self._crashed(replica, code)
             return
-        if replica.healthy and now - replica.checked < HEALTH_SECONDS:
+        if now < replica.next_check or (passed := replica.probe.poll()) is None:
             return
-        replica.checked = now
-        replica.healthy = answers(f"http://{LOOPBACK}:{replica.port}{replica.spec.health_path}")
-        if replica.healthy:
+        if passed:
+            replica.healthy, replica.misses = True, 0
             self._crashes = 0 if now - replica.child.started > EARLY_SECONDS else self._crashes
+        elif replica.healthy:
+            replica.misses += 1
+            if replica.misses >= replica.spec.health.unhealthy_after:
+                self._replace(replica)
         elif now - replica.child.started > START_SECONDS and replica in self._current(healthy=False):
             self._replicas.remove(replica)
             replica.child.stop(1.0)
-            path = replica.spec.health_path
             self.failed = (
-                f"GET {path} was not answered within {START_SECONDS:.0f} s on the port that the template declares; "
-                f"last log line: {replica.child.last_words()}"
+                f"GET {replica.spec.health.path} was not answered within {START_SECONDS:.0f} s on the port that the "
+                f"template declares; last log line: {replica.child.last_words()}"
             )
+        replica.next_check = now + (HEALTH_SECONDS if replica.healthy else 0.0)
+
+    def _replace(self, replica: Replica) -> None:
+        """Have another process take the place of one that became unhealthy, as ECS and SageMaker do."""
+        health = replica.spec.health
+        logger.warning(
+            "%s: GET %s was not answered within %.0f s %d times in a row: the process is replaced.",
+            self.resource,
+            health.path,
+            health.timeout_seconds,
+            health.unhealthy_after,
+        )
+        self._retire_one(replica)
+        if self._spec is not None and replica.spec.fingerprint == self._spec.fingerprint:
+            self._restart_later()
 
     def _crashed(self, replica: Replica, code: int) -> None:
-        self._crashes += 1
-        self.restarts += 1
-        self._next_start = time.monotonic() + delay(self._crashes)
+        self._restart_later()
         early = time.monotonic() - replica.child.started < EARLY_SECONDS
         if code == CONFIGURATION_EXIT or (early and self._crashes >= CRASHES_BEFORE_FAILED):
             self.failed = f"the container exited with code {code}: {replica.child.last_words()}"
+
+    def _restart_later(self) -> None:
+        self._crashes += 1
+        self.restarts += 1
+        self._next_start = time.monotonic() + delay(self._crashes)
 
     def _start_missing(self) -> None:
         spec = self._spec
@@ -173,7 +205,7 @@ class ReplicaSet:
         for _ in range(spec.count - len(self._current(healthy=False))):
             port = free_port()
             child = Child(spec.command, spec.environment(port), self._log())
-            self._replicas.append(Replica(spec, child, port))
+            self._replicas.append(Replica(spec, child, port, Probe(port, spec.health)))
 
     def _retire(self) -> None:
         """Take away what the complete new generation has replaced, and what is above the wanted number."""
@@ -181,8 +213,11 @@ class ReplicaSet:
             return
         kept = self._current(healthy=True)[: self._spec.count]
         for replica in [replica for replica in self._replicas if replica not in kept]:
-            self._replicas.remove(replica)
-            self._retired.append((time.monotonic() + replica.spec.grace_seconds, replica))
+            self._retire_one(replica)
+
+    def _retire_one(self, replica: Replica) -> None:
+        self._replicas.remove(replica)
+        self._retired.append((time.monotonic() + replica.spec.grace_seconds, replica))
 
     def _end_retired(self) -> None:
         for entry in list(self._retired):

@@ -19,12 +19,15 @@ from botocore.exceptions import ClientError
 from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
+from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
 from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
 from localcloud.state import ProcessState
 
 CONTAINER = (sys.executable, "-m", "services.llm")
 """What stands in for every model container."""
+PING = HealthCheck("/ping", timeout_seconds=2.0)
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html: 2 s for each ping."""
 IN_PROGRESS = ("Creating", "Updating")
 COPIES = "sagemaker:inference-component:DesiredCopyCount"
 
@@ -136,7 +139,7 @@ class SageMakerRunner:
             platform = {**self._aws.platform_variables(), "SAGEMAKER_BIND_TO_PORT": str(port)}
             return {**base_environment(self._root), **unit.environment, **platform}
 
-        return Spec(unit.fingerprint, CONTAINER, environment, "/ping", unit.copies)
+        return Spec(unit.fingerprint, CONTAINER, environment, PING, unit.copies)
 
     def _route(self, endpoints: list[tuple[str, str, list[DeclaredUnit]]]) -> None:
         routes = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,8 @@ import psutil
 import pytest
 
 from localcloud.process import base_environment
+from localcloud.runner import replicas as replica_sets
+from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
 
 SERVER = """
@@ -31,7 +35,8 @@ def spec(root: Path, who: str, count: int = 1, code: str = SERVER) -> Spec:
     def environment(port: int) -> dict[str, str]:
         return {**base_environment(root), "PORT": str(port), "WHO": who}
 
-    return Spec(who, (sys.executable, "-c", code), environment, "/healthz", count, grace_seconds=2)
+    health = HealthCheck("/healthz", timeout_seconds=1, unhealthy_after=3)
+    return Spec(who, (sys.executable, "-c", code), environment, health, count, grace_seconds=2)
 
 
 @pytest.fixture
@@ -47,6 +52,26 @@ def until(replicas: ReplicaSet, condition: Callable[[], bool], seconds: float = 
         replicas.tick()
         assert time.monotonic() < deadline, replicas.states()
         time.sleep(0.05)
+
+
+def tick_for(replicas: ReplicaSet, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        replicas.tick()
+        time.sleep(0.05)
+
+
+@contextmanager
+def stopped(pid: int | None) -> Iterator[None]:
+    """A process that holds its port and answers nothing."""
+    assert pid
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGCONT)
 
 
 def who(port: int) -> str:
@@ -85,6 +110,50 @@ def test_a_killed_process_is_started_again(replicas: ReplicaSet, tmp_path: Path)
     until(replicas, lambda: replicas.complete)
     assert replicas.states()[0].pid != first
     assert replicas.restarts == 1
+
+
+def test_a_late_answer_of_a_process_long_healthy_changes_nothing(
+    replicas: ReplicaSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replicas.apply(spec(tmp_path, "one"))
+    until(replicas, lambda: replicas.complete)
+    before, (port,) = replicas.states(), replicas.serving
+    monkeypatch.setattr(replica_sets, "START_SECONDS", 0.0)
+    monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
+    with stopped(before[0].pid):
+        tick_for(replicas, 1.3)  # long enough for one check to fail
+        assert replicas.serving == (port,)
+    tick_for(replicas, 1.3)
+    assert replicas.states() == before
+    assert replicas.complete
+
+
+def test_a_process_that_hangs_is_replaced_and_ended(
+    replicas: ReplicaSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replicas.apply(spec(tmp_path, "one"))
+    until(replicas, lambda: replicas.complete)
+    first = replicas.states()[0].pid
+    monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
+    with stopped(first):
+        until(replicas, lambda: not replicas.serving)
+        until(replicas, lambda: replicas.complete)
+        assert replicas.states()[0].pid != first
+        assert replicas.restarts == 1
+        # It cannot hear the request to end.
+        until(replicas, lambda: first not in psutil.pids())
+    assert not replicas.failed
+
+
+def test_a_process_that_never_answers_is_given_up(
+    replicas: ReplicaSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_sets, "START_SECONDS", 1.0)
+    replicas.apply(spec(tmp_path, "mute", code="import time; print('still loading', flush=True); time.sleep(60)"))
+    until(replicas, lambda: bool(replicas.failed))
+    assert "GET /healthz was not answered within 1 s" in replicas.failed
+    assert replicas.failed.endswith("still loading")
+    assert [state.status for state in replicas.states()] == ["failed"]
 
 
 def test_a_configuration_error_ends_at_once_and_the_old_generation_goes_on(
