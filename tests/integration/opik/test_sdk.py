@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 
-def eventually(read: Callable[[], Any], seconds: float = 10) -> Any:
+def eventually(read: Callable[[], Any], seconds: float = 30) -> Any:
     """A real server answers a search a moment after the write."""
     deadline = time.monotonic() + seconds
     while not (found := read()):

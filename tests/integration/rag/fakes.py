@@ -191,7 +191,7 @@ class Cloud(Server):
                 write(frame(content, **fault, **{":content-type": "application/json"}))
                 return
             if number == 1 and self.mode == "stall":
-                time.sleep(6)
+                time.sleep(30)
             if self.mode == "slow":
                 time.sleep(0.15)
             if self.mode == "flood":

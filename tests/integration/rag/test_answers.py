@@ -23,7 +23,7 @@ def events(response: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
 
 
 def wait_for_sample(world: World, trace_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for sample in world.cloud.samples:
             if sample["trace_id"] == trace_id:

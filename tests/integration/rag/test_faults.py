@@ -40,7 +40,7 @@ def test_a_model_that_stalls_ends_at_the_time_limit(world: World) -> None:
     with world.client() as client:
         response = client.post("/rag", json={"query": QUESTION})
     assert (response.status_code, response.json()["error"]["code"]) == (504, "llm_timeout")
-    assert time.monotonic() - started < LLM_TIMEOUT_SECONDS + 2
+    assert time.monotonic() - started < LLM_TIMEOUT_SECONDS + 15
     trace_id = response.headers["X-Trace-Id"]
     found = eventually(lambda: [each for each in world.cloud.samples if each["trace_id"] == trace_id])
     assert [(each["answer"], each["metadata"]["error"]) for each in found] == [("", "InvocationTimeout")]
@@ -146,7 +146,7 @@ def test_a_large_body_is_refused(world: World, chunked: bool) -> None:
 
 def test_readyz_names_each_dependency(world: World) -> None:
     with world.client() as client:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while (ready := client.get("/readyz")).status_code != 200 and time.monotonic() < deadline:
             time.sleep(0.2)
     assert ready.status_code == 200

@@ -196,7 +196,7 @@ def test_closing_the_stream_cancels_the_model(world: World, client: openai.OpenA
     with client.chat.completions.create(model=MODEL, messages=ASK, stream=True) as stream:
         trace_id = stream.response.headers["X-Trace-Id"]
         assert next(iter(stream)).choices[0].delta.content
-    assert world.cloud.aborted.wait(10), "the model was not told"
+    assert world.cloud.aborted.wait(30), "the model was not told"
     trace, _ = world.opik.wait_for(trace_id)
     assert trace["error_info"]["exception_type"] == "ClientDisconnected"
 

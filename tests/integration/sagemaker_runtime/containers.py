@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(body["status"], body["text"].encode(), "text/plain")
 
     def _wait(self, body: dict[str, Any]) -> None:
-        self.server.release.wait(10)
+        self.server.release.wait(30)
         self._echo(body)
 
     def _crash(self, _: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _wait_until_lost(self, _: dict[str, Any]) -> None:
-        self.connection.settimeout(10)
+        self.connection.settimeout(30)
         with suppress(OSError):
             if self.connection.recv(1) == b"":
                 self.server.lost_caller.set()

@@ -143,7 +143,7 @@ def test_no_copies_answer_no_capacity_and_call_back(
     assert error["Error"]["Code"] == "ValidationError"
     assert error["Error"]["Message"].startswith("Inference Component has no capacity to process this request.")
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
-    assert called.wait(5)
+    assert called.wait(30)
     assert reported == [("twin", "llama")]
 
 
@@ -185,10 +185,10 @@ def test_container_crash_in_the_middle_of_a_stream(client: Any, endpoint: str) -
 def test_container_that_does_not_answer_in_time(strict_client: Any, endpoint: str, first: Any, operation: str) -> None:
     started = time.monotonic()
     error = error_of(getattr(strict_client, operation), EndpointName=endpoint, Body=body("wait_until_lost"))
-    assert 0.4 < time.monotonic() - started < 3
+    assert 0.4 < time.monotonic() - started < 15
     assert error["Error"]["Code"] == "ModelError"
     assert "timed out" in error["OriginalMessage"]
-    assert first.lost_caller.wait(5), "the container still works for a caller that has its answer"
+    assert first.lost_caller.wait(30), "the container still works for a caller that has its answer"
 
 
 def test_stream_that_does_not_end_in_time(strict_client: Any, endpoint: str, first: Any) -> None:
@@ -197,7 +197,7 @@ def test_stream_that_does_not_end_in_time(strict_client: Any, endpoint: str, fir
         parts(response)
     assert caught.value.response["Error"]["Code"] == "ModelStreamError"
     assert "timeout" in str(caught.value)
-    assert first.lost_caller.wait(5)
+    assert first.lost_caller.wait(30)
 
 
 def test_more_invocations_than_allowed_are_throttled(strict_client: Any, endpoint: str, first: Any) -> None:
@@ -205,7 +205,7 @@ def test_more_invocations_than_allowed_are_throttled(strict_client: Any, endpoin
         invoke = strict_client.invoke_endpoint
         running = [pool.submit(invoke, EndpointName=endpoint, Body=body("wait")) for _ in range(2)]
         for _ in running:
-            assert first.started.acquire(timeout=5)
+            assert first.started.acquire(timeout=30)
         error = error_of(invoke, EndpointName=endpoint, Body=body("echo"))
         first.release.set()
         assert all(call.result()["ResponseMetadata"]["HTTPStatusCode"] == 200 for call in running)
@@ -234,7 +234,7 @@ def test_busy_container_is_passed_over(client: Any, table: RoutingTable, first: 
     table.set_endpoint(EndpointRoute("pair", "AllTraffic", (first.url, second.url)))
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(client.invoke_endpoint, EndpointName="pair", Body=body("wait"))
-        assert first.started.acquire(timeout=5)
+        assert first.started.acquire(timeout=30)
         for _ in range(3):
             client.invoke_endpoint(EndpointName="pair", Body=body("echo"))
         assert (len(first.requests), len(second.requests)) == (1, 3)
@@ -263,15 +263,15 @@ def test_caller_that_leaves_a_stream_frees_the_container(client: Any, endpoint: 
     response = client.invoke_endpoint_with_response_stream(EndpointName=endpoint, Body=body("stream_until_lost"))
     assert next(iter(response["Body"]))["PayloadPart"]["Bytes"].startswith(b"data: more")
     response["Body"].close()
-    assert first.lost_caller.wait(5)
+    assert first.lost_caller.wait(30)
 
 
 @pytest.mark.parametrize("operation", ["invocations", "invocations-response-stream"])
 def test_caller_that_leaves_while_it_waits_frees_the_container(
     runtime_url: str, endpoint: str, first: Any, operation: str
 ) -> None:
-    connection = http.client.HTTPConnection(runtime_url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(runtime_url.removeprefix("http://"), timeout=30)
     connection.request("POST", f"/endpoints/{endpoint}/{operation}", body=body("wait_until_lost"))
-    assert first.started.acquire(timeout=5)
+    assert first.started.acquire(timeout=30)
     connection.close()
-    assert first.lost_caller.wait(5)
+    assert first.lost_caller.wait(30)
