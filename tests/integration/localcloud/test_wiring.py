@@ -112,6 +112,9 @@ class Declared:
             VpcId=vpc,
             TargetType="ip",
             HealthCheckPath="/healthz",
+            HealthCheckIntervalSeconds=5,
+            HealthCheckTimeoutSeconds=2,
+            UnhealthyThresholdCount=2,
         )
         return str(group["TargetGroups"][0]["TargetGroupArn"])
 
@@ -164,6 +167,7 @@ SERVICES = {
     "wrong-port": _wrong_port,
     "crashing": _crashing,
     "killed": _sound,
+    "hanging": _sound,
     "changed": _two,
     "updated": _sound,
 }
@@ -250,6 +254,18 @@ def test_a_killed_task_leaves_the_load_balancer_and_is_started_again(
     (second,) = cloud.until(service.name, lambda found: running(found) and found[0].pid != first.pid)
     assert second.restarts == 1
     cloud.until(service.name, lambda _: service.targets() == {second.port})
+
+
+def test_a_task_that_hangs_is_replaced_by_the_rules_of_its_target_group(
+    cloud: Cloud, declared: dict[str, Declared]
+) -> None:
+    service = declared["hanging"]
+    (first,) = cloud.until(service.name, running)
+    os.kill(first.pid, signal.SIGSTOP)
+    (second,) = cloud.until(service.name, lambda found: running(found) and found[0].pid != first.pid)
+    cloud.until(service.name, lambda _: service.targets() == {second.port})
+    log = (cloud.root / ".local" / "logs" / "supervisor.log").read_text()
+    assert f"{second.resource}: GET /healthz was not answered within 2 s 2 times in a row" in log
 
 
 def test_desired_count_and_a_changed_variable_reach_the_processes(cloud: Cloud, declared: dict[str, Declared]) -> None:
