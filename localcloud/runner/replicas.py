@@ -177,7 +177,7 @@ class ReplicaSet:
         """Have another process take the place of one that became unhealthy, as ECS and SageMaker do."""
         health = replica.spec.health
         logger.warning(
-            "%s: GET %s was not answered within %.0f s %d times in a row: the process is replaced.",
+            "%s: GET %s did not succeed within %.0f s %d times in a row: the process is replaced.",
             self.resource,
             health.path,
             health.timeout_seconds,
@@ -216,6 +216,7 @@ class ReplicaSet:
             self._retire_one(replica)
 
     def _retire_one(self, replica: Replica) -> None:
+        replica.probe.close()
         self._replicas.remove(replica)
         self._retired.append((time.monotonic() + replica.spec.grace_seconds, replica))
 

@@ -265,7 +265,7 @@ def test_a_task_that_hangs_is_replaced_by_the_rules_of_its_target_group(
     (second,) = cloud.until(service.name, lambda found: running(found) and found[0].pid != first.pid)
     cloud.until(service.name, lambda _: service.targets() == {second.port})
     log = (cloud.root / ".local" / "logs" / "supervisor.log").read_text()
-    assert f"{second.resource}: GET /healthz was not answered within 2 s 2 times in a row" in log
+    assert f"{second.resource}: GET /healthz did not succeed within 2 s 2 times in a row" in log
 
 
 def test_desired_count_and_a_changed_variable_reach_the_processes(cloud: Cloud, declared: dict[str, Declared]) -> None:
