@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from services.common.tls import authorities
 from services.rag.stores.documents import (
@@ -326,4 +326,5 @@ def _translated() -> Iterator[None]:
     except UnexpectedResponse as error:
         raise StoreUnavailable(f"The document store answered with status {error.status_code}.") from None
     except (ApiException, QdrantException, httpx.HTTPError, OSError) as error:
-        raise StoreUnavailable(f"The document store cannot be reached ({type(error).__name__}).") from None
+        cause = error.source if isinstance(error, ResponseHandlingException) else error
+        raise StoreUnavailable(f"The document store cannot be reached ({type(cause).__name__}).") from None

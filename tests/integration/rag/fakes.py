@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 DIMENSION = 64
+STALL_SECONDS = 30
 KEY = "test-key"
 # Keys with a limit of their own, per minute: one for each test that uses it up.
 LIMITED = {"key-of-two": 2, "key-of-one": 1}
@@ -191,7 +192,7 @@ class Cloud(Server):
                 write(frame(content, **fault, **{":content-type": "application/json"}))
                 return
             if number == 1 and self.mode == "stall":
-                time.sleep(30)
+                time.sleep(STALL_SECONDS)
             if self.mode == "slow":
                 time.sleep(0.15)
             if self.mode == "flood":

@@ -8,8 +8,12 @@ import time
 import httpx
 import pytest
 
-from tests.integration.rag.conftest import LLM_TIMEOUT_SECONDS, World, eventually
+from tests.integration.rag.conftest import World, another, eventually
+from tests.integration.rag.fakes import STALL_SECONDS
 from tests.integration.rag.test_answers import QUESTION, events
+from tests.serving import serving
+
+LIMIT_SECONDS = 2
 
 
 @pytest.mark.parametrize(
@@ -35,12 +39,16 @@ def test_llm_faults(world: World, mode: str, status: int, code: str, retry_after
 
 
 def test_a_model_that_stalls_ends_at_the_time_limit(world: World) -> None:
-    world.cloud.mode = "stall"
-    started = time.monotonic()
-    with world.client() as client:
+    with (
+        serving(another(world, llm_timeout_seconds=LIMIT_SECONDS), world.environment) as url,
+        world.at(url).client() as client,
+    ):
+        world.cloud.mode = "stall"
+        started = time.monotonic()
         response = client.post("/rag", json={"query": QUESTION})
+        took = time.monotonic() - started
     assert (response.status_code, response.json()["error"]["code"]) == (504, "llm_timeout")
-    assert time.monotonic() - started < LLM_TIMEOUT_SECONDS + 15
+    assert LIMIT_SECONDS <= took < STALL_SECONDS
     trace_id = response.headers["X-Trace-Id"]
     found = eventually(lambda: [each for each in world.cloud.samples if each["trace_id"] == trace_id])
     assert [(each["answer"], each["metadata"]["error"]) for each in found] == [("", "InvocationTimeout")]

@@ -125,4 +125,4 @@ def test_a_store_that_is_down_is_one_sentence(filled: Filled) -> None:
     nowhere = Filled({**filled.environment, "QDRANT_URL": "http://127.0.0.1:9"})
     done = nowhere.run("services.rag.evaluate_retrieval", str(LABELS))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Evaluation failed: The document store cannot be reached")
+    assert done.stderr.startswith("Evaluation failed: The document store cannot be reached (ConnectError).")
