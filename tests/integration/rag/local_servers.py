@@ -16,6 +16,8 @@ from tests.serving import serving as serving_app
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
+PATIENT = {"QDRANT_TIMEOUT_SECONDS": "60"}
+"""Settings of programs under test: they outlast a machine that stands still for some seconds."""
 
 
 @contextmanager

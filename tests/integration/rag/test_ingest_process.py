@@ -17,7 +17,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from services.rag.ingest.write import GROUP_SIZE
-from tests.integration.rag.local_servers import qdrant
+from tests.integration.rag.local_servers import PATIENT, qdrant
 from tests.interrupts import heed_interrupts
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +34,7 @@ class Runner:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.environment = {
             **kept,
+            **PATIENT,
             "QDRANT_URL": url,
             "EMBEDDING_MODEL_DIR": str(embedding_model),
             "TENANT": self.tenant,

@@ -24,7 +24,7 @@ from qdrant_client import QdrantClient
 
 from localcloud.process import base_environment
 from tests.aws import aws_environment
-from tests.integration.rag.local_servers import qdrant, serving
+from tests.integration.rag.local_servers import PATIENT, qdrant, serving
 from tests.interrupts import heed_interrupts
 from twin.commands.ingest import ingest
 from twin.errors import TwinError
@@ -153,7 +153,7 @@ def cloud(deployed: Cloud) -> Iterator[Cloud]:
 
 def _business(qdrant_url: str, embedding_model: Path) -> dict[str, Any]:
     logs = {"awslogs-group": {"Ref": "Logs"}, "awslogs-stream-prefix": "api", "awslogs-region": "us-east-1"}
-    environment = {"QDRANT_URL": qdrant_url, "EMBEDDING_MODEL_DIR": str(embedding_model), "PORT": "8000"}
+    environment = {**PATIENT, "QDRANT_URL": qdrant_url, "EMBEDDING_MODEL_DIR": str(embedding_model), "PORT": "8000"}
     container = {
         "Name": "api",
         "Image": "example/rag:1",

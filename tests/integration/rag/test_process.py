@@ -20,6 +20,7 @@ from tests.aws import aws_environment
 from tests.integration.rag.conftest import DOCUMENTS
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik
+from tests.integration.rag.local_servers import PATIENT
 
 ROOT = Path(__file__).parents[3]
 
@@ -102,6 +103,7 @@ def _environment(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path, **c
         "LLM_ENDPOINT_NAME": "twin",
         "LLM_MODEL_ID": "test/model",
         "QDRANT_URL": qdrant.url,
+        **PATIENT,
         "EMBEDDING_MODEL_DIR": str(embedding_model),
         "OPIK_URL_OVERRIDE": f"{opik.url}/api",
         "SAMPLES_QUEUE_URL": f"{cloud.url}/1/samples",

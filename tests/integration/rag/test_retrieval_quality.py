@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rag.local_servers import qdrant
+from tests.integration.rag.local_servers import PATIENT, qdrant
 
 ROOT = Path(__file__).resolve().parents[3]
 # Some hundred searches in each of five modes, on a machine that may be busy.
@@ -48,6 +48,7 @@ def filled(embedding_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         found = Filled(
             {
                 **os.environ,
+                **PATIENT,
                 "AWS_REGION": "eu-west-1",
                 "QDRANT_URL": url,
                 "EMBEDDING_MODEL_DIR": str(embedding_model),
@@ -68,6 +69,7 @@ def evaluated(filled: Filled) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def report(evaluated: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert evaluated.stdout, evaluated.stderr
     found: dict[str, Any] = json.loads(evaluated.stdout)
     return found
 
