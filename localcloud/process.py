@@ -96,7 +96,7 @@ class Child:
 def answers(url: str, timeout: float = 1.0) -> bool:
     """Whether a GET of `url`, which is plain HTTP, succeeds.
 
-    Asked of every process every few seconds: a client of httpx would load the system's certificates each time.
+    Asked ten times a second while a process starts: a client of httpx would load the system's certificates each time.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

@@ -19,11 +19,9 @@ from pathlib import Path
 
 from scripts.build_embedding_model import ModelSourceError
 from scripts.build_embedding_model import build as build_model
-from scripts.checkout import ROOT
+from scripts.checkout import EMBEDDING_MODEL, ROOT
 
 OUT = ROOT / ".local" / "build" / "evaluation-layer"
-MODELS = ROOT / ".local" / "models"
-MODEL = "all-MiniLM-L6-v2"
 MODEL_RECIPE = ("build_embedding_model.py", "minilm_graph.py")
 LOCK = ROOT / "requirements" / "evaluation.txt"
 STAMP = "built-from.json"
@@ -64,7 +62,7 @@ def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int
     if (out / STAMP).is_file() and (out / STAMP).read_text(encoding="utf-8") == made_from:
         return size_of([out])
     interpreter = _interpreter(python)
-    model = build_model(MODELS / MODEL)
+    model = build_model(EMBEDDING_MODEL)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         fresh = Path(folder) / "fresh"
@@ -72,7 +70,7 @@ def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int
         _install(packages, python, machine)
         strip(packages)
         _run([str(interpreter), "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"], packages)
-        shutil.copytree(model, fresh / "models" / MODEL)
+        shutil.copytree(model, fresh / "models" / EMBEDDING_MODEL.name)
         (fresh / STAMP).write_text(made_from, encoding="utf-8")
         size = size_of([fresh])
         refuse_too_much(size + size_of(ROOT / path for path in SHIPPED_BESIDE))

@@ -140,8 +140,10 @@ class ReplicaSet:
         return found
 
     def _current(self, *, healthy: bool) -> list[Replica]:
-        wanted = self._spec.fingerprint if self._spec else ""
-        return [r for r in self._replicas if r.spec.fingerprint == wanted and (r.healthy or not healthy)]
+        return [r for r in self._replicas if self._is_current(r) and (r.healthy or not healthy)]
+
+    def _is_current(self, replica: Replica) -> bool:
+        return self._spec is not None and replica.spec.fingerprint == self._spec.fingerprint
 
     def _log(self) -> Path:
         return self.logs / f"{self.kind}-{self.name}.log"
@@ -152,7 +154,7 @@ class ReplicaSet:
         if code is not None:
             self._replicas.remove(replica)
             replica.child.kill()
-            if self._spec is not None and replica.spec.fingerprint == self._spec.fingerprint:
+            if self._is_current(replica):
                 self._crashed(replica, code)
             return
         if now < replica.next_check or (passed := replica.probe.poll()) is None:
@@ -164,7 +166,7 @@ class ReplicaSet:
             replica.misses += 1
             if replica.misses >= replica.spec.health.unhealthy_after:
                 self._replace(replica)
-        elif now - replica.child.started > START_SECONDS and replica in self._current(healthy=False):
+        elif now - replica.child.started > START_SECONDS and self._is_current(replica):
             self._replicas.remove(replica)
             replica.child.stop(1.0)
             self.failed = (
@@ -184,7 +186,7 @@ class ReplicaSet:
             health.unhealthy_after,
         )
         self._retire_one(replica)
-        if self._spec is not None and replica.spec.fingerprint == self._spec.fingerprint:
+        if self._is_current(replica):
             self._restart_later()
 
     def _crashed(self, replica: Replica, code: int) -> None:

@@ -21,6 +21,7 @@ import pytest
 
 from localcloud.ports import free_port
 from tests.e2e.conftest import ROOT, Twin
+from tests.holding import stopped
 
 QUESTION = "What does Bruno measure before he raises the batch size?"
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def test_an_engine_that_dies_mid_stream_is_an_error_event_and_the_next_question_
 
 
 def test_a_collector_that_hangs_costs_callers_nothing_and_loses_no_trace(twin: Twin, api: httpx.Client) -> None:
-    with _stopped(twin.process("platform", "opik")["pid"]):
+    with stopped(twin.process("platform", "opik")["pid"]):
         answer = _ask(api)
         assert answer.status_code == 200, answer.text
         assert answer.json()["timings"]["total_ms"] < 10_000
@@ -65,7 +66,7 @@ def test_a_collector_that_hangs_costs_callers_nothing_and_loses_no_trace(twin: T
 
 
 def test_a_store_that_hangs_is_503_in_time_and_named_by_readyz(twin: Twin, api: httpx.Client) -> None:
-    with _stopped(twin.process("platform", "qdrant")["pid"]):
+    with stopped(twin.process("platform", "qdrant")["pid"]):
         started = time.monotonic()
         refused = _ask(api)
         assert refused.status_code == 503
@@ -91,7 +92,7 @@ def test_a_queue_that_hangs_costs_callers_nothing_and_loses_no_sample(
     twin: Twin, api: httpx.Client, started: dict[str, Any]
 ) -> None:
     """The emulator stands for SQS, Secrets Manager and the load balancer at once: all of them hang."""
-    with _stopped(twin.process("platform", "aws")["pid"]):
+    with stopped(twin.process("platform", "aws")["pid"]):
         answers = [_ask(api) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 200]
         assert all(answer.json()["timings"]["total_ms"] < 10_000 for answer in answers)
@@ -155,16 +156,6 @@ def test_fifty_callers_of_a_slept_endpoint_wake_it_once_and_are_all_answered(
     described = sagemaker.describe_inference_component(InferenceComponentName=component)
     assert described["RuntimeConfig"]["DesiredCopyCount"] == 1
     assert len([p for p in twin.state()["processes"] if p["kind"] == "sagemaker"]) == 1
-
-
-@contextmanager
-def _stopped(pid: int) -> Iterator[None]:
-    """A process that holds its port and answers nothing."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

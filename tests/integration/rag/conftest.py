@@ -22,10 +22,8 @@ from services.rag.stores.opening import open_store
 from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
+from tests.integration.rag.local_servers import PATIENCE_SECONDS
 from tests.serving import serving
-
-# Longer than any machine stands still: a test of what is late sets its own.
-PATIENCE_SECONDS = 20
 
 T = TypeVar("T")
 

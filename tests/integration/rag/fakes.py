@@ -92,7 +92,7 @@ class Server:
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def handle(self, request: Any, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]] | None:
-        raise NotImplementedError
+        raise NotImplementedError  # every server is a subclass
 
     def stop(self) -> None:
         self._http.shutdown()

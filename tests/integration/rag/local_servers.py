@@ -16,8 +16,10 @@ from tests.serving import serving as serving_app
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
-PATIENT = {"QDRANT_TIMEOUT_SECONDS": "60"}
-"""Settings of programs under test: they outlast a machine that stands still for some seconds."""
+PATIENCE_SECONDS = 20
+"""Longer than any machine stands still: a test of what is late sets its own."""
+PATIENT = {"QDRANT_TIMEOUT_SECONDS": str(PATIENCE_SECONDS)}
+"""Environment of programs under test."""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from services.rag.settings import RagSettings
 from services.rag.stores.opening import open_store
 from tests.aws import aws_environment
 from tests.integration.rag.fakes import KEY, Cloud, Opik, Server, WordEmbedder
-from tests.integration.rag.local_servers import qdrant
+from tests.integration.rag.local_servers import PATIENCE_SECONDS, qdrant
 from tests.integration.sagemaker_runtime.conftest import serve
 
 ANSWER = "It is the weights [1]."
@@ -113,7 +113,7 @@ class RetrievalWorld:
                 "llm_model_id": "test/model",
                 "llm_timeout_seconds": 60,
                 "qdrant_url": self.qdrant_url,
-                "qdrant_timeout_seconds": 20,
+                "qdrant_timeout_seconds": PATIENCE_SECONDS,
                 "embedding_model_dir": Path("unused"),
                 "opik_url_override": f"{self.opik.url}/api",
                 "traces_per_second": 100,

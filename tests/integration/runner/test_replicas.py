@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -18,6 +17,7 @@ from localcloud.process import base_environment
 from localcloud.runner import replicas as replica_sets
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
+from tests.holding import stopped
 
 SERVER = """
 import http.server, os
@@ -35,7 +35,7 @@ def spec(root: Path, who: str, count: int = 1, code: str = SERVER) -> Spec:
     def environment(port: int) -> dict[str, str]:
         return {**base_environment(root), "PORT": str(port), "WHO": who}
 
-    health = HealthCheck("/healthz", timeout_seconds=1, unhealthy_after=3)
+    health = HealthCheck("/healthz", timeout_seconds=1)
     return Spec(who, (sys.executable, "-c", code), environment, health, count, grace_seconds=2)
 
 
@@ -56,22 +56,7 @@ def until(replicas: ReplicaSet, condition: Callable[[], bool], seconds: float = 
 
 def tick_for(replicas: ReplicaSet, seconds: float) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        replicas.tick()
-        time.sleep(0.05)
-
-
-@contextmanager
-def stopped(pid: int | None) -> Iterator[None]:
-    """A process that holds its port and answers nothing."""
-    assert pid
-    process = psutil.Process(pid)
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGCONT)
+    until(replicas, lambda: time.monotonic() >= end)
 
 
 def who(port: int) -> str:
@@ -118,6 +103,7 @@ def test_a_late_answer_of_a_process_long_healthy_changes_nothing(
     replicas.apply(spec(tmp_path, "one"))
     until(replicas, lambda: replicas.complete)
     before, (port,) = replicas.states(), replicas.serving
+    assert before[0].pid is not None
     monkeypatch.setattr(replica_sets, "START_SECONDS", 0.0)
     monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
     with stopped(before[0].pid):
@@ -134,14 +120,15 @@ def test_a_process_that_hangs_is_replaced_and_ended(
     replicas.apply(spec(tmp_path, "one"))
     until(replicas, lambda: replicas.complete)
     first = replicas.states()[0].pid
+    assert first is not None
     monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
-    with stopped(first):
-        until(replicas, lambda: not replicas.serving)
-        until(replicas, lambda: replicas.complete)
-        assert replicas.states()[0].pid != first
-        assert replicas.restarts == 1
-        # It cannot hear the request to end.
-        until(replicas, lambda: first not in psutil.pids())
+    os.kill(first, signal.SIGSTOP)
+    until(replicas, lambda: not replicas.serving)
+    until(replicas, lambda: replicas.complete)
+    assert replicas.states()[0].pid != first
+    assert replicas.restarts == 1
+    # It cannot hear the request to end.
+    until(replicas, lambda: first not in psutil.pids())
     assert not replicas.failed
 
 

@@ -12,6 +12,7 @@ from infra.constructs.functions import service_function
 from infra.settings_groups.evaluation import EvaluationSettings
 from infra.settings_groups.retrieval import EmbeddingSettings
 from scripts import build_evaluation_layer as layer
+from scripts.checkout import EMBEDDING_MODEL
 from twin.project import ROOT
 
 
@@ -74,6 +75,6 @@ def test_a_layer_is_taken_for_built_only_with_todays_lock_and_runtime(
 
 def test_the_default_is_what_the_stack_wants() -> None:
     assert EvaluationSettings().runtime == f"python{layer.PYTHON}"
-    assert EmbeddingSettings().model_dir == f"/opt/models/{layer.MODEL}"
+    assert EmbeddingSettings().model_dir == f"/opt/models/{EMBEDDING_MODEL.name}"
     assert service_function.LAYER == layer.OUT
     assert service_function.STAMP == layer.STAMP
