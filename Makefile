@@ -9,7 +9,7 @@ MINUTES ?= 15
 EVERY ?= 15
 DEPLOYABLE ?= rag
 QUESTIONS ?= examples/retrieval.jsonl
-TWIN = .venv/bin/python -m twin
+TWIN = .venv/bin/twin
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-40s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,15 +140,6 @@ ci-templates: setup ## CI: checkov over the templates in OUT, where ci-assembly 
 ci-workflows: setup ## CI: what is wrong (actionlint) or dangerous (zizmor) in the workflows
 	@$(TWIN) ci workflows
 
-ci-bootstrap: setup ## Once: the CDK's own roles and bucket in the account and region of STAGE
-	@$(TWIN) ci bootstrap --stage $(STAGE)
-
-ci-set-up: setup ## Once: let the workflows of REPOSITORY (OWNER/NAME) deploy to the account of STAGE
-	@$(TWIN) ci set-up --stage $(STAGE) --repository "$(REPOSITORY)"
-
-ci-connect: setup ## Once: environments and role variables of GITHUB_REPOSITORY on GitHub
-	@$(TWIN) ci connect --stage $(STAGE)
-
 opik-compatibility: setup ## Pinned and newest Opik SDK against the collector; with OPIK_API_KEY also against a real Opik
 	@.venv/bin/python -m scripts.opik_compatibility
 
@@ -162,4 +153,4 @@ lock: setup ## Recompile the lock files under requirements/
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check lock docs evaluation-layer \
 	ci-assembly ci-scores ci-gate ci-image ci-deploy ci-smoke ci-watch-alarms ci-remember ci-rollback \
 	ci-preview-comment ci-preview-delete ci-teardown ci-teardown-expired ci-release ci-release-image ci-release-layer ci-release-publish ci-workflows \
-	ci-bootstrap ci-set-up ci-connect ci-test ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility
+	ci-test ci-image-build ci-dockerfile ci-audit ci-licences ci-secrets ci-sbom ci-templates opik-compatibility

@@ -35,7 +35,7 @@ from services.rag.ingest.sources import read_source
 from services.rag.ingest.write import embedded_text
 from services.rag.stores.documents import COLLECTIONS
 from services.rag.stores.qdrant import QdrantStore
-from twin.project import CORPUS, EMBEDDING_MODEL
+from twin.target.paths import CORPUS, EMBEDDING_MODEL
 
 GOAL = 0.85
 # Code, too: its chunks are longer and its reader does more.

@@ -21,7 +21,7 @@ from services.evaluation.judges.openai_judge import OpenAIJudge
 from services.evaluation.metrics.answer import Answer
 from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.names import STYLE
-from services.evaluation.opik_metrics import score_answers
+from services.evaluation.run.opik_metrics import score_answers
 
 WANTED = 1.2
 _VERDICT = json.dumps({"reason": "short words", "score": 3})

@@ -12,7 +12,7 @@ from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import WORK, BenchmarkError, pinned, python, server_core
 from benchmarks.world import World, stand_up
 from localcloud.process import REPOSITORY, base_environment
-from twin.project import EMBEDDING_MODEL
+from twin.target.paths import EMBEDDING_MODEL
 
 STEP_NAMES = {
     "embed": "embeddings (longest)",

@@ -24,10 +24,10 @@ from localcloud.process import REPOSITORY
 from services.common.embedding import Embedder
 from services.common.tracing import Trace
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.opening import open_retriever
+from services.rag.pipeline.factory import open_retriever
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.settings import RetrievalSettings
-from services.rag.stores.opening import open_store
+from services.rag.stores.factory import open_store
 
 QUESTIONS = (REPOSITORY / "examples" / "questions.jsonl", REPOSITORY / "examples" / "retrieval.jsonl")
 STEPS = ("embed", "search", "retriever.retrieve_top_k", "retriever.rerank")

@@ -10,8 +10,8 @@ from statistics import median
 from benchmarks.effort import Effort
 from benchmarks.measure import Chart, Goal, Report
 from benchmarks.processes import WORK, BenchmarkError
-from twin import cdk
-from twin.errors import TwinError
+from twin.target import cdk
+from twin.target.errors import TwinError
 
 STAGES = ("local", "dev", "prod")
 MAX_SECONDS = 10.0

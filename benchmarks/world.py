@@ -20,7 +20,7 @@ from benchmarks.processes import BenchmarkError, Server, free_folder, other_core
 from benchmarks.stub_llm import STANDARD, Timetable
 from localcloud.ports import free_port
 from localcloud.process import REPOSITORY, base_environment
-from twin.project import CORPUS, EMBEDDING_MODEL
+from twin.target.paths import CORPUS, EMBEDDING_MODEL
 
 REGION = "us-east-1"
 QUESTION = "Why does Ada keep the health check timeout so long?"

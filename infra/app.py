@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
-from infra.constructs.tagging import tag_everything
+from infra.constructs.shared.tagging import tag_everything
 from infra.names import DELIVERY_STACK, Names
-from infra.settings import DeploymentSettings, SettingsError, load_settings
+from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 from infra.stacks.business import BusinessStack
 from infra.stacks.delivery import DeliveryStack
 from infra.stacks.evaluation import EvaluationStack

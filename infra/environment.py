@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from urllib.parse import urlsplit
 
-from infra.settings import DeploymentSettings
-from infra.settings_groups.base import LOOPBACK
+from infra.settings.base import LOOPBACK
+from infra.settings.deployment import DeploymentSettings
 
 OPIK_CONSTANTS = {
     # The SDK reports usage and errors to its maker by default.

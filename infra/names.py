@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 DELIVERY = "twin-delivery"
 """What the name of everything starts with that belongs to the account's pipeline, not to a stage."""

@@ -31,7 +31,7 @@ MACHINES = ("aarch64", "x86_64")
 PLATFORM = "manylinux_2_28"
 # Function and layers together, unzipped (AWS Lambda's quotas, "Deployment package size").
 LIMIT_BYTES = 250 * 1024**2
-SHIPPED_BESIDE = ("services/common", "services/evaluation")
+SHIPPED_BESIDE = ("services/common", "services/evaluation", "services/guard")
 AWS_SERVICES = (
     *("bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "lambda", "sagemaker-runtime", "secretsmanager"),
     *("sns", "ssm", "stepfunctions", "sts"),

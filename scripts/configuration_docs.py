@@ -12,14 +12,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from infra.settings import CONFIG, NESTING, PREFIX, DeploymentSettings
+from infra.settings.deployment import CONFIG, NESTING, PREFIX, DeploymentSettings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 PROFILES = {"lowest cost": "dev", "standard": "standard", "private": "prod"}
 """Name of each profile -> the file under infra/config that is it."""
 INTRODUCTION = """# Configuration
 
-Made from `infra/settings.py` by `make docs`; do not edit it by hand.
+Made from `infra/settings/deployment.py` by `make docs`; do not edit it by hand.
 
 A stage is a file, `infra/config/STAGE.toml`. An environment variable `TWIN_GROUP__NAME` beats the file; the value of a
 list or a table is JSON (`TWIN_LLM__ENVIRONMENT='{"NAME": "value"}'`). What is wrong, missing or unknown is refused

@@ -43,7 +43,7 @@ class SetupError(RuntimeError):
 def fingerprint() -> str:
     """Digest of everything that set-up installs from, and of the Python that it installs into."""
     digest = hashlib.sha256(f"{sys.version_info[:3]} {sys.executable}".encode())
-    inputs = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "package-lock.json"]
+    inputs = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "package-lock.json", ROOT / "pyproject.toml"]
     inputs += [ROOT / "scripts" / name for name in ("setup.py", "build_embedding_model.py", "minilm_graph.py")]
     for path in inputs:
         digest.update(path.read_bytes())
@@ -52,7 +52,12 @@ def fingerprint() -> str:
 
 def is_done() -> bool:
     """Whether an earlier run finished with these very inputs and its results still stand."""
-    results = [venv_python(), ROOT / "node_modules" / ".bin" / "cdk", EMBEDDING_MODEL / "model.onnx"]
+    results = [
+        venv_python(),
+        VENV / "bin" / "twin",
+        ROOT / "node_modules" / ".bin" / "cdk",
+        EMBEDDING_MODEL / "model.onnx",
+    ]
     return STAMP.exists() and STAMP.read_text() == fingerprint() and all(path.exists() for path in results)
 
 
@@ -100,7 +105,10 @@ def install_python_packages() -> None:
         pip = [python, "-m", "pip"]
     run("packages", *pip, "install", "--quiet", "--require-hashes", "-r", "requirements/uv.txt")
     locks = ["requirements/uv.txt", "requirements/dev.txt"] + ([] if system_node() else ["requirements/node.txt"])
-    run("packages", python, "-m", "uv", "pip", "sync", "--python", python, "--require-hashes", *locks)
+    uv = [python, "-m", "uv", "pip"]
+    run("packages", *uv, "sync", "--python", python, "--require-hashes", *locks)
+    # The checkout itself, for the program `twin`. uv brings the build backend along: nothing is downloaded.
+    run("packages", *uv, "install", "--python", python, "--no-deps", "--offline", "--editable", str(ROOT))
 
 
 def pip_installs_elsewhere() -> bool:

@@ -13,10 +13,10 @@ from infra.constructs.business import task_permissions
 from infra.constructs.business.alarms import ApiAlarms
 from infra.constructs.business.environment import service_environment
 from infra.constructs.business.fargate_api import FargateApi
-from infra.constructs.secret import empty_key_list, placeholder_secret
+from infra.constructs.shared.secret import empty_key_list, placeholder_secret
 from infra.constructs.vectors.alarms import VectorAlarms
 from infra.constructs.vectors.store import VectorStore
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 from infra.stacks.network import NetworkStack
 
 

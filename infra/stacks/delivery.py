@@ -11,13 +11,13 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.delivery.permissions import PREVIEW_IMAGES, Permissions
 from infra.constructs.delivery.trust import AUDIENCE, ISSUER, trust
-from infra.constructs.tagging import tag_everything
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.constructs.shared.tagging import tag_everything
 from infra.names import DELIVERY
-from infra.settings import DeploymentSettings
-from infra.settings_groups.delivery import Workflow
+from infra.settings.delivery import Workflow
+from infra.settings.deployment import DeploymentSettings
 
 LONGEST_JOB = cdk.Duration.hours(2)
 """A deployment that waits for a GPU, or the deletion of every expired stage."""

@@ -15,8 +15,8 @@ from infra.constructs.evaluation.shared import Shared
 from infra.constructs.evaluation.state_table import StateTable
 from infra.constructs.functions.service_function import DependencyLayer, ServiceFunction
 from infra.constructs.monitoring.alarms import AlertsTopic
-from infra.constructs.secret import placeholder_secret
-from infra.settings import DeploymentSettings
+from infra.constructs.shared.secret import placeholder_secret
+from infra.settings.deployment import DeploymentSettings
 
 
 class EvaluationStack(cdk.Stack):

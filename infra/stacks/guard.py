@@ -8,14 +8,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.functions.schedule import FunctionSchedule
 from infra.constructs.functions.service_function import DependencyLayer, ServiceFunction
 from infra.constructs.guard.budget import MonthlyBudget
 from infra.constructs.guard.kill_switch import KillSwitch
 from infra.constructs.monitoring.alarms import Alarms, AlertsTopic
+from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.names import Names
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 DELETION_TIMEOUT = cdk.Duration.minutes(15)
 """Lambda's longest: the function waits until the stack is gone, so that a failed deletion is seen."""
@@ -40,7 +40,7 @@ class GuardStack(cdk.Stack):
         expire = ServiceFunction(
             self,
             "Expire",
-            handler="expire",
+            handler="services.guard.handlers.expire",
             description="Deletes the LLM stack at the end of its life",
             settings=settings.evaluation,
             environment={"STAGE": settings.stage, "STACK_NAMES": doomed},

@@ -10,7 +10,7 @@ from infra.constructs.llm.metrics import LlmMetrics
 from infra.constructs.llm.office_hours import keep_office_hours
 from infra.constructs.llm.scaling import InstanceScaling, LlmScaling
 from infra.names import Names
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 
 class LlmStack(cdk.Stack):

@@ -6,11 +6,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
 from infra.constructs.business.fargate_api import PORT
-from infra.constructs.logs import log_group
-from infra.settings import DeploymentSettings
-from infra.settings_groups.edge_limits import ORIGIN_FACING
+from infra.constructs.shared.acknowledge import acknowledge
+from infra.constructs.shared.logs import log_group
+from infra.settings.deployment import DeploymentSettings
+from infra.settings.edge_limits import ORIGIN_FACING
 
 PUBLIC, TASKS, BALANCER = "public", "tasks", "balancer"
 """Groups of subnets."""

@@ -7,8 +7,8 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from infra.constructs.vectors.store import VectorStore
-from infra.settings import DeploymentSettings
-from infra.settings_groups.retrieval import HostedVectors
+from infra.settings.deployment import DeploymentSettings
+from infra.settings.retrieval import HostedVectors
 from infra.stacks.network import NetworkStack
 
 

@@ -1,1 +1,1 @@
-"""The evaluation pipeline: Lambdas that collect sampled answers, judge them, tell people, and end what expired."""
+"""The evaluation pipeline: Lambdas that collect sampled answers, score them and send alerts."""

@@ -23,28 +23,29 @@ from services.common.renewable_key import key_from_settings
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tls import authorities
 from services.common.tracer import Tracer
-from services.rag.api import documentation, errors, feedback, health, metrics, openai, page, rag
+from services.rag.api import documentation, errors
 from services.rag.api.auth import KeyStore
 from services.rag.api.deps import Patience, Services
 from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
+from services.rag.api.routes import feedback, health, metrics, openai, page, rag
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
-from services.rag.monitoring.feedback import Feedback
-from services.rag.monitoring.recorder import Facts, Recorder
-from services.rag.monitoring.samples import SampleQueue
-from services.rag.observability.emf import EmfWriter
-from services.rag.observability.metrics import Metrics
-from services.rag.observability.sentry import Sentry
+from services.rag.pipeline.factory import open_retriever
 from services.rag.pipeline.generate import Generator
-from services.rag.pipeline.opening import open_retriever
 from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import RagPipeline
 from services.rag.pipeline.tokens import TokenCounter, token_counter
 from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
+from services.rag.sampling.feedback import Feedback
+from services.rag.sampling.recorder import Facts, Recorder
+from services.rag.sampling.samples import SampleQueue
 from services.rag.settings import RagSettings
-from services.rag.stores.opening import open_store
+from services.rag.stores.factory import open_store
 from services.rag.stores.qdrant import QdrantStore
+from services.rag.telemetry.emf import EmfWriter
+from services.rag.telemetry.metrics import Metrics
+from services.rag.telemetry.sentry import Sentry
 
 logger = concern_logger("api")
 

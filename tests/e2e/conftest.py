@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.program import TWIN
 
 ROOT = Path(__file__).resolve().parents[2]
 # As long as a small model on a warm instance; the start of its container comes on top.
@@ -29,7 +30,7 @@ class Twin:
         self, *arguments: str, timeout: float = 240, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "twin", *arguments],
+            [TWIN, *arguments],
             cwd=ROOT,
             env={**os.environ, **SLOW_TO_WAKE, "TWIN_STATE_ROOT": str(self.state_root), "CI": "1", **(env or {})},
             stdin=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from localcloud.process import ROOT_MARKER
 from tests.e2e.conftest import ROOT
 from tests.interrupts import heed_interrupts
+from tests.program import TWIN
 
 SHARED = (".venv", "node_modules")
 LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".local", "cdk.out", "tests", "*_cache")
@@ -37,7 +37,7 @@ def clone(tmp_path: Path) -> Path:
 
 def twin(root: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "twin", *arguments],
+        [TWIN, *arguments],
         cwd=root,
         env={**{k: v for k, v in os.environ.items() if k != "TWIN_STATE_ROOT"}, "CI": "1"},
         stdin=subprocess.DEVNULL,

@@ -76,7 +76,7 @@ def _synthesize(stage: str, variables: Mapping[str, str], output: Path) -> None:
     import aws_cdk as cdk
 
     from infra.app import build
-    from infra.settings import load_settings
+    from infra.settings.deployment import load_settings
 
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     with pytest.MonkeyPatch.context() as patch:

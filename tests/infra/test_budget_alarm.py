@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.settings import SettingsError, load_settings
+from infra.settings.deployment import SettingsError, load_settings
 
 from .conftest import Synthesize, Template, Templates, only, read, resources
 

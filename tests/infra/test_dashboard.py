@@ -12,7 +12,7 @@ import pytest
 from infra.constructs.monitoring.cost import LIST_PRICES
 from infra.constructs.monitoring.metrics import SCORES
 from services.evaluation.metrics.names import METRICS
-from services.rag.observability.emf import _UNITS
+from services.rag.telemetry.emf import _UNITS
 from twin.cost import prices
 
 from .conftest import ROOT, Synthesize, Templates, only, read, resources

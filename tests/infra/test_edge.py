@@ -10,8 +10,8 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from pydantic import ValidationError
 
 from infra.constructs.business.edge import Edge
-from infra.settings import SettingsError, load_settings
-from infra.settings_groups.business import BusinessSettings
+from infra.settings.business import BusinessSettings
+from infra.settings.deployment import SettingsError, load_settings
 from services.rag.pipeline.waking import HEARTBEAT_SECONDS
 
 from .conftest import STAGES, Synthesize, Template, Templates, only, read, resources

@@ -11,10 +11,9 @@ from services.evaluation.settings import (
     CollectSettings,
     EvaluateSettings,
     ExpireSamplesSettings,
-    ExpireSettings,
     NotifySettings,
-    StopSpendingSettings,
 )
+from services.guard.settings import ExpireSettings, StopSpendingSettings
 from services.llm.settings import LlmSettings
 from services.rag.settings import RagSettings
 from tests.infra.conftest import STAGES, Templates, resources
@@ -33,6 +32,9 @@ LAMBDAS: dict[str, type[ServiceSettings]] = {
     "expire": ExpireSettings,
 }
 
+
+GUARD = {"expire", "stop_spending"}
+"""Handlers of `services.guard`; the others are of `services.evaluation`."""
 
 SOMETIMES: dict[str, type[ServiceSettings]] = {"stop_spending": StopSpendingSettings}
 """Of stages with a kill switch."""
@@ -62,11 +64,12 @@ def test_the_business_service_gets_what_it_reads(stage: str, templates: dict[str
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("name", [*LAMBDAS, *SOMETIMES])
 def test_each_lambda_gets_what_it_reads(stage: str, name: str, templates: dict[str, Templates]) -> None:
+    package = "guard" if name in GUARD else "evaluation"
     functions: list[dict[str, Any]] = [
         found["Properties"]
         for stack in ("evaluation", "guard")
         for found in resources(templates[stage][stack], "Lambda::Function").values()
-        if found["Properties"]["Handler"] == f"services.evaluation.{name}.handler"
+        if found["Properties"]["Handler"] == f"services.{package}.handlers.{name}.handler"
     ]
     assert len(functions) == (0 if name in SOMETIMES and stage == "prod" else 1)
     for function in functions:

@@ -23,11 +23,16 @@ DELETES = {"cloudformation:DeleteStack", "cloudformation:DescribeStacks"}
 PUBLISHES = {"ssm:GetParameter", "ssm:PutParameter", "cloudwatch:PutMetricData"}
 
 
+def handlers(name: str) -> set[str]:
+    """Where a handler of that name may be."""
+    return {f"services.{package}.handlers.{name}.handler" for package in ("evaluation", "guard")}
+
+
 def function(template: Template, handler: str) -> tuple[str, Template]:
     (found,) = (
         (name, resource["Properties"])
         for name, resource in resources(template, "Lambda::Function").items()
-        if resource["Properties"]["Handler"] == f"services.evaluation.{handler}.handler"
+        if resource["Properties"]["Handler"] in handlers(handler)
     )
     return found
 
@@ -127,7 +132,7 @@ def test_every_dead_letter_queue_raises_an_alarm(dev: Templates, stack: str) -> 
     assert watched == queues
     waited_for = ("collect_samples", "judge_shard", "finish_run")
     for resource in resources(template, "Lambda::Function").values():
-        if resource["Properties"]["Handler"].split(".")[2] not in waited_for:
+        if resource["Properties"]["Handler"].split(".")[-2] not in waited_for:
             assert resource["Properties"]["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0] in queues
 
 
@@ -303,6 +308,6 @@ def test_the_llm_stack_expires_once_and_nothing_else_can_be_deleted(templates: d
 def test_functions_carry_only_their_own_code(assemblies: dict[str, Path]) -> None:
     (code,) = {file.parents[1] for file in assemblies["dev"].glob("asset.*/services/__init__.py")}
     rooms = {path.name for path in (code / "services").iterdir()}
-    assert rooms == {"__init__.py", "common", "evaluation"}
+    assert rooms == {"__init__.py", "common", "evaluation", "guard"}
     assert {path.name for path in code.iterdir()} == {"services"}
     assert not list(code.rglob("__pycache__"))

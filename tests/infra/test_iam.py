@@ -43,8 +43,8 @@ MACHINE = {
 }
 """What a Distributed Map does: it calls the functions, starts and watches its children, and reports."""
 NEVER_CALLED = {
-    "services.evaluation.collect_samples": {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")},
-    "services.evaluation.judge_shard": {"dynamodb:DeleteItem"},
+    "services.evaluation.handlers.collect_samples": {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")},
+    "services.evaluation.handlers.judge_shard": {"dynamodb:DeleteItem"},
 }
 """What the table's class can do beyond what these functions ask of it."""
 SERVICE = ("services.rag.__main__",)
@@ -127,6 +127,6 @@ def test_no_action_and_no_principal_is_a_wildcard(templates: dict[str, Templates
 
 
 def test_the_code_is_read_and_not_guessed() -> None:
-    assert "services.evaluation.watermark" in reachable("services.evaluation.evaluate_monitoring")
-    assert actions_of("services.evaluation.expire_samples") == {"secretsmanager:GetSecretValue"}
-    assert {"ssm:GetParameter", "ssm:PutParameter"} < actions_of("services.evaluation.evaluate_monitoring")
+    assert "services.evaluation.run.watermark" in reachable("services.evaluation.handlers.evaluate_monitoring")
+    assert actions_of("services.evaluation.handlers.expire_samples") == {"secretsmanager:GetSecretValue"}
+    assert {"ssm:GetParameter", "ssm:PutParameter"} < actions_of("services.evaluation.handlers.evaluate_monitoring")

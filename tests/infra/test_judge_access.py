@@ -11,8 +11,8 @@ from aws_cdk import aws_iam as iam
 from pydantic import ValidationError
 
 from infra.constructs.evaluation.judge_access import JudgeAccess
-from infra.settings import load_settings
-from infra.settings_groups.judge import JudgeSettings
+from infra.settings.deployment import load_settings
+from infra.settings.judge import JudgeSettings
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"

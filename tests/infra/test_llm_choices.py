@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from infra.constructs.business.environment import service_environment
 from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.constructs.llm.metrics import LlmMetrics
-from infra.settings import DeploymentSettings, load_settings
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.deployment import DeploymentSettings, load_settings
+from infra.settings.llm import LlmSettings
 from infra.stacks.llm import LlmStack
 
 from .changes import Action, by_type, changes, fixed_names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.settings import load_settings
+from infra.settings.deployment import load_settings
 from twin.doctor.context import Context, SharedStage
 from twin.doctor.stacks import fixed_names
 

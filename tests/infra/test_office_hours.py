@@ -14,8 +14,8 @@ from aws_cdk import aws_applicationautoscaling as scaling
 
 from infra.constructs.llm.office_hours import keep_office_hours
 from infra.constructs.llm.scaling import DIMENSION
-from infra.settings import SettingsError, load_settings
-from infra.settings_groups.guard import OfficeHours
+from infra.settings.deployment import SettingsError, load_settings
+from infra.settings.guard import OfficeHours
 from twin.cost import office_hours
 from twin.cost.assembly import Assembly, Resource
 

@@ -11,9 +11,9 @@ from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 
 from infra.constructs.business.fargate_api import FargateApi
-from infra.settings_groups.business import BusinessSettings
-from services.rag.observability.emf import EmfWriter
-from services.rag.observability.metrics import Measured
+from infra.settings.business import BusinessSettings
+from services.rag.telemetry.emf import EmfWriter
+from services.rag.telemetry.metrics import Measured
 
 from .conftest import STAGES, Template, Templates, only, resources
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel
 
-from infra.settings import DeploymentSettings, SettingsError, load_settings
+from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 
 
 def test_environment_beats_file_and_merges_the_llm_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from aws_cdk import aws_s3 as s3
 
 from infra.app import build
 from infra.constructs.evaluation.judging import LOG_DELIVERY, TRACING
-from infra.settings import load_settings
+from infra.settings.deployment import load_settings
 
 from .conftest import NOW, ROOT, STAGES, Templates, resources
 

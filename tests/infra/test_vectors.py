@@ -16,7 +16,7 @@ import pytest
 
 from infra.constructs.vectors.machine import PROGRAMS, packed
 from infra.constructs.vectors.store import SESSION_MANAGER
-from infra.settings import SettingsError, load_settings
+from infra.settings.deployment import SettingsError, load_settings
 from services.rag.settings import RagSettings
 from twin.cost import assembly, prices
 from twin.cost.assembly import Assembly, Resource
@@ -24,7 +24,7 @@ from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
 from twin.cost.load import IDLE
 from twin.cost.outside import external_services
-from twin.teardown.stacks import outputs_read
+from twin.delete.stacks import outputs_read
 
 from .conftest import ROOT, STAGES, Synthesize, Template, Templates, only, read, resources
 from .test_iam import granted, listed

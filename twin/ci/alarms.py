@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from twin.errors import TwinError
-from twin.stages import Stage
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 RINGING = "ALARM"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The first date that ZIP can write."""

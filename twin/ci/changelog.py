@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 
 def section(changelog: str, version: str) -> str:

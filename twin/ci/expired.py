@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from twin.stages import Stage
+from twin.target.stage import Stage
 
 STACK = re.compile(r"twin-(pr-[1-9]\d{0,6})-[a-z]+")
 

@@ -6,11 +6,11 @@ import base64
 import json
 import subprocess
 
-from twin.ci.environment import Job
 from twin.ci.releases import Release, image_digest
-from twin.errors import TwinError
-from twin.project import ROOT
-from twin.stages import Stage
+from twin.target.errors import TwinError
+from twin.target.github_job import Job
+from twin.target.paths import ROOT
+from twin.target.stage import Stage
 
 DOCKERFILE = ROOT / "images" / "rag" / "Dockerfile"
 REGISTRY = "ghcr.io"

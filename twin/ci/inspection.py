@@ -11,8 +11,8 @@ from typing import Any
 
 from twin.ci.image import DOCKERFILE
 from twin.ci.tools import read, run
-from twin.errors import TwinError
-from twin.project import ROOT, VENV
+from twin.target.errors import TwinError
+from twin.target.paths import ROOT, VENV
 
 ACCEPTED_SECRETS = ROOT / ".secrets.toml"
 """Findings of the secret scan that were looked at and are none."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from twin.project import ROOT
+from twin.target.paths import ROOT
 
 DEPLOYABLES = ("rag", "evaluation", "llm", "embedding-build")
 """Lock files whose packages are passed on: in an image, in a layer, or in the model's place."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twin.ci.scores import Comparison
 from twin.ci.stack_diff import StackChange
+from twin.evaluate.comparison import Comparison
 
 MARKER = "<!-- llm-twin-preview -->"
 SECTION = "### "

@@ -17,9 +17,9 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from infra.names import DELIVERY
-from twin.errors import TwinError
-from twin.project import LOCAL, ROOT
-from twin.stages import Stage
+from twin.target.errors import TwinError
+from twin.target.paths import LOCAL, ROOT
+from twin.target.stage import Stage
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

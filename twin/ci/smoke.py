@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from twin.commands.ask import Answer, ask
-from twin.errors import TwinError
-from twin.stages import Stage
+from twin.ask.ask import Answer, ask
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 
 def smoke(stage: Stage, query: str) -> Answer:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from twin.cdk import environment
 from twin.cost import assembly
-from twin.errors import TwinError
-from twin.project import ROOT
+from twin.target.cdk import environment
+from twin.target.errors import TwinError
+from twin.target.paths import ROOT
 
 RESOURCE = re.compile(
     r"^\[(?P<sign>[-+~])\] (?P<kind>[A-Za-z]\w*(?:::[\w-]+)+) (?P<name>.+?)"

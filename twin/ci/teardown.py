@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twin.ci.environment import summarise
-from twin.commands.delete import delete
-from twin.errors import TwinError
-from twin.stages import connect
+from twin.delete.delete import delete
+from twin.target.errors import TwinError
+from twin.target.github_job import append_step_summary
+from twin.target.stage import connect
 
 
 def delete_all(stages: Sequence[str], progress: Callable[[str], None]) -> str:
@@ -28,7 +28,7 @@ def delete_all(stages: Sequence[str], progress: Callable[[str], None]) -> str:
         left += [f"{stage}: {each.service} {each.kind} {each.name}" for each in survivors]
     found = [*failed, *left]
     proof = f"0 survivors of {', '.join(stages) or 'nothing'}."
-    summarise("\n".join(f"- {line}" for line in found) or proof)
+    append_step_summary("\n".join(f"- {line}" for line in found) or proof)
     if found:
         raise TwinError(f"Not everything is gone: {'; '.join(found)}.")
     return proof

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from twin.errors import TwinError
-from twin.project import ROOT
+from twin.target.errors import TwinError
+from twin.target.paths import ROOT
 
 VENVS = ROOT / ".local" / "venvs"
 

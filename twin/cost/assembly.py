@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twin.cost.prices import HOME_REGION
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 Properties = Mapping[str, Any]
 STACK = "aws:cloudformation:stack"

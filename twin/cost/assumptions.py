@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 
 class Assumptions(BaseModel):

@@ -14,7 +14,7 @@ from twin.cost.load import FULL, Load, loads
 from twin.cost.pricers import findings
 from twin.cost.pricers.scaling import copies
 from twin.cost.prices import Price, PriceTable
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 DAYS_PER_MONTH = Decimal(365) / 12
 

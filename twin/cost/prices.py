@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from twin.errors import TwinError
-from twin.project import LOCAL
+from twin.target.errors import TwinError
+from twin.target.paths import LOCAL
 
 SHIPPED = Path(__file__).parent / "prices.json"
 REFRESHED = LOCAL / "prices.json"

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from twin.cost.catalog import Query, query
 from twin.cost.prices import Price, PriceTable
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 API_REGION = "us-east-1"
 """The API lives in a few regions and answers for all of them."""

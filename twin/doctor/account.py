@@ -9,11 +9,11 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from infra.settings import SettingsError, load_settings
+from infra.settings.deployment import SettingsError, load_settings
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context, Identity, SharedStage
 from twin.doctor.finding import Finding, failed, ok
-from twin.stages import LOCAL_REGION
+from twin.target.stage import LOCAL_REGION
 
 LOG_IN = "set AWS_PROFILE, or run `aws sso login` (`aws configure sso` the first time)"
 

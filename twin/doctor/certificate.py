@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.settings_groups.edge_limits import CERTIFICATE_REGION
+from infra.settings.edge_limits import CERTIFICATE_REGION
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning

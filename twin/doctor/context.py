@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.names import Names
-from infra.settings import DeploymentSettings
-from twin.stages import Stage
+from infra.settings.deployment import DeploymentSettings
+from twin.target.stage import Stage
 
 _creating = threading.Lock()
 CONNECT_SECONDS = 5

@@ -14,7 +14,7 @@ from scripts.node import OLDEST_NODE, find_node
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok
-from twin.project import EMBEDDING_MODEL, ROOT, STATE_ROOT, VENV
+from twin.target.paths import EMBEDDING_MODEL, ROOT, STATE_ROOT, VENV
 
 NEEDED_DISK_GB = 1.0
 OLDEST_PYTHON = (3, 11)

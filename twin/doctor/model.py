@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.llm import LlmSettings
 from twin.doctor import fit
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
-from twin.errors import TwinError
 from twin.model import staging
 from twin.model.bucket import Bucket
 from twin.model.hub import Hub, HubError, hub_address
+from twin.target.errors import TwinError
 
 ON_HUB, ACCESS, FITS = "Model on the hub", "Access to the model", "Model fits the GPU"
 STAGED, QUANTIZED = "Staged weights", "Quantization of the model"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import boto3
 
-from infra.settings_groups.edge_limits import WITHOUT_VPC_ORIGINS
+from infra.settings.edge_limits import WITHOUT_VPC_ORIGINS
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, warning

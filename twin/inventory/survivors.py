@@ -1,6 +1,6 @@
 """Lists what a stage still owns in every service that its stacks touch: the proof after a delete.
 
-A resource is found by name, by tag and by the history of the stage's stacks (`twin.teardown.ownership`). Each kind is
+A resource is found by name, by tag and by the history of the stage's stacks (`twin.inventory.ownership`). Each kind is
 asked of its own service; what is tagged in services beyond these comes from the Resource Groups Tagging API.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from twin.inventory.listings import ACCOUNT, LISTED_APART, LISTINGS, SCALED, Listing
-from twin.stages import Stage
-from twin.teardown.ownership import PROJECT, Ownership, forms, identifiers, ownership
+from twin.inventory.ownership import PROJECT, Ownership, forms, identifiers, ownership
+from twin.target.stage import Stage
 
 GONE = {"DELETE_COMPLETE", "DELETE_IN_PROGRESS", "deleted", "deleting", "INACTIVE", "terminated", "shutting-down"}
 STATES = ("StackStatus", "State", "Status")

@@ -16,9 +16,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from twin.errors import TwinError
 from twin.model.hub import HubFile
 from twin.model.measure import PART_BYTES, Measured
+from twin.target.errors import TwinError
 
 Progress = Callable[[str], None]
 DIGEST = "hub-digest"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from twin.errors import TwinError
 from twin.model.hub import Hub, HubFile
+from twin.target.errors import TwinError
 
 Progress = Callable[[str], None]
 ATTEMPTS = 5

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twin.errors import TwinError
 from twin.model.bucket import Bucket, Stored
 from twin.model.download import MB, download
 from twin.model.hub import Hub, HubFile
 from twin.model.measure import measure
+from twin.target.errors import TwinError
 
 Progress = Callable[[str], None]
 MARGIN_BYTES = 256 * 1024**2

@@ -9,8 +9,8 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
-from infra.settings_groups.business import BusinessSettings
+from infra.constructs.shared.acknowledge import acknowledge
+from infra.settings.business import BusinessSettings
 
 PORT = 80
 """Of the load balancer: CloudFront would trust no certificate of an internal name."""

@@ -6,8 +6,8 @@ import json
 
 from infra.environment import opik_environment
 from infra.names import Names, served_component
-from infra.settings import DeploymentSettings
-from infra.settings_groups.retrieval import RetrievalSettings
+from infra.settings.deployment import DeploymentSettings
+from infra.settings.retrieval import RetrievalSettings
 
 # A caller gets our own answer instead of the load balancer's 504.
 SILENCE_MARGIN_SECONDS = 10

@@ -12,12 +12,12 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
 from infra.constructs.business.edge import Edge
 from infra.constructs.business.scaling import ServiceScaling
 from infra.constructs.business.web_acl import WebAcl
-from infra.constructs.logs import log_group
-from infra.settings_groups.business import BusinessSettings
+from infra.constructs.shared.acknowledge import acknowledge
+from infra.constructs.shared.logs import log_group
+from infra.settings.business import BusinessSettings
 
 PORT = 8000
 USER = "10001:10001"

@@ -9,7 +9,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-from infra.settings_groups.business import BusinessSettings
+from infra.settings.business import BusinessSettings
 
 MINUTE = cdk.Duration.minutes(1)
 SLOW_MINUTES = 3
@@ -74,7 +74,7 @@ class ServiceScaling(Construct):
         alarm = cloudwatch.CfnAlarm
 
         def metric(metric_id: str, name: str, statistic: str) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:
-            # Names and dimension: services/rag/observability/emf.py.
+            # Names and dimension: services/rag/telemetry/emf.py.
             dimensions = [alarm.DimensionProperty(name="Stage", value=stage)]
             found = alarm.MetricProperty(namespace=namespace, metric_name=name, dimensions=dimensions)
             stat = alarm.MetricStatProperty(metric=found, period=60, stat=statistic)

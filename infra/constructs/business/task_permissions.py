@@ -10,9 +10,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 
-from infra.constructs.acknowledge import acknowledge, readable
+from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.names import Names, served_component
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 
 def grant(

@@ -9,7 +9,7 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 from infra.constructs.business.edge import VIEWER_HEADER
-from infra.settings_groups.business import BusinessSettings
+from infra.settings.business import BusinessSettings
 
 WINDOW_SECONDS = 300
 COUNTED = (

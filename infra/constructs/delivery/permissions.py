@@ -1,7 +1,7 @@
 """What each workflow may do: assume the CDK's bootstrap roles, and what `twin` calls itself.
 
 CloudFormation makes and removes resources with the bootstrap stack's execution role, so that no workflow needs a
-permission to create anything but through a template. What a delete takes away itself (twin.teardown.leftovers) is named
+permission to create anything but through a template. What a delete takes away itself (twin.delete.leftovers) is named
 after a stage or carries its tags.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra.constructs.tagging import PROJECT
+from infra.constructs.shared.tagging import PROJECT
 from infra.names import DELIVERY
-from infra.settings import DeploymentSettings
-from infra.settings_groups.delivery import Workflow
+from infra.settings.delivery import Workflow
+from infra.settings.deployment import DeploymentSettings
 
 PREVIEWS = "pr-*"
 ANY_STAGE = "*"

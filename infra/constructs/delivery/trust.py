@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
 
-from infra.settings_groups.delivery import DeliverySettings, Workflow
+from infra.settings.delivery import DeliverySettings, Workflow
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"

@@ -13,7 +13,7 @@ from infra.constructs.evaluation.samples_queue import SamplesQueue
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.constructs.llm.metrics import LlmMetrics
 from infra.constructs.monitoring.alarms import Alarms
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 
 class EvaluationAlarms(Alarms):

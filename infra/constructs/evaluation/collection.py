@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra.constructs.evaluation.samples_queue import SamplesQueue
 from infra.constructs.evaluation.shared import Shared
-from infra.constructs.statements import calls, reads
+from infra.constructs.shared.statements import calls, reads
 
 
 class SampleCollection(Construct):

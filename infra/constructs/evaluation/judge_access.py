@@ -6,12 +6,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.secret import placeholder_secret
-from infra.constructs.statements import reads
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.constructs.shared.secret import placeholder_secret
+from infra.constructs.shared.statements import reads
 from infra.names import Names, served_component
-from infra.settings import DeploymentSettings
-from infra.settings_groups.judge import PROFILE
+from infra.settings.deployment import DeploymentSettings
+from infra.settings.judge import PROFILE
 
 
 class JudgeAccess(Construct):

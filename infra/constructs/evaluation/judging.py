@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.logs import log_group
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.constructs.shared.logs import log_group
 
 RETRY = {
     "ErrorEquals": ["States.ALL"],

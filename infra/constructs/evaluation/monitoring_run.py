@@ -7,14 +7,14 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
 from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.constructs.evaluation.judging import Judging
 from infra.constructs.evaluation.shared import Shared
 from infra.constructs.evaluation.state_table import READ_AND_WRITE
 from infra.constructs.functions.schedule import FunctionSchedule
 from infra.constructs.functions.service_function import ServiceFunction
-from infra.constructs.statements import calls, reads
+from infra.constructs.shared.acknowledge import acknowledge
+from infra.constructs.shared.statements import calls, reads
 from infra.names import Names
 
 

@@ -9,10 +9,10 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
 from infra.constructs.evaluation.shared import Shared
 from infra.constructs.evaluation.state_table import READ_AND_WRITE
-from infra.constructs.statements import reads
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.constructs.shared.statements import reads
 from infra.environment import opik_page_url, opik_trace_url
 from infra.names import Names
 

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra.constructs.evaluation.shared import Shared
 from infra.constructs.functions.schedule import FunctionSchedule
-from infra.constructs.statements import reads
+from infra.constructs.shared.statements import reads
 
 
 class SampleRetention(Construct):

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.dead_letters import dead_letter_queue
+from infra.constructs.shared.dead_letters import dead_letter_queue
 
 MAX_RECEIVES = 5
 

@@ -13,7 +13,7 @@ from constructs import Construct
 from infra.constructs.evaluation.state_table import StateTable
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.environment import opik_sdk_environment
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Shared:
         *,
         asynchronous: bool = True,
     ) -> ServiceFunction:
-        """A handler of `services.evaluation` with the stage's settings and the layer of dependencies."""
+        """A handler of `services.evaluation.handlers` with the stage's settings and the layer of dependencies."""
         return ServiceFunction(
             scope,
             construct_id,
-            handler=handler,
+            handler=f"services.evaluation.handlers.{handler}",
             description=description,
             settings=self.settings.evaluation,
             environment=environment,

@@ -7,7 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
+from infra.constructs.shared.acknowledge import acknowledge
 
 READ_AND_WRITE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
 

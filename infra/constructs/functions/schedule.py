@@ -8,7 +8,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.constructs.functions.service_function import ServiceFunction
-from infra.constructs.statements import calls
+from infra.constructs.shared.statements import calls
 
 
 class FunctionSchedule(Construct):

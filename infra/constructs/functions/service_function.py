@@ -12,10 +12,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
-from infra.constructs.dead_letters import dead_letter_queue
-from infra.constructs.logs import log_group, writes_to
-from infra.settings_groups.evaluation import EvaluationSettings
+from infra.constructs.shared.acknowledge import acknowledge
+from infra.constructs.shared.dead_letters import dead_letter_queue
+from infra.constructs.shared.logs import log_group, writes_to
+from infra.settings.evaluation import EvaluationSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / ".local" / "build" / "evaluation-layer"
@@ -27,13 +27,14 @@ RUNTIMES = {
     "python3.14": lambda_.Runtime.PYTHON_3_14,
 }
 # What the functions run: entry points and what they may import. The root's __init__.py keeps `services` a package.
-SHIPPED = ("*", "!services", "!services/__init__.py", "!services/common", "!services/evaluation")
+PACKAGES = ("common", "evaluation", "guard")
+SHIPPED = ("*", "!services", "!services/__init__.py", *(f"!services/{name}" for name in PACKAGES))
 LEFT_OUT = ("**/__pycache__", "**/*.pyc")
 
 
 def code() -> lambda_.Code:
     """The `services` package as far as the functions need it, under its own name."""
-    patterns = [*SHIPPED, "!services/common/**", "!services/evaluation/**", *LEFT_OUT]
+    patterns = [*SHIPPED, *(f"!services/{name}/**" for name in PACKAGES), *LEFT_OUT]
     return lambda_.Code.from_asset(str(ROOT), exclude=patterns, ignore_mode=cdk.IgnoreMode.GIT)
 
 
@@ -85,7 +86,7 @@ def _built_from(runtime: str) -> bytes | None:
 
 
 class ServiceFunction(Construct):
-    """One handler of `services.evaluation`."""
+    """A Lambda over one handler module of `services`."""
 
     def __init__(
         self,
@@ -101,8 +102,13 @@ class ServiceFunction(Construct):
         layers: Sequence[lambda_.ILayerVersion] = (),
         asynchronous: bool = True,
     ) -> None:
-        """`handler` is a module of `services.evaluation`. Asynchronous callers get a dead-letter queue; a function that
-        polls a queue has that queue's own."""
+        """A function with a role, a log group and, for asynchronous callers, a dead-letter queue of its own.
+
+        Args:
+            handler: module with the function `handler`, such as `services.guard.handlers.expire`.
+            asynchronous: whether Lambda queues the calls; a function that polls a queue has that queue's own
+                dead-letter queue.
+        """
         super().__init__(scope, construct_id)
         group = log_group(self, "Logs", log_retention_days)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
@@ -114,7 +120,7 @@ class ServiceFunction(Construct):
             description=description,
             runtime=RUNTIMES[settings.runtime],
             architecture=lambda_.Architecture.ARM_64,
-            handler=f"services.evaluation.{handler}.handler",
+            handler=f"{handler}.handler",
             code=code(),
             layers=list(layers),
             environment=dict(environment),

@@ -6,8 +6,8 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.tagging import PROJECT
-from infra.settings import DeploymentSettings
+from infra.constructs.shared.tagging import PROJECT
+from infra.settings.deployment import DeploymentSettings
 
 SPENT_PERCENT = 80
 FORESEEN_PERCENT = 100

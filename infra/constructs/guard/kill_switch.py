@@ -20,7 +20,7 @@ from constructs import Construct
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.constructs.guard.budget import MonthlyBudget
 from infra.constructs.monitoring.alarms import AlertsTopic, budgets_of
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 
 class KillSwitch(Construct):
@@ -54,7 +54,7 @@ class KillSwitch(Construct):
         self.stop = ServiceFunction(
             self,
             "StopSpending",
-            handler="stop_spending",
+            handler="services.guard.handlers.stop_spending",
             description="Deletes the LLM stack when the month's budget is spent",
             settings=settings.evaluation,
             environment={

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
 
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.llm import LlmSettings
 
 MODEL_FOLDER = "/opt/ml/model"
 """Where SageMaker puts what a model's data source names."""

@@ -15,8 +15,8 @@ from infra.constructs.llm import container
 from infra.constructs.llm.metrics import VARIANT, LlmMetrics
 from infra.constructs.llm.role import LlmRole
 from infra.constructs.llm.rollout import LlmRollout
-from infra.constructs.logs import log_group, writes_to
-from infra.settings_groups.llm import DataCapture, LlmSettings
+from infra.constructs.shared.logs import log_group, writes_to
+from infra.settings.llm import DataCapture, LlmSettings
 
 
 class LlmEndpoint(Construct):

@@ -12,7 +12,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infra.names import Names, served_component
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 VARIANT = "AllTraffic"
 MINUTE = cdk.Duration.minutes(1)

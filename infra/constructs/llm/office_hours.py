@@ -6,7 +6,7 @@ from datetime import time
 
 from aws_cdk import aws_applicationautoscaling as scaling
 
-from infra.settings_groups.guard import OfficeHours
+from infra.settings.guard import OfficeHours
 
 OPENS, CLOSES = "office-hours-start", "office-hours-end"
 

@@ -8,8 +8,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
-from infra.settings_groups.llm import DataCapture
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.settings.llm import DataCapture
 
 
 class LlmRole(Construct):

@@ -15,7 +15,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.constructs.llm.metrics import LlmMetrics
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.llm import LlmSettings
 
 LARGEST_BATCH_PERCENT = 50
 """SageMaker's upper bound; of one copy it is that copy."""

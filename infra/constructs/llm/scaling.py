@@ -9,7 +9,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.constructs.llm.metrics import VARIANT
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.llm import LlmSettings
 
 DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"

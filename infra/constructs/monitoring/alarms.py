@@ -16,7 +16,7 @@ from constructs import Construct
 
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.constructs.llm.metrics import LlmMetrics
-from infra.settings_groups.evaluation import EvaluationSettings
+from infra.settings.evaluation import EvaluationSettings
 
 MISSING = {
     "breaching": cloudwatch.TreatMissingData.BREACHING,

@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infra.constructs.llm.metrics import LlmMetrics
 from infra.constructs.monitoring.metrics import Line, StageMetrics
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 HOUR = cdk.Duration.hours(1)
 LIST_PRICES = {

@@ -19,7 +19,7 @@ from infra.constructs.llm.metrics import LlmMetrics
 from infra.constructs.monitoring.cost import AnswerCost
 from infra.constructs.monitoring.metrics import FIVE_MINUTES, SCORES, Line, Score, StageMetrics
 from infra.names import Names
-from infra.settings import DeploymentSettings
+from infra.settings.deployment import DeploymentSettings
 
 COLUMNS = 24
 """Width of a dashboard."""

@@ -19,10 +19,11 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge
-from infra.settings_groups.retrieval import HostedVectors
+from infra.constructs.shared.acknowledge import acknowledge
+from infra.settings.retrieval import HostedVectors
 
-PROGRAMS = (Path(__file__).with_name("files"), Path(__file__).with_name("export.py"))
+EXPORT = Path(__file__).resolve().parents[3] / "services" / "vectors" / "export.py"
+PROGRAMS = (Path(__file__).with_name("files"), EXPORT)
 """What a machine gets into /opt/twin."""
 ENVIRONMENT_FILE = "/etc/twin-vectors.env"
 ROOT_GB = 8

@@ -8,9 +8,9 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.tagging import PROJECT
-from infra.settings_groups.retrieval import HostedVectors
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.constructs.shared.tagging import PROJECT
+from infra.settings.retrieval import HostedVectors
 
 TARGET = "volume-snapshots"
 """Tag of the volume. A policy takes every volume with any of its target tags, so that it has one, of its own."""

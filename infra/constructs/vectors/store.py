@@ -9,13 +9,13 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from infra.constructs.acknowledge import acknowledge, readable
-from infra.constructs.secret import placeholder_secret
-from infra.constructs.tagging import PROJECT
+from infra.constructs.shared.acknowledge import acknowledge, readable
+from infra.constructs.shared.secret import placeholder_secret
+from infra.constructs.shared.tagging import PROJECT
 from infra.constructs.vectors.backups import FOLDER, VectorBackups
 from infra.constructs.vectors.machine import VectorMachine
 from infra.constructs.vectors.snapshots import VectorSnapshots
-from infra.settings_groups.retrieval import HostedVectors
+from infra.settings.retrieval import HostedVectors
 
 PORT = 6333
 DATA = "/var/lib/qdrant"

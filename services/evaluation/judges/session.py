@@ -16,8 +16,8 @@ from services.evaluation.judges.factory import create_judge
 from services.evaluation.judges.meter import Meter, Price, Usage
 from services.evaluation.judges.settings import JudgeSettings
 from services.evaluation.judges.spending import MonthlySpending, SpendingRecord, month_of
-from services.evaluation.secret_values import read_secret
-from services.evaluation.state import State
+from services.evaluation.storage.secret_values import read_secret
+from services.evaluation.storage.state import State
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.evaluation.metrics.language import language_of
-from services.evaluation.state import State
+from services.evaluation.storage.state import State
 
 # Older answers lose half of their weight with every so many new ones: the profile follows a twin that changes slowly.
 HALF_LIFE_ANSWERS = 500.0

@@ -9,12 +9,12 @@ from fastapi import Depends, Request
 
 from services.rag.api.auth import KeyStore
 from services.rag.api.limits import RateLimiter
-from services.rag.monitoring.feedback import Feedback
-from services.rag.observability.emf import EmfWriter
-from services.rag.observability.metrics import Metrics
 from services.rag.pipeline.rag import RagPipeline
 from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import Readiness
+from services.rag.sampling.feedback import Feedback
+from services.rag.telemetry.emf import EmfWriter
+from services.rag.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from services.common.sagemaker import (
 )
 from services.rag.api.auth import KeysUnavailable
 from services.rag.embeddings.pool import Overloaded
-from services.rag.monitoring.feedback import MonitoringUnavailable, UnknownTrace
 from services.rag.pipeline.prompt import PromptTooLong
 from services.rag.pipeline.rag import QuestionRefused
+from services.rag.sampling.feedback import MonitoringUnavailable, UnknownTrace
 from services.rag.stores.documents import StoreMismatch, StoreUnavailable
 
 logger = concern_logger("api")

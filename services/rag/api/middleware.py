@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
 from services.rag.api.errors import BUSY_RETRY_SECONDS, ApiError, describe
-from services.rag.observability.metrics import RequestRecord
-from services.rag.pipeline.events import ClientDisconnected
+from services.rag.conversation import ClientDisconnected
+from services.rag.telemetry.metrics import RequestRecord
 
 logger = concern_logger("api")
 security_logger = concern_logger("security")

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from services.rag.api.errors import ApiError
-from services.rag.pipeline.events import Done, Event, Sources, Status, Token, collect
+from services.rag.conversation import Done, Event, Sources, Status, Token, collect
 
 
 class ChunkCodec:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.rag.api.errors import ApiError, describe
-from services.rag.pipeline.events import ClientDisconnected, Done, Event, Sources, Status
+from services.rag.conversation import ClientDisconnected, Done, Event, Sources, Status
 
 T = TypeVar("T")
 

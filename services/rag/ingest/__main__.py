@@ -17,7 +17,7 @@ from services.rag.ingest.reader import Given
 from services.rag.ingest.run import IngestReport, Progress, ingest
 from services.rag.settings import StoreSettings
 from services.rag.stores.documents import COLLECTIONS, StoreMismatch, StoreUnavailable
-from services.rag.stores.opening import open_store
+from services.rag.stores.factory import open_store
 
 # Lines of progress travel through a log service in AWS, which takes its time and its fee per line.
 SECONDS_BETWEEN_STEPS = 0.5

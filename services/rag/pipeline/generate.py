@@ -11,7 +11,7 @@ from typing import Any
 from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.sagemaker import ChatChunk, EndpointUnavailable, SageMakerChat
 from services.common.text import estimate_tokens
-from services.rag.pipeline.events import Sampling
+from services.rag.conversation import Sampling
 from services.rag.pipeline.prompt import Prompt
 
 DEFAULT_SAMPLING = Sampling()

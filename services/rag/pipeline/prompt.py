@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.rag.pipeline.events import Turn
+from services.rag.conversation import Turn
 from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
 from services.rag.prompts.library import PromptLibrary, Template
 from services.rag.stores.documents import Hit

@@ -11,13 +11,13 @@ from typing import Any
 
 from services.common.logging import concern_logger
 from services.common.tracing import Scope, Trace
+from services.rag.conversation import ClientDisconnected, Done, Event, Question, Sources, Status
 from services.rag.embeddings.pool import CpuPool, Overloaded
-from services.rag.monitoring.recorder import Recorder, steps_ms
-from services.rag.pipeline.events import ClientDisconnected, Done, Event, Question, Sources, Status
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.pipeline.waking import PatientGenerator, WakeGate
+from services.rag.sampling.recorder import Recorder, steps_ms
 from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
 
 retrieval_logger = concern_logger("retrieval")

@@ -20,10 +20,10 @@ from services.common.sagemaker import (
     InvocationTimeout,
     NoCapacity,
 )
-from services.rag.observability.metrics import Metrics
-from services.rag.pipeline.events import Sampling, Status, Token
+from services.rag.conversation import Sampling, Status, Token
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt
+from services.rag.telemetry.metrics import Metrics
 
 logger = concern_logger("llm")
 

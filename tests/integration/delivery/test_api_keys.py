@@ -9,8 +9,8 @@ import pytest
 
 from tests.aws import aws_environment
 from tests.integration.emulator.conftest import Emulator
-from twin import deployment
-from twin.stages import Stage
+from twin.target import deployment
+from twin.target.stage import Stage
 
 
 def test_a_fresh_runner_leaves_a_persons_key_alone(

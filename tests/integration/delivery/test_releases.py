@@ -15,8 +15,8 @@ from tests.aws import aws_environment, put_alarm
 from tests.integration.emulator.conftest import Emulator
 from twin.ci import alarms, expired, releases
 from twin.ci.releases import Release
-from twin.errors import TwinError
-from twin.stages import Stage
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 DIGEST = f"sha256:{'a' * 64}"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -23,11 +23,11 @@ from botocore.exceptions import ClientError
 from tests.aws import aws_environment
 from tests.infra.conftest import ROOT, Synthesize
 from tests.integration.emulator.conftest import Emulator, running
-from twin import cdk
-from twin.ci.setup import bootstrap
-from twin.commands import delete as command
-from twin.commands.delete import delete
-from twin.stages import Stage
+from twin.account.trust import bootstrap
+from twin.delete import delete as command
+from twin.delete.delete import delete
+from twin.target import cdk
+from twin.target.stage import Stage
 
 STACK = "twin-delivery"
 ACCOUNT = "000000000000"

@@ -10,9 +10,9 @@ import pytest
 from tests.aws import aws_environment
 from tests.infra.conftest import Synthesize
 from tests.integration.emulator.conftest import Emulator
-from twin.ci.setup import deploy_trust, roles
-from twin.errors import TwinError
-from twin.stages import Stage
+from twin.account.trust import deploy_trust, roles
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 STACK = "twin-delivery"
 

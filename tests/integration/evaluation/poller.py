@@ -33,7 +33,7 @@ class Death:
 
 
 def main(url: str, point: str) -> None:
-    from services.evaluation import collect_samples
+    from services.evaluation.handlers import collect_samples
 
     death = Death(point)
     _die_before(collect_samples, "_store", "parsed", death)

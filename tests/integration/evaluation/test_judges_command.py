@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.integration.evaluation.judge_server import JudgeServer, Reply
-from twin.cli.root import main
+from tests.program import TWIN
+from twin.app import main
 
 pytestmark = pytest.mark.usefixtures("base_environment", "embedding_model")
 
@@ -44,7 +45,7 @@ def script(body: dict[str, Any], _number: int) -> Reply:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "twin", "evaluate-judges", *arguments]
+    command = [TWIN, "evaluate-judges", *arguments]
     environment = {**os.environ, "TWIN_QUIET": "1", "COLUMNS": "120"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
 

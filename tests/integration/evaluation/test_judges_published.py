@@ -11,13 +11,13 @@ from opik.api_objects.opik_client import reset_global_client
 from opik.evaluation import evaluate
 
 from services.common.ids import uuid7
-from services.evaluation.judged_item import JudgedItem
 from services.evaluation.judges.session import JudgingReport
 from services.evaluation.metrics.drift import Drift, Profile, measure_drift
 from services.evaluation.metrics.summary import ItemScores
-from services.evaluation.opik_metrics import RecordedMetrics, stored_answer
-from services.evaluation.quality_metrics import publish
-from services.evaluation.state import State
+from services.evaluation.run.judged_item import JudgedItem
+from services.evaluation.run.opik_metrics import RecordedMetrics, stored_answer
+from services.evaluation.run.quality_metrics import publish
+from services.evaluation.storage.state import State
 
 REPORT = JudgingReport(
     judge="m", calls=7, input_tokens=700, output_tokens=70, dollars=0.21, repaired=1, stopped=2, month="2026-11",

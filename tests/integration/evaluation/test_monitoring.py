@@ -16,9 +16,11 @@ from botocore.exceptions import ClientError
 from opik.api_objects.opik_client import reset_global_client
 
 from services.common.ids import uuid7
-from services.evaluation import collect_samples, evaluate_monitoring, finish, judge
-from services.evaluation.monitoring_dataset import DatasetMissing
-from services.evaluation.state import State
+from services.evaluation.dataset.monitoring_dataset import DatasetMissing
+from services.evaluation.handlers import collect_samples, evaluate_monitoring
+from services.evaluation.run import finish
+from services.evaluation.run import shard_judging as judge
+from services.evaluation.storage.state import State
 from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, JudgeServer, by_shape
 
 CONTEXT = [

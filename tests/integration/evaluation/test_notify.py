@@ -14,11 +14,12 @@ import boto3
 import httpx
 import pytest
 
-from services.evaluation import notify, slack
-from services.evaluation.announcements import Announcements, Verdict
-from services.evaluation.latest_run import remember_worst
-from services.evaluation.secret_values import SecretUnavailableError
-from services.evaluation.state import State
+from services.evaluation.alerts import slack
+from services.evaluation.alerts.announcements import Announcements, Verdict
+from services.evaluation.handlers import notify
+from services.evaluation.run.latest_run import remember_worst
+from services.evaluation.storage.secret_values import SecretUnavailableError
+from services.evaluation.storage.state import State
 
 ALARM = {
     "AlarmName": "twin-dev-groundedness",

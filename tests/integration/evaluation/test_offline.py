@@ -16,12 +16,12 @@ from services.common.opik_api import OpikApi
 from services.common.tracing import Trace
 from tests.integration.evaluation.judge_server import JudgeServer, Reply
 from tests.integration.rag.fakes import Server
-from twin import business
-from twin.cli import evaluation
-from twin.errors import TwinError
-from twin.evaluation import asking, offline
-from twin.opik import OpikReader
-from twin.stages import Stage
+from twin.evaluate import asking, offline
+from twin.evaluate import cli as evaluation
+from twin.target import api_client as business
+from twin.target.errors import TwinError
+from twin.target.opik_client import OpikReader
+from twin.target.stage import Stage
 
 pytestmark = pytest.mark.usefixtures("base_environment", "embedding_model")
 
@@ -86,7 +86,7 @@ def stage(service: Service, collector: str, project: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(business, "outputs", lambda _: deployed)
     monkeypatch.setattr(business, "api_key", lambda _: "key")
     monkeypatch.setattr(offline, "opik_reader", lambda each: OpikReader(each, project))
-    monkeypatch.setattr("twin.stages.connect", lambda _: found)
+    monkeypatch.setattr("twin.target.stage.connect", lambda _: found)
     return found
 
 

@@ -19,21 +19,15 @@ from botocore.exceptions import ClientError
 from opik.api_objects.opik_client import reset_global_client
 
 from services.common.ids import uuid7
-from services.evaluation import (
-    collect_samples,
-    evaluate_monitoring,
-    expire_samples,
-    finish,
-    finish_run,
-    judge,
-    judge_shard,
-)
-from services.evaluation.count_trigger import evaluate_when_due
-from services.evaluation.judged_item import JudgedItem, JudgedShard
-from services.evaluation.lease import Lease
+from services.evaluation.dataset.monitoring_dataset import read_items
+from services.evaluation.handlers import collect_samples, evaluate_monitoring, expire_samples, finish_run, judge_shard
 from services.evaluation.metrics.summary import ItemScores
-from services.evaluation.monitoring_dataset import read_items
-from services.evaluation.state import State
+from services.evaluation.run import finish
+from services.evaluation.run import shard_judging as judge
+from services.evaluation.run.count_trigger import evaluate_when_due
+from services.evaluation.run.judged_item import JudgedItem, JudgedShard
+from services.evaluation.run.lease import Lease
+from services.evaluation.storage.state import State
 
 PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
 PLENTY = 10_000
@@ -213,7 +207,7 @@ def test_each_multiple_of_fifty_starts_one_evaluation(state_table: str, monkeypa
     calls: list[dict[str, Any]] = []
     client = SimpleNamespace(invoke=lambda **call: calls.append(call))
     state = State(state_table)
-    monkeypatch.setattr("services.evaluation.count_trigger.boto3.client", lambda _: client)
+    monkeypatch.setattr("services.evaluation.run.count_trigger.boto3.client", lambda _: client)
     started: list[bool] = []
 
     def collect() -> None:

@@ -14,11 +14,11 @@ import pytest
 from services.common.ids import uuid7
 from services.common.opik_api import OpikApi
 from services.common.tracing import Trace
-from services.evaluation.samples import Sample
-from twin.commands import samples
-from twin.errors import TwinError
-from twin.opik import OpikReader
-from twin.stages import Stage
+from services.evaluation.dataset.samples import Sample
+from twin.evaluate.samples import samples
+from twin.target.errors import TwinError
+from twin.target.opik_client import OpikReader
+from twin.target.stage import Stage
 
 
 @pytest.fixture

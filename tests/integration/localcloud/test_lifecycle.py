@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from localcloud.ports import free_port
 from localcloud.process import ROOT_MARKER
 from localcloud.state import State
 from tests.integration.localcloud.conftest import START_SECONDS
+from tests.program import TWIN
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -118,7 +118,7 @@ def test_a_corrupt_state_file_is_a_sentence_and_stopping_mends_it(tmp_path: Path
 )
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     mounted = 'mount -t tmpfs -o size=64k none . && exec "$@"'
-    command = [sys.executable, "-m", "twin", "local-start"]
+    command = [TWIN, "local-start"]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", f"cd {tmp_path} && {mounted}", "sh", *command],
         env={**os.environ, "TWIN_STATE_ROOT": str(tmp_path), "PYTHONPATH": str(REPOSITORY)},

@@ -18,7 +18,7 @@ from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
-from services.rag.stores.opening import open_store
+from services.rag.stores.factory import open_store
 from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder

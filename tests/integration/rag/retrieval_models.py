@@ -23,7 +23,7 @@ from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
-from services.rag.stores.opening import open_store
+from services.rag.stores.factory import open_store
 from tests.aws import aws_environment
 from tests.integration.rag.fakes import KEY, Cloud, Opik, Server, WordEmbedder
 from tests.integration.rag.local_servers import PATIENCE_SECONDS, qdrant

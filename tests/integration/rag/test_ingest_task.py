@@ -26,9 +26,10 @@ from localcloud.process import base_environment
 from tests.aws import aws_environment
 from tests.integration.rag.local_servers import PATIENT, qdrant, serving
 from tests.interrupts import heed_interrupts
-from twin.commands.ingest import ingest
-from twin.errors import TwinError
-from twin.stages import Stage
+from tests.program import TWIN
+from twin.ask.ingest import ingest
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 ROOT = Path(__file__).parents[3]
 WAIT_SECONDS = 90.0
@@ -197,7 +198,7 @@ def _business(qdrant_url: str, embedding_model: Path) -> dict[str, Any]:
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "twin", "ingest", *arguments],
+        [TWIN, "ingest", *arguments],
         cwd=ROOT,
         env={**base_environment(ROOT), **_aws()},
         stdout=subprocess.PIPE,

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from services.common.tracing import Trace
 from services.rag.api.middleware import Gateway
 from services.rag.api.sse import EventStreamResponse
-from services.rag.monitoring.recorder import TRACE_NAME
-from services.rag.pipeline.events import Question
+from services.rag.conversation import Question
+from services.rag.sampling.recorder import TRACE_NAME
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY, LIMITED
 from tests.integration.rag.test_answers import QUESTION

@@ -19,7 +19,6 @@ import pytest
 from pydantic import SecretStr
 from qdrant_client import QdrantClient, models
 
-from infra.constructs.vectors.export import PAGE, Store, StoreError, export_to
 from infra.constructs.vectors.machine import packed
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
@@ -28,16 +27,17 @@ from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import StoreSettings, trusting
-from services.rag.stores.opening import open_store
+from services.rag.stores.factory import open_store
+from services.vectors.export import PAGE, Store, StoreError, export_to
 from tests.aws import aws_environment
 from tests.integration.rag.fakes import WordEmbedder
 from tests.integration.rag.local_servers import serving as process
 from tests.serving import serving
-from twin.commands.vectors import backup, restore_from, store_of
-from twin.commands.vectors_restore import read, restore
-from twin.errors import TwinError
-from twin.project import CORPUS
-from twin.stages import Stage
+from twin.target.errors import TwinError
+from twin.target.paths import CORPUS
+from twin.target.stage import Stage
+from twin.vectors.backup import backup, restore_from, store_of
+from twin.vectors.restore import read, restore
 
 KEY = "key-of-the-store"
 COLLECTIONS = ["articles", "posts", "repositories"]
@@ -186,7 +186,7 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
         boto3.client("s3").create_bucket(Bucket="kept")
         secret = boto3.client("secretsmanager").create_secret(Name="qdrant", SecretString=KEY)["ARN"]
         # No stack is deployed there; whoever reads the outputs of one has tests of its own.
-        monkeypatch.setattr("twin.commands.vectors.outputs", lambda stage: {"QdrantApiKeySecretArn": secret})
+        monkeypatch.setattr("twin.vectors.backup.outputs", lambda stage: {"QdrantApiKeySecretArn": secret})
         where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz")
         restored = restore_from("dev", where, quietly, into="far-")
         with pytest.raises(TwinError, match="names no object"):

@@ -13,8 +13,8 @@ import pytest
 from aws_cdk import assertions
 from botocore.exceptions import ClientError
 
-from infra.settings import load_settings
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.deployment import load_settings
+from infra.settings.llm import LlmSettings
 from infra.stacks.llm import LlmStack
 from localcloud.runner.aws import Aws
 from localcloud.runner.sagemaker import SageMakerRunner

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,13 @@ from typer.testing import CliRunner
 
 from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
 from tests.integration.twin.recorded import Recorded
-from twin.cli import root as cli
-from twin.commands.doctor import AWS, doctor, has_failed
+from tests.program import TWIN
+from twin import app as cli
 from twin.doctor import quotas, updates
 from twin.doctor.account import open_context
 from twin.doctor.check import run
 from twin.doctor.finding import Finding, Status
+from twin.doctor.preflight import AWS, doctor, has_failed
 
 Aws = Callable[[str], Any]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
@@ -510,7 +510,7 @@ def test_the_command(shell: pytest.MonkeyPatch, recorded: Recorded, quota: int, 
 def test_the_command_in_a_shell(_prepared: None, environment: dict[str, str], recorded: Recorded) -> None:
     recorded.quotas.put(*ENDPOINT_QUOTA, 0)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TWIN_", "HF_"))}
-    command = [sys.executable, "-m", "twin", "doctor", "--stage", "dev", "--json"]
+    command = [TWIN, "doctor", "--stage", "dev", "--json"]
     as_json = subprocess.run(
         command, cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, timeout=200
     )

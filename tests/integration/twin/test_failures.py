@@ -12,11 +12,11 @@ import pytest
 
 from tests.integration.twin.conftest import ACCOUNT, REGION
 from tests.integration.twin.recorded import Recorded
-from twin.commands.deploy import deploy_stacks
-from twin.errors import TwinError
-from twin.failures.evidence import of_service, tail
-from twin.failures.report import FailureRecorder, explained_unready
-from twin.stages import Stage
+from twin.deploy.deploy import deploy_stacks
+from twin.deploy.failures.evidence import of_service, tail
+from twin.deploy.failures.report import FailureRecorder, explained_unready
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 Aws = Callable[[str], Any]
 STAGE = Stage("dev", REGION, {"AWS_REGION": REGION})

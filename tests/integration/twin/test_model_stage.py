@@ -6,7 +6,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,20 +19,21 @@ from typer.testing import CliRunner
 from tests.integration.twin import hub_server
 from tests.integration.twin.conftest import ACCOUNT, REGION, ROOT, loader
 from tests.integration.twin.hub_server import MODEL, REVISION, Hub
-from twin.cli import root as cli
-from twin.commands import model as command
+from tests.program import TWIN
+from twin import app as cli
+from twin.delete.leftovers import LEFTOVERS
 from twin.doctor.account import open_context
 from twin.doctor.check import run as run_checks
 from twin.doctor.finding import Status
 from twin.doctor.model import CHECKS, STAGED
-from twin.errors import TwinError
+from twin.inventory.ownership import Ownership
 from twin.model import download, staging
+from twin.model import stage_weights as command
 from twin.model.bucket import Bucket
 from twin.model.hub import Hub as HubClient
 from twin.model.staging import Place
-from twin.stages import Stage
-from twin.teardown.leftovers import LEFTOVERS
-from twin.teardown.ownership import Ownership
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
 
 Aws = Callable[[str], Any]
 BUCKET = f"twin-dev-weights-{ACCOUNT}-{REGION}"
@@ -163,9 +163,7 @@ def test_a_run_that_is_killed_in_a_download_continues_at_the_byte(
 ) -> None:
     hub.stalled_at["model.safetensors"] = 300_000
     arguments = ["model", "stage", "--stage", "dev", "--scratch", str(tmp_path), "--json"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "twin", *arguments], cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([TWIN, *arguments], cwd=ROOT, env={**os.environ, **environment}, stderr=subprocess.PIPE)
     try:
         assert hub.stalling.wait(60)
         local = tmp_path / MODEL / REVISION / "model.safetensors"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.evaluation.alarm_message import Facts, build_held_back, build_message, parse_alarm
+from services.evaluation.alerts.alarm_message import Facts, build_held_back, build_message, parse_alarm
 
 ALARM = {
     "AlarmName": "twin-dev-groundedness",

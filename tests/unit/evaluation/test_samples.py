@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from services.evaluation.opik_metrics import stored_answer
-from services.evaluation.samples import MalformedSampleError, Sample
+from services.evaluation.dataset.samples import MalformedSampleError, Sample
+from services.evaluation.run.opik_metrics import stored_answer
 
 TRACE_ID = "01936f3e-0000-7000-8000-000000000001"
 SAMPLE = {

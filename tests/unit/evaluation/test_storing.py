@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from opik.rest_api.core.api_error import ApiError
 
-from services.evaluation import collect_samples, judge
-from services.evaluation.judge import ExperimentNotStoredError
+from services.evaluation.handlers import collect_samples
+from services.evaluation.run import shard_judging as judge
+from services.evaluation.run.shard_judging import ExperimentNotStoredError
 
 
 class RefusingDataset:

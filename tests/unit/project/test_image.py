@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 import pytest
 
 from infra.constructs.business.fargate_api import PORT, USER
-from infra.settings_groups.retrieval import EmbeddingSettings
+from infra.settings.retrieval import EmbeddingSettings
 from scripts.build_embedding_model import FILES
+from twin.ask.ingest import PROGRAM
 from twin.ci.image import DOCKERFILE
-from twin.commands.ingest import PROGRAM
-from twin.project import ROOT
+from twin.target.paths import ROOT
 
 TEXT = DOCKERFILE.read_text()
 INSTRUCTIONS = [

@@ -13,8 +13,8 @@ import yaml
 
 from infra.constructs.delivery.trust import ENVIRONMENTS
 from twin.ci import inspection
-from twin.cli.ci import app
-from twin.errors import TwinError
+from twin.ci.cli import app
+from twin.target.errors import TwinError
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
@@ -156,7 +156,7 @@ def test_a_target_expands_to_commands(target: str) -> None:
     command = ["make", "--dry-run", target, "STAGE=dev", "OUT=out", "BASE=a", "HEAD=b"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"-m twin |-m pytest |gh release", done.stdout)
+    assert re.search(r"bin/twin |-m pytest |gh release", done.stdout)
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))

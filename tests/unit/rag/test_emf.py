@@ -6,8 +6,8 @@ import io
 import json
 from typing import Any
 
-from services.rag.observability.emf import EmfWriter
-from services.rag.observability.metrics import Measured
+from services.rag.telemetry.emf import EmfWriter
+from services.rag.telemetry.metrics import Measured
 
 
 def line(measured: Measured | None, **changes: Any) -> dict[str, Any]:

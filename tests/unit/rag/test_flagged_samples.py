@@ -10,11 +10,11 @@ from services.common.anonymise import Anonymiser
 from services.common.breaker import CircuitOpen
 from services.common.sagemaker import InvocationTimeout, NoCapacity, Throttled
 from services.common.tracing import Trace
-from services.evaluation.samples import Sample
+from services.evaluation.dataset.samples import Sample
 from services.rag.embeddings.pool import Overloaded
-from services.rag.monitoring.failures import failed_sample
-from services.rag.monitoring.trace_sample import NotAnAnswer, is_sampled, sample_of
 from services.rag.pipeline.prompt import PromptBuilder
+from services.rag.sampling.failures import failed_sample
+from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
 from tests.unit.rag.helpers import hit
 
 TRACE_ID = "01936f3e-0000-7000-8000-000000000001"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.rag.observability.metrics import Measured, Metrics
+from services.rag.telemetry.metrics import Measured, Metrics
 
 
 async def test_each_request_gets_its_own_record() -> None:

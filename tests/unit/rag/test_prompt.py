@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.rag.pipeline.events import Turn
+from services.rag.conversation import Turn
 from services.rag.pipeline.prompt import MESSAGE_TOKENS, PromptBuilder, PromptTooLong
 from tests.unit.rag.helpers import hit
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import EndpointConnectionError
 
-from services.rag.monitoring.samples import MAX_BATCH_BYTES, SampleQueue
+from services.rag.sampling.samples import MAX_BATCH_BYTES, SampleQueue
 
 
 class Sqs:

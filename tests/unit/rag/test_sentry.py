@@ -7,7 +7,7 @@ from contextvars import copy_context
 from typing import Any
 
 from services.common.logging import request_id_var, trace_id_var
-from services.rag.observability.sentry import scrub
+from services.rag.telemetry.sentry import scrub
 
 SECRET = "the-prompt"
 

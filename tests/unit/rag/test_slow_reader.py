@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.rag.api.sse import EventStreamResponse
-from services.rag.pipeline.events import ClientDisconnected, Event, Token
+from services.rag.conversation import ClientDisconnected, Event, Token
 
 SECONDS = 0.4
 

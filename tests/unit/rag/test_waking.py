@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from services.common.sagemaker import EndpointNotFound, EndpointUnavailable, InvocationError, NoCapacity
-from services.rag.observability.metrics import Metrics
 from services.rag.pipeline.waking import WakeGate
+from services.rag.telemetry.metrics import Metrics
 
 Probe = Callable[[], Awaitable[None]]
 

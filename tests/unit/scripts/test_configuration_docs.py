@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from infra.settings import DeploymentSettings, load_settings
+from infra.settings.deployment import DeploymentSettings, load_settings
 from scripts.configuration_docs import PROFILES, TARGET, render
 
 

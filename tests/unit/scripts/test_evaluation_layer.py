@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from infra.constructs.functions import service_function
-from infra.settings_groups.evaluation import EvaluationSettings
-from infra.settings_groups.retrieval import EmbeddingSettings
+from infra.settings.evaluation import EvaluationSettings
+from infra.settings.retrieval import EmbeddingSettings
 from scripts import build_evaluation_layer as layer
 from scripts.checkout import EMBEDDING_MODEL
-from twin.project import ROOT
+from twin.target.paths import ROOT
 
 
 def write(root: Path, *names: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.interrupts import heed_interrupts
+from tests.program import TWIN
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,7 +23,7 @@ def environment(state_root: Path) -> dict[str, str]:
 
 
 def twin(state_root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "twin", *arguments]
+    command = [TWIN, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment(state_root), capture_output=True, text=True, timeout=60)
 
 
@@ -57,7 +57,7 @@ def test_an_unknown_option_is_exit_code_2(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "twin", "local-start"],
+        [TWIN, "local-start"],
         cwd=ROOT,
         env=environment(tmp_path),
         stdout=subprocess.DEVNULL,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.program import TWIN
 from twin.ci.changelog import section
-from twin.ci.environment import give
 from twin.ci.stack_diff import ResourceChange, parse
-from twin.errors import TwinError
+from twin.target.errors import TwinError
+from twin.target.github_job import set_output
 
 ROOT = Path(__file__).resolve().parents[4]
 CHANGELOG = "# Changelog\n\n## Unreleased\n\n- Next.\n\n## [1.2.0] - 2026-01-02\n\n- Second.\n\n## 1.1.0\n\n- First.\n"
@@ -21,7 +21,7 @@ CHANGELOG = "# Changelog\n\n## Unreleased\n\n- Next.\n\n## [1.2.0] - 2026-01-02\
 def twin(state_root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_"))}
     env = {**kept, "TWIN_STATE_ROOT": str(state_root), "AWS_EC2_METADATA_DISABLED": "true", **variables}
-    command = [sys.executable, "-m", "twin", "ci", *arguments]
+    command = [TWIN, "ci", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -69,9 +69,9 @@ def test_the_notes_of_a_version_end_where_the_next_begins() -> None:
 def test_an_output_cannot_smuggle_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "output"
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
-    give("url", "https://example.com")
+    set_output("url", "https://example.com")
     with pytest.raises(TwinError, match="several lines"):
-        give("url", "x\ndigest=sha256:bad")
+        set_output("url", "x\ndigest=sha256:bad")
     assert output.read_text() == "url=https://example.com\n"
 
 

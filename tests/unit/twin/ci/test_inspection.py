@@ -8,8 +8,8 @@ import pytest
 
 from twin.ci.inspection import templates, unaccepted
 from twin.ci.licences import DEPLOYABLES, Package, locked, packages, report
-from twin.errors import TwinError
-from twin.project import ROOT
+from twin.target.errors import TwinError
+from twin.target.paths import ROOT
 
 
 @pytest.mark.parametrize(

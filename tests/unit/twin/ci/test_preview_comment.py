@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from typing import Any
 import pytest
 
 from tests.github_server import REPOSITORY, TOKEN, GitHubServer, github_server
-from twin.ci.environment import Job
-from twin.ci.github import LONGEST_COMMENT, GitHub
+from tests.program import TWIN
+from twin.account.trust import connect
 from twin.ci.preview import MARKER, Preview, render
-from twin.ci.scores import compare
-from twin.ci.setup import connect
 from twin.ci.stack_diff import ResourceChange, StackChange
-from twin.errors import TwinError
+from twin.evaluate.comparison import compare
+from twin.target.errors import TwinError
+from twin.target.github import LONGEST_COMMENT, GitHub
+from twin.target.github_job import Job
 
 ROOT = Path(__file__).resolve().parents[4]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -66,7 +66,7 @@ def run_job(tmp_path: Path, stand: GitHubServer, *arguments: str) -> subprocess.
         "PREVIEW_RUN_URL": "https://github.example/runs/1",
         "TWIN_STATE_ROOT": str(tmp_path),
     }
-    command = [sys.executable, "-m", "twin", "ci", "preview-comment", *arguments]
+    command = [TWIN, "ci", "preview-comment", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 

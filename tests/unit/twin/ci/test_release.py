@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from twin.ci.archive import pack
-from twin.ci.environment import Job
 from twin.ci.image import publish_release
-from twin.errors import TwinError
+from twin.target.errors import TwinError
+from twin.target.github_job import Job
 
 DIGEST = f"sha256:{'a' * 64}"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -11,7 +11,7 @@ import pytest
 
 from twin.cost import assembly
 from twin.cost.assembly import refers_to, short_names
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 WriteAssembly = Callable[..., Path]
 Make = Callable[..., dict[str, Any]]

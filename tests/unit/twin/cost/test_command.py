@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.program import TWIN
 
 ROOT = Path(__file__).resolve().parents[4]
 Make = Callable[..., dict[str, Any]]
@@ -21,7 +22,7 @@ def twin(state_root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TWIN_"))}
     files = {name: str(state_root / "none") for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")}
     environment = {**kept, **files, "TWIN_STATE_ROOT": str(state_root), "AWS_EC2_METADATA_DISABLED": "true"}
-    command = [sys.executable, "-m", "twin", "cost", *arguments]
+    command = [TWIN, "cost", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from twin.commands.cost import compare
 from twin.cost import assembly, report
 from twin.cost.load import FULL, IDLE, NAMES
+from twin.cost.stage_cost import compare
 
 WriteAssembly = Callable[..., Path]
 Make = Callable[..., dict[str, Any]]

@@ -13,7 +13,7 @@ from twin.cost import report
 from twin.cost.assumptions import Assumptions, parse
 from twin.cost.estimate import Estimate
 from twin.cost.load import FULL, IDLE, OFFICE, loads
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 Priced = Callable[..., Estimate]
 Make = Callable[..., dict[str, Any]]

@@ -10,7 +10,7 @@ import pytest
 
 from twin.cost.estimate import Estimate
 from twin.cost.load import FULL, IDLE, OFFICE
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 Priced = Callable[..., Estimate]
 Make = Callable[..., dict[str, Any]]
@@ -231,7 +231,7 @@ def test_a_function_that_empties_the_samples_is_called_once_per_sample_at_most(p
 
 def test_published_metrics_are_few_while_nobody_asks_and_counted_for_one_function(priced: Priced, make: Make) -> None:
     functions = {
-        name: make("Lambda::Function", Handler=f"services.evaluation.{name}.handler")
+        name: make("Lambda::Function", Handler=f"services.evaluation.handlers.{name}.handler")
         for name in ("evaluate_monitoring", "finish_run")
     }
     estimate = priced(functions, "run_metrics=4", "score_metrics=100")

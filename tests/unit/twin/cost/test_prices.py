@@ -12,7 +12,7 @@ import pytest
 from twin.cost import prices
 from twin.cost.catalog import QUERIES, query
 from twin.cost.prices import Price, PriceTable
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 GPUS = (
     *(f"ml.g5.{size}" for size in ("xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "48xlarge")),

@@ -12,10 +12,10 @@ import boto3
 import pytest
 from botocore.exceptions import NoCredentialsError
 
-from twin.commands import cost
 from twin.cost import assembly, prices
+from twin.cost import stage_cost as cost
 from twin.cost.refresh import Refresh, refresh
-from twin.errors import TwinError
+from twin.target.errors import TwinError
 
 from .price_list import PriceList, product, serve
 

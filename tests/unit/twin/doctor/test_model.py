@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from infra.settings import load_settings
-from infra.settings_groups.llm import LlmSettings
+from infra.settings.deployment import load_settings
+from infra.settings.llm import LlmSettings
 from twin.doctor.check import run
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, Status
 from twin.doctor.model import CHECKS, FITS, QUANTIZED
-from twin.stages import Stage
+from twin.target.stage import Stage
 
 CONFIG = {"num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584}
 

@@ -1,0 +1,1 @@
+"""Small helpers that constructs of several subjects use."""

@@ -1,0 +1,118 @@
+"""The business microservice."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from infra.settings.base import Group
+from infra.settings.edge_limits import CERTIFICATE_REGION, MOST_READ_SECONDS
+
+
+class BusinessSettings(Group):
+    """The business microservice on Fargate."""
+
+    image_repository: str = Field(
+        "llm-twin/rag",
+        description="ECR repository of the service's image; its tag is `release`.",
+        pattern=r"^[a-z0-9][a-z0-9._/-]{1,200}$",
+    )
+    cpu: Literal[256, 512, 1024, 2048, 4096] = Field(512, description="CPU units per task (1024 = one vCPU).")
+    memory_mb: int = Field(
+        1024, description="Memory per task; Fargate allows 2 to 8 times the CPU units.", ge=512, le=30720
+    )
+    desired_count: int | None = Field(
+        None,
+        description="Tasks; empty leaves the number to autoscaling, so that a deployment does not reset it.",
+        ge=0,
+        le=50,
+    )
+    min_tasks: int = Field(1, description="Tasks at least.", ge=1, le=50)
+    max_tasks: int = Field(4, description="Tasks at most.", ge=1, le=50)
+    cpu_target_percent: int = Field(60, description="CPU load that scaling aims at.", ge=10, le=90)
+    requests_per_task: int = Field(
+        600, description="Requests per minute and task that scaling aims at.", ge=10, le=100_000
+    )
+    ttft_p90_seconds: float = Field(
+        5.0,
+        description="Time to the first token, of the slowest tenth of answers, above which scaling adds a task.",
+        ge=0.1,
+        le=600,
+    )
+    spot: bool = Field(
+        False,
+        description="Run every task on Fargate Spot: up to 70 % off; AWS may end any of them at two minutes' notice.",
+    )
+    tmpfs_mb: int = Field(64, description="Size of /tmp, the only place that a task can write to.", ge=16, le=1024)
+    documents_bucket: str | None = Field(
+        None,
+        description="Bucket that `twin ingest s3://...` reads in the service's place; empty lets it read none.",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    )
+    retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)
+    sample_rate: float = Field(0.5, description="Share of answers that go to evaluation.", ge=0, le=1)
+    idle_timeout_seconds: int = Field(
+        120, description="Patience of load balancer and CloudFront between two bytes of a stream.", ge=30, le=4000
+    )
+    drain_seconds: int = Field(60, description="Time for running streams to end when a task stops.", ge=0, le=110)
+    edge: Literal["cloudfront", "load_balancer", "internal"] = Field(
+        "cloudfront",
+        description="Who speaks HTTPS to callers: CloudFront before an internal load balancer; a load balancer on the "
+        "internet, with its certificate; or nobody, and the API is plain HTTP inside the VPC.",
+    )
+    edge_prefix_list: str | None = Field(
+        None,
+        description="Prefix list com.amazonaws.global.cloudfront.origin-facing of a region that is not known here.",
+        pattern=r"^pl-[0-9a-f]{8,17}$",
+    )
+    certificate_arn: str | None = Field(
+        None,
+        description="ACM certificate of `domain_name`: in us-east-1 for CloudFront, in the stage's region for a load "
+        "balancer. Without one CloudFront uses its own name and certificate.",
+        pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
+    )
+    domain_name: str | None = Field(
+        None, description="Name that the certificate is for.", pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$"
+    )
+    web_acl: bool = Field(
+        False,
+        description="A web ACL at the load balancer: a rate per address, AWS's common rules and known bad inputs; 8 "
+        "USD a month and 0.60 per million requests.",
+    )
+    web_acl_requests_per_address: int = Field(
+        1000,
+        description="Requests in five minutes above which the web ACL refuses an address.",
+        ge=10,
+        le=2_000_000_000,
+    )
+    container_insights: bool = Field(False, description="Detailed container metrics, paid per task.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BusinessSettings:
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"min_tasks ({self.min_tasks}) is above max_tasks ({self.max_tasks})")
+        if not 2 * self.cpu <= self.memory_mb <= 8 * self.cpu:
+            raise ValueError(f"Fargate needs memory_mb between {2 * self.cpu} and {8 * self.cpu} for cpu={self.cpu}")
+        if bool(self.certificate_arn) != bool(self.domain_name):
+            raise ValueError("certificate_arn and domain_name belong together: set both or none")
+        self._edge_fits()
+        return self
+
+    def _edge_fits(self) -> None:
+        if self.edge == "load_balancer" and self.certificate_arn is None:
+            raise ValueError("edge=load_balancer needs certificate_arn and domain_name: API keys never travel in clear")
+        if self.edge == "internal" and self.certificate_arn is not None:
+            raise ValueError("edge=internal uses no certificate: unset certificate_arn and domain_name, or change edge")
+        if self.edge != "cloudfront":
+            return
+        if self.certificate_arn is not None and self.certificate_arn.split(":")[3] != CERTIFICATE_REGION:
+            raise ValueError(
+                f"edge=cloudfront takes certificates of {CERTIFICATE_REGION} only: request certificate_arn there, or "
+                "set edge=load_balancer"
+            )
+        if self.idle_timeout_seconds > MOST_READ_SECONDS:
+            raise ValueError(
+                f"idle_timeout_seconds: CloudFront waits {MOST_READ_SECONDS} s at most for an origin's next bytes, "
+                "unless AWS raises the account's quota"
+            )

@@ -1,0 +1,188 @@
+"""The LLM microservice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from infra.settings.base import Environment, Group, SecretArn
+
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
+
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+IMAGES = {
+    # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
+    # Account, repository and SageMaker contract: .../vllm/deployment/sagemaker/ of the same site.
+    "vllm": "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3",
+    # LMI V20 (vLLM 0.15.1, CUDA 12.8): https://docs.djl.ai/docs/serving/serving/docs/lmi/release_notes.html
+    "lmi": "763104351884.dkr.ecr.{region}.amazonaws.com/djl-inference:0.36.0-lmi20.0.0-cu128-v1.0",
+}
+
+
+class DataCapture(Group):
+    """SageMaker's copies of what is asked and answered."""
+
+    bucket: str = Field(description="Bucket in the stage's region, which must exist.", pattern=BUCKET)
+    percentage: int = Field(10, description="Share of the requests.", ge=1, le=100)
+    kms_key_arn: str | None = Field(None, description="Key of the files; empty: the bucket's own.", pattern=KMS_KEY_ARN)
+
+
+class LlmSettings(Group):
+    """The LLM microservice: a SageMaker endpoint with one model."""
+
+    model_id: str = Field(
+        "Qwen/Qwen2.5-7B-Instruct", description="Model on the Hugging Face hub.", pattern=r"^[\w.-]+/[\w.-]+$"
+    )
+    model_revision: str = Field(
+        "a09a35458c702b33eeacc393d103063234e8bc28",
+        description="Commit of the model on the hub. A branch name would let a restart change the model.",
+        pattern=r"^[0-9a-f]{40}$",
+    )
+    weights: Literal["hub", "s3"] = Field(
+        "hub",
+        description="Where the endpoint loads the model from: the hub, or a bucket that `twin model stage` filled; "
+        "then the container has no network.",
+    )
+    weights_bucket: str | None = Field(
+        None,
+        description="Bucket of the weights, which must exist and is never deleted; empty: one of the stage's own, made "
+        "by `twin model stage` and deleted with the stage.",
+        pattern=BUCKET,
+    )
+    weights_kms_key_arn: str | None = Field(
+        None, description="Key of the weights in their bucket; empty: S3's own.", pattern=KMS_KEY_ARN
+    )
+    container: Literal["vllm", "lmi"] = Field(
+        "vllm", description="AWS's container around vLLM: vLLM's own server, or LMI (DJL Serving)."
+    )
+    image: str | None = Field(
+        None,
+        description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region. Empty: the "
+        "release of `container` that these stacks were written for.",
+        pattern=r"^\d{12}\.dkr\.ecr\.(\{region\}|[a-z0-9-]+)\.amazonaws\.com/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$",
+    )
+    inference_ami_version: str = Field(
+        # The AMI that AWS names for this container: .../vllm/deployment/sagemaker/ (see `image`).
+        "al2-ami-sagemaker-inference-gpu-3-1",
+        description="SageMaker's machine image, which decides the GPU driver.",
+        pattern=r"^[a-z0-9-]{1,63}$",
+    )
+    mode: Literal["inference-component", "real-time"] = Field(
+        "inference-component",
+        description="How the endpoint holds the model: as a component that sleeps at no cost, or in the endpoint "
+        "itself, which always runs.",
+    )
+    instance_type: InstanceType = Field("ml.g6.2xlarge", description="Instance type of the endpoint.")
+    fallback_instance_types: tuple[InstanceType, ...] = Field(
+        (),
+        description="Further instance types, in this order, for when AWS has none of the first; the model must fit "
+        "each.",
+        max_length=4,
+    )
+    max_instances: int = Field(
+        1,
+        description="Instances that scaling may start; an update of a model that is awake needs one more.",
+        ge=1,
+        le=20,
+    )
+    accelerators: int = Field(1, description="GPUs per copy of the model.", ge=1, le=16)
+    memory_mb: int = Field(16384, description="Host memory reserved per copy.", ge=128, le=2_000_000)
+    max_copies: int = Field(
+        1, description="Copies of the model at most; the minimum is always 0 (asleep).", ge=1, le=50
+    )
+    # 0 is for a deployment over a component that sleeps: SageMaker creates none without copies.
+    initial_copies: int = Field(
+        1, description="Copies after a deployment; the first one needs at least 1.", ge=0, le=50
+    )
+    concurrency_per_copy: float = Field(
+        8, description="Concurrent requests per copy that scaling aims at.", ge=1, le=512
+    )
+    scale_in_cooldown_seconds: int = Field(900, description="Quiet time before a copy is taken away.", ge=60, le=7200)
+    max_model_len: int = Field(8192, description="Longest prompt plus answer in tokens.", ge=512, le=1_048_576)
+    dtype: Literal["auto", "bfloat16", "float16"] = Field("bfloat16", description="Number format of the weights.")
+    quantization: Literal["none", "awq", "gptq", "fp8", "bitsandbytes"] = Field(
+        "none",
+        description="fp8 and bitsandbytes: the container quantizes while it loads. awq and gptq: the model's files are "
+        "quantized so, which the preflight checks. none: as the files are.",
+    )
+    startup_timeout_seconds: int = Field(
+        1800,
+        description="Time for download and start-up of the container; SageMaker allows up to one hour.",
+        ge=60,
+        le=3600,
+    )
+    rollback_errors: int | None = Field(
+        3,
+        description="Failed requests in one minute of an update that take it back; empty: none do.",
+        ge=1,
+        le=10_000,
+    )
+    bake_seconds: int = Field(
+        180, description="How long each step of an update is watched for such errors.", ge=60, le=3600
+    )
+    data_capture: DataCapture | None = Field(
+        None, description="Questions and answers as files in a bucket; a table. Empty: none."
+    )
+    request_timeout_seconds: float = Field(
+        60, description="What the business service waits for an answer.", ge=1, le=300
+    )
+    max_output_tokens: int = Field(512, description="Longest answer.", ge=16, le=16384)
+    temperature: float = Field(0.1, description="Sampling temperature.", ge=0, le=2)
+    environment: Environment = Field(default_factory=dict, description="Further environment of the container.")
+    hub_token_secret_arn: SecretArn | None = Field(
+        None,
+        description="Secret with a hub token for gated models; CloudFormation resolves it at deployment.",
+    )
+    kms_key_arn: str | None = Field(
+        None,
+        description="Key for the endpoint's storage; SageMaker refuses it for instance types with NVMe disks.",
+        pattern=KMS_KEY_ARN,
+    )
+
+    @model_validator(mode="after")
+    def _copies_fit(self) -> LlmSettings:
+        if self.initial_copies > self.max_copies:
+            raise ValueError(f"initial_copies ({self.initial_copies}) is above max_copies ({self.max_copies})")
+        if self.max_output_tokens >= self.max_model_len:
+            raise ValueError("max_output_tokens must be below max_model_len, which holds the prompt as well")
+        return self
+
+    @model_validator(mode="after")
+    def _staged_weights_need_no_token(self) -> LlmSettings:
+        if self.weights == "s3" and self.hub_token_secret_arn is not None:
+            raise ValueError(
+                'hub_token_secret_arn is for weights = "hub": a container with staged weights asks no hub '
+                "(`twin model stage` reads HF_TOKEN)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _real_time_always_runs(self) -> LlmSettings:
+        if self.mode == "real-time" and self.initial_copies == 0:
+            raise ValueError(
+                'initial_copies of 0 is for mode = "inference-component": a real-time endpoint cannot sleep'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pools_differ(self) -> LlmSettings:
+        if len(set(self.instance_types)) != len(self.instance_types):
+            raise ValueError("fallback_instance_types names an instance type twice, or instance_type again")
+        return self
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """Every instance type that the endpoint may get, the first choice first."""
+        return (self.instance_type, *self.fallback_instance_types)
+
+    @property
+    def container_image(self) -> str:
+        """The image, still with `{region}`."""
+        return self.image or IMAGES[self.container]
+
+    @property
+    def weights_prefix(self) -> str:
+        """Where the model's files are in their bucket: id and revision in it keep every version apart."""
+        return f"models/{self.model_id}/{self.model_revision}/"

@@ -1,0 +1,1 @@
+"""Samples and the Opik dataset that holds them."""

@@ -1,0 +1,1 @@
+"""One evaluation run: lease, shards, scores, metrics, watermark."""

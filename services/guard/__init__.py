@@ -1,0 +1,1 @@
+"""Cost limits: Lambdas that stop spending and delete expired stages."""

@@ -1,0 +1,33 @@
+"""Settings of the cost limits' Lambdas, read from the environment once per process."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from services.common.settings import ServiceSettings
+
+
+class ExpireSettings(ServiceSettings):
+    """Settings of `expire`."""
+
+    stage: str = Field(description="Deployment stage.")
+    stack_names: str = Field(description="Stacks to delete, comma separated, in this order.")
+
+    @field_validator("stack_names")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        if not [name for name in value.split(",") if name.strip()]:
+            raise ValueError("name at least one stack")
+        return value
+
+    @property
+    def stacks(self) -> list[str]:
+        """The stack names in deletion order."""
+        return [name.strip() for name in self.stack_names.split(",") if name.strip()]
+
+
+class StopSpendingSettings(ExpireSettings):
+    """Settings of `stop_spending`."""
+
+    budget_name: str = Field(description="Budget whose notice deletes the stacks.")
+    alerts_topic_arn: str = Field(description="Topic that people are told through.")

@@ -1,0 +1,55 @@
+"""`POST /rag`: one question, one answer, as JSON or as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from services.common.logging import request_id_var, trace_id_var
+from services.rag.api.deps import ServicesDep
+from services.rag.api.json_response import whole_answer
+from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
+from services.rag.api.sse import EventStreamResponse, done_body
+from services.rag.api.tracing import begin_trace
+from services.rag.conversation import Event, Question, Turn, collect
+from services.rag.sampling.recorder import TRACE_NAME
+
+router = APIRouter(tags=["rag"])
+
+EVENTS = ("status", "token", "sources", "done", "error")
+
+
+@router.post("/rag", response_model=RagResponse, responses={**GENERATION_ERRORS, **event_stream(*EVENTS)})
+async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Response:
+    """Answer a question from the authors' documents.
+
+    With `stream: true` the answer comes as Server-Sent Events: `status` {state: waking | retrieving | generating},
+    `token` {text}, `sources` {sources}, `done` {trace_id, model, usage, timings, degraded}, or `error` in the shape
+    of every error.
+    """
+    question = Question(
+        body.query,
+        body.enable_rag,
+        body.author,
+        request_id_var.get(),
+        request.state.received,
+        history=tuple(Turn(turn.role, turn.content) for turn in body.history),
+        allow_without_context=body.allow_without_context,
+        patience_seconds=services.patience.of(stream=body.stream),
+    )
+    services.pipeline.check(question)
+    trace = begin_trace(TRACE_NAME, request.headers)
+    trace_id_var.set(trace.id)
+    events = services.pipeline.answer(question, trace)
+    headers = {"X-Trace-Id": trace.id}
+    if body.stream:
+        return EventStreamResponse(events, headers)
+    return await whole_answer(request, _body(events), headers)
+
+
+async def _body(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
+    answer = await collect(events)
+    return {"answer": answer.text, "sources": answer.sources, **done_body(answer.done)}

@@ -1,0 +1,135 @@
+"""Hands the callers' judgement of an answer to Opik."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import httpx
+
+from services.common.logging import concern_logger
+from services.common.opik_api import OpikApi
+from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
+
+logger = concern_logger("evaluation")
+
+SCORE_NAME = "user_feedback"
+# People who press a button wait for two calls at most, and a monitoring that hangs may not keep more than two threads.
+THREADS = 2
+THUMBS_DOWN = 0.5
+"""A score below this sends the answer to the evaluation, whatever its sampling was."""
+FLAG_ATTEMPTS = 6
+FLAG_PAUSE_SECONDS = 2.0
+MAX_FLAGS = 100
+
+
+class UnknownTrace(Exception):  # noqa: N818 - the name says what happened
+    """No trace has this id; the message may be shown to a caller."""
+
+
+class MonitoringUnavailable(Exception):  # noqa: N818
+    """Feedback cannot be taken now; the message may be shown to a caller."""
+
+
+class TraceBook(Protocol):
+    """The part of `services.common.tracer.Tracer` that feedback needs."""
+
+    def sent_recently(self, trace_id: str) -> bool:
+        """Whether a trace may still be on its way."""
+        ...
+
+
+class SampleSink(Protocol):
+    """Takes samples for evaluation."""
+
+    def offer(self, sample: dict[str, Any]) -> bool:
+        """Accept or refuse a sample without blocking."""
+        ...
+
+
+class Feedback:
+    """Sets feedback scores of traces, on threads of its own; answers that callers dislike go to the evaluation."""
+
+    def __init__(self, opik: OpikApi | None, traces: TraceBook, samples: SampleSink) -> None:
+        self._opik = opik
+        self._traces = traces
+        self._samples = samples
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="feedback")
+        self._flags = ThreadPoolExecutor(1, thread_name_prefix="flags")
+        self._room = threading.BoundedSemaphore(MAX_FLAGS)
+        self._closing = threading.Event()
+
+    async def give(self, trace_id: str, score: float, reason: str | None) -> None:
+        """Set the score `user_feedback` of a trace; a second one replaces the first.
+
+        Args:
+            trace_id: of the answer.
+            score: 0 (useless) to 1 (right).
+            reason: why, in the caller's words.
+
+        Raises:
+            UnknownTrace: Opik holds no such trace and this process has not just sent it.
+            MonitoringUnavailable: tracing is off, or Opik does not answer.
+        """
+        if self._opik is None:
+            raise MonitoringUnavailable("This service records no traces, so there is nothing to give feedback to.")
+        recent = self._traces.sent_recently(trace_id)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, _send, self._opik, trace_id, score, reason, recent)
+        if score < THUMBS_DOWN:
+            self._flag_later(self._opik, trace_id)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._closing.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._flags.shutdown(wait=False, cancel_futures=True)
+
+    def _flag_later(self, opik: OpikApi, trace_id: str) -> None:
+        if not self._room.acquire(blocking=False):
+            logger.error("a disliked answer is not sampled: too many are waiting", extra={"trace_id": trace_id})
+            return
+        try:
+            self._flags.submit(self._flag, opik, trace_id).add_done_callback(lambda _: self._room.release())
+        except RuntimeError:
+            self._room.release()
+            logger.error("a disliked answer is not sampled: the service stops", extra={"trace_id": trace_id})
+
+    def _flag(self, opik: OpikApi, trace_id: str) -> None:
+        """Hand the answer to the evaluation, unless it was sampled anyway; its trace may still be on its way."""
+        reason = "its trace has not arrived"
+        for attempt in range(FLAG_ATTEMPTS):
+            if attempt and self._closing.wait(FLAG_PAUSE_SECONDS):
+                break
+            try:
+                trace = opik.read_trace(trace_id)
+                if trace is None:
+                    continue
+                if not is_sampled(trace) and not self._samples.offer(sample_of(trace, "thumbs-down")):
+                    reason = "the samples queue is full"
+                    break
+                return
+            except (httpx.HTTPError, NotAnAnswer) as error:
+                reason = type(error).__name__
+        logger.error("a disliked answer is not sampled", extra={"trace_id": trace_id, "reason": reason})
+
+
+def _send(opik: OpikApi, trace_id: str, score: float, reason: str | None, recent: bool) -> None:
+    try:
+        if not recent and not opik.has_trace(trace_id):
+            raise UnknownTrace(f"There is no recorded answer with the trace id {trace_id}.")
+        opik.score_trace(trace_id, SCORE_NAME, score, reason)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code == http.HTTPStatus.NOT_FOUND:
+            raise UnknownTrace(f"There is no recorded answer with the trace id {trace_id}.") from None
+        raise _unavailable(f"status {error.response.status_code}") from None
+    except httpx.HTTPError as error:
+        raise _unavailable(type(error).__name__) from None
+
+
+def _unavailable(reason: str) -> MonitoringUnavailable:
+    logger.warning("feedback could not be handed over", extra={"reason": reason})
+    return MonitoringUnavailable("Monitoring does not answer now; the feedback was not taken.")

@@ -1,0 +1,1 @@
+"""Programs that run on the vector store's own machine: the backup."""

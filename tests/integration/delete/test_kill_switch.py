@@ -1,0 +1,81 @@
+"""The deployed kill switch: the budget's letter takes the LLM stack away, once, and people are told; no other does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.budget_letter import letter
+from tests.infra.conftest import resources
+from tests.integration.delete.conftest import Cloud
+from tests.integration.emulator.conftest import eventually
+
+
+@pytest.fixture(scope="module")
+def told(cloud: Cloud) -> Callable[[], tuple[str, str]]:
+    """Deployed stacks; gives what the alerts' topic says next, as (subject, text)."""
+    cloud.create_all(("llm", "evaluation", "guard"))
+    sqs, sns = cloud.emulator.client("sqs"), cloud.emulator.client("sns")
+    url = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=output(cloud, "evaluation", "AlertsTopicArn"), Protocol="sqs", Endpoint=arn)
+
+    def next_one() -> tuple[str, str]:
+        found = eventually(
+            lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), "nobody was told"
+        )
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=found[0]["ReceiptHandle"])
+        body = json.loads(found[0]["Body"])
+        return body["Subject"], body["Message"]
+
+    return next_one
+
+
+def output(cloud: Cloud, part: str, key: str) -> str:
+    outputs = cloud.cloudformation.describe_stacks(StackName=cloud.name(part))["Stacks"][0]["Outputs"]
+    return str({each["OutputKey"]: each["OutputValue"] for each in outputs}[key])
+
+
+def say(cloud: Cloud, message: str) -> None:
+    """As AWS Budgets does."""
+    topic = output(cloud, "guard", "KillSwitchTopicArn")
+    subject = "AWS Budgets: month has exceeded your alert threshold"
+    cloud.emulator.client("sns").publish(TopicArn=topic, Subject=subject, Message=message)
+
+
+def stands(cloud: Cloud) -> bool:
+    try:
+        return cloud.status("llm") != "DELETE_COMPLETE"
+    except ClientError:
+        return False
+
+
+def budget(cloud: Cloud) -> str:
+    ((logical_id, _),) = resources(cloud.templates["guard"], "Budgets::Budget").items()
+    return cloud.physical_ids("guard")[logical_id]
+
+
+def test_only_the_letter_of_a_spent_budget_deletes_the_stack_and_only_once(
+    cloud: Cloud, told: Callable[[], tuple[str, str]]
+) -> None:
+    say(cloud, letter(budget(cloud), "$400.00", "$412.00", kind="FORECASTED"))
+    subject, text = told()
+    assert subject == "Nothing was deleted by the budget"
+    assert "Alert Type: FORECASTED" in text
+    assert stands(cloud)
+
+    say(cloud, letter(budget(cloud), "$400.00", "$400.15"))
+    subject, text = told()
+    assert subject == "Budget spent: twin-local-llm is deleted"
+    assert "400.15 of the month's 400.00 USD are spent" in text
+    assert "make deploy-inference-pipeline STAGE=local" in text
+    eventually(lambda: not stands(cloud), "the stack still stands")
+
+    say(cloud, letter(budget(cloud), "$400.00", "$400.15"))
+    say(cloud, "another word")
+    assert told()[0] == "Nothing was deleted by the budget", (
+        "the second letter found nothing to delete, and is not told"
+    )

@@ -1,0 +1,74 @@
+"""Deleting expired stacks through CloudFormation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from services.common.settings import ConfigurationError
+from services.guard import stack_deletion
+from services.guard.handlers import expire
+
+
+@pytest.fixture
+def stacks(aws: str) -> Iterator[list[str]]:
+    """Two stacks, of which the first imports from the second."""
+    cloudformation = boto3.client("cloudformation")
+    exporter = {
+        "Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}},
+        "Outputs": {"Name": {"Value": {"Ref": "P"}, "Export": {"Name": "expire-test"}}},
+    }
+    importer = {
+        "Resources": {
+            "P": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {"Type": "String", "Value": {"Fn::ImportValue": "expire-test"}},
+            }
+        }
+    }
+    for name, template in (("twin-t-llm", exporter), ("twin-t-business", importer)):
+        cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    yield ["twin-t-business", "twin-t-llm"]
+    for name in ("twin-t-business", "twin-t-llm"):
+        cloudformation.delete_stack(StackName=name)
+
+
+@pytest.fixture
+def environment(set_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    monkeypatch.setattr(stack_deletion, "POLL_SECONDS", 0.1)
+    expire._start.cache_clear()
+    yield set_environment
+    expire._start.cache_clear()
+
+
+def exists(name: str) -> bool:
+    try:
+        found = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError:
+        return False
+    return bool(found and found[0]["StackStatus"] != "DELETE_COMPLETE")
+
+
+def test_stacks_are_deleted_in_order_and_the_call_can_be_repeated(
+    stacks: list[str], environment: Callable[..., None], lambda_context: Callable[[float], Any]
+) -> None:
+    environment(STAGE="t", STACK_NAMES=f"twin-t-absent, {','.join(stacks)}")
+    assert all(exists(name) for name in stacks)
+    assert expire.handler({}, lambda_context(60)) == {"deleted": stacks, "absent": ["twin-t-absent"]}
+    assert not any(exists(name) for name in stacks)
+    again = expire.handler({}, lambda_context(60))
+    assert again == {"deleted": [], "absent": ["twin-t-absent", *stacks]}
+
+
+def test_without_stack_names_it_says_what_to_set(
+    aws: str, environment: Callable[..., None], lambda_context: Callable[[float], Any]
+) -> None:
+    environment(STAGE="t", STACK_NAMES=" , ")
+    with pytest.raises(ConfigurationError, match="STACK_NAMES"):
+        expire.handler({}, lambda_context(60))

@@ -1,0 +1,1 @@
+"""`twin account`: what is done once per AWS account."""

@@ -1,0 +1,77 @@
+"""Connects an AWS account and a GitHub repository: the Delivery stack there, environments and variables here."""
+
+from __future__ import annotations
+
+import os
+
+from infra.constructs.delivery.trust import ENVIRONMENTS, PULL_REQUESTS
+from infra.names import DELIVERY_STACK
+from twin.target import cdk
+from twin.target.cdk import Progress
+from twin.target.errors import TwinError
+from twin.target.github import GitHub
+from twin.target.stage import Stage
+
+REPOSITORY = "TWIN_DELIVERY__REPOSITORY"
+ROLE = "RoleArn"
+RELEASES, RELEASE_TAGS = "release", "v*"
+
+
+def bootstrap(stage: Stage) -> str:
+    """Make the CDK's own roles and asset bucket in the account and region of `stage`; returns which those are.
+
+    Raises:
+        TwinError: what the CDK said.
+    """
+    account = stage.client("sts").get_caller_identity()["Account"]
+    cdk.bootstrap(account, stage.region, stage.environment)
+    return f"{account}/{stage.region}"
+
+
+def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str, str]:
+    """Deploy the Delivery stack with the account and region of `stage`; returns role ARNs by workflow.
+
+    Raises:
+        TwinError: for a wrong repository name, or what CloudFormation said.
+    """
+    if stage.is_local:
+        raise TwinError("The Delivery stack trusts GitHub with an AWS account: use STAGE=dev or another stage on AWS.")
+    overrides = {**stage.environment, REPOSITORY: repository}
+    cdk.deploy(stage.name, [DELIVERY_STACK], overrides, progress, exclusively=True)
+    return roles(stage)
+
+
+def roles(stage: Stage) -> dict[str, str]:
+    """Role ARNs by workflow, from the Delivery stack's outputs."""
+    described = stage.client("cloudformation").describe_stacks(StackName=DELIVERY_STACK)["Stacks"][0]
+    return {
+        output["OutputKey"].removesuffix(ROLE).lower(): output["OutputValue"]
+        for output in described.get("Outputs", [])
+        if output["OutputKey"].endswith(ROLE)
+    }
+
+
+def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> list[str]:
+    """Set the repository's environments and variables; returns their names.
+
+    Raises:
+        TwinError: GitHub refused.
+    """
+    done = []
+    for workflow, arn in sorted(found.items()):
+        for environment in next(names for known, names in ENVIRONMENTS.items() if known == workflow):
+            refs = (PULL_REQUESTS, branch) if workflow == "preview" else (branch,)
+            github.set_environment(environment, refs)
+            done.append(f"environment {environment}")
+        name = f"AWS_{workflow.upper()}_ROLE"
+        github.set_variable(name, arn)
+        done.append(f"variable {name}")
+    # Releases need no role, but an environment that GitHub makes by itself is open to every branch.
+    github.set_environment(RELEASES, (RELEASE_TAGS,), "tag")
+    github.set_variable("AWS_REGION", region)
+    return [*done, f"environment {RELEASES}", "variable AWS_REGION"]
+
+
+def branch() -> str:
+    """The branch that deploys, as the Delivery stack was told."""
+    return os.environ.get("TWIN_DELIVERY__BRANCH", "main")

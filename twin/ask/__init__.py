@@ -1,0 +1,1 @@
+"""`twin ingest`, `ask`, `trace`: documents in, answers out, and how each came about."""

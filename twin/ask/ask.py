@@ -1,0 +1,58 @@
+"""`twin ask`: one question, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twin.target.api_client import Business
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
+
+
+@dataclass
+class Answer:
+    """What came back: text, sources, and the `done` event's trace id, model, usage and timings."""
+
+    text: str = ""
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    done: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trace_id(self) -> str:
+        return str(self.done["trace_id"])
+
+
+def ask(
+    stage: Stage,
+    query: str,
+    *,
+    author: str | None = None,
+    enable_rag: bool = True,
+    rehearsal: bool = False,
+    on_token: Callable[[str], None] = lambda _: None,
+    on_status: Callable[[str], None] = lambda _: None,
+) -> Answer:
+    """Ask through the public API and collect the stream; tokens and states are handed on as they come.
+
+    A `rehearsal` is traced in any case and never sampled for evaluation: nobody wanted to know.
+
+    Raises:
+        TwinError: when the service refuses, breaks off, or ends without saying that it is done.
+    """
+    answer = Answer()
+    with Business(stage) as business:
+        for event in business.ask(query, author=author, enable_rag=enable_rag, rehearsal=rehearsal):
+            if event.name == "token":
+                answer.text += event.data["text"]
+                on_token(event.data["text"])
+            elif event.name == "status":
+                on_status(str(event.data.get("state", "")))
+            elif event.name == "sources":
+                answer.sources = event.data["sources"]
+            elif event.name == "done":
+                answer.done = event.data
+    if not answer.done:
+        raise TwinError("The stream ended before the service said that it was done: the answer may be cut.")
+    return answer

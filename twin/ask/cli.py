@@ -1,0 +1,63 @@
+"""`twin ingest`, `ask`, `trace`: documents in, answers out, and how each came about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from twin.terminal.console import print_json
+from twin.terminal.options import JsonOption, StageOption
+
+app = typer.Typer()
+
+
+@app.command()
+def ingest(
+    source: Annotated[
+        str, typer.Argument(help="Folder, file, s3://bucket/prefix or Git repository.")
+    ] = "examples/corpus",
+    stage: StageOption = "local",
+    kind: Annotated[
+        str, typer.Option("--type", help="posts, articles or repositories: what a folder without that layout holds.")
+    ] = "",
+    author: Annotated[str, typer.Option(help="Author of documents that name none.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Read documents, chunk, embed and upsert them; idempotent."""
+    from twin.ask import view
+    from twin.ask.ingest import ingest as run
+    from twin.target.stage import connect
+
+    report = run(connect(stage), source, kind=kind, author=author)
+    print_json(report) if as_json else view.show_ingest(report)
+
+
+@app.command()
+def ask(
+    query: Annotated[str, typer.Argument(help="The question.")],
+    stage: StageOption = "local",
+    author: Annotated[str | None, typer.Option(help="Only this author's documents.")] = None,
+    rag: Annotated[bool, typer.Option(help="Retrieve documents first.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask: streams the answer, then prints sources, tokens, timings and the trace's address."""
+    from twin.ask import view
+    from twin.ask.ask import ask as run
+    from twin.target.stage import connect
+
+    target = connect(stage)
+    if as_json:
+        answer = run(target, query, author=author, enable_rag=rag)
+        print_json({"answer": answer.text, "sources": answer.sources, **answer.done})
+    else:
+        view.ask_and_print(target, query, author=author, enable_rag=rag)
+
+
+@app.command()
+def trace(trace_id: Annotated[str, typer.Argument(help="Trace id.")], stage: StageOption = "local") -> None:
+    """Show one trace: its spans with durations."""
+    from twin.ask import view
+    from twin.target.stage import connect
+
+    view.show_trace(connect(stage), trace_id)

@@ -1,0 +1,166 @@
+"""A program in the service's own image and network: a one-off ECS task, followed through its logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from twin.target.deployment import outputs
+from twin.target.errors import TwinError
+from twin.target.stage import Stage
+
+POLL_SECONDS = 2.0
+# Log lines reach CloudWatch a few seconds after they were written.
+LAST_LINES_SECONDS = 20.0
+STARTED_BY = "twin-ingest"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a task ended; no exit code means that its container never ran."""
+
+    exit_code: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Logs:
+    group: str
+    stream: str
+
+
+def run_task(
+    stage: Stage, command: list[str], on_line: Callable[[str], None], *, poll_seconds: float = POLL_SECONDS
+) -> Ended:
+    """Run a command in place of the service's own, with its roles, secrets, subnets and security groups; wait for it.
+
+    Ctrl-C stops the task. When only the way to AWS is lost, it goes on: what it writes is as good without a watcher.
+
+    Args:
+        stage: a stage on AWS that is deployed.
+        command: program and arguments.
+        on_line: called with each line of the task's output, as it arrives.
+        poll_seconds: pause between two looks.
+
+    Raises:
+        TwinError: the stage is not deployed, or ECS did not start the task.
+    """
+    found = outputs(stage)
+    ecs, cluster = stage.client("ecs"), found["ClusterName"]
+    service = _service(ecs, cluster, found["ServiceName"])
+    container = _container(ecs, service)
+    logs = stage.client("logs")
+    task = _start(ecs, cluster, service, container["name"], command)
+    try:
+        lines = _Lines(logs, _logs(container, task), on_line)
+        stopped = _followed(ecs, cluster, task, lines, poll_seconds)
+    except KeyboardInterrupt:
+        ecs.stop_task(cluster=cluster, task=task, reason="interrupted by its caller")
+        raise
+    lines.read_rest(poll_seconds)
+    ran: dict[str, Any] = next((found for found in stopped["containers"] if found["name"] == container["name"]), {})
+    return Ended(ran.get("exitCode"), str(ran.get("reason") or stopped.get("stoppedReason") or "no reason given"))
+
+
+def _service(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
+    described: list[dict[str, Any]] = ecs.describe_services(cluster=cluster, services=[name])["services"]
+    if not described or described[0]["status"] != "ACTIVE":
+        raise TwinError(f"Service {name} is not active: deploy the stage first.")
+    return described[0]
+
+
+def _container(ecs: Any, service: dict[str, Any]) -> dict[str, Any]:
+    described = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    containers: list[dict[str, Any]] = described["containerDefinitions"]
+    serving = {balanced.get("containerName") for balanced in service.get("loadBalancers", ())}
+    return next((found for found in containers if found["name"] in serving), containers[0])
+
+
+def _start(ecs: Any, cluster: str, service: dict[str, Any], container: str, command: list[str]) -> str:
+    # What the service has been given in capacity and network, a task of it needs as well.
+    placed = (
+        {"capacityProviderStrategy": service["capacityProviderStrategy"]}
+        if service.get("capacityProviderStrategy")
+        else {"launchType": service.get("launchType") or "FARGATE"}
+    )
+    answer = ecs.run_task(
+        cluster=cluster,
+        taskDefinition=service["taskDefinition"],
+        count=1,
+        startedBy=STARTED_BY,
+        networkConfiguration=service["networkConfiguration"],
+        overrides={"containerOverrides": [{"name": container, "command": command}]},
+        **placed,
+    )
+    if not answer["tasks"]:
+        reasons = ", ".join(str(failure.get("reason")) for failure in answer.get("failures", ())) or "no reason given"
+        raise TwinError(f"ECS did not start the task: {reasons}.")
+    return str(answer["tasks"][0]["taskArn"])
+
+
+def _logs(container: dict[str, Any], task: str) -> _Logs | None:
+    """Where the awslogs driver writes: `<prefix>/<container>/<task id>`."""
+    options = container.get("logConfiguration", {}).get("options", {})
+    group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
+    return _Logs(group, f"{prefix}/{container['name']}/{task.rpartition('/')[2]}") if group and prefix else None
+
+
+def _followed(ecs: Any, cluster: str, task: str, lines: _Lines, poll_seconds: float) -> dict[str, Any]:
+    while True:
+        described = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
+        if not described:
+            raise TwinError("ECS does not know the task any more; look at the service's logs.")
+        lines.read()
+        if described[0]["lastStatus"] == "STOPPED":
+            found: dict[str, Any] = described[0]
+            return found
+        time.sleep(poll_seconds)
+
+
+class _Lines:
+    """Hands over what is new in a log stream."""
+
+    def __init__(self, client: Any, logs: _Logs | None, on_line: Callable[[str], None]) -> None:
+        self._client = client
+        self._logs = logs
+        self._on_line = on_line
+        self._token: str | None = None
+
+    def read(self) -> int:
+        """Everything that has arrived since the last call; returns the number of lines."""
+        count = 0
+        for event in self._events():
+            self._on_line(str(event["message"]))
+            count += 1
+        return count
+
+    def read_rest(self, poll_seconds: float) -> None:
+        """What still arrives after the task has stopped: until nothing more comes."""
+        deadline = time.monotonic() + LAST_LINES_SECONDS
+        quiet = 0
+        while True:
+            quiet = 0 if self.read() else quiet + 1
+            if quiet == 3 or time.monotonic() >= deadline:
+                return
+            time.sleep(poll_seconds)
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        while self._logs is not None:
+            more = {"nextToken": self._token} if self._token else {}
+            try:
+                page = self._client.get_log_events(
+                    logGroupName=self._logs.group, logStreamName=self._logs.stream, startFromHead=True, **more
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                    raise
+                return  # the container has not said anything yet
+            yield from page["events"]
+            # The same token again says that this was the end, for now.
+            if page["nextForwardToken"] == self._token:
+                return
+            self._token = page["nextForwardToken"]

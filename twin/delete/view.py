@@ -1,0 +1,26 @@
+"""How a deletion plan and its proof look in a terminal."""
+
+from __future__ import annotations
+
+from twin.delete.delete import Planned
+from twin.inventory.listings import kinds_checked, services_checked
+from twin.inventory.survivors import Survivor
+from twin.terminal.console import console, print_table
+
+
+def show_proof(left: list[Survivor]) -> None:
+    """What survived a delete, or how much was looked at to say that nothing did."""
+    looked = f"{kinds_checked()} kinds of resources in {len(services_checked())} services"
+    if not left:
+        console.print(f"[green]0 survivors[/green]: looked at {looked} ({', '.join(services_checked())}).")
+        return
+    rows = [(s.service, s.kind, s.name, s.why) for s in left]
+    print_table(f"{len(left)} survivors of {looked}", ("service", "kind", "name", "why"), rows)
+
+
+def show_plan(planned: list[Planned]) -> None:
+    """What a delete would remove, in its order."""
+    if not planned:
+        console.print("Nothing of the stage stands.")
+        return
+    print_table(f"{len(planned)} removals", ("step", "kind", "name"), [(p.step, p.kind, p.name) for p in planned])

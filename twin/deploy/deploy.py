@@ -1,0 +1,143 @@
+"""`twin deploy`, `twin synth`: the real CDK command line, the same for every stage."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from localcloud import lifecycle
+from services.rag.prompts.library import PromptLibrary
+from twin.deploy.failures.report import FailureRecorder, explained_unready
+from twin.prompts.versions import register
+from twin.target import cdk
+from twin.target.api_client import Business
+from twin.target.cdk import Progress
+from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
+from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
+from twin.target.errors import TwinError
+from twin.target.opik_client import OpikReader
+from twin.target.paths import STATE_ROOT
+from twin.target.stage import Stage, connect, local_stage
+
+START_SECONDS = 60.0
+READY_SECONDS = 45.0
+BOOTSTRAP_STACK = "CDKToolkit"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stage that answers."""
+
+    stage: Stage
+    outputs: dict[str, str]
+
+
+def target(name: str) -> Stage:
+    """The stage to deploy to; `local` is started when it does not run."""
+    if name == "local":
+        return local_stage(lifecycle.start(STATE_ROOT, START_SECONDS))
+    return connect(name)
+
+
+def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, only: tuple[str, ...] = ()) -> Deployed:
+    """Deploy all stacks (or `only` some), hand out the API key, and wait until the service is ready.
+
+    Raises:
+        TwinError: with what failed and why.
+    """
+    overrides = deployment_overrides(stage, engine)
+    bootstrap(stage, overrides, progress)
+    deploy_stacks(stage, overrides, progress, only=only)
+    return finish(stage)
+
+
+def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *, only: tuple[str, ...] = ()) -> None:
+    """Synthesize the stage and deploy it, all stacks or `only` some.
+
+    Raises:
+        TwinError: with each failed resource, its cause in plain words, its container's last lines and what to do.
+    """
+    recorder = FailureRecorder(stage)
+    names = [stage.stack(name) for name in only]
+    try:
+        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.saw)
+    except TwinError as error:
+        raise recorder.explained(error) from None
+
+
+def finish(stage: Stage) -> Deployed:
+    """What follows `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
+
+    Raises:
+        TwinError: when the service does not get ready, with the reason.
+    """
+    found = outputs(stage)
+    ensure_api_key(stage, found["ApiKeysSecretArn"])
+    fill_local_secrets(stage, found)
+    try:
+        wait_until_ready(stage, found)
+    except TwinError as error:
+        raise explained_unready(error, stage, found["ClusterName"], found["ServiceName"]) from None
+    _register_prompts(stage, found)
+    return Deployed(stage, found)
+
+
+def _register_prompts(stage: Stage, found: dict[str, str]) -> None:
+    """Tell Opik the prompts in use; a service that answers is deployed, whatever monitoring says."""
+    reader = OpikReader(stage, found["OpikProjectName"])
+    try:
+        register(reader.api, PromptLibrary(), reader.project)
+    except TwinError as error:
+        print(f"   {error}", file=sys.stderr)
+
+
+def bootstrap(stage: Stage, overrides: dict[str, str], progress: Progress) -> None:
+    """Bootstrap the local cloud; on AWS only say how, since bootstrapping is an account owner's decision.
+
+    Raises:
+        TwinError: when an AWS account and region is not bootstrapped.
+    """
+    try:
+        stage.client("cloudformation").describe_stacks(StackName=BOOTSTRAP_STACK)
+        return
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+    account = stage.client("sts").get_caller_identity()["Account"]
+    if not stage.is_local:
+        raise TwinError(
+            f"Account {account} has no CDK bootstrap stack in {stage.region}: run "
+            f"`node_modules/.bin/cdk bootstrap aws://{account}/{stage.region}` once."
+        )
+    cdk.bootstrap(account, stage.region, overrides)
+    progress(f"{BOOTSTRAP_STACK} bootstrapped")
+
+
+def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
+    """Wait for `/readyz` through the load balancer; locally a process that gave up ends the wait with its reason.
+
+    Raises:
+        TwinError: naming the resource and what is wrong with it.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    with Business(stage, found) as business:
+        while True:
+            ready, state = business.ready()
+            if ready:
+                return
+            if stage.is_local:
+                refuse_failed_processes()
+            if time.monotonic() > deadline:
+                raise TwinError(f"The business service is not ready after {READY_SECONDS:.0f} s: {state}")
+            time.sleep(0.3)
+
+
+def refuse_failed_processes() -> None:
+    """Raise when the runner has given a declared resource up."""
+    state = lifecycle.status(STATE_ROOT)
+    failed = [p for p in (state.processes if state else ()) if p.status == "failed"]
+    if failed:
+        raise TwinError("; ".join(f"{p.resource}: {p.reason}" for p in failed))

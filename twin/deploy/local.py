@@ -1,0 +1,44 @@
+"""`twin local-start`, `twin local-stop`: the whole pipeline on this machine."""
+
+from __future__ import annotations
+
+from localcloud import lifecycle
+from twin.deploy.deploy import Deployed, deploy, target
+from twin.target.cdk import Progress
+from twin.target.errors import TwinError
+from twin.target.paths import STATE_ROOT
+from twin.target.stage import address
+
+
+def start(progress: Progress) -> Deployed:
+    """Local cloud up with every stack deployed; what a failed start had started is stopped again.
+
+    Raises:
+        TwinError: naming the resource that failed and why.
+    """
+    running = lifecycle.status(STATE_ROOT) is not None
+    try:
+        return deploy(target("local"), progress)
+    except BaseException:
+        if not running:
+            lifecycle.stop(STATE_ROOT)
+        raise
+
+
+def urls(deployed: Deployed) -> dict[str, str]:
+    """Where a person or a program finds each part of the local cloud."""
+    state = deployed.stage.local
+    if state is None:
+        raise TwinError(f"Stage {deployed.stage.name} is not local.")
+    return {
+        "API": f"http://{deployed.outputs['LoadBalancerName']}.alb.localhost:{state.ports['aws']}",
+        "Traces (Opik)": address(state, "opik"),
+        "Webhook sink": address(state, "sink"),
+        "AWS endpoint": address(state, "aws"),
+        "Qdrant": address(state, "qdrant"),
+    }
+
+
+def stop() -> None:
+    """Everything down: no process, no port."""
+    lifecycle.stop(STATE_ROOT)

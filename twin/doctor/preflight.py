@@ -1,0 +1,62 @@
+"""`twin doctor`: what would fail later, said now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from twin.doctor import (
+    account,
+    alerts,
+    certificate,
+    images,
+    judge,
+    machine,
+    model,
+    quotas,
+    regions,
+    secrets,
+    stacks,
+    updates,
+)
+from twin.doctor.check import Check, run
+from twin.doctor.finding import Finding, Status
+from twin.target.errors import TwinError
+from twin.target.stage import STAGE_NAME
+
+LOCAL: tuple[Check, ...] = (*machine.EVERYWHERE, *machine.LOCAL)
+AWS: tuple[Check, ...] = (
+    *machine.EVERYWHERE,
+    *account.CHECKS,
+    *regions.CHECKS,
+    *stacks.CHECKS,
+    *quotas.CHECKS,
+    *model.CHECKS,
+    *updates.CHECKS,
+    *images.CHECKS,
+    *certificate.CHECKS,
+    *alerts.CHECKS,
+    *secrets.CHECKS,
+    *judge.CHECKS,
+)
+
+
+def doctor(stage: str, model_dir: Path | None = None) -> list[Finding]:
+    """Every check of this machine and, for a stage on AWS, of its settings, account, model and images.
+
+    Args:
+        model_dir: directory with the model's `config.json` and weights, when the hub cannot be reached.
+
+    Raises:
+        TwinError: for a name that no stage can have.
+    """
+    if not STAGE_NAME.fullmatch(stage):
+        raise TwinError(f"STAGE={stage!r} is not a stage name: use local, dev, prod, or lower-case letters and digits.")
+    context, opened = account.open_context(stage)
+    checks = LOCAL if stage == "local" else AWS
+    return [*opened, *run(checks, replace(context, model_dir=model_dir))]
+
+
+def has_failed(findings: list[Finding]) -> bool:
+    """Whether a deployment would fail."""
+    return any(finding.status is Status.FAILED for finding in findings)

@@ -1,0 +1,20 @@
+"""How findings look in a terminal."""
+
+from __future__ import annotations
+
+from twin.doctor.finding import Finding, Status
+from twin.terminal.console import console, print_table
+
+MARKS = {Status.OK: "ok", Status.FAILED: "WRONG", Status.WARNING: "warning", Status.SKIPPED: "-"}
+
+
+def show_findings(stage: str, findings: list[Finding]) -> None:
+    """The preflight: one line per finding, then what is wrong with its reason and what mends it."""
+    rows = [(MARKS[f.status], f.check, f.seen) for f in findings]
+    print_table(f"Doctor, stage {stage}", ("", "check", "seen"), rows)
+    for finding in findings:
+        if finding.why:
+            console.print(f"{MARKS[finding.status]} {finding.check}: {finding.seen}", markup=False, style="bold")
+            console.print(f"   why:  {finding.why}\n   mend: {finding.mend}", markup=False)
+    counts = [f"{sum(f.status is status for f in findings)} {status}" for status in Status]
+    console.print(", ".join(counts), markup=False)

@@ -1,0 +1,114 @@
+"""A dataset's questions asked at a stage's service, several at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from twin.target.api_client import Business, Refused
+from twin.target.errors import TwinError
+from twin.target.opik_client import OpikReader
+
+TRIES = 5
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 60.0
+WAKE_SECONDS = 900.0
+"""As long as the endpoint of a large model takes from zero copies to its first answer."""
+RECORDED_SECONDS = 90.0
+SAID_EVERY = 10
+_MAY_PASS = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that was asked: the id of the answer's trace, or why there is no answer."""
+
+    trace_id: str = ""
+    problem: str = ""
+
+
+def await_service(business: Business, progress: Callable[[str], None]) -> None:
+    """Go on once the service can answer; a model that sleeps is woken.
+
+    Raises:
+        TwinError: it cannot be reached, or something else than its model is missing.
+    """
+    ready, state = business.ready()
+    if ready:
+        return
+    if "error" in state:
+        raise TwinError(f"The business service cannot be reached: {state['error']}.")
+    ill = {name: found for name, found in (state.get("dependencies") or {}).items() if found.get("state") != "ok"}
+    if set(ill) != {"llm"}:
+        reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in ill.items())
+        raise TwinError(f"The business service is not ready: {reasons or state}.")
+    progress("waiting for the model to wake")
+    business.wait_until_ready(WAKE_SECONDS)
+
+
+def ask_all(
+    business: Business, questions: Mapping[str, str], concurrency: int, progress: Callable[[str], None]
+) -> dict[str, Asked]:
+    """Ask every question (by item id), each with its trace recorded; refusals that may pass are tried again.
+
+    Raises:
+        TwinError: the very first questions were all in vain: nobody waits for the others.
+    """
+    done: list[Asked] = []
+    counting = threading.Lock()
+
+    def one(query: str) -> Asked:
+        with counting:
+            if len(done) >= concurrency and all(each.problem for each in done):
+                raise TwinError(f"None of the first {len(done)} questions was answered. {done[0].problem}")
+        asked = _ask(business, query)
+        with counting:
+            done.append(asked)
+            if len(done) % SAID_EVERY == 0 or len(done) == len(questions):
+                progress(f"asked {len(done)} of {len(questions)} questions")
+        return asked
+
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="ask") as pool:
+        return dict(zip(questions, pool.map(one, questions.values()), strict=True))
+
+
+def read_traces(reader: OpikReader, trace_ids: list[str], concurrency: int) -> dict[str, dict[str, Any]]:
+    """The finished traces, which the service sends a moment after its answers.
+
+    Raises:
+        TwinError: one has not arrived, or Opik cannot be read.
+    """
+    deadline = time.monotonic() + RECORDED_SECONDS
+
+    def one(trace_id: str) -> dict[str, Any]:
+        while True:
+            trace = reader.read(trace_id)
+            if trace is not None and trace.get("end_time"):
+                return trace
+            if time.monotonic() > deadline:
+                raise TwinError(
+                    f"Trace {trace_id} has not arrived in Opik after {RECORDED_SECONDS:.0f} s: nothing can be judged."
+                )
+            time.sleep(0.5)
+
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="trace") as pool:
+        return dict(zip(trace_ids, pool.map(one, trace_ids), strict=True))
+
+
+def _ask(business: Business, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
+    try:
+        for event in business.ask(query, rehearsal=True):
+            if event.name == "done":
+                return Asked(trace_id=str(event.data["trace_id"]))
+        return Asked(problem="The stream ended before the service said that it was done.")
+    except Refused as refused:
+        if tries == 1 or refused.status not in _MAY_PASS:
+            return Asked(problem=str(refused))
+        time.sleep(min(refused.retry_after or pause, LONGEST_PAUSE_SECONDS))
+    except TwinError as error:
+        return Asked(problem=str(error))
+    return _ask(business, query, pause * 2, tries - 1)

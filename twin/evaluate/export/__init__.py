@@ -1,0 +1,1 @@
+"""`twin export`: scored answers as data sets for fine-tuning."""

@@ -1,0 +1,1 @@
+"""`twin samples`: what the monitoring evaluation judges."""

@@ -1,0 +1,1 @@
+"""`twin demo`, `local-start`, `local-stop`, `drill`: the local cloud."""

@@ -1,0 +1,77 @@
+"""`twin demo`, `local-start`, `local-stop`, `drill`: the local cloud."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from twin.terminal.console import console, print_json, print_table
+from twin.terminal.options import JsonOption, progress
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    setup_seconds: Annotated[float, typer.Option(help="How long set-up took, for the table of times.")] = 0.0,
+) -> None:
+    """From nothing: deploy, ask, watch, judge, alarm, delete, proof."""
+    from twin.local.demo import Demo
+
+    run = Demo()
+    run.steps.times.append(("Set-up", setup_seconds))
+    run.run()
+
+
+@app.command("local-start")
+def local_start(as_json: JsonOption = False) -> None:
+    """Local cloud up with everything deployed and the corpus ingested (idempotent)."""
+    from twin.ask.ingest import ingest
+    from twin.deploy import local
+    from twin.target.deployment import api_key
+    from twin.target.paths import CORPUS
+
+    deployed = local.start(progress)
+    report = ingest(deployed.stage, CORPUS)
+    urls = local.urls(deployed)
+    if as_json:
+        print_json({"urls": urls, "outputs": deployed.outputs, "ingest": report})
+        return
+    print_table("Local cloud", ("what", "where"), [*urls.items(), ("API key", api_key(deployed.stage))])
+
+
+@app.command("local-stop")
+def local_stop() -> None:
+    """All of the local cloud down."""
+    from twin.deploy import local
+
+    local.stop()
+    console.print("The local cloud is down.")
+
+
+@app.command()
+def drill(
+    query: Annotated[str, typer.Argument(help="The question to ask before and after.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Local alarm drill: a bad LLM release, the alarm's message, and the roll-back."""
+    from twin.ask.ask import ask
+    from twin.ask.view import ask_and_print
+    from twin.evaluate.view import show_report
+    from twin.local import drill as command
+    from twin.local.view import show_message
+    from twin.target.stage import connect
+
+    target = connect("local")
+    how = (lambda stage, question: ask(stage, question)) if as_json else ask_and_print
+    try:
+        seen = command.bad_release(target, query, how, progress)
+    finally:
+        restored = command.roll_back(target, query, how, progress)
+    if as_json:
+        answers = {"bad": {"answer": seen.bad.text}, "restored": {"answer": restored.text}}
+        print_json({**answers, "report": seen.report, "message": seen.message})
+        return
+    show_report(seen.report)
+    show_message(seen.message)

@@ -1,0 +1,89 @@
+"""`twin demo`: the whole story on this machine, from nothing and back to nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from localcloud import lifecycle
+from twin.ask.ingest import ingest
+from twin.ask.view import ask_and_print, show_ingest, show_trace
+from twin.delete.delete import delete
+from twin.delete.view import show_proof
+from twin.deploy import local
+from twin.deploy.deploy import Deployed, bootstrap, deploy_stacks, finish, target
+from twin.evaluate.monitoring import evaluate_answer
+from twin.evaluate.view import show_report
+from twin.local.drill import bad_release, roll_back
+from twin.local.view import show_message
+from twin.target.api_client import Business
+from twin.target.cdk_environment import deployment_overrides
+from twin.target.errors import TwinError
+from twin.target.paths import CORPUS, STATE_ROOT
+from twin.terminal.console import Steps, console
+
+QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
+
+
+def _progress(line: str) -> None:
+    console.print(f"   {line}", markup=False)
+
+
+@dataclass
+class Demo:
+    """The steps of the demo over one running deployment."""
+
+    steps: Steps = field(default_factory=Steps)
+
+    def run(self) -> None:
+        """Every step in order; whatever happens, nothing is left running.
+
+        Raises:
+            TwinError: when a step fails, or when a local cloud that is not the demo's runs already.
+        """
+        if lifecycle.status(STATE_ROOT) is not None:
+            raise TwinError(
+                "A local cloud is running here, and the demo ends by deleting everything: run `make local-stop` first."
+            )
+        try:
+            self._run()
+        finally:
+            local.stop()
+        self.steps.print_times()
+
+    def _run(self) -> None:
+        deployed = self._deploy()
+        stage = deployed.stage
+        with self.steps.step("Ingest examples/corpus"):
+            show_ingest(ingest(stage, CORPUS))
+        with self.steps.step("Ask through the load balancer"):
+            answer = ask_and_print(stage, QUESTION)
+        with self.steps.step("Read the trace back"):
+            show_trace(stage, answer.trace_id)
+        with self.steps.step("Evaluate the monitored answers"):
+            show_report(evaluate_answer(stage, answer.trace_id))
+        with self.steps.step("Bad release: the LLM makes things up"):
+            drill = bad_release(stage, QUESTION, ask_and_print, _progress)
+            show_report(drill.report)
+            console.print("[bold]   What arrived at the webhook:[/bold]")
+            show_message(drill.message)
+        with self.steps.step("Roll back"):
+            roll_back(stage, QUESTION, ask_and_print, _progress)
+        with self.steps.step("Delete, and prove it"):
+            left = delete(stage, _progress)
+            show_proof(left)
+            if left:
+                raise TwinError(f"{len(left)} resources survived the delete.")
+
+    def _deploy(self) -> Deployed:
+        with self.steps.step("Local cloud up, cdk bootstrap"):
+            stage = target("local")
+            overrides = deployment_overrides(stage)
+            bootstrap(stage, overrides, _progress)
+        with self.steps.step("cdk deploy --all"):
+            deploy_stacks(stage, overrides, _progress)
+        with self.steps.step("Ready through the load balancer"):
+            deployed = finish(stage)
+            with Business(stage, deployed.outputs) as business:
+                console.print_json(json.dumps(business.wait_until_ready(10)))
+        return deployed

@@ -1,0 +1,84 @@
+"""The alarm drill: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from twin.ask.ask import Answer
+from twin.deploy.deploy import deploy_stacks
+from twin.evaluate.monitoring import evaluate_answer
+from twin.target.cdk import Progress
+from twin.target.cdk_environment import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
+from twin.target.deployment import outputs
+from twin.target.errors import TwinError
+from twin.target.stage import Stage, address
+
+MESSAGE_SECONDS = 60.0
+ALARM = "Alarm:"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What the drill saw: the bad answer, the report on it, and the message that told people."""
+
+    bad: Answer
+    report: dict[str, Any]
+    message: dict[str, Any]
+
+
+def bad_release(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress) -> Drill:
+    """Release an LLM that makes things up, ask, judge the answer, and wait for the message.
+
+    The release is left in place for `roll_back`, as it would be for the person on call.
+
+    Raises:
+        TwinError: when monitoring does not notice in time.
+    """
+    seen, alarm = len(messages(stage)), outputs(stage)["QualityAlarmName"]
+    release_llm(stage, DRILL_ENGINE, progress)
+    bad = ask(stage, question)
+    report = evaluate_answer(stage, bad.trace_id)
+    return Drill(bad, report, wait_for_message(stage, alarm, seen, MESSAGE_SECONDS))
+
+
+def roll_back(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress) -> Answer:
+    """Release the quoting LLM again and ask once more."""
+    release_llm(stage, QUOTING_ENGINE, progress)
+    return ask(stage, question)
+
+
+def release_llm(stage: Stage, engine: str, progress: Progress) -> None:
+    """Update the LLM stack to another engine by a real `cdk deploy`."""
+    overrides = deployment_overrides(stage, engine)
+    deploy_stacks(stage, overrides, progress, only=("llm",))
+
+
+def messages(stage: Stage) -> list[dict[str, Any]]:
+    """Every message that arrived at the local webhook sink, oldest first."""
+    if stage.local is None:
+        raise TwinError("The drill reads the local webhook sink: it runs in stage local only.")
+    response = httpx.get(f"{address(stage.local, 'sink')}/messages", timeout=10, trust_env=False)
+    response.raise_for_status()
+    return list(response.json()["messages"])
+
+
+def wait_for_message(stage: Stage, alarm: str, seen: int, seconds: float) -> dict[str, Any]:
+    """The first message of the alarm after the `seen` messages that were there before; no recovery, no other alarm.
+
+    Raises:
+        TwinError: when none arrives in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        for message in messages(stage)[seen:]:
+            text = str(message["json"].get("text"))
+            if ALARM in text and alarm in text:
+                return dict(message["json"])
+        if time.monotonic() > deadline:
+            raise TwinError(f"No alarm message arrived at the webhook within {seconds:.0f} s.")
+        time.sleep(0.3)

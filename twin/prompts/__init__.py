@@ -1,0 +1,1 @@
+"""`twin prompts`: versions of the prompts."""

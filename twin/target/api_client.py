@@ -1,0 +1,137 @@
+"""A typed client of the business service's public API."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from twin.target.deployment import api_key, outputs
+from twin.target.errors import TwinError
+from twin.target.stage import Stage, address
+
+TIMEOUT = httpx.Timeout(connect=5, read=150, write=10, pool=5)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One Server-Sent Event of `POST /rag`: `status`, `token`, `sources`, `done` or `error`."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class Refused(TwinError):  # noqa: N818 - the name says what happened
+    """The service did not take a question.
+
+    Attributes:
+        status: HTTP status.
+        retry_after: seconds after which it may; 0 when it does not say.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_refusal(response))
+        self.status = response.status_code
+        told = response.headers.get("Retry-After", "")
+        self.retry_after = float(told) if told.isdigit() else 0.0
+
+
+class Business:
+    """Calls the service through its load balancer.
+
+    Locally the load balancer is the emulator's, which tells load balancers apart by the Host header. The emulator's
+    CloudFront gives an answer out whole, so that streams take the way of the load balancer there.
+    """
+
+    def __init__(self, stage: Stage, found: dict[str, str] | None = None) -> None:
+        found = found or outputs(stage)
+        headers = {"Authorization": f"Bearer {api_key(stage)}"}
+        base_url = found["ApiUrl"]
+        if stage.local is not None:
+            headers["Host"] = f"{found['LoadBalancerName']}.alb.localhost"
+            base_url = address(stage.local, "aws")
+        self._stage = stage
+        # trust_env off: a proxy of the caller's shell must not sit between a laptop and its own loopback.
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=not stage.is_local)
+
+    def __enter__(self) -> Business:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Whether every dependency is ready, and the state of each."""
+        try:
+            response = self._http.get("/readyz", timeout=10)
+            return response.status_code == httpx.codes.OK, response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            return False, {"error": str(error) or type(error).__name__}
+
+    def wait_until_ready(self, seconds: float) -> dict[str, Any]:
+        """Block until `/readyz` is green.
+
+        Raises:
+            TwinError: with the last state of each dependency, after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            ok, state = self.ready()
+            if ok:
+                return state
+            if time.monotonic() > deadline:
+                raise TwinError(f"The business service is not ready after {seconds:.0f} s: {json.dumps(state)}")
+            time.sleep(0.3)
+
+    def ask(
+        self, query: str, *, author: str | None = None, enable_rag: bool = True, rehearsal: bool = False
+    ) -> Iterator[Event]:
+        """Ask and stream; a `rehearsal` is traced whatever the service's budget says, and not sampled.
+
+        Raises:
+            Refused: with the service's own sentence.
+            TwinError: the same when it breaks off.
+        """
+        body = {"query": query, "author": author, "enable_rag": enable_rag, "stream": True}
+        try:
+            content = {k: v for k, v in body.items() if v is not None}
+            headers = {"X-Debug-Trace": "1", "X-No-Sample": "1"} if rehearsal else {}
+            with self._http.stream("POST", "/rag", json=content, headers=headers) as response:
+                if response.status_code != httpx.codes.OK:
+                    response.read()
+                    raise Refused(response)
+                yield from _events(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise TwinError(f"The business service broke the connection: {error or type(error).__name__}.") from None
+
+
+def _events(lines: Iterator[str]) -> Iterator[Event]:
+    name, data = "message", []
+    for line in lines:
+        if line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            data.append(line[5:].strip())
+        elif not line and data:
+            event = Event(name, json.loads("\n".join(data)))
+            if event.name == "error":
+                raise TwinError(f"The business service broke off: {_message(event.data)}")
+            yield event
+            name, data = "message", []
+
+
+def _refusal(response: httpx.Response) -> str:
+    try:
+        reason = _message(response.json())
+    except ValueError:
+        reason = response.text[:300] or response.reason_phrase
+    return f"The business service answered {response.status_code}: {reason}"
+
+
+def _message(body: Any) -> str:
+    error = body.get("error", body) if isinstance(body, dict) else body
+    return str(error.get("message", error) if isinstance(error, dict) else error)

@@ -1,0 +1,163 @@
+"""Runs the real CDK command line and turns its output into progress and readable failures."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from scripts.node import find_node
+from twin.target.errors import TwinError
+from twin.target.paths import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
+
+LOG = LOCAL / "logs" / "cdk.log"
+EVENT = re.compile(
+    r"^(?P<stack>\S+) \|\s+(?:(?P<done>\d+)/(?P<all>\d+) )?.*? "
+    r"\| (?P<status>[A-Z_]+)\s+\| (?P<type>\S+)\s+\| (?P<name>.*)$"
+)
+RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<reason>.*)$")
+NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
+
+Progress = Callable[[str], None]
+Failed = Callable[[str, str, str, str], None]
+"""Told of each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
+
+
+def environment(overrides: Mapping[str, str]) -> dict[str, str]:
+    """The process environment for the CDK command line: caches inside the checkout, no questions, no reports.
+
+    Raises:
+        TwinError: when set-up has not run.
+    """
+    node = find_node(VENV)
+    if node is None:
+        raise TwinError("Node was not found: run `make setup`.")
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if "AWS_ENDPOINT_URL" not in overrides or name not in NOT_FOR_LOCAL
+    }
+    return {
+        **env,
+        "PATH": f"{node.parent}{os.pathsep}{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+        "CDK_HOME": str(LOCAL / "cdk"),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(JSII_CACHE),
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "CI": "1",
+        **overrides,
+    }
+
+
+def synth(stage: str, overrides: Mapping[str, str], output: Path = CDK_OUT) -> None:
+    """Synthesize every stack of `stage` into `output`; needs neither credentials nor network."""
+    _run(("synth", "--quiet", *_app(stage, output)), {**overrides, "STAGE": stage}, None)
+
+
+def bootstrap(account: str, region: str, overrides: Mapping[str, str]) -> None:
+    """Prepare an account and region for CDK deployments."""
+    # Where a cdk.json is, its app would be synthesized first, whatever the environment is called.
+    _run(("bootstrap", f"aws://{account}/{region}"), overrides, None, folder=LOCAL)
+
+
+def deploy(
+    stage: str,
+    stacks: Iterable[str],
+    overrides: Mapping[str, str],
+    progress: Progress,
+    *,
+    exclusively: bool = False,
+    failed: Failed | None = None,
+) -> None:
+    """Synthesize `stage` and deploy those of its stacks that are named, or all, in one run of the command line.
+
+    Raises:
+        TwinError: naming each resource that failed, with CloudFormation's reason.
+    """
+    targets = tuple(stacks) or ("--all",)
+    options = ("--require-approval", "never", "--progress", "events", "--concurrency", "4")
+    only = ("--exclusively",) if exclusively else ()
+    arguments = ("deploy", *targets, *_app(stage, CDK_OUT), *options, *only)
+    _run(arguments, {**overrides, "STAGE": stage}, progress, failed)
+
+
+def _app(stage: str, output: Path) -> tuple[str, ...]:
+    return "--output", str(output), "--context", f"stage={stage}"
+
+
+def _run(
+    arguments: Iterable[str],
+    overrides: Mapping[str, str],
+    progress: Progress | None,
+    failed: Failed | None = None,
+    *,
+    folder: Path = ROOT,
+) -> None:
+    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, "--no-notices", "--no-version-reporting"]
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    failures: list[str] = []
+    lines: list[str] = []
+    # Its own process group: Ctrl-C must reach Node, its Python child and whatever they started.
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(overrides),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101 - it was asked for above
+        with LOG.open("a") as log:
+            log.write(f"\n$ cdk {' '.join(command[1:])}\n")
+            for line in process.stdout:
+                log.write(line)
+                lines.append(line.rstrip())
+                _follow(line.rstrip(), failures, progress, failed)
+        code = process.wait()
+    finally:
+        _end(process)
+    if code != 0:
+        raise TwinError(_explain(command[1], failures, lines))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is not None:
+        return
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + 5
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _follow(line: str, failures: list[str], progress: Progress | None, failed: Failed | None = None) -> None:
+    event = EVENT.match(line)
+    if event is None:
+        return
+    if event["status"].endswith("_FAILED"):
+        failures.append(f"{event['stack']}: {event['type']} {event['name'].strip()}")
+        resource = RESOURCE.match(event["name"].strip())
+        if failed is not None and resource is not None:
+            failed(event["stack"], event["type"], resource["id"] or resource["bare"], resource["reason"])
+    elif progress is not None and event["status"].endswith("_COMPLETE"):
+        count = f"{event['done']}/{event['all']}" if event["done"] else ""
+        progress(f"{event['stack']:<24} {count:>7}  {event['type']}")
+
+
+def _explain(verb: str, failures: list[str], lines: list[str]) -> str:
+    where = f"The whole output is in {LOG.relative_to(STATE_ROOT)}."
+    if failures:
+        return f"`cdk {verb}` failed: " + "; ".join(dict.fromkeys(failures)) + f". {where}"
+    tail = "\n".join(line for line in lines[-15:] if line)
+    return f"`cdk {verb}` failed. {where} Its end:\n{tail}"

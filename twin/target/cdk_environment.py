@@ -1,0 +1,63 @@
+"""What only the stage itself knows at deployment: addresses and the model's place locally, and who sleeps anywhere."""
+
+from __future__ import annotations
+
+import json
+
+from botocore.exceptions import ClientError
+
+from infra.names import Names
+from infra.settings.deployment import SettingsError, load_settings
+from localcloud.state import State
+from twin.target.errors import TwinError
+from twin.target.paths import EMBEDDING_MODEL
+from twin.target.stage import Stage, address
+
+QUOTING_ENGINE = "extractive"
+DRILL_ENGINE = "confabulating"
+"""The bad release of the alarm drill: it ignores the context and makes things up."""
+
+
+def deployment_overrides(stage: Stage, engine: str = QUOTING_ENGINE) -> dict[str, str]:
+    """Environment for `cdk`: the stage's AWS environment and the `TWIN_` settings that are read from the stage.
+
+    Raises:
+        TwinError: when the stage's settings are wrong.
+    """
+    addresses = {} if stage.local is None else _local(stage.local, engine)
+    return {**stage.environment, **addresses, **copies_as_they_are(stage)}
+
+
+def copies_as_they_are(stage: Stage) -> dict[str, str]:
+    """The number of the model's copies, so that a deployment neither wakes a sleeping endpoint nor takes copies away.
+
+    CloudFormation hands the template's number to SageMaker with every change of the component.
+
+    Raises:
+        TwinError: when the stage's settings are wrong.
+    """
+    try:
+        most = load_settings(stage.name).llm.max_copies
+        name = Names(stage.prefix).inference_component
+        described = stage.client("sagemaker").describe_inference_component(InferenceComponentName=name)
+    except SettingsError as error:
+        raise TwinError(str(error)) from None
+    except ClientError as error:
+        if "Could not find" not in str(error):
+            raise
+        return {}
+    copies = described.get("RuntimeConfig", {}).get("DesiredCopyCount")
+    return {} if copies is None else {"TWIN_LLM__INITIAL_COPIES": str(min(copies, most))}
+
+
+def _local(state: State, engine: str) -> dict[str, str]:
+    model = str(EMBEDDING_MODEL)
+    return {
+        "TWIN_VECTORS__URL": address(state, "qdrant"),
+        "TWIN_MONITORING__OPIK_URL": f"{address(state, 'opik')}/api",
+        "TWIN_EMBEDDING__MODEL_DIR": model,
+        "TWIN_LLM__ENVIRONMENT": json.dumps({"LLM_ENGINE": engine, "EMBEDDING_MODEL_DIR": model}),
+        # The CDK's check against CloudFormation's schemas is half of a synthesis. `make synth` and the tests make it
+        # for every stage, this one included; here the emulator refuses what it does not know.
+        "CDK_VALIDATION": "false",
+    }

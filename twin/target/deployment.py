@@ -1,0 +1,121 @@
+"""What is deployed: stack outputs, and the secrets that people, not templates, fill."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from twin.target.errors import TwinError
+from twin.target.paths import LOCAL
+from twin.target.stage import Stage, address
+
+
+def outputs(stage: Stage) -> dict[str, str]:
+    """Every output of the stage's stacks, by output name.
+
+    Raises:
+        TwinError: when a stack is not deployed.
+    """
+    client = stage.client("cloudformation")
+    found: dict[str, str] = {}
+    for stack in stage.stacks:
+        try:
+            described = client.describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            message = f"Stack {stack} is not deployed: run `make deploy-inference-pipeline STAGE={stage.name}`."
+            raise TwinError(message) from None
+        found |= {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    return found
+
+
+def is_deployed(stage: Stage) -> bool:
+    """Whether every stack of the stage stands."""
+    client = stage.client("cloudformation")
+    names = {
+        stack["StackName"]
+        for page in client.get_paginator("list_stacks").paginate()
+        for stack in page["StackSummaries"]
+        if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+    }
+    return set(stage.stacks) <= names
+
+
+def key_file(stage: Stage) -> Path:
+    """Where the plain API key of a stage is kept on this machine, readable by its owner only."""
+    return LOCAL / "keys" / stage.name
+
+
+def ensure_api_key(stage: Stage, secret_arn: str) -> str:
+    """The caller's API key: the one kept here when the service knows it, else a new one.
+
+    Only the SHA-256 of a key goes to Secrets Manager. A new key replaces the one of the same person or workflow and
+    nobody else's.
+    """
+    known = _known_keys(stage.secret(secret_arn))
+    path = key_file(stage)
+    if path.exists():
+        key = path.read_text().strip()
+        if any(entry["sha256"] == _digest(key) for entry in known):
+            return key
+    key = f"twin-{secrets.token_urlsafe(32)}"
+    name = key_name()
+    entries = [*(entry for entry in known if entry["name"] != name), {"name": name, "sha256": _digest(key)}]
+    new = json.dumps({"keys": entries})
+    stage.client("secretsmanager").put_secret_value(SecretId=secret_arn, SecretString=new)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.write_text(key)
+    return key
+
+
+def key_name() -> str:
+    """Who asks: the workflow on GitHub's runners, whose disks forget every key, else the person."""
+    workflow = os.environ.get("GITHUB_WORKFLOW")
+    name = f"github-{workflow}" if workflow else getpass.getuser()
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower())
+
+
+def api_key(stage: Stage) -> str:
+    """The API key that `twin deploy` left here.
+
+    Raises:
+        TwinError: when this machine has none for the stage.
+    """
+    try:
+        return key_file(stage).read_text().strip()
+    except FileNotFoundError:
+        message = (
+            f"No API key of stage {stage.name} is kept here: run `make deploy-inference-pipeline STAGE={stage.name}`."
+        )
+        raise TwinError(message) from None
+
+
+def fill_local_secrets(stage: Stage, found: dict[str, str]) -> None:
+    """Point the stage's notifications at the local webhook sink."""
+    if stage.local is None:
+        return
+    webhook = f"{address(stage.local, 'sink')}/slack/alerts"
+    stage.client("secretsmanager").put_secret_value(SecretId=found["SlackWebhookSecretArn"], SecretString=webhook)
+
+
+def _known_keys(document: str) -> list[dict[str, Any]]:
+    try:
+        parsed = json.loads(document)
+    except ValueError:
+        return []
+    keys = parsed.get("keys") if isinstance(parsed, dict) else None
+    return keys if isinstance(keys, list) else []
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Options, progress and tables: what every command shares."""

@@ -1,0 +1,1 @@
+"""`twin vectors`: backups of the vector store."""

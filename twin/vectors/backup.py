@@ -1,0 +1,134 @@
+"""`twin vectors`: every point of a stage's vector store into a file or a bucket, and back."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from infra.settings.deployment import SettingsError, load_settings
+from services.vectors.export import Store, StoreError, export_to
+from twin.target.deployment import outputs
+from twin.target.errors import TwinError
+from twin.target.stage import Stage, address, connect
+from twin.vectors.restore import Restored, restore
+
+SUFFIX = ".jsonl.gz"
+TUNNEL = (
+    "The vector store of stage {stage} is closed to the outside. Open a tunnel to it (docs/vectors.md) and give its "
+    "end with --url https://127.0.0.1:6333, its key in QDRANT_API_KEY and its certificate in QDRANT_CA_FILE."
+)
+
+
+def backup(stage_name: str, target: str | None, *, url: str | None = None) -> tuple[str, dict[str, int]]:
+    """Write every collection of a store to a file or to `s3://bucket/key`.
+
+    Args:
+        target: None names a file in the present folder after the stage and the time.
+        url: another store than the stage's; its key is read from QDRANT_API_KEY.
+
+    Returns:
+        Where the backup is, and its number of points by collection.
+
+    Raises:
+        TwinError: the store or the target cannot be reached.
+    """
+    stage = _stage(stage_name, url, target)
+    target = target or f"vectors-{stage_name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}{SUFFIX}"
+    with _told(), tempfile.TemporaryDirectory() as folder:
+        store = store_of(stage_name, stage, url)
+        if not _is_s3(target):
+            return target, export_to(store, Path(target))
+        draft = Path(folder) / f"backup{SUFFIX}"
+        counts = export_to(store, draft)
+        bucket, key = _bucket_and_key(target)
+        _needed(stage).client("s3").upload_file(str(draft), bucket, key)
+        return target, counts
+
+
+def restore_from(
+    stage_name: str,
+    source: str,
+    progress: Callable[[str], None],
+    *,
+    url: str | None = None,
+    into: str = "",
+    overwrite: bool = False,
+) -> list[Restored]:
+    """Load a backup, a file or `s3://bucket/key`, into a store and compare every point.
+
+    Args:
+        url: another store than the stage's; its key is read from QDRANT_API_KEY.
+        into: what the names of the collections are to start with, to restore beside what is there.
+        overwrite: let the backup's points replace points of the same id.
+
+    Raises:
+        TwinError: the store cannot be reached, the backup is no whole backup, or it does not fit what is there.
+    """
+    stage = _stage(stage_name, url, source)
+    with _told(), tempfile.TemporaryDirectory() as folder:
+        store = store_of(stage_name, stage, url)
+        file = Path(source)
+        if _is_s3(source):
+            file = Path(folder) / "backup"
+            bucket, key = _bucket_and_key(source)
+            _needed(stage).client("s3").download_file(bucket, key, str(file))
+        return restore(store, file, progress, into=into, overwrite=overwrite)
+
+
+def store_of(stage_name: str, stage: Stage | None, url: str | None) -> Store:
+    """The store at `url`, else the stage's own.
+
+    On AWS the caller's QDRANT_URL counts before the stage's settings, as it does for an ingest from here.
+
+    Raises:
+        TwinError: the stage is not deployed, or its store can only be reached through a tunnel.
+        StoreError: QDRANT_CA_FILE cannot be used.
+    """
+    if url is None and stage is not None and stage.local is not None:
+        return Store(address(stage.local, "qdrant"))
+    url = url or os.environ.get("QDRANT_URL")
+    if url is not None:
+        return Store(url, os.environ.get("QDRANT_API_KEY"), os.environ.get("QDRANT_CA_FILE"))
+    try:
+        elsewhere = load_settings(stage_name).vectors.url
+    except SettingsError as error:
+        raise TwinError(str(error)) from None
+    if elsewhere is None:
+        raise TwinError(TUNNEL.format(stage=stage_name))
+    stage = _needed(stage)
+    return Store(elsewhere, stage.secret(outputs(stage)["QdrantApiKeySecretArn"]), os.environ.get("QDRANT_CA_FILE"))
+
+
+def _stage(name: str, url: str | None, file: str | None) -> Stage | None:
+    """A store and a file that are both named need no stage."""
+    return None if url is not None and not _is_s3(file or "") else connect(name)
+
+
+def _needed(stage: Stage | None) -> Stage:
+    assert stage is not None  # noqa: S101 - connected wherever a bucket or a stage's own store is used
+    return stage
+
+
+def _is_s3(name: str) -> bool:
+    return name.startswith("s3://")
+
+
+def _bucket_and_key(name: str) -> tuple[str, str]:
+    parts = urlsplit(name)
+    key = parts.path.lstrip("/")
+    if not parts.netloc or not key or key.endswith("/"):
+        raise TwinError(f"{name} names no object: write s3://bucket/name{SUFFIX}.")
+    return parts.netloc, key
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise TwinError(str(error)) from None
