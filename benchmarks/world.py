@@ -92,7 +92,7 @@ class World:
         name: str = "service",
         changes: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[Server, str]]:
-        """The business service on the server's core, and its address; `changes` are made to its environment."""
+        """The RAG service on the server's core, and its address; `changes` are made to its environment."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         environment = self.service_environment(
@@ -106,7 +106,7 @@ class World:
             server.stop()
 
     def ask_service(self, url: str, users: int, requests: int, timetable: Timetable = STANDARD) -> Plan:
-        """Questions to the business service without retrieval, streamed."""
+        """Questions to the RAG service without retrieval, streamed."""
         body = {"query": QUESTION, "enable_rag": False, "stream": True}
         return Plan("rag", url, body, users, requests, timetable.tokens, timetable.total_ms, key=self.key)
 

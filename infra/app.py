@@ -12,12 +12,12 @@ from cdk_nag import AwsSolutionsChecks
 from infra.constructs.shared.tagging import tag_everything
 from infra.names import DELIVERY_STACK, Names
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
-from infra.stacks.business import BusinessStack
 from infra.stacks.delivery import DeliveryStack
 from infra.stacks.evaluation import EvaluationStack
 from infra.stacks.guard import GuardStack
 from infra.stacks.llm import LlmStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.rag import RagStack
 from infra.stacks.vectors import VectorsStack
 
 DEFAULT_STAGE = "local"
@@ -42,7 +42,7 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
     )
     llm = LlmStack(app, names.stack("llm"), settings=settings, env=env)
     evaluation = EvaluationStack(app, names.stack("evaluation"), settings=settings, env=env)
-    business = BusinessStack(
+    rag = RagStack(
         app,
         names.stack("business"),
         settings=settings,
@@ -55,13 +55,13 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
     )
     guard = GuardStack(app, names.stack("guard"), settings=settings, env=env, alerts=evaluation.alerts, now=now)
     # These know the LLM stack by name only: CloudFormation cannot see that they come after it.
-    business.add_stack_dependency(llm)
+    rag.add_stack_dependency(llm)
     guard.add_stack_dependency(llm)
     tag_everything(app, settings.stage, settings.tags)
     stacks: dict[str, cdk.Stack] = {
         "network": network,
         "llm": llm,
-        "business": business,
+        "business": rag,
         "evaluation": evaluation,
         "guard": guard,
         **({"vectors": vectors} if vectors else {}),

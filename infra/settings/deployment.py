@@ -18,7 +18,6 @@ import pydantic_settings
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from infra.settings.business import BusinessSettings
 from infra.settings.delivery import DeliverySettings
 from infra.settings.edge_limits import ORIGIN_FACING, PREFIX_LIST
 from infra.settings.evaluation import EvaluationSettings
@@ -27,6 +26,7 @@ from infra.settings.judge import JudgeSettings
 from infra.settings.llm import LlmSettings
 from infra.settings.monitoring import MonitoringSettings
 from infra.settings.network import NetworkSettings
+from infra.settings.rag import RagSettings
 from infra.settings.retrieval import EmbeddingSettings, RetrievalSettings, VectorSettings
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -61,7 +61,7 @@ class DeploymentSettings(BaseSettings):
     tags: dict[str, str] = Field(default_factory=dict, description="Further tags of every resource.")
     network: NetworkSettings = Field(NetworkSettings.model_validate({}), description="The VPC.")
     llm: LlmSettings = Field(LlmSettings.model_validate({}), description="The LLM microservice.")
-    business: BusinessSettings = Field(BusinessSettings.model_validate({}), description="The business microservice.")
+    rag: RagSettings = Field(RagSettings.model_validate({}), description="The RAG service.")
     vectors: VectorSettings = Field(description="The vector store.")
     retrieval: RetrievalSettings = Field(RetrievalSettings.model_validate({}), description="How documents are found.")
     monitoring: MonitoringSettings = Field(description="Where traces go.")
@@ -92,10 +92,10 @@ class DeploymentSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _cloudfront_is_known_in_the_region(self) -> DeploymentSettings:
-        business = self.business
-        if business.edge == "cloudfront" and business.edge_prefix_list is None and self.region not in ORIGIN_FACING:
+        rag = self.rag
+        if rag.edge == "cloudfront" and rag.edge_prefix_list is None and self.region not in ORIGIN_FACING:
             raise ValueError(
-                f"business.edge_prefix_list: CloudFront's prefix list in {self.region} is not known here. Set the id "
+                f"rag.edge_prefix_list: CloudFront's prefix list in {self.region} is not known here. Set the id "
                 f"that `aws ec2 describe-managed-prefix-lists --region {self.region} --filters "
                 f"Name=prefix-list-name,Values={PREFIX_LIST}` gives"
             )

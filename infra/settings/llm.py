@@ -125,9 +125,7 @@ class LlmSettings(Group):
     data_capture: DataCapture | None = Field(
         None, description="Questions and answers as files in a bucket; a table. Empty: none."
     )
-    request_timeout_seconds: float = Field(
-        60, description="What the business service waits for an answer.", ge=1, le=300
-    )
+    request_timeout_seconds: float = Field(60, description="What the RAG service waits for an answer.", ge=1, le=300)
     max_output_tokens: int = Field(512, description="Longest answer.", ge=16, le=16384)
     temperature: float = Field(0.1, description="Sampling temperature.", ge=0, le=2)
     environment: Environment = Field(default_factory=dict, description="Further environment of the container.")

@@ -48,5 +48,5 @@ class MonitoringSettings(Group):
         85, description="Alarm when the disk of the endpoint's instance is fuller.", gt=0, lt=100
     )
     sentry_dsn_secret_arn: SecretArn | None = Field(
-        None, description="Secret that holds the Sentry DSN of the business service; unexpected errors then go there."
+        None, description="Secret that holds the Sentry DSN of the RAG service; unexpected errors then go there."
     )

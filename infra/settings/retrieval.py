@@ -64,7 +64,7 @@ class VectorSettings(Group):
 
 
 class EmbeddingSettings(Group):
-    """The embedding model that the business service and the evaluation share."""
+    """The embedding model that the RAG service and the evaluation share."""
 
     model_dir: AbsolutePath = Field(
         "/opt/models/all-MiniLM-L6-v2", description="Directory of the model inside the image and the Lambda layer."

@@ -50,7 +50,7 @@ class DeliveryStack(cdk.Stack):
         self._accept_wildcards(ceiling, self._permissions.ceiling())
         for workflow in settings.delivery.workflows:
             self._role(workflow, settings, provider, ceiling)
-        self._images("Images", settings.business.image_repository)
+        self._images("Images", settings.rag.image_repository)
         previews = self._images("PreviewImages", PREVIEW_IMAGES)
         previews.add_lifecycle_rule(max_image_age=PREVIEW_IMAGE_LIFE)
         tag_everything(self, "delivery", settings.tags)

@@ -1,4 +1,4 @@
-"""Network stack: VPC, endpoints and the security groups of the business service."""
+"""Network stack: VPC, endpoints and the security groups of the RAG service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.constructs.business.fargate_api import PORT
+from infra.constructs.rag.fargate_api import PORT
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
 from infra.settings.deployment import DeploymentSettings
@@ -45,6 +45,7 @@ class NetworkStack(cdk.Stack):
                 "AwsSolutions-VPC7",
                 "Flow logs are paid by volume; the stage turns them on with network.flow_logs.",
             )
+        # CloudFormation replaces a security group whose description changes: these keep their first one.
         self.load_balancer_group = self._group("LoadBalancerGroup", "Load balancer of the business service")
         self.service_group = self._group("ServiceGroup", "Tasks of the business service")
         self._rules(settings)
@@ -55,7 +56,7 @@ class NetworkStack(cdk.Stack):
         return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=outbound)
 
     def _rules(self, settings: DeploymentSettings) -> None:
-        public = settings.business.edge == "load_balancer"
+        public = settings.rag.edge == "load_balancer"
         port = ec2.Port.tcp(443 if public else 80)
         self.load_balancer_group.add_ingress_rule(_callers(settings), port, "Callers of the API")
         self.load_balancer_group.add_egress_rule(self.service_group, ec2.Port.tcp(PORT), "Tasks")
@@ -102,16 +103,16 @@ def _task_subnet_type(settings: DeploymentSettings) -> ec2.SubnetType:
 
 def _callers(settings: DeploymentSettings) -> ec2.IPeer:
     """Who may speak to the load balancer."""
-    business = settings.business
-    if business.edge == "load_balancer":
+    rag = settings.rag
+    if rag.edge == "load_balancer":
         return ec2.Peer.any_ipv4()
-    if business.edge == "internal":
+    if rag.edge == "internal":
         return ec2.Peer.ipv4(settings.network.cidr)
-    return ec2.Peer.prefix_list(business.edge_prefix_list or ORIGIN_FACING[settings.region])
+    return ec2.Peer.prefix_list(rag.edge_prefix_list or ORIGIN_FACING[settings.region])
 
 
 def _load_balancer_subnets(settings: DeploymentSettings) -> str:
-    if settings.business.edge == "load_balancer":
+    if settings.rag.edge == "load_balancer":
         return PUBLIC
     return TASKS if settings.network.layout == "private" else BALANCER
 
@@ -125,7 +126,7 @@ def _subnets(settings: DeploymentSettings) -> list[ec2.SubnetConfiguration]:
     )
     if settings.network.layout == "private":
         return [public, group(TASKS, _task_subnet_type(settings))]
-    if settings.business.edge == "load_balancer":
+    if settings.rag.edge == "load_balancer":
         return [public]
     # CloudFront reaches load balancers in private subnets; these have no way out and cost nothing.
     return [public, group(BALANCER, ec2.SubnetType.PRIVATE_ISOLATED)]

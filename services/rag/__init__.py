@@ -1,1 +1,1 @@
-"""Business microservice: retrieval-augmented answers over an LLM endpoint."""
+"""RAG service: retrieval-augmented answers over an LLM endpoint."""

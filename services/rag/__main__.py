@@ -1,4 +1,4 @@
-"""`python -m services.rag`: serve the business API."""
+"""`python -m services.rag`: serve the API."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ SAMPLES_STOP_SECONDS = 5.0
 
 
 def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
-    """The business service.
+    """The RAG service.
 
     Args:
         settings: read from the environment by the caller.

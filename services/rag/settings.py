@@ -1,4 +1,4 @@
-"""Settings of the business microservice: environment variables, read once at start."""
+"""Settings of the RAG service: environment variables, read once at start."""
 
 from __future__ import annotations
 

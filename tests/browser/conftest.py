@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.asgi_server import serving
 from tests.browser.chat import Chat
 from tests.browser.servers import Model, Service, Stage, business_service
-from tests.serving import serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (

@@ -27,10 +27,10 @@ from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
 from services.rag.stores.factory import open_store
+from tests.asgi_server import serving
 from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
-from tests.serving import serving
 
 CUE_SECONDS = 30.0
 # A key that may ask once per minute.
@@ -107,7 +107,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Service:
-    """The running business service."""
+    """The running RAG service."""
 
     url: str
     model: Model
@@ -116,7 +116,7 @@ class Service:
 
 @contextlib.contextmanager
 def business_service(corpus: Path, scratch: Path) -> Iterator[Service]:
-    """The business service with a corpus; `scratch` is a directory for what it keeps."""
+    """The RAG service with a corpus; `scratch` is a directory for what it keeps."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         model, qdrant, opik = Model(), Qdrant(), Opik()

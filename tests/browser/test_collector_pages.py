@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.collector import EVIL, Filled, fill
-from tests.browser.looks import contrasts, overflow
+from tests.browser.contrast import contrasts, overflow
 from tests.integration.opik.conftest import Collector
 
 LEAST_CONTRAST = 4.5

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chat import Chat
-from tests.browser.looks import contrasts, overflow
+from tests.browser.contrast import contrasts, overflow
 from tests.browser.servers import Model, Stage
 
 LEAST_CONTRAST = 4.5

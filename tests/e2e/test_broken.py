@@ -14,8 +14,8 @@ import pytest
 
 from localcloud.process import ROOT_MARKER
 from tests.e2e.conftest import ROOT
-from tests.interrupts import heed_interrupts
 from tests.program import TWIN
+from tests.sigint import heed_interrupts
 
 SHARED = (".venv", "node_modules")
 LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".local", "cdk.out", "tests", "*_cache")

@@ -21,7 +21,7 @@ import pytest
 
 from localcloud.ports import free_port
 from tests.e2e.conftest import ROOT, Twin
-from tests.holding import stopped
+from tests.suspend import stopped
 
 QUESTION = "What does Bruno measure before he raises the batch size?"
 T = TypeVar("T")

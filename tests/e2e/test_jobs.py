@@ -39,7 +39,7 @@ NO_ACTIONS = {
     "actions/cache/save": "GitHub's cache",
     "aws-actions/configure-aws-credentials": "the emulator takes any key; the trust is tested with the Delivery stack",
 }
-LARGER = "\n[business]\ncpu = 1024\nmemory_mb = 2048\n"
+LARGER = "\n[rag]\ncpu = 1024\nmemory_mb = 2048\n"
 """What the pull request changes: a task definition is replaced, and costs more."""
 QUESTION = "Why does Ada keep the health check timeout so long?"
 QUESTIONS = 4

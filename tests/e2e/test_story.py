@@ -102,7 +102,7 @@ def test_a_bad_release_raises_the_alarm_and_rolls_back(twin: Twin, first_answer:
 
 def test_a_changed_variable_reaches_the_running_process(twin: Twin, first_answer: dict[str, Any]) -> None:
     before = _business_pids(twin)
-    done = twin.run("deploy", env={"TWIN_BUSINESS__RETRIEVAL_TOP_K": "1"})
+    done = twin.run("deploy", env={"TWIN_RAG__RETRIEVAL_TOP_K": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     deadline = time.monotonic() + 60
     while _business_pids(twin) & before and time.monotonic() < deadline:

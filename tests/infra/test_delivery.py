@@ -267,8 +267,8 @@ def test_previews_reach_no_lasting_stage_and_lasting_stages_no_preview(template:
 def test_images_of_pull_requests_are_apart_and_a_tag_means_one_image(template: Template) -> None:
     made = {each["Properties"]["RepositoryName"]: each for each in resources(template, "ECR::Repository").values()}
     assert set(made) == {
-        load_settings("prod").business.image_repository,
-        load_settings("pr-1").business.image_repository,
+        load_settings("prod").rag.image_repository,
+        load_settings("pr-1").rag.image_repository,
     }
     for repository in made.values():
         assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"

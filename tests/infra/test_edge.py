@@ -9,9 +9,9 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from pydantic import ValidationError
 
-from infra.constructs.business.edge import Edge
-from infra.settings.business import BusinessSettings
+from infra.constructs.rag.edge import Edge
 from infra.settings.deployment import SettingsError, load_settings
+from infra.settings.rag import RagSettings
 from services.rag.pipeline.waking import HEARTBEAT_SECONDS
 
 from .conftest import STAGES, Synthesize, Template, Templates, only, read, resources
@@ -116,7 +116,7 @@ def test_a_domain_at_cloudfront_means_tls_1_2_and_newer() -> None:
     vpc = ec2.Vpc(stack, "Vpc", availability_zones=["us-east-1a", "us-east-1b"])
     balancer = elbv2.ApplicationLoadBalancer(stack, "Balancer", vpc=vpc)
     listener = balancer.add_listener("Http", port=80, default_action=elbv2.ListenerAction.fixed_response(404))
-    settings = BusinessSettings.model_validate({"certificate_arn": CERTIFICATE, "domain_name": "twin.example.com"})
+    settings = RagSettings.model_validate({"certificate_arn": CERTIFICATE, "domain_name": "twin.example.com"})
     Edge(stack, "Edge", settings=settings, load_balancer=balancer, listener=listener)
     found = configuration(dict(assertions.Template.from_stack(stack).to_json()))
     assert found["Aliases"] == ["twin.example.com"]
@@ -129,9 +129,9 @@ def test_a_domain_at_cloudfront_means_tls_1_2_and_newer() -> None:
 
 def test_a_load_balancer_of_ones_own_is_public_over_https_only(synthesize: Synthesize) -> None:
     variables = {
-        "TWIN_BUSINESS__EDGE": "load_balancer",
-        "TWIN_BUSINESS__CERTIFICATE_ARN": CERTIFICATE,
-        "TWIN_BUSINESS__DOMAIN_NAME": "twin.example.com",
+        "TWIN_RAG__EDGE": "load_balancer",
+        "TWIN_RAG__CERTIFICATE_ARN": CERTIFICATE,
+        "TWIN_RAG__DOMAIN_NAME": "twin.example.com",
     }
     found = read(synthesize("prod", variables), "prod")
     listener = only(found["business"], "ElasticLoadBalancingV2::Listener")
@@ -158,12 +158,12 @@ def test_a_load_balancer_of_ones_own_is_public_over_https_only(synthesize: Synth
 )
 def test_an_edge_that_cannot_work_is_refused(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        BusinessSettings.model_validate(values)
+        RagSettings.model_validate(values)
 
 
 def test_a_region_whose_prefix_list_is_not_known_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWIN_REGION", "af-south-1")
     with pytest.raises(SettingsError, match="describe-managed-prefix-lists --region af-south-1"):
         load_settings("dev")
-    monkeypatch.setenv("TWIN_BUSINESS__EDGE_PREFIX_LIST", "pl-0123456789abcdef0")
-    assert load_settings("dev").business.edge_prefix_list == "pl-0123456789abcdef0"
+    monkeypatch.setenv("TWIN_RAG__EDGE_PREFIX_LIST", "pl-0123456789abcdef0")
+    assert load_settings("dev").rag.edge_prefix_list == "pl-0123456789abcdef0"

@@ -110,7 +110,7 @@ def test_each_role_is_granted_what_is_called_and_nothing_more(templates: dict[st
 
 
 def test_a_documents_bucket_is_granted_to_the_ingest_that_reads_it(synthesize: Synthesize) -> None:
-    template = read(synthesize("dev", {"TWIN_BUSINESS__DOCUMENTS_BUCKET": "our-documents"}), "dev")["business"]
+    template = read(synthesize("dev", {"TWIN_RAG__DOCUMENTS_BUCKET": "our-documents"}), "dev")["business"]
     assert granted(template) == needed(template, ingest=True)
     extra = actions_of(*SERVICE, *INGEST) - actions_of(*SERVICE)
     assert extra == {"s3:ListBucket", "s3:GetObject"}

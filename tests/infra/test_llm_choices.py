@@ -11,9 +11,9 @@ import pytest
 from aws_cdk import assertions
 from pydantic import ValidationError
 
-from infra.constructs.business.environment import service_environment
 from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.constructs.llm.metrics import LlmMetrics
+from infra.constructs.rag.environment import service_environment
 from infra.settings.deployment import DeploymentSettings, load_settings
 from infra.settings.llm import LlmSettings
 from infra.stacks.llm import LlmStack

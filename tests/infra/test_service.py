@@ -1,4 +1,4 @@
-"""The business service under way: deployments that take themselves back, scaling, spare capacity, the web ACL."""
+"""The RAG service under way: deployments that take themselves back, scaling, spare capacity, the web ACL."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 
-from infra.constructs.business.fargate_api import FargateApi
-from infra.settings.business import BusinessSettings
+from infra.constructs.rag.fargate_api import FargateApi
+from infra.settings.rag import RagSettings
 from services.rag.telemetry.emf import EmfWriter
 from services.rag.telemetry.metrics import Measured
 
@@ -85,7 +85,7 @@ def service(**values: Any) -> Template:
     FargateApi(
         stack,
         "Api",
-        settings=BusinessSettings.model_validate(values),
+        settings=RagSettings.model_validate(values),
         release="1",
         vpc=vpc,
         load_balancer_group=group,

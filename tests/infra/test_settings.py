@@ -40,9 +40,9 @@ def test_account_comes_from_the_cdk_when_nothing_names_one(monkeypatch: pytest.M
         ("TWIN_VECTORS__URL", "http://qdrant.example.com", ("plain http is allowed to 127.0.0.1 only",)),
         ("TWIN_RETRIEVAL__RERANKER", "tei", ("retrieval: reranker tei needs reranker_url",)),
         ("TWIN_MONITORING__OPIK_URL", "https://opik.example.com", ("/api",)),
-        ("TWIN_BUSINESS__MEMORY_MB", "8192", ("Fargate needs memory_mb between 1024 and 4096",)),
-        ("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.com", ("belong together",)),
-        ("TWIN_BUSINESS__CPU", "1000", ("business.cpu", "256, 512, 1024, 2048 or 4096")),
+        ("TWIN_RAG__MEMORY_MB", "8192", ("Fargate needs memory_mb between 1024 and 4096",)),
+        ("TWIN_RAG__DOMAIN_NAME", "twin.example.com", ("belong together",)),
+        ("TWIN_RAG__CPU", "1000", ("rag.cpu", "256, 512, 1024, 2048 or 4096")),
         ("TWIN_REGION", "Frankfurt", ("region", "TWIN_REGION")),
     ],
 )
@@ -58,11 +58,11 @@ def test_a_wrong_value_is_explained(
 
 
 def test_a_choice_of_numbers_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TWIN_BUSINESS__CPU", "1024")
-    monkeypatch.setenv("TWIN_BUSINESS__MEMORY_MB", "4096")
+    monkeypatch.setenv("TWIN_RAG__CPU", "1024")
+    monkeypatch.setenv("TWIN_RAG__MEMORY_MB", "4096")
     monkeypatch.setenv("TWIN_MONITORING__LOG_RETENTION_DAYS", "30")
     settings = load_settings("dev")
-    assert (settings.business.cpu, settings.monitoring.log_retention_days) == (1024, 30)
+    assert (settings.rag.cpu, settings.monitoring.log_retention_days) == (1024, 30)
 
 
 def test_a_stage_in_the_environment_does_not_rename_another_ones_resources(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Action]
         {"llm": {"ApplicationAutoScaling::ScalingPolicy": "update"}},
     ),
     "more tasks": (
-        {"TWIN_BUSINESS__MAX_TASKS": "6"},
+        {"TWIN_RAG__MAX_TASKS": "6"},
         {"business": {"ApplicationAutoScaling::ScalableTarget": "update"}},
     ),
     # The prompts are files of the service's image: either changes with the release.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twin.target.api_client import Business
+from twin.target.api_client import ApiClient
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
@@ -42,8 +42,8 @@ def ask(
         TwinError: when the service refuses, breaks off, or ends without saying that it is done.
     """
     answer = Answer()
-    with Business(stage) as business:
-        for event in business.ask(query, author=author, enable_rag=enable_rag, rehearsal=rehearsal):
+    with ApiClient(stage) as api:
+        for event in api.ask(query, author=author, enable_rag=enable_rag, rehearsal=rehearsal):
             if event.name == "token":
                 answer.text += event.data["text"]
                 on_token(event.data["text"])

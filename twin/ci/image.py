@@ -1,4 +1,4 @@
-"""Builds the business service's image once: for a stage, tagged with the commit, or for a release, with its version."""
+"""Builds the RAG service's image once: for a stage, tagged with the commit, or for a release, with its version."""
 
 from __future__ import annotations
 

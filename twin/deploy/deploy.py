@@ -13,7 +13,7 @@ from services.rag.prompts.library import PromptLibrary
 from twin.deploy.failures.report import FailureRecorder, explained_unready
 from twin.prompts.versions import register
 from twin.target import cdk
-from twin.target.api_client import Business
+from twin.target.api_client import ApiClient
 from twin.target.cdk import Progress
 from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
@@ -123,15 +123,15 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
         TwinError: naming the resource and what is wrong with it.
     """
     deadline = time.monotonic() + READY_SECONDS
-    with Business(stage, found) as business:
+    with ApiClient(stage, found) as api:
         while True:
-            ready, state = business.ready()
+            ready, state = api.ready()
             if ready:
                 return
             if stage.is_local:
                 refuse_failed_processes()
             if time.monotonic() > deadline:
-                raise TwinError(f"The business service is not ready after {READY_SECONDS:.0f} s: {state}")
+                raise TwinError(f"The RAG service is not ready after {READY_SECONDS:.0f} s: {state}")
             time.sleep(0.3)
 
 

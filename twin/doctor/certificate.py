@@ -20,13 +20,13 @@ SOON = timedelta(days=30)
 
 
 def _certificate(context: Context) -> Iterator[Finding]:
-    business = context.known.business
-    arn = business.certificate_arn
+    rag = context.known.rag
+    arn = rag.certificate_arn
     if arn is None:
-        yield _without_one(business.edge)
+        yield _without_one(rag.edge)
         return
     # Settings hold CloudFront to certificates of its own region.
-    region = CERTIFICATE_REGION if business.edge == "cloudfront" else context.stage.region
+    region = CERTIFICATE_REGION if rag.edge == "cloudfront" else context.stage.region
     why = "nothing could speak HTTPS with it"
     renew = f"https://{region}.console.aws.amazon.com/acm/home?region={region}#/certificates/list"
     if arn.split(":")[3] != region:
@@ -41,16 +41,16 @@ def _certificate(context: Context) -> Iterator[Finding]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        yield failed(CERTIFICATE, f"no {arn}", why, f"correct `certificate_arn` in [business]: {renew}")
+        yield failed(CERTIFICATE, f"no {arn}", why, f"correct `certificate_arn` in [rag]: {renew}")
         return
-    yield _judge(found, business.domain_name or "", why, renew)
+    yield _judge(found, rag.domain_name or "", why, renew)
 
 
 def _without_one(edge: str) -> Finding:
     if edge == "cloudfront":
         return ok(CERTIFICATE, "CloudFront's own: it also lets callers in who speak TLS older than 1.2")
     why = "the API is plain HTTP inside the VPC: `twin ask` from this machine cannot reach it"
-    return warning(CERTIFICATE, "none", why, "set `edge` in [business] to cloudfront")
+    return warning(CERTIFICATE, "none", why, "set `edge` in [rag] to cloudfront")
 
 
 def _judge(found: dict[str, Any], domain: str, why: str, page: str) -> Finding:
@@ -76,7 +76,7 @@ def covers(name: str, domain: str) -> bool:
 
 
 def _domain(context: Context) -> Iterator[Finding]:
-    domain = context.known.business.domain_name
+    domain = context.known.rag.domain_name
     if domain is None:
         yield skipped(DOMAIN, "not needed: no domain is set")
         return

@@ -24,12 +24,12 @@ MANIFESTS = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
 TASK_ARCHITECTURE = "arm64"
-SERVICE_IMAGE, LLM_IMAGE = "Image of the business service", "Image of the LLM container"
+SERVICE_IMAGE, LLM_IMAGE = "Image of the RAG service", "Image of the LLM container"
 
 
 def _service_image(context: Context) -> Iterator[Finding]:
     settings = context.known
-    repository, tag = settings.business.image_repository, settings.release
+    repository, tag = settings.rag.image_repository, settings.release
     name = f"{repository}:{tag}"
     push = f"build the image for {TASK_ARCHITECTURE} and push it as {name} into {context.stage.region}"
     try:

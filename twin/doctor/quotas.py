@@ -42,11 +42,11 @@ def _endpoint_instances(context: Context) -> Iterator[Finding]:
 
 
 def _fargate(context: Context) -> Iterator[Finding]:
-    business = context.known.business
-    per_task = business.cpu / CPU_UNITS_PER_VCPU
+    rag = context.known.rag
+    per_task = rag.cpu / CPU_UNITS_PER_VCPU
     quota = _by_code(context, *FARGATE_VCPU)
-    needed = business.min_tasks * per_task * DURING_A_DEPLOYMENT
-    wished = business.max_tasks * per_task * DURING_A_DEPLOYMENT
+    needed = rag.min_tasks * per_task * DURING_A_DEPLOYMENT
+    wished = rag.max_tasks * per_task * DURING_A_DEPLOYMENT
     yield _judge(
         context, "Quota Fargate vCPU", quota, used=None, needed=needed, wished=wished, unit="vCPU of the service"
     )

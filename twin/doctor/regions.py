@@ -57,7 +57,7 @@ def _zones(context: Context) -> Iterator[Finding]:
     described = context.stage.client("ec2").describe_availability_zones()["AvailabilityZones"]
     ids = {zone["ZoneName"]: zone.get("ZoneId", "") for zone in described if zone["State"] == "available"}
     fitting = set(ids)
-    if context.known.business.edge == "cloudfront":
+    if context.known.rag.edge == "cloudfront":
         fitting -= {name for name, zone in ids.items() if zone in WITHOUT_VPC_ORIGINS}
     mend = f"set `availability_zones` in [network] to two of: {', '.join(sorted(fitting))}"
     if missing := [zone for zone in wanted if zone not in ids]:

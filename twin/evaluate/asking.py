@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from twin.target.api_client import Business, Refused
+from twin.target.api_client import ApiClient, Refused
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
 
@@ -31,27 +31,27 @@ class Asked:
     problem: str = ""
 
 
-def await_service(business: Business, progress: Callable[[str], None]) -> None:
+def await_service(api: ApiClient, progress: Callable[[str], None]) -> None:
     """Go on once the service can answer; a model that sleeps is woken.
 
     Raises:
         TwinError: it cannot be reached, or something else than its model is missing.
     """
-    ready, state = business.ready()
+    ready, state = api.ready()
     if ready:
         return
     if "error" in state:
-        raise TwinError(f"The business service cannot be reached: {state['error']}.")
+        raise TwinError(f"The RAG service cannot be reached: {state['error']}.")
     ill = {name: found for name, found in (state.get("dependencies") or {}).items() if found.get("state") != "ok"}
     if set(ill) != {"llm"}:
         reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in ill.items())
-        raise TwinError(f"The business service is not ready: {reasons or state}.")
+        raise TwinError(f"The RAG service is not ready: {reasons or state}.")
     progress("waiting for the model to wake")
-    business.wait_until_ready(WAKE_SECONDS)
+    api.wait_until_ready(WAKE_SECONDS)
 
 
 def ask_all(
-    business: Business, questions: Mapping[str, str], concurrency: int, progress: Callable[[str], None]
+    api: ApiClient, questions: Mapping[str, str], concurrency: int, progress: Callable[[str], None]
 ) -> dict[str, Asked]:
     """Ask every question (by item id), each with its trace recorded; refusals that may pass are tried again.
 
@@ -65,7 +65,7 @@ def ask_all(
         with counting:
             if len(done) >= concurrency and all(each.problem for each in done):
                 raise TwinError(f"None of the first {len(done)} questions was answered. {done[0].problem}")
-        asked = _ask(business, query)
+        asked = _ask(api, query)
         with counting:
             done.append(asked)
             if len(done) % SAID_EVERY == 0 or len(done) == len(questions):
@@ -99,9 +99,9 @@ def read_traces(reader: OpikReader, trace_ids: list[str], concurrency: int) -> d
         return dict(zip(trace_ids, pool.map(one, trace_ids), strict=True))
 
 
-def _ask(business: Business, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
+def _ask(api: ApiClient, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
     try:
-        for event in business.ask(query, rehearsal=True):
+        for event in api.ask(query, rehearsal=True):
             if event.name == "done":
                 return Asked(trace_id=str(event.data["trace_id"]))
         return Asked(problem="The stream ended before the service said that it was done.")
@@ -111,4 +111,4 @@ def _ask(business: Business, query: str, pause: float = FIRST_PAUSE_SECONDS, tri
         time.sleep(min(refused.retry_after or pause, LONGEST_PAUSE_SECONDS))
     except TwinError as error:
         return Asked(problem=str(error))
-    return _ask(business, query, pause * 2, tries - 1)
+    return _ask(api, query, pause * 2, tries - 1)

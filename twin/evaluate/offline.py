@@ -24,7 +24,7 @@ from twin.evaluate.asking import Asked, ask_all, await_service, read_traces
 from twin.evaluate.comparison import CONFIDENCE, RESAMPLES, Comparison, compare
 from twin.evaluate.experiments import Experiments, Recorded, open_experiments
 from twin.evaluate.judges import API_KEY_VARIABLE, chosen
-from twin.target.api_client import Business
+from twin.target.api_client import ApiClient
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader, opik_reader
@@ -80,7 +80,7 @@ def evaluate_offline(stage: Stage, wish: Wish, progress: Progress) -> dict[str, 
     """
     _know_opik(stage)
     reader = opik_reader(stage)
-    with open_experiments(reader) as experiments, Business(stage) as business:
+    with open_experiments(reader) as experiments, ApiClient(stage) as api:
         items = experiments.items(wish.dataset)
         asking = {item.id: query for item in items if (query := answer_of(item.data).query)}
         questions = dict(list(asking.items())[: wish.newest or None])
@@ -88,8 +88,8 @@ def evaluate_offline(stage: Stage, wish: Wish, progress: Progress) -> dict[str, 
             raise TwinError(f"No item of dataset {wish.dataset!r} has a question in `input.query`.")
         # What cannot be compared is not asked first.
         baseline = _baseline(experiments, wish, questions) if wish.baseline else {}
-        await_service(business, progress)
-        asked = ask_all(business, questions, wish.concurrency, progress)
+        await_service(api, progress)
+        asked = ask_all(api, questions, wish.concurrency, progress)
         return {
             **_evaluated(stage, reader, experiments, wish, questions, asked, baseline, progress),
             "skipped": len(items) - len(asking),

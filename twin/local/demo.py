@@ -16,7 +16,7 @@ from twin.evaluate.monitoring import evaluate_answer
 from twin.evaluate.view import show_report
 from twin.local.drill import bad_release, roll_back
 from twin.local.view import show_message
-from twin.target.api_client import Business
+from twin.target.api_client import ApiClient
 from twin.target.cdk_environment import deployment_overrides
 from twin.target.errors import TwinError
 from twin.target.paths import CORPUS, STATE_ROOT
@@ -84,6 +84,6 @@ class Demo:
             deploy_stacks(stage, overrides, _progress)
         with self.steps.step("Ready through the load balancer"):
             deployed = finish(stage)
-            with Business(stage, deployed.outputs) as business:
-                console.print_json(json.dumps(business.wait_until_ready(10)))
+            with ApiClient(stage, deployed.outputs) as api:
+                console.print_json(json.dumps(api.wait_until_ready(10)))
         return deployed

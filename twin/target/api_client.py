@@ -1,4 +1,4 @@
-"""A typed client of the business service's public API."""
+"""A typed client of the RAG service's public API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Refused(TwinError):  # noqa: N818 - the name says what happened
         self.retry_after = float(told) if told.isdigit() else 0.0
 
 
-class Business:
+class ApiClient:
     """Calls the service through its load balancer.
 
     Locally the load balancer is the emulator's, which tells load balancers apart by the Host header. The emulator's
@@ -58,7 +58,7 @@ class Business:
         # trust_env off: a proxy of the caller's shell must not sit between a laptop and its own loopback.
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=not stage.is_local)
 
-    def __enter__(self) -> Business:
+    def __enter__(self) -> ApiClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,7 +84,7 @@ class Business:
             if ok:
                 return state
             if time.monotonic() > deadline:
-                raise TwinError(f"The business service is not ready after {seconds:.0f} s: {json.dumps(state)}")
+                raise TwinError(f"The RAG service is not ready after {seconds:.0f} s: {json.dumps(state)}")
             time.sleep(0.3)
 
     def ask(
@@ -106,7 +106,7 @@ class Business:
                     raise Refused(response)
                 yield from _events(response.iter_lines())
         except httpx.HTTPError as error:
-            raise TwinError(f"The business service broke the connection: {error or type(error).__name__}.") from None
+            raise TwinError(f"The RAG service broke the connection: {error or type(error).__name__}.") from None
 
 
 def _events(lines: Iterator[str]) -> Iterator[Event]:
@@ -119,7 +119,7 @@ def _events(lines: Iterator[str]) -> Iterator[Event]:
         elif not line and data:
             event = Event(name, json.loads("\n".join(data)))
             if event.name == "error":
-                raise TwinError(f"The business service broke off: {_message(event.data)}")
+                raise TwinError(f"The RAG service broke off: {_message(event.data)}")
             yield event
             name, data = "message", []
 
@@ -129,7 +129,7 @@ def _refusal(response: httpx.Response) -> str:
         reason = _message(response.json())
     except ValueError:
         reason = response.text[:300] or response.reason_phrase
-    return f"The business service answered {response.status_code}: {reason}"
+    return f"The RAG service answered {response.status_code}: {reason}"
 
 
 def _message(body: Any) -> str:

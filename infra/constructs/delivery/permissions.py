@@ -108,7 +108,7 @@ class Permissions:
         if workflow == "deploy":
             return [
                 *self._cdk(),
-                *self._images(self._settings.business.image_repository),
+                *self._images(self._settings.rag.image_repository),
                 *self._stage(lasting),
                 self._secrets(lasting, write=True),
                 self._invoke(lasting),
@@ -130,7 +130,7 @@ class Permissions:
         stages = (ANY_STAGE,)
         needed = [
             *self._cdk(),
-            *self._images(self._settings.business.image_repository, PREVIEW_IMAGES),
+            *self._images(self._settings.rag.image_repository, PREVIEW_IMAGES),
             *self._stage(stages),
             self._secrets(stages, write=True),
             self._invoke(stages),

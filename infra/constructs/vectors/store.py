@@ -113,7 +113,7 @@ class VectorStore(Construct):
         group = ec2.SecurityGroup(
             self, "Callers", vpc=vpc, description="Vector store: the business service calls", allow_all_outbound=False
         )
-        group.add_ingress_rule(callers, ec2.Port.tcp(PORT), "Tasks of the business service")
+        group.add_ingress_rule(callers, ec2.Port.tcp(PORT), "Tasks of the RAG service")
         return ec2.CfnNetworkInterface(
             self,
             "Interface",

@@ -13,7 +13,7 @@ class MalformedSampleError(ValueError):
 
 
 class Sample(BaseModel):
-    """One answer that the business service sampled (contract: "Sample" in docs/architecture.md)."""
+    """One answer that the RAG service sampled (contract: "Sample" in docs/architecture.md)."""
 
     model_config = ConfigDict(frozen=True)
 

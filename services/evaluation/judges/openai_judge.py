@@ -1,4 +1,4 @@
-"""A judge behind any OpenAI-compatible address: OpenAI, Azure, vLLM, Ollama, LiteLLM, our own business service."""
+"""A judge behind any OpenAI-compatible address: OpenAI, Azure, vLLM, Ollama, LiteLLM, our own RAG service."""
 
 from __future__ import annotations
 

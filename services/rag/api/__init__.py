@@ -1,1 +1,1 @@
-"""HTTP interface of the business microservice."""
+"""HTTP interface of the RAG service."""

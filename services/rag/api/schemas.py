@@ -1,4 +1,4 @@
-"""Requests and responses of the business API, but for those in OpenAI's shape."""
+"""Requests and responses of the API, but for those in OpenAI's shape."""
 
 from __future__ import annotations
 

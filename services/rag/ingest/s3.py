@@ -17,7 +17,7 @@ from services.rag.ingest.walk import VENDORED
 CONNECTIONS = 8
 _MISSING = {
     "NoSuchBucket": "there is no such bucket",
-    "AccessDenied": "access is denied; business.documents_bucket names the bucket that the service may read",
+    "AccessDenied": "access is denied; rag.documents_bucket names the bucket that the service may read",
 }
 
 
@@ -66,7 +66,7 @@ def fetch(url: str, into: Path) -> tuple[Path, list[Skipped]]:
     except BotoCoreError as error:
         raise IngestError(f"{url} cannot be read: {error}.") from None
     except OSError as error:
-        full = "the temporary folder is full; use a narrower prefix, or a larger business.tmpfs_mb"
+        full = "the temporary folder is full; use a narrower prefix, or a larger rag.tmpfs_mb"
         raise IngestError(f"{url}: {full if error.errno == errno.ENOSPC else error.strerror}.") from None
     single = base != prefix
     return (into / PurePosixPath(prefix).name if single else into), skipped

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.budget_letter import letter
+from tests.budget_notice import letter
 from tests.infra.conftest import resources
 from tests.integration.delete.conftest import Cloud
 from tests.integration.emulator.conftest import eventually

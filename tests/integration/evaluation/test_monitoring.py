@@ -26,7 +26,7 @@ from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, Judge
 CONTEXT = [
     "Scale to zero removes every copy of an inference component after ten idle minutes. Waking takes several minutes, "
     "because a new instance has to start and download the model.",
-    "The business service keeps the request open and tells the caller that the model is waking.",
+    "The RAG service keeps the request open and tells the caller that the model is waking.",
 ]
 QUESTION = "What happens when the endpoint scales to zero?"
 GROUNDED = "After ten idle minutes scale to zero removes every copy of an inference component [1]."

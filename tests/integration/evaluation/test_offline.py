@@ -18,7 +18,7 @@ from tests.integration.evaluation.judge_server import JudgeServer, Reply
 from tests.integration.rag.fakes import Server
 from twin.evaluate import asking, offline
 from twin.evaluate import cli as evaluation
-from twin.target import api_client as business
+from twin.target import api_client
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
 from twin.target.stage import Stage
@@ -32,7 +32,7 @@ QUESTIONS = [f"Why is the health check timeout {n} seconds?" for n in range(900,
 
 
 class Service(Server):
-    """`/readyz` and `/rag` of a business service whose traces arrive in Opik at once."""
+    """`/readyz` and `/rag` of a RAG service whose traces arrive in Opik at once."""
 
     def __init__(self, opik: str, project: str) -> None:
         self.answer: Callable[[str], str] = lambda _: GROUNDED
@@ -83,8 +83,8 @@ def stage(service: Service, collector: str, project: str, monkeypatch: pytest.Mo
     local: Any = SimpleNamespace(ports=ports)
     found = Stage("local", "us-east-1", {}, local)
     deployed = {"ApiUrl": "https://twin.cloudfront.net", "LoadBalancerName": "twin"}
-    monkeypatch.setattr(business, "outputs", lambda _: deployed)
-    monkeypatch.setattr(business, "api_key", lambda _: "key")
+    monkeypatch.setattr(api_client, "outputs", lambda _: deployed)
+    monkeypatch.setattr(api_client, "api_key", lambda _: "key")
     monkeypatch.setattr(offline, "opik_reader", lambda each: OpikReader(each, project))
     monkeypatch.setattr("twin.target.stage.connect", lambda _: found)
     return found
@@ -182,7 +182,7 @@ def test_a_service_that_asks_for_patience_gets_it_and_one_that_fails_is_named(
     assert report["unanswered"] == [] and service.asked == 3
     service.refusals = [(422, {})]
     report = run(stage, dataset, newest=2, concurrency=2)
-    assert [each["problem"] for each in report["unanswered"]] == ["The business service answered 422: Not now."]
+    assert [each["problem"] for each in report["unanswered"]] == ["The RAG service answered 422: Not now."]
     assert "1 questions got no answer" in offline.closed(report)
     service.refusals = [(422, {})] * 8
     with pytest.raises(TwinError, match=r"None of the first 1 questions was answered.*Not now"):

@@ -1,4 +1,4 @@
-"""A real Prometheus with the shipped configuration, over a running business service."""
+"""A real Prometheus with the shipped configuration, over a running RAG service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One running business service over real sockets, and the servers that it talks to."""
+"""One running RAG service over real sockets, and the servers that it talks to."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
 from services.rag.settings import RagSettings
 from services.rag.stores.factory import open_store
+from tests.asgi_server import serving
 from tests.aws import aws_environment
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
 from tests.integration.rag.local_servers import PATIENCE_SECONDS
-from tests.serving import serving
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The calls of Qdrant's REST API that the business service makes, over a dictionary; ranks by cosine only."""
+"""The calls of Qdrant's REST API that the RAG service makes, over a dictionary; ranks by cosine only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small real HTTP servers that stand for what the business service talks to."""
+"""Small real HTTP servers that stand for what the RAG service talks to."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from localcloud.ports import free_port
 from localcloud.process import Child, answers, base_environment
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
-from tests.serving import serving as serving_app
+from tests.asgi_server import serving as serving_app
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""The business service with the models that help it to retrieve, all over real sockets."""
+"""The RAG service with the models that help it to retrieve, all over real sockets."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _stream(request: Any, text: str) -> None:
 
 
 class RetrievalWorld:
-    """Store, model, runtime and monitoring; starts business services with settings of a test's choice."""
+    """Store, model, runtime and monitoring; starts RAG services with settings of a test's choice."""
 
     def __init__(self, qdrant_url: str, model: Model, opik: Opik, cloud: Cloud) -> None:
         self.qdrant_url, self.model, self.opik, self.cloud = qdrant_url, model, opik, cloud
@@ -164,7 +164,7 @@ class RetrievalWorld:
 
 @contextlib.contextmanager
 def retrieval_world(corpus: Path, folder: Path) -> Iterator[RetrievalWorld]:
-    """Start everything but the business service, and fill the store."""
+    """Start everything but the RAG service, and fill the store."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         store = stack.enter_context(qdrant(folder / "qdrant"))

@@ -8,10 +8,10 @@ import time
 import httpx
 import pytest
 
+from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import STALL_SECONDS
 from tests.integration.rag.test_answers import QUESTION, events
-from tests.serving import serving
 
 LIMIT_SECONDS = 2
 

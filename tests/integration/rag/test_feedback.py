@@ -16,9 +16,9 @@ import pytest
 from localcloud.ports import free_port
 from localcloud.process import answers
 from services.common.opik_api import FEEDBACK_TIMEOUT_SECONDS
+from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.test_answers import QUESTION
-from tests.serving import serving
 
 ROOT = Path(__file__).parents[3]
 

@@ -25,8 +25,8 @@ from qdrant_client import QdrantClient
 from localcloud.process import base_environment
 from tests.aws import aws_environment
 from tests.integration.rag.local_servers import PATIENT, qdrant, serving
-from tests.interrupts import heed_interrupts
 from tests.program import TWIN
+from tests.sigint import heed_interrupts
 from twin.ask.ingest import ingest
 from twin.target.errors import TwinError
 from twin.target.stage import Stage

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from localcloud.qdrant.app import create_app as create_qdrant
 from localcloud.qdrant.engine import Engine
 from services.common.renewable_key import MIN_AGE_SECONDS, RenewableKey
+from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY, Opik
-from tests.serving import serving
 
 QUESTION = {"query": "Why is the health check timeout long?"}
 TRACED = {"X-Debug-Trace": "1"}

@@ -18,10 +18,10 @@ from services.rag.api.middleware import Gateway
 from services.rag.api.sse import EventStreamResponse
 from services.rag.conversation import Question
 from services.rag.sampling.recorder import TRACE_NAME
+from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY, LIMITED
 from tests.integration.rag.test_answers import QUESTION
-from tests.serving import serving
 
 PATIENCE_SECONDS = 0.5
 WINDOW, OUTPUT = 700, 100

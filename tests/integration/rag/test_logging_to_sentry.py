@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from localcloud.sink.app import create_app as create_sink
 from localcloud.sink.store import MessageStore
+from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY
 from tests.integration.rag.test_answers import QUESTION
-from tests.serving import serving
 
 MARKER = "zebra-crossing-18"
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another
 from tests.integration.rag.test_answers import QUESTION
-from tests.serving import serving
 
 HISTOGRAMS = {
     "twin_request_seconds",

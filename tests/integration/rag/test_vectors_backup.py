@@ -29,10 +29,10 @@ from services.rag.ingest.run import ingest
 from services.rag.settings import StoreSettings, trusting
 from services.rag.stores.factory import open_store
 from services.vectors.export import PAGE, Store, StoreError, export_to
+from tests.asgi_server import serving
 from tests.aws import aws_environment
 from tests.integration.rag.fakes import WordEmbedder
 from tests.integration.rag.local_servers import serving as process
-from tests.serving import serving
 from twin.target.errors import TwinError
 from twin.target.paths import CORPUS
 from twin.target.stage import Stage

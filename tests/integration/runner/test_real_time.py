@@ -20,10 +20,10 @@ from localcloud.runner.aws import Aws
 from localcloud.runner.sagemaker import SageMakerRunner
 from localcloud.sagemaker_runtime.app import create_app
 from localcloud.sagemaker_runtime.routing import RoutingTable
+from tests.asgi_server import serving
 from tests.infra.conftest import _clean_environment
 from tests.integration.emulator.conftest import Emulator, running
 from tests.integration.sagemaker_runtime.conftest import boto_client
-from tests.serving import serving
 
 __all__ = ["_clean_environment"]
 

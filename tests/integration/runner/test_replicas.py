@@ -17,7 +17,7 @@ from localcloud.process import base_environment
 from localcloud.runner import replicas as replica_sets
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
-from tests.holding import stopped
+from tests.suspend import stopped
 
 SERVER = """
 import http.server, os

@@ -79,7 +79,7 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
         "Model on the hub",
         "Access to the model",
         "Model fits the GPU",
-        "Image of the business service",
+        "Image of the RAG service",
         "Image of the LLM container",
     ):
         assert findings[check].status is Status.OK, findings[check]
@@ -96,9 +96,9 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
         ("AWS_REGION", "eu-west-1", "AWS region", "eu-west-1", "export AWS_REGION=us-east-1"),
         ("TWIN_REGION", "us-mars-1", "Services in the region", "us-mars-1 lacks", "another `region`"),
         ("TWIN_NETWORK__AVAILABILITY_ZONES", '["us-east-1y"]', "Availability zones", "us-east-1y", "us-east-1a"),
-        ("TWIN_RELEASE", "9.9.9", "Image of the business service", "no llm-twin/rag:9.9.9", "push it"),
-        ("TWIN_RELEASE", "intel", "Image of the business service", "built for amd64", "arm64"),
-        ("TWIN_BUSINESS__IMAGE_REPOSITORY", "none/here", "Image of the business service", "none", "create-repository"),
+        ("TWIN_RELEASE", "9.9.9", "Image of the RAG service", "no llm-twin/rag:9.9.9", "push it"),
+        ("TWIN_RELEASE", "intel", "Image of the RAG service", "built for amd64", "arm64"),
+        ("TWIN_RAG__IMAGE_REPOSITORY", "none/here", "Image of the RAG service", "none", "create-repository"),
         (
             "TWIN_LLM__IMAGE",
             f"{ACCOUNT}.dkr.ecr.{{region}}.amazonaws.com/vllm:gone",
@@ -125,7 +125,7 @@ def test_a_wrong_setting_fails_one_check(
     shell: pytest.MonkeyPatch, variable: str, value: str, check: str, seen: str, mend: str
 ) -> None:
     # Known for any region, so that settings alone refuse none.
-    shell.setenv("TWIN_BUSINESS__EDGE_PREFIX_LIST", "pl-12345678")
+    shell.setenv("TWIN_RAG__EDGE_PREFIX_LIST", "pl-12345678")
     shell.setenv(variable, value)
     found = failed(check)
     assert seen in found.seen
@@ -141,7 +141,7 @@ def test_a_zone_out_of_cloudfronts_reach_is_a_warning(shell: pytest.MonkeyPatch)
         "us-east-1c is use1-az3, which CloudFront's VPC origins cannot reach",
     )
     assert "us-east-1b" in found.mend and "us-east-1c" not in found.mend
-    shell.setenv("TWIN_BUSINESS__EDGE", "internal")
+    shell.setenv("TWIN_RAG__EDGE", "internal")
     assert look("Availability zones").status is Status.OK
 
 
@@ -349,16 +349,16 @@ def test_a_stack_that_takes_no_update(
 
 def test_the_certificate_must_be_for_the_domain(shell: pytest.MonkeyPatch, aws: Aws) -> None:
     arn = aws("acm").request_certificate(DomainName="*.example.com", ValidationMethod="DNS")["CertificateArn"]
-    shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", arn)
-    shell.setenv("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.com")
+    shell.setenv("TWIN_RAG__CERTIFICATE_ARN", arn)
+    shell.setenv("TWIN_RAG__DOMAIN_NAME", "twin.example.com")
     assert look("Certificate").seen == "issued for twin.example.com"
-    shell.setenv("TWIN_BUSINESS__DOMAIN_NAME", "twin.example.org")
+    shell.setenv("TWIN_RAG__DOMAIN_NAME", "twin.example.org")
     assert "not twin.example.org" in failed("Certificate").seen
-    shell.setenv("TWIN_BUSINESS__EDGE", "load_balancer")
-    shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", arn.replace(REGION, "eu-west-1"))
+    shell.setenv("TWIN_RAG__EDGE", "load_balancer")
+    shell.setenv("TWIN_RAG__CERTIFICATE_ARN", arn.replace(REGION, "eu-west-1"))
     assert "is not in us-east-1" in failed("Certificate").seen
     gone = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/11111111-1111-1111-1111-111111111111"
-    shell.setenv("TWIN_BUSINESS__CERTIFICATE_ARN", gone)
+    shell.setenv("TWIN_RAG__CERTIFICATE_ARN", gone)
     assert gone in failed("Certificate").seen
 
 

@@ -179,7 +179,7 @@ def test_stopped_tasks_say_why(stopped: None, said: None) -> None:
 
 
 def test_a_service_that_never_gets_ready_is_explained(stopped: None) -> None:
-    error = explained_unready(TwinError("The business service is not ready after 45 s: 503"), STAGE, "cluster", "api")
-    assert str(error).splitlines()[0] == "The business service is not ready after 45 s: 503"
+    error = explained_unready(TwinError("The RAG service is not ready after 45 s: 503"), STAGE, "cluster", "api")
+    assert str(error).splitlines()[0] == "The RAG service is not ready after 45 s: 503"
     assert "means:  The container wanted more memory than it was given and was killed." in str(error)
     assert "stopped: Essential container in task exited" in str(error)

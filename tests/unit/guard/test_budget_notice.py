@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from services.guard.budget_notice import Spent, spent
-from tests.budget_letter import letter
+from tests.budget_notice import letter
 
 NAME = "twin-dev-guard-Budget"
 

@@ -22,7 +22,7 @@ def test_every_setting_has_its_row_and_variable() -> None:
                 assert f"| `{each}` | `TWIN_{name.upper()}__{each.upper()}` |" in page
         elif name != "stage":
             assert f"| `{name}` | `TWIN_{name.upper()}` |" in page
-    assert "| `cpu` | `TWIN_BUSINESS__CPU` | `256`, `512`, `1024`, `2048`, `4096` | `512` |" in page
+    assert "| `cpu` | `TWIN_RAG__CPU` | `256`, `512`, `1024`, `2048`, `4096` | `512` |" in page
     assert "| integer, 128 to 2,000,000 |" in page
 
 

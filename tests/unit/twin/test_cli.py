@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupts import heed_interrupts
 from tests.program import TWIN
+from tests.sigint import heed_interrupts
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -65,6 +65,6 @@ def rollback(stage: StageOption) -> None:
     from twin.target.github_job import append_step_summary
     from twin.target.stage import connect
 
-    release = roll_back(connect(stage), load_settings(stage).business.image_repository)
+    release = roll_back(connect(stage), load_settings(stage).rag.image_repository)
     append_step_summary(f"**Rolled back** stage {stage} to `{release.commit}` with image `{release.digest}`.")
     print(f"Stage {stage} is back at {release.commit}.")

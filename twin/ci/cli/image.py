@@ -51,4 +51,4 @@ def require_image(
 def _image_repository(stage: str) -> str:
     from infra.settings.deployment import load_settings
 
-    return load_settings(stage).business.image_repository
+    return load_settings(stage).rag.image_repository

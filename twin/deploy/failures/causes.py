@@ -72,7 +72,7 @@ CAUSES = (
         "out of memory",
         r"OutOfMemoryError: Container killed|OOMKilled|exit code:? 137|exited with (code|status) 137",
         "The container wanted more memory than it was given and was killed.",
-        "Raise `memory_mb` in [business], or in [llm] for the endpoint.",
+        "Raise `memory_mb` in [rag], or in [llm] for the endpoint.",
         in_log=True,
     ),
     Cause(
@@ -210,7 +210,7 @@ CAUSES = (
         "certificate",
         r"CertificateNotFound|UnsupportedCertificate|[Cc]ertificate ARN|[Cc]ertificate .*(not found|not valid|expired)",
         "Load balancer or CloudFront cannot use the certificate: not issued, of another region, or gone.",
-        "Check `certificate_arn` in [business]: issued by ACM in {region}, or in us-east-1 for CloudFront; "
+        "Check `certificate_arn` in [rag]: issued by ACM in {region}, or in us-east-1 for CloudFront; "
         "`make doctor STAGE={stage}` checks it.",
     ),
     Cause(
@@ -237,7 +237,7 @@ CAUSES = (
         "Fargate size",
         r"No Fargate configuration exists|Invalid 'cpu' setting for task",
         "Fargate has no task size with this much CPU and memory.",
-        "Correct `cpu` and `memory_mb` in [business].",
+        "Correct `cpu` and `memory_mb` in [rag].",
     ),
     Cause(
         "start-up too slow",

@@ -48,8 +48,8 @@ def grant(
     ]
     for statement in statements:
         task.add_to_task_role_policy(statement)
-    if settings.business.documents_bucket:
-        _read_documents(task, settings.business.documents_bucket)
+    if settings.rag.documents_bucket:
+        _read_documents(task, settings.rag.documents_bucket)
 
 
 def _invokes(stack: cdk.Stack, settings: DeploymentSettings) -> iam.PolicyStatement:

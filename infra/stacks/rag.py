@@ -1,4 +1,4 @@
-"""Business stack: the RAG service, its secrets and its alarms."""
+"""The stack `business`: the RAG service, its secrets and its alarms."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.business import task_permissions
-from infra.constructs.business.alarms import ApiAlarms
-from infra.constructs.business.environment import service_environment
-from infra.constructs.business.fargate_api import FargateApi
+from infra.constructs.rag import task_permissions
+from infra.constructs.rag.alarms import ApiAlarms
+from infra.constructs.rag.environment import service_environment
+from infra.constructs.rag.fargate_api import FargateApi
 from infra.constructs.shared.secret import empty_key_list, placeholder_secret
 from infra.constructs.vectors.alarms import VectorAlarms
 from infra.constructs.vectors.store import VectorStore
@@ -20,8 +20,8 @@ from infra.settings.deployment import DeploymentSettings
 from infra.stacks.network import NetworkStack
 
 
-class BusinessStack(cdk.Stack):
-    """The business microservice."""
+class RagStack(cdk.Stack):
+    """The RAG service."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class BusinessStack(cdk.Stack):
         opik_key: secretsmanager.ISecret,
         alerts: sns.ITopic,
     ) -> None:
-        super().__init__(scope, construct_id, env=env, description="LLM twin: business microservice")
+        super().__init__(scope, construct_id, env=env, description="LLM twin: RAG service")
         api_keys = empty_key_list(self, "ApiKeys", "Hashed API keys of the service's callers")
         qdrant_key = vectors.api_key if vectors else placeholder_secret(self, "QdrantApiKey", "API key of Qdrant")
         api = FargateApi(
             self,
             "Api",
-            settings=settings.business,
+            settings=settings.rag,
             release=settings.release,
             vpc=network.vpc,
             load_balancer_group=network.load_balancer_group,

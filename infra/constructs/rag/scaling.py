@@ -1,4 +1,4 @@
-"""Scaling of the business service: on CPU and requests both ways, on the time to the first token outwards."""
+"""Scaling of the RAG service: on CPU and requests both ways, on the time to the first token outwards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-from infra.settings.business import BusinessSettings
+from infra.settings.rag import RagSettings
 
 MINUTE = cdk.Duration.minutes(1)
 SLOW_MINUTES = 3
@@ -30,7 +30,7 @@ class ServiceScaling(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: BusinessSettings,
+        settings: RagSettings,
         service: ecs.FargateService,
         targets: elbv2.ApplicationTargetGroup,
         namespace: str,
@@ -70,7 +70,7 @@ class ServiceScaling(Construct):
         self.step.node.add_dependency(tasks)
         self._alarm(settings, namespace, stage)
 
-    def _alarm(self, settings: BusinessSettings, namespace: str, stage: str) -> None:
+    def _alarm(self, settings: RagSettings, namespace: str, stage: str) -> None:
         alarm = cloudwatch.CfnAlarm
 
         def metric(metric_id: str, name: str, statistic: str) -> cloudwatch.CfnAlarm.MetricDataQueryProperty:

@@ -1,4 +1,4 @@
-"""The business microservice: a Fargate service behind an application load balancer."""
+"""The RAG service: a Fargate service behind an application load balancer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
-from infra.constructs.business.edge import Edge
-from infra.constructs.business.scaling import ServiceScaling
-from infra.constructs.business.web_acl import WebAcl
+from infra.constructs.rag.edge import Edge
+from infra.constructs.rag.scaling import ServiceScaling
+from infra.constructs.rag.web_acl import WebAcl
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
-from infra.settings.business import BusinessSettings
+from infra.settings.rag import RagSettings
 
 PORT = 8000
 USER = "10001:10001"
@@ -39,7 +39,7 @@ class FargateApi(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: BusinessSettings,
+        settings: RagSettings,
         release: str,
         vpc: ec2.IVpc,
         load_balancer_group: ec2.ISecurityGroup,
@@ -120,7 +120,7 @@ class FargateApi(Construct):
         # Before the service it is refused, after the service it cannot go.
         self.service.node.add_dependency(providers)
 
-    def _address(self, settings: BusinessSettings) -> tuple[str, str]:
+    def _address(self, settings: RagSettings) -> tuple[str, str]:
         """The name that a domain's record points to, and the URL for callers."""
         host = self.load_balancer.load_balancer_dns_name
         if settings.edge == "internal":
@@ -133,7 +133,7 @@ class FargateApi(Construct):
 
     def _task(
         self,
-        settings: BusinessSettings,
+        settings: RagSettings,
         release: str,
         environment: Mapping[str, str],
         secrets: Mapping[str, ecs.Secret],
@@ -187,7 +187,7 @@ class FargateApi(Construct):
         return task
 
     def _load_balancer(
-        self, settings: BusinessSettings, vpc: ec2.IVpc, group: ec2.ISecurityGroup, subnets: ec2.SubnetSelection
+        self, settings: RagSettings, vpc: ec2.IVpc, group: ec2.ISecurityGroup, subnets: ec2.SubnetSelection
     ) -> tuple[elbv2.ApplicationLoadBalancer, elbv2.ApplicationListener]:
         balancer = elbv2.ApplicationLoadBalancer(
             self,

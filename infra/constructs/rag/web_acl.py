@@ -1,4 +1,4 @@
-"""A web ACL at the load balancer of the business service."""
+"""A web ACL at the load balancer of the RAG service."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
-from infra.constructs.business.edge import VIEWER_HEADER
-from infra.settings.business import BusinessSettings
+from infra.constructs.rag.edge import VIEWER_HEADER
+from infra.settings.rag import RagSettings
 
 WINDOW_SECONDS = 300
 COUNTED = (
@@ -37,7 +37,7 @@ class WebAcl(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: BusinessSettings,
+        settings: RagSettings,
         load_balancer: elbv2.ApplicationLoadBalancer,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -45,7 +45,7 @@ class WebAcl(Construct):
             self,
             "Acl",
             scope="REGIONAL",
-            description="API of the business service",
+            description="API of the RAG service",
             default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
             visibility_config=_visible("Acl"),
             rules=[
@@ -59,7 +59,7 @@ class WebAcl(Construct):
         )
 
 
-def _rate(settings: BusinessSettings) -> waf.CfnWebACL.RuleProperty:
+def _rate(settings: RagSettings) -> waf.CfnWebACL.RuleProperty:
     statement = waf.CfnWebACL.RateBasedStatementProperty
     limit = settings.web_acl_requests_per_address
     if settings.edge == "cloudfront":

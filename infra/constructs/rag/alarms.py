@@ -8,8 +8,8 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.business.fargate_api import FargateApi
 from infra.constructs.monitoring.alarms import Alarms
+from infra.constructs.rag.fargate_api import FargateApi
 
 
 class ApiAlarms(Alarms):
@@ -21,12 +21,12 @@ class ApiAlarms(Alarms):
         self.unhealthy(
             "UnhealthyTasks",
             api.targets.metrics.unhealthy_host_count(period=minute, statistic="Maximum"),
-            "Tasks of the business service fail their health check.",
+            "Tasks of the RAG service fail their health check.",
         )
         self.unhealthy(
             "ServerErrors",
             api.targets.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=minute, statistic="Sum"),
-            "The business service answers with server errors.",
+            "The RAG service answers with server errors.",
         )
         # A release whose tasks start and then fail is taken back as well as one whose tasks do not start.
         api.service.enable_deployment_alarms(

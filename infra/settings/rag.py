@@ -1,4 +1,4 @@
-"""The business microservice."""
+"""The RAG service."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from infra.settings.base import Group
 from infra.settings.edge_limits import CERTIFICATE_REGION, MOST_READ_SECONDS
 
 
-class BusinessSettings(Group):
-    """The business microservice on Fargate."""
+class RagSettings(Group):
+    """The RAG service on Fargate."""
 
     image_repository: str = Field(
         "llm-twin/rag",
@@ -89,7 +89,7 @@ class BusinessSettings(Group):
     container_insights: bool = Field(False, description="Detailed container metrics, paid per task.")
 
     @model_validator(mode="after")
-    def _consistent(self) -> BusinessSettings:
+    def _consistent(self) -> RagSettings:
         if self.min_tasks > self.max_tasks:
             raise ValueError(f"min_tasks ({self.min_tasks}) is above max_tasks ({self.max_tasks})")
         if not 2 * self.cpu <= self.memory_mb <= 8 * self.cpu:

@@ -10,7 +10,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge
-from infra.settings.business import BusinessSettings
+from infra.settings.rag import RagSettings
 
 PORT = 80
 """Of the load balancer: CloudFront would trust no certificate of an internal name."""
@@ -41,7 +41,7 @@ class Edge(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: BusinessSettings,
+        settings: RagSettings,
         load_balancer: elbv2.ApplicationLoadBalancer,
         listener: elbv2.ApplicationListener,
     ) -> None:
@@ -99,7 +99,7 @@ class Edge(Construct):
         )
         return cloudfront.FunctionAssociation(function=function, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST)
 
-    def _acknowledge(self, settings: BusinessSettings) -> None:
+    def _acknowledge(self, settings: RagSettings) -> None:
         for rule, reason in {
             "CFR1": "Who may ask is a question of keys, not of countries.",
             "CFR2": "A web ACL is a setting, and sits at the load balancer: one place, whatever is in front of it.",
