@@ -13,12 +13,11 @@ import psutil
 import pytest
 
 from localcloud.process import ROOT_MARKER
+from tests.e2e.checkout import environment
 from tests.e2e.conftest import ROOT
-from tests.program import TWIN
 from tests.sigint import heed_interrupts
 
-SHARED = (".venv", "node_modules")
-LEFT_OUT = shutil.ignore_patterns(*SHARED, ".git", ".local", "cdk.out", "tests", "*_cache")
+LEFT_OUT = shutil.ignore_patterns(".venv", "node_modules", ".git", ".local", "cdk.out", "tests", "*_cache")
 
 
 @pytest.fixture
@@ -26,8 +25,8 @@ def clone(tmp_path: Path) -> Path:
     """A copy of the project that may be broken; the installed packages are the ones of this checkout."""
     copy = tmp_path / "clone"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
-    for name in SHARED:
-        (copy / name).symlink_to(ROOT / name)
+    (copy / "node_modules").symlink_to(ROOT / "node_modules")
+    environment(copy / ".venv")
     (copy / ".local").mkdir()
     for name in ("models", "jsii"):
         (ROOT / ".local" / name).mkdir(exist_ok=True)
@@ -37,7 +36,7 @@ def clone(tmp_path: Path) -> Path:
 
 def twin(root: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [TWIN, *arguments],
+        [str(root / ".venv" / "bin" / "twin"), *arguments],
         cwd=root,
         env={**{k: v for k, v in os.environ.items() if k != "TWIN_STATE_ROOT"}, "CI": "1"},
         stdin=subprocess.DEVNULL,
@@ -49,7 +48,7 @@ def twin(root: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_misspelt_variable_is_named_with_its_resource(clone: Path) -> None:
-    stack = clone / "infra" / "stacks" / "business.py"
+    stack = clone / "infra" / "stacks" / "rag.py"
     text = stack.read_text()
     assert text.count('"QDRANT_URL"') == 1
     stack.write_text(text.replace('"QDRANT_URL"', '"QDRANT_URI"'))

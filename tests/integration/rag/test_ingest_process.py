@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from qdrant_client import QdrantClient, models
 
 from services.rag.ingest.write import GROUP_SIZE
 from tests.integration.rag.local_servers import PATIENT, qdrant
+from tests.program import command
 from tests.sigint import heed_interrupts
 
 ROOT = Path(__file__).parents[3]
@@ -42,9 +42,9 @@ class Runner:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", *command],
+            command(*arguments),
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -53,10 +53,10 @@ class Runner:
             preexec_fn=heed_interrupts,
         )
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*command)
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
         output, errors = process.communicate(timeout=240)
-        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
     def report(self, *command: str) -> dict[str, Any]:
         done = self.run(*command)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.rag.local_servers import PATIENT, qdrant
+from tests.program import command
 
 ROOT = Path(__file__).resolve().parents[3]
 # Some hundred searches in each of five modes, on a machine that may be busy.
@@ -29,7 +29,7 @@ class Filled:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", *arguments],
+            command(*arguments),
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
