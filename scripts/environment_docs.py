@@ -65,8 +65,8 @@ The secret behind `API_KEYS_SECRET_ARN` is JSON; `requests_per_minute` is option
     ),
     Deployable(
         "LLM microservice",
-        """On AWS the SageMaker container is vLLM or LMI. Each reads its own variables; the setting `llm.environment` adds
-to what the stack sets, or replaces it.
+        """On AWS the SageMaker container is vLLM or LMI. Each reads its own variables; the setting `llm.environment`
+adds to what the stack sets, or replaces it.
 
 | the stack sets | `vllm` | `lmi` |
 | --- | --- | --- |
