@@ -25,16 +25,17 @@ INTRODUCTION = """# Configuration
 
 Made from `infra/settings/deployment.py` by `make docs`; do not edit it by hand.
 
-A stage is a file, `infra/config/STAGE.toml`. An environment variable `TWIN_GROUP__NAME` beats the file; the value of a
-list or a table is JSON (`TWIN_LLM__ENVIRONMENT='{"NAME": "value"}'`). What is wrong, missing or unknown is refused
-before anything is synthesized, with the setting, its file and its variable. Secrets are no settings: they are put into
-Secrets Manager after the deployment.
+A stage is a file, `infra/config/STAGE.toml`. An environment variable `TWIN_GROUP__NAME` takes precedence over the
+file; the value of a list or a table is JSON (`TWIN_LLM__ENVIRONMENT='{"NAME": "value"}'`). A wrong, missing or
+unknown setting is refused before anything is synthesized, with the setting, its file and its variable. Secrets are
+not settings: they are put into Secrets Manager after the deployment. What the deployed services read:
+[environment](environment.md).
 
 ## Profiles
 
 A profile is a stage to start from: `cp infra/config/standard.toml infra/config/STAGE.toml`, or set single variables.
 `make cost STAGE=...` prices it before it is deployed. The stages `local` and `preview` are the lowest cost profile with
-smaller numbers. What is not in this table is the same in all three.
+smaller numbers. A setting that is not in this table is the same in all three.
 """
 
 

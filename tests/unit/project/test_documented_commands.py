@@ -1,4 +1,4 @@
-"""Every `twin ...` and `make ...` of README.md and docs/ exists, with its options and arguments."""
+"""Every `twin ...`, `make ...` and `python -m ...` of README.md and docs/ exists, with options and arguments."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SPAN = re.compile(r"`([^`]+)`")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 ELLIPSIS = {"...", "…"}
+MODULE = re.compile(r"python -m ((?:benchmarks|localcloud|scripts|services)[\w.]*)")
 REDIRECTION = re.compile(r"\d?[<>]")
 ARITHMETIC = re.compile(r"\$\(\(.*?\)\)")
 
@@ -146,6 +147,18 @@ def test_a_documented_command_runs(command: Command, monkeypatch: pytest.MonkeyP
     runs = recipe(arguments) if command.words[0] == "make" else [("twin", *arguments)]
     for _, *given in runs:
         assert refusal(list(given), whole=command.whole) == ""
+
+
+MODULES = sorted({module for page in PAGES for module in MODULE.findall(page.read_text(encoding="utf-8"))})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_documented_module_is_a_program(module: str) -> None:
+    path = ROOT.joinpath(*module.split("."))
+    if path.is_dir():
+        assert (path / "__main__.py").is_file()
+    else:
+        assert '__name__ == "__main__"' in path.with_suffix(".py").read_text(encoding="utf-8")
 
 
 def test_the_pages_name_the_main_commands() -> None:
