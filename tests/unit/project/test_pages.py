@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from services.rag.api.schemas import RagRequest
+
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -59,6 +61,11 @@ def test_paths_exist(page: Path) -> None:
 def test_lines_outside_of_tables_stay_readable(page: Path) -> None:
     lines = enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
     assert [number for number, line in lines if len(line) > LONGEST_LINE and not line.startswith("|")] == []
+
+
+def test_the_page_on_the_api_lists_every_field_of_a_question() -> None:
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert [name for name in RagRequest.model_fields if f"\n| `{name}`" not in page] == []
 
 
 def test_the_readme_stays_short() -> None:
