@@ -1,4 +1,4 @@
-"""Environment variables that several deployables share; the names are those of docs/architecture.md."""
+"""Environment variables that several deployables share; docs/environment.md lists them all."""
 
 from __future__ import annotations
 

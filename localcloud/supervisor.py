@@ -1,4 +1,33 @@
-"""The supervisor: platform processes, SageMaker runtime, and the runner's loop; it takes all of them with it."""
+"""The supervisor: the one long-running process of a local cloud, which starts and watches all others.
+
+`twin local-start` (through `localcloud/lifecycle.py`) starts it as `python -m localcloud --root DIR`. All its state
+lies in `DIR/.local`, all its ports on 127.0.0.1.
+
+1. A file lock makes sure that one supervisor runs per folder. Free ports are chosen.
+2. The SageMaker runtime (`sagemaker_runtime/`) is served on a thread of this process. It forwards each invocation to
+   a model process by a routing table in memory.
+3. The platform (`platform.py`) starts four child processes and waits for each to be ready: the AWS emulator, the Opik
+   collector, the Qdrant server, and the sink that stands for Slack.
+4. Then the loop, twice a second, more slowly when nothing has changed for ten seconds:
+   - the platform restarts children that died;
+   - the runner (`runner/reconcile.py`) reads from the emulator which SageMaker components and ECS services are
+     declared, and starts, replaces and stops processes until they match. It tells the routing table and the load
+     balancer's target groups which of them serve. Lambda functions run inside the emulator; the runner only checks
+     their roles;
+   - the state of every process is written to `.local/state.json`, which `twin` reads.
+
+So the real CDK deploys into the emulator, and the runner starts what it declared at its next pass.
+
+When something fails:
+
+- A part that does not get ready ends the start, with the last line of its log.
+- A child that dies is started again with growing pauses. The emulator is not: it holds what was deployed in memory,
+  so its death is shown as failed.
+- A container that exits with a configuration error, crashes three times early, or is not healthy within 40 seconds is
+  given up. `twin deploy` ends with its reason; processes of the release before go on serving.
+- SIGTERM or SIGINT stops runner, runtime and platform in this order and removes the state file. On Linux children die
+  with a supervisor that was killed; `twin local-stop` ends whatever carries the mark of the folder.
+"""
 
 from __future__ import annotations
 

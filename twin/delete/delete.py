@@ -1,7 +1,30 @@
-"""`twin delete`: take the stage down in order, take away what AWS leaves, and prove that nothing is left.
+"""`twin delete`: takes a stage down in order, removes what AWS leaves behind, and proves that nothing is left.
 
-Nothing is remembered between runs: what there is to do is read from AWS each time. A run that was cut short is finished
-by the next one.
+The program runs on the operator's machine and talks to AWS's APIs with the operator's credentials; stacks are deleted
+by CloudFormation. Nothing is remembered between runs: what there is to do is read from AWS each time, so a run that
+was interrupted is finished by the next one, and a run over nothing changes nothing.
+
+1. Ownership (`twin/inventory/ownership.py`): a resource is the stage's own by the history of its stacks, by its tags
+   or by its name. `--keep vectors` takes that stack, the stacks that it uses, and what they hold out of the deletion.
+2. Inference components are deleted first, and waited for: SageMaker deletes no endpoint that still holds one.
+3. What blocks a deletion is emptied: buckets, image repositories, network interfaces that nothing uses
+   (`leftovers.py`: each kind of resource with how to find, empty and remove it).
+4. Stacks (`stacks.py`): those that no other stack uses go first, several at the same time. The order is read from the
+   deployed templates, because CloudFormation guards exports but not `Fn::GetStackOutput`.
+5. Leftovers: what AWS is known to leave after a stack is gone, such as log groups that were written to once more.
+6. Survivors (`twin/inventory/survivors.py`): every service that the stacks touch is asked what it has of the stage.
+   Steps 5 and 6 are repeated for a minute while deletions settle. An empty list is the proof; the last list is the
+   result.
+
+When something fails:
+
+- A stack that ends as DELETE_FAILED is deleted again after step 3 and a pause that grows; after four attempts it is
+  left for the list of survivors, with CloudFormation's reason.
+- A stack that is protected against deletion ends the run with the command that lifts the protection.
+- A leftover that cannot be removed yet is reported and tried again; in the end it is in the list.
+
+`plan` lists the same removals without making one (`--dry-run`). The command itself is `cli.py`: exit code 1 with
+survivors; without any it also stops the local cloud of stage `local`. docs/deletion.md describes it for operators.
 """
 
 from __future__ import annotations

@@ -1,4 +1,34 @@
-"""`twin deploy`, `twin synth`: the real CDK command line, the same for every stage."""
+"""`twin deploy`, `twin synth`: deploy a stage with the real CDK command line, the same way for every stage.
+
+The program runs on the operator's machine or in a workflow. For stage `local` it starts the local cloud first
+(`local.py`); for any other stage it uses the AWS credentials of the shell.
+
+1. Target: which account, region and addresses the stage has (`twin/target/stage.py`).
+2. Overrides (`twin/target/cdk_environment.py`): what only the running stage knows, as environment of the CDK. These
+   are the number of the model's copies now, so that a sleeping endpoint stays asleep, and the local cloud's
+   addresses.
+3. Bootstrap: the CDK's own stack must exist. The local cloud gets it here; on AWS a missing one ends the command with
+   what to run, because bootstrapping is a decision of the account's owner.
+4. `cdk deploy` (`twin/target/cdk.py`): Node runs the CDK, the CDK runs `infra/app.py`, which turns the stage's
+   settings into templates; CloudFormation deploys the stacks, up to four at a time, in the order of their
+   dependencies. The CDK's output is read line by line: completed resources become progress, failed ones are
+   remembered.
+5. Outputs and secrets: read the stacks' outputs, put the hash of this person's API key into its secret (the key
+   itself stays in `.local/keys`), and point the local notifications at the sink.
+6. Ready: ask `/readyz` through the stage's address until every dependency is ready, the LLM included, for 45 seconds
+   at most.
+7. Prompts: register the versions in use in Opik.
+
+When something fails:
+
+- In step 4 CloudFormation rolls back. `failures/` collects the reasons and the last log lines of containers as soon
+  as a resource fails, since the rollback deletes the log groups, and explains them with what to do.
+- In step 6 the error says which dependency is not ready and why ECS stopped tasks; the stacks stay as they are.
+  Locally a process that was given up ends the wait with its reason.
+- In step 7 the failure is printed and the deployment counts as done.
+
+The demo and the drill call the steps one by one (`twin/local/`). docs/doctor.md explains failures for operators.
+"""
 
 from __future__ import annotations
 

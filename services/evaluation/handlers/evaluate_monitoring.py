@@ -1,4 +1,32 @@
-"""Judges the sampled answers that are new since the last run: itself, or with a state machine when they are many."""
+"""Lambda handler of an evaluation run: judges the sampled answers that are new since the last run.
+
+The Scheduler calls it every hour, `collect_samples` calls it when enough new samples have come, and `twin evaluate`
+calls it by hand. By then the samples are items of an Opik dataset.
+
+1. Lease (`run/lease.py`): a conditional write in DynamoDB, so that only one run judges at a time. A run that finds
+   the lease taken leaves a mark, reports "busy" and ends; the holder looks once more at its end.
+2. Watermark (`run/watermark.py`): an SSM parameter with the creation time of the last judged item. The run reads the
+   items after it; `{"full": true}` reads all.
+3. Shards (`run/shards.py`): the items are split into windows of creation time that one call can judge.
+4. Judge, one shard at a time (`run/shard_judging.py`): the free metrics run on every answer, the judge model's where
+   the stage has a judge. Each shard is stored as an Opik experiment, its scores also on the answers' traces, and kept
+   in DynamoDB for a day.
+5. Finish (`run/finish.py`): publish the metrics to CloudWatch, remember the worst answers for the alarm's message,
+   then move the watermark.
+
+With more than one shard, steps 4 and 5 leave this function: it starts the state machine `twin-<stage>-judging` and
+reports "started". A Distributed Map calls `judge_shard` per shard with retries, then `finish_run`, which gives the
+lease back. One shard is judged here, within the Lambda's own time limit.
+
+When something fails: the watermark moves last, so nothing is skipped. The next run starts at the same place and takes
+over the scores of shards that were judged within a day; only a last shard to which new items came is judged again. A
+run that raises gives the lease back; one that is killed loses it when the lease ends by itself. An answer that one
+metric cannot score is a failed score, counted and shown; it does not stop the run. A judge that has used up its
+monthly budget is not asked any more, and the free metrics go on.
+
+From here CloudWatch compares the metrics with the thresholds (`infra/constructs/evaluation/alarms.py`), and an alarm
+reaches people through `handlers/notify.py`. docs/monitoring.md has the whole picture.
+"""
 
 from __future__ import annotations
 

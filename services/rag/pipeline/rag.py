@@ -1,4 +1,36 @@
-"""Answers a question: retrieve, format, generate; the recorder tells monitoring about it."""
+"""The path of a question through the RAG service: retrieve, build the prompt, generate, record.
+
+A question arrives at a route (`services/rag/api/routes/rag.py` for JSON and Server-Sent Events, `openai.py` beside it
+for OpenAI clients), after the middleware has checked key, rate and size. The route makes a `Question` and reads the
+events that `RagPipeline.answer` yields. A route that streams sends each event on as it comes; one that does not
+collects them into one body. All of it runs in one process: the steps on its event loop, CPU work (embedding,
+re-ranking, a real tokenizer) on the threads of `embeddings/pool.py`; traces and samples are sent by threads of their
+own.
+
+1. Sizes: `check` refuses a question or an answer length that is too large before any work is done (422).
+2. Gate: when the model is known to sleep and enough requests wait for it, the question is refused at once (503).
+3. Retrieve (`retrieve.py`), unless the request switched it off: embed the question, find other wordings and filters,
+   search three collections at the same time, fuse and re-rank the hits. All of it has ten seconds.
+4. Prompt (`prompt.py`): the documents, earlier turns and the question, cut to the model's window.
+5. Generate (`generate.py`): one streamed call of the SageMaker endpoint. While the endpoint sleeps, `waking.py` holds
+   the request and yields `Status("waking")` as a sign of life.
+6. Sources, then `Done` with token counts and timings: always the last event of an answer.
+7. Record (`sampling/recorder.py`): the trace, the metrics, a log line. An answer with retrieval becomes a sample for
+   the evaluation when the hash of its trace's id falls below the sample rate; a request that failed at work always
+   does.
+
+When something fails:
+
+- Retrieval: 503, or an answer without documents and `degraded: ["retrieval"]` where the request allows that.
+- Query understanding or the re-ranker: the question goes on without it; `degraded: ["rerank"]` for the re-ranker.
+- The LLM: before the first byte of the response, an error with its own status; afterwards the event `error`.
+  `api/errors.py` says which exception becomes which status.
+- The caller goes away or stops reading: the iterator is closed, which cancels the call of the LLM.
+- Opik or the samples queue: callers notice nothing; traces and samples wait in memory, then in a bounded file.
+
+The trace is ended in every case, and what failed is recorded whatever the tracing budget says. Where a sample goes
+next: `services/evaluation/handlers/collect_samples.py`.
+"""
 
 from __future__ import annotations
 
