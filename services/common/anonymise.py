@@ -45,7 +45,7 @@ _KEY = re.compile(
 )
 
 
-class PatternRefused(ValueError):  # noqa: N818 - the name says what happened
+class PatternRefused(ValueError):
     """A pattern of one's own is wrong, or its work is not bounded; the message tells how to write it."""
 
 

@@ -20,7 +20,7 @@ FAILURES = 5
 PAUSE_SECONDS = 5.0
 
 
-class CircuitOpen(Exception):  # noqa: N818 - the name says what happened
+class CircuitOpen(Exception):
     """The dependency is left alone for now; the message is one sentence that a caller may see."""
 
 

@@ -16,35 +16,35 @@ class InvocationError(Exception):
     """An invocation did not give a complete answer; the message is one sentence that a caller may see."""
 
 
-class EndpointNotFound(InvocationError):  # noqa: N818 - the name says what happened; the base says that it is an error
+class EndpointNotFound(InvocationError):
     """The endpoint or its inference component does not exist."""
 
 
-class NoCapacity(InvocationError):  # noqa: N818
+class NoCapacity(InvocationError):
     """The inference component has no copy in service: it sleeps or is waking."""
 
 
-class EndpointUpdating(InvocationError):  # noqa: N818
+class EndpointUpdating(InvocationError):
     """The endpoint or its inference component is being created or changed and serves nobody for the moment."""
 
 
-class Throttled(InvocationError):  # noqa: N818
+class Throttled(InvocationError):
     """The endpoint refuses because it serves as many invocations as it may."""
 
 
-class ModelFailed(InvocationError):  # noqa: N818
+class ModelFailed(InvocationError):
     """The model's container answered with an error."""
 
 
-class StreamBroken(InvocationError):  # noqa: N818
+class StreamBroken(InvocationError):
     """The stream ended before the answer was complete."""
 
 
-class InvocationTimeout(InvocationError):  # noqa: N818
+class InvocationTimeout(InvocationError):
     """No complete answer within the time limit."""
 
 
-class EndpointUnavailable(InvocationError):  # noqa: N818
+class EndpointUnavailable(InvocationError):
     """The runtime API cannot be reached or refuses for a reason of its own (permissions, outage)."""
 
 

@@ -19,7 +19,7 @@ PAGE_SIZE = 500
 _RESOLUTION = timedelta(microseconds=1)
 
 
-class DatasetMissing(RuntimeError):  # noqa: N818 - the name is what a caller of the Lambda reads as `errorType`
+class DatasetMissing(RuntimeError):
     """The monitoring dataset does not exist: no sample was ever collected."""
 
 

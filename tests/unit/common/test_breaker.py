@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-class Down(Exception):  # noqa: N818
+class Down(Exception):
     pass
 
 
