@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from services.common.secret_values import read_secret
 from services.evaluation.judges.base import Judge
 from services.evaluation.judges.factory import create_judge
 from services.evaluation.judges.meter import Meter, Price, Usage
 from services.evaluation.judges.settings import JudgeSettings
 from services.evaluation.judges.spending import MonthlySpending, SpendingRecord, month_of
-from services.evaluation.storage.secret_values import read_secret
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ def open_judge(
     price = Price(settings.judge_input_price, settings.judge_output_price)
     meter = Meter(price, settings.judge_monthly_cap_usd - spent.used.dollars)
     secret = settings.judge_api_key_secret_arn
-    judge = create_judge(settings, meter, read_secret(secret) if secret else None)
+    judge = create_judge(settings, meter, read_secret(boto3.client("secretsmanager"), secret) if secret else None)
     assert judge is not None  # noqa: S101 - the provider is not none
     session = JudgingSession(judge, settings.judge_monthly_cap_usd, record, spent, clock)
     over = threading.Event()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.evaluation.judges.meter import Usage
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 
 KEPT_SECONDS = 100 * 86400.0
 MICRO = 1_000_000

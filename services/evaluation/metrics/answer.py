@@ -21,7 +21,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MetricScore:
     """A score with its reason."""
 
     value: float

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.evaluation.metrics.language import language_of
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 
 # Older answers lose half of their weight with every so many new ones: the profile follows a twin that changes slowly.
 HALF_LIFE_ANSWERS = 500.0
@@ -62,9 +62,9 @@ class Profile:
 
     def followed_by(self, later: Profile) -> Profile:
         """Both together, the older one faded by the number of the later answers."""
-        return replace(self, answers=self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)).beside(later)
+        return replace(self, answers=self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)).combined_with(later)
 
-    def beside(self, later: Profile) -> Profile:
+    def combined_with(self, later: Profile) -> Profile:
         """Both together, each with the weight of its answers."""
         total = self.answers + later.answers
         share = later.answers / total

@@ -11,7 +11,7 @@ from opik.evaluation.metrics import base_metric, score_result
 
 from services.evaluation.judges.base import Judge
 from services.evaluation.judges.errors import JudgingStopped
-from services.evaluation.metrics.answer import Answer, Verdict
+from services.evaluation.metrics.answer import Answer, MetricScore
 from services.evaluation.metrics.embedding_metrics import Embed
 from services.evaluation.metrics.free import Score, free_scores
 from services.evaluation.metrics.judged import judged_scores
@@ -48,7 +48,7 @@ def score_answers(
         on_scored: called with the number of finished scores from time to time.
     """
     work = [(answer, compute) for answer in answers.values() for compute in metrics.values()]
-    found: list[Verdict | Failed | None] = []
+    found: list[MetricScore | Failed | None] = []
     with ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as pool:
         for number, verdict in enumerate(pool.map(_verdict, work), 1):
             found.append(verdict)
@@ -60,7 +60,7 @@ def score_answers(
         items.append(
             ItemScores(
                 trace_id,
-                {name: verdict.value for name, verdict in mine.items() if isinstance(verdict, Verdict)},
+                {name: verdict.value for name, verdict in mine.items() if isinstance(verdict, MetricScore)},
                 tuple(name for name, verdict in mine.items() if isinstance(verdict, Failed)),
                 {name: verdict.reason for name, verdict in mine.items() if verdict is not None and verdict.reason},
             )
@@ -107,7 +107,7 @@ def feedback(items: Iterable[ItemScores]) -> list[Any]:
     ]
 
 
-def _verdict(work: tuple[Answer, Score]) -> Verdict | Failed | None:
+def _verdict(work: tuple[Answer, Score]) -> MetricScore | Failed | None:
     answer, compute = work
     try:
         return compute(answer)

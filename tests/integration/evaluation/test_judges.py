@@ -26,7 +26,7 @@ from services.evaluation.metrics.answer import Answer
 from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.style import StyleVerdict
 from services.evaluation.run.opik_metrics import score_answers
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, USAGE, JudgeServer, Reply, by_shape
 from tests.integration.sagemaker_runtime.conftest import boto_client, serve
 
