@@ -23,7 +23,7 @@ from services.evaluation.state import State
 
 logger = logging.getLogger(__name__)
 
-# Opik refuses a whole request for one item: only then is each item sent in a request of its own.
+# Opik refuses a whole request for one item: only then is each item sent in a separate request.
 _REFUSED = frozenset({400, 413, 422})
 _NOT_STORED = (ApiError, httpx.HTTPError, SecretUnavailableError)
 
@@ -56,7 +56,7 @@ class SampleCollector:
 
     @classmethod
     def from_settings(cls, settings: CollectSettings) -> SampleCollector:
-        """A collector with clients of its own."""
+        """A collector with new clients."""
         return cls(settings, State(settings.state_table_name), once_per_process(lambda: connect(settings)))
 
     def collect(self, event: dict[str, Any]) -> dict[str, Any]:

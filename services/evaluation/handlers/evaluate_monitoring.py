@@ -66,7 +66,7 @@ class MonitoringEvaluation:
 
     @classmethod
     def from_settings(cls, settings: EvaluateSettings) -> MonitoringEvaluation:
-        """An evaluation with clients of its own."""
+        """An evaluation with new clients."""
         scorer = ShardScorer.from_settings(settings)
         stepfunctions = once_per_process(lambda: boto3.client("stepfunctions"))
         return cls(scorer, RunCompletion.from_scorer(scorer), stepfunctions)

@@ -56,7 +56,7 @@ class Notifier:
 
     @classmethod
     def from_settings(cls, settings: NotifySettings) -> Notifier:
-        """A notifier with clients of its own."""
+        """A notifier with new clients."""
         secrets = boto3.client("secretsmanager")
         return cls(
             settings,

@@ -1,4 +1,4 @@
-"""What can go wrong when a model judges."""
+"""Errors of judging."""
 
 from __future__ import annotations
 

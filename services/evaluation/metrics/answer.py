@@ -1,4 +1,4 @@
-"""What every metric looks at, and what it says."""
+"""Input and result of every metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics that cost nothing, by name: for all of the sampled traffic."""
+"""The metrics without a judge, by name: they cost nothing and are computed for every sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.evaluation.metrics.names import (
 from services.evaluation.metrics.refusal import refusal
 
 Score = Callable[[Answer], MetricScore | None]
-"""The verdict on an answer, None where the metric is not defined; raises when it cannot be computed."""
+"""Computes the score of an answer, None where the metric is not defined; raises when it cannot be computed."""
 
 
 def free_scores(embed: Embed) -> Mapping[str, Score]:

@@ -38,7 +38,7 @@ class RunCompletion:
 
     @classmethod
     def from_scorer(cls, scorer: ShardScorer) -> RunCompletion:
-        """A completion with clients of its own."""
+        """A completion with new clients."""
         watermark = Watermark(boto3.client("ssm"), scorer.settings.watermark_parameter_name)
         return cls(scorer, boto3.client("cloudwatch"), watermark)
 
@@ -56,7 +56,7 @@ class RunCompletion:
         known = [self.scorer.kept_scores(run, shard, again=full) for shard in shards]
         items = [item for shard in known for item in shard.items]
         reports = [shard.judging for shard in known if shard.judging]
-        judging = functools.reduce(JudgingReport.with_, reports) if reports else None
+        judging = functools.reduce(JudgingReport.combined_with, reports) if reports else None
         profiles = [shard.profile for shard in known if shard.profile]
         # A full run scores answers that the profile holds already.
         drift = None if full or not profiles else measure_drift(state, settings.dataset_name, _combined(profiles))

@@ -82,7 +82,7 @@ class ShardScorer:
 
     @classmethod
     def from_settings(cls, settings: EvaluateSettings) -> ShardScorer:
-        """A scorer with clients of its own."""
+        """A scorer with new clients."""
         return cls(
             settings,
             State(settings.state_table_name),
@@ -168,7 +168,7 @@ class ShardScorer:
 def experiment_config(
     settings: EvaluateSettings, items: Sequence[Item], judging: JudgingReport | None
 ) -> dict[str, Any]:
-    """What is recorded with an experiment about the models, prompts and releases behind its items."""
+    """Record of the models, prompts and releases behind the items of an experiment."""
 
     def seen(key: str) -> list[str]:
         return sorted({str(item.metadata[key]) for item in items if item.metadata.get(key)})

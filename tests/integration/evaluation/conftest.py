@@ -62,7 +62,7 @@ def state_table(aws: str) -> Iterator[str]:
 
 @pytest.fixture
 def opik_settings(collector: str, secret: Callable[[str], str], state_table: str) -> dict[str, str]:
-    """What every function of the pipeline is told, with a dataset name that nobody used."""
+    """Environment of every function of the pipeline, with an unused dataset name."""
     return {
         "STAGE": "t",
         "DATASET_NAME": f"Monitoring-{uuid7()}",

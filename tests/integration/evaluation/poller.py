@@ -1,4 +1,4 @@
-"""What Lambda does with a queue: receive, call the handler, delete what it did not report. Dies where it is told to.
+"""A poller like Lambda's: receive, call the handler, delete what it did not report. Dies at a given point.
 
 `python -m tests.integration.evaluation.poller QUEUE_URL POINT`: the process kills itself at POINT in its second batch;
 the point `none` ends when the queue stays empty.

@@ -87,7 +87,7 @@ def dataset(
     embedding_model: Path,
     set_environment: Callable[..., None],
 ) -> str:
-    """The Lambdas' environment with a dataset name that nobody used; gives the name."""
+    """The Lambdas' environment with an unused dataset name, which it returns."""
     name = opik_settings["DATASET_NAME"]
     set_environment(
         **opik_settings,
@@ -271,7 +271,7 @@ def test_a_judge_scores_the_answers_and_their_traces(
         )
         collect(sqs_event(sample(), sample()))
         second = evaluate()
-    assert second["scored"] == 2 and second["failed"] == 0, "what the budget does not allow is no failure"
+    assert second["scored"] == 2 and second["failed"] == 0, "a judgement beyond the budget is not a failure"
     assert "Judging stopped" in second["judging"]["message"]
     assert second["judging"]["month_dollars"] <= cap
     assert State(state_table).counters(f"judging/{second['judging']['month']}")["calls"] == len(server.requests)

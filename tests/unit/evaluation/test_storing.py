@@ -1,4 +1,4 @@
-"""What the Lambdas do when Opik takes only a part."""
+"""Lambdas when Opik takes only a part."""
 
 from __future__ import annotations
 
