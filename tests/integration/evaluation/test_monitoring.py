@@ -19,9 +19,11 @@ from opik.api_objects.opik_client import reset_global_client
 from services.common.ids import uuid7
 from services.common.lambda_runtime import start
 from services.evaluation.dataset.monitoring_dataset import DatasetMissing, connect
-from services.evaluation.handlers import collect_samples, evaluate_monitoring
+from services.evaluation.handlers import collect_samples, evaluate_monitoring, expire_samples, finish_run, judge_shard
 from services.evaluation.handlers.collect_samples import SampleCollector
 from services.evaluation.handlers.evaluate_monitoring import MonitoringEvaluation
+from services.evaluation.run.bookkeeping import Lease
+from services.evaluation.run.shards import Shard
 from services.evaluation.settings import CollectSettings, EvaluateSettings
 from services.evaluation.state import State
 from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, JudgeServer, by_shape
@@ -239,6 +241,19 @@ def test_the_handlers_build_their_clients_once_from_their_environment(dataset: s
     assert evaluate_monitoring.handler({}, None)["scored"] == 2
     assert evaluate_monitoring.handler({"full": True}, None)["scored"] == 2
     assert evaluate_monitoring.handler(None, None)["scored"] == 0
+
+
+def test_the_handlers_of_a_long_run_and_of_the_retention_build_their_clients(
+    dataset: str, state_table: str, set_environment: Callable[..., None]
+) -> None:
+    set_environment(RETENTION_DAYS=json.dumps({dataset: 1}))
+    collect(sqs_event(sample(), sample()))
+    shard = Shard(None, datetime.now(UTC) + timedelta(hours=1)).as_dict()
+    work = {"run": "long", "full": False, "shard": shard}
+    assert Lease(State(state_table), "long").acquire(60)
+    assert judge_shard.handler(work, None)["experiment"].startswith("monitoring-t")
+    assert finish_run.handler({"run": "long", "full": False, "work": [work]}, None)["scored"] == 2
+    assert expire_samples.handler({}, None) == {"deleted": {dataset: 0}}
 
 
 def test_missing_dataset_is_an_error_with_a_name(dataset: str) -> None:

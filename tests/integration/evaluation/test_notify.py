@@ -18,7 +18,7 @@ from services.common.lambda_runtime import start
 from services.common.secret_values import SecretUnavailableError
 from services.evaluation.alerts import slack
 from services.evaluation.alerts.announcements import Announcements, Decision
-from services.evaluation.handlers.notify import Notifier
+from services.evaluation.handlers.notify import Notifier, handler
 from services.evaluation.run.bookkeeping import write_worst_answers
 from services.evaluation.settings import NotifySettings
 from services.evaluation.state import State
@@ -97,6 +97,16 @@ def test_alarm_and_recovery_arrive_at_the_sink(notifier: Configure, sink: str) -
     page = httpx.get(sink).text
     assert "Groundedness 0.31, alarm when &lt; 0.6" in page
     assert 'href="https://docs.example/runbook"' in page
+
+
+def test_the_handler_builds_its_clients_from_its_environment(
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]]
+) -> None:
+    url, _, bodies = webhook
+    notifier(url)
+    assert handler(event(ALARM), None) == {"sent": 1}
+    assert handler(event(ALARM), None) == {"sent": 0}
+    assert len(bodies) == 1
 
 
 def test_passing_failures_are_retried(notifier: Configure, webhook: tuple[str, list[int], list[bytes]]) -> None:
