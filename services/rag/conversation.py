@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
-class ClientDisconnected(Exception):  # noqa: N818 - the name says what happened
+class ClientDisconnected(Exception):
     """The caller went away before the answer was complete."""
 
 

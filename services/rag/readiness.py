@@ -22,7 +22,7 @@ DOWN_MAX_AGE_SECONDS = 1.0
 Check = Callable[[], Awaitable[None]]
 
 
-class CheckFailed(Exception):  # noqa: N818 - the name says what happened
+class CheckFailed(Exception):
     """A dependency would not serve a request now; the message is one sentence."""
 
 

@@ -25,7 +25,7 @@ class Event:
     data: dict[str, Any]
 
 
-class Refused(TwinError):  # noqa: N818 - the name says what happened
+class Refused(TwinError):
     """The service did not take a question.
 
     Attributes:

@@ -23,7 +23,7 @@ MAX_AGE_SECONDS = 60.0
 MIN_AGE_SECONDS = 2.0
 
 
-class KeysUnavailable(Exception):  # noqa: N818 - the name says what happened
+class KeysUnavailable(Exception):
     """The keys have never been read and cannot be read now; the message may be shown to a caller."""
 
 

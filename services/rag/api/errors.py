@@ -99,7 +99,7 @@ _KNOWN: dict[type[Exception], tuple[int, str, int | None]] = {
 }
 
 
-class BadRequest(Exception):  # noqa: N818 - the name says what happened
+class BadRequest(Exception):
     """A request is understood and cannot be served; the message may be shown to a caller."""
 
     def __init__(self, message: str, code: str, param: str) -> None:

@@ -28,7 +28,7 @@ class EmbeddingModel(Protocol):
         ...
 
 
-class Overloaded(Exception):  # noqa: N818 - the name says what happened
+class Overloaded(Exception):
     """More CPU work is waiting than the service can do in time; the message may be shown to a caller."""
 
 

@@ -24,7 +24,7 @@ MESSAGE_TOKENS = 4
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:context|document|question)\b)", re.IGNORECASE)
 
 
-class PromptTooLong(Exception):  # noqa: N818 - the name says what happened
+class PromptTooLong(Exception):
     """What must be in the prompt does not fit into the model's window; the message may be shown to a caller."""
 
 

@@ -55,7 +55,7 @@ from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
 retrieval_logger = concern_logger("retrieval")
 
 
-class QuestionRefused(Exception):  # noqa: N818 - the name says what happened
+class QuestionRefused(Exception):
     """A question is larger than this service accepts; the message may be shown to a caller.
 
     Attributes:

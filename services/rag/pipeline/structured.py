@@ -20,7 +20,7 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 MAX_ANSWER_CHARS = 20_000
 
 
-class StructuredAnswerFailed(Exception):  # noqa: N818 - the name says what happened
+class StructuredAnswerFailed(Exception):
     """There is no answer of the asked shape; the message is one sentence about why, without the model's text."""
 
 

@@ -20,7 +20,7 @@ _FILE = re.compile(r"(?P<name>[a-z0-9_]+)\.v(?P<version>[0-9]+)\.txt")
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
-class UnknownPrompt(LookupError):  # noqa: N818 - the name says what happened
+class UnknownPrompt(LookupError):
     """There is no such prompt, version, or an earlier version in use; the message names what there is."""
 
 

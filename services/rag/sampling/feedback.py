@@ -26,11 +26,11 @@ FLAG_PAUSE_SECONDS = 2.0
 MAX_FLAGS = 100
 
 
-class UnknownTrace(Exception):  # noqa: N818 - the name says what happened
+class UnknownTrace(Exception):
     """No trace has this id; the message may be shown to a caller."""
 
 
-class MonitoringUnavailable(Exception):  # noqa: N818
+class MonitoringUnavailable(Exception):
     """Feedback cannot be taken now; the message may be shown to a caller."""
 
 

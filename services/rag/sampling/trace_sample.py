@@ -10,7 +10,7 @@ _DOCUMENT = re.compile(r'<document id="\d+" title="[^"\n]*">\n(.*?)\n</document>
 _KEPT = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
 
 
-class NotAnAnswer(ValueError):  # noqa: N818 - the name says what happened
+class NotAnAnswer(ValueError):
     """A trace holds no question of this service; the message may be shown to a person."""
 
 

@@ -51,11 +51,11 @@ class Hit:
     score: float
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - the name says what happened
+class StoreUnavailable(Exception):
     """The store cannot be reached, or did not answer in time; the message may be shown to a caller."""
 
 
-class StoreMismatch(Exception):  # noqa: N818
+class StoreMismatch(Exception):
     """A collection was filled with another embedding model: its vectors cannot be compared with ours."""
 
 

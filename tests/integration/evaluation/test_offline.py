@@ -1,4 +1,4 @@
-"""`twin evaluate --dataset` against a service that answers as it is told, with the SDK and the collector."""
+"""`twin evaluate --dataset` against a service with scripted answers, with the SDK and the collector."""
 
 from __future__ import annotations
 

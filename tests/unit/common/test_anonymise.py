@@ -1,4 +1,4 @@
-"""What is removed from text, what stays, and what it costs with text that is made to cost much."""
+"""Anonymisation: removed and kept text, and its cost for hostile text."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_bounded_patterns_are_taken(pattern: str) -> None:
         (r"(a)\1", "refers"),
         (r"(?=a)b", "looks around"),
         (r"a{0,3}", "everywhere"),
-        (r"(", "no regular expression"),
+        (r"(", "not a regular expression"),
     ],
 )
 def test_patterns_whose_work_is_not_bounded_are_refused(pattern: str, why: str) -> None:

@@ -6,16 +6,18 @@ from decimal import Decimal
 
 import pytest
 
-from services.guard.budget_notice import Spent, spent
+from services.guard.budget_notice import SpentBudget, parse_spent_budget
 from tests.budget_notice import letter
 
 NAME = "twin-dev-guard-Budget"
 
 
 def test_a_spent_budget_is_read() -> None:
-    assert spent(letter(NAME, "$400.00", "$400.15"), NAME) == Spent(NAME, Decimal("400.00"), Decimal("400.15"))
+    assert parse_spent_budget(letter(NAME, "$400.00", "$400.15"), NAME) == SpentBudget(
+        NAME, Decimal("400.00"), Decimal("400.15")
+    )
     thousands = letter(NAME, "$4,000.00", "$12,345.6", kind="Actual")
-    assert spent(thousands, NAME) == Spent(NAME, Decimal(4000), Decimal("12345.6"))
+    assert parse_spent_budget(thousands, NAME) == SpentBudget(NAME, Decimal(4000), Decimal("12345.6"))
 
 
 @pytest.mark.parametrize(
@@ -31,4 +33,4 @@ def test_a_spent_budget_is_read() -> None:
     ],
 )
 def test_every_other_message_is_none(message: str) -> None:
-    assert spent(message, NAME) is None
+    assert parse_spent_budget(message, NAME) is None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class RerankFailed(Exception):  # noqa: N818 - the name says what happened
+class RerankFailed(Exception):
     """A re-ranker gave no scores; the message is one sentence that traces may show."""
 
 

@@ -1,8 +1,9 @@
-"""Secrets, read at run time so that a rotation needs no deploy."""
+"""Reading of secrets at run time, so that a rotation needs no deployment."""
 
 from __future__ import annotations
 
-import boto3
+from typing import Any
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 
@@ -10,14 +11,18 @@ class SecretUnavailableError(RuntimeError):
     """A secret cannot be read or is empty; the message names the secret, never its value."""
 
 
-def read_secret(arn: str) -> str:
-    """The secret's string.
+def read_secret(client: Any, arn: str) -> str:
+    """The secret's string, without white space around it.
+
+    Args:
+        client: of `secretsmanager`.
+        arn: ARN or name of the secret.
 
     Raises:
-        SecretUnavailableError: it does not exist, may not be read, or holds nothing.
+        SecretUnavailableError: it does not exist, may not be read, or is empty.
     """
     try:
-        value = boto3.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString", "")
+        value = client.get_secret_value(SecretId=arn).get("SecretString", "")
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise SecretUnavailableError(f"Secrets Manager does not give {arn}: {code}") from None

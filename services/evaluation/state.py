@@ -1,12 +1,11 @@
-"""What the Lambdas must remember between two calls: one DynamoDB table, whose conditional writes decide who goes first.
+"""State of the Lambdas between calls: one DynamoDB table, whose conditional writes let one of several callers win.
 
-Every entry has the attribute `key` and, where it may be forgotten, `expires` (epoch seconds). DynamoDB removes expired
+Every entry has the attribute `key` and, where it may be deleted, `expires` (epoch seconds). DynamoDB removes expired
 entries within days, so every condition here compares the time itself.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 from collections.abc import Mapping
@@ -19,17 +18,17 @@ _REFUSED = "ConditionalCheckFailedException"
 
 
 class State:
-    """The table, as the few operations that are needed of it. Every method raises botocore's ClientError when DynamoDB
-    refuses the call itself."""
+    """Operations on the table. Every method raises botocore's ClientError when DynamoDB refuses the call itself."""
 
     def __init__(self, table_name: str) -> None:
+        """Make a DynamoDB client; nothing is called yet."""
         self._table = table_name
         self._client = boto3.client("dynamodb")
 
     def put_if_free(self, key: str, holder: str, seconds: float) -> bool:
-        """Take `key` for `holder` and `seconds`, unless somebody else holds it; False when somebody does.
+        """Take `key` for `holder` and `seconds`; False while another holder has it.
 
-        A holder that asks again gets its time anew.
+        A holder that takes its own key again prolongs it to `seconds` from now and removes the mark of `ask_holder`.
         """
         now = time.time()
         return self._update(
@@ -40,12 +39,12 @@ class State:
         )
 
     def ask_holder(self, key: str) -> bool:
-        """Leave a mark for the one who holds `key` now; False when nobody does."""
+        """Leave a mark for the present holder of `key`; False when it has none."""
         values = {":yes": {"BOOL": True}, ":now": _number(time.time())}
         return self._update(key, "SET asked = :yes", "expires >= :now", values)
 
     def free(self, key: str, holder: str, *, unless_asked: bool = False) -> bool:
-        """Give `key` back; False when it was not the holder's any more, or somebody left a mark."""
+        """Release `key`; False when the holder had lost it or, with `unless_asked`, found the mark of `ask_holder`."""
         condition = "holder = :holder" + (" AND attribute_not_exists(asked)" if unless_asked else "")
         try:
             self._client.delete_item(
@@ -61,7 +60,7 @@ class State:
         return True
 
     def add(self, key: str, number: int, seconds: float | None = None) -> int:
-        """Add to a counter that starts at 0 and, if told so, ends `seconds` after its last change; the new value."""
+        """Add to a counter that starts at 0 and expires `seconds` after its last change; returns its new value."""
         return self.add_each(key, {"amount": number}, seconds)["amount"]
 
     def add_each(self, key: str, amounts: Mapping[str, int], seconds: float | None = None) -> dict[str, int]:
@@ -82,14 +81,14 @@ class State:
         return {name: int(answer["Attributes"][name]["N"]) for name in amounts}
 
     def counters(self, key: str) -> dict[str, int]:
-        """What was added to `key` so far."""
+        """The counters of `key`, by name."""
         item = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True).get("Item") or {}
         return {name: int(value["N"]) for name, value in item.items() if "N" in value and name != "expires"}
 
     def read(self, key: str) -> Any:
         """The JSON value of `key`, or None."""
         item = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True).get("Item") or {}
-        return json.loads(item["document"]["S"]) if "document" in item and not _is_over(item) else None
+        return json.loads(item["document"]["S"]) if "document" in item and not _is_expired(item) else None
 
     def write(self, key: str, value: Any, seconds: float) -> None:
         """Keep a JSON value of at most 400 KB for `seconds`."""
@@ -114,12 +113,6 @@ class State:
         return True
 
 
-@functools.cache
-def open_state(table_name: str) -> State:
-    """The table, with one client per process."""
-    return State(table_name)
-
-
 def _key(key: str) -> dict[str, Any]:
     return {"key": {"S": key}}
 
@@ -132,5 +125,5 @@ def _after(seconds: float) -> dict[str, str]:
     return _number(time.time() + seconds)
 
 
-def _is_over(item: dict[str, Any]) -> bool:
+def _is_expired(item: dict[str, Any]) -> bool:
     return float(item.get("expires", {}).get("N", "inf")) < time.time()

@@ -1,4 +1,4 @@
-"""What is known about answers after they were judged, in a form that outlives the function."""
+"""Scores of judged answers, and their JSON form in the state table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from services.evaluation.metrics.summary import ItemScores
 
 
 @dataclass(frozen=True)
-class JudgedItem:
-    """The scores of an answer and who gave it.
+class ScoredItem:
+    """The scores of an answer, and the model that gave it.
 
     Attributes:
         scores: by metric; see `ItemScores`.
@@ -36,25 +36,25 @@ class JudgedItem:
         }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> JudgedItem:
+    def from_dict(cls, value: dict[str, Any]) -> ScoredItem:
         """Read the JSON form."""
         scores = ItemScores(value["trace_id"], value["values"], tuple(value["failed"]))
         return cls(scores, value["model_id"], value["is_answer"])
 
 
 @dataclass(frozen=True)
-class JudgedShard:
-    """What judging one shard gave.
+class ScoredShard:
+    """Result of judging one shard.
 
     Attributes:
         experiment: its name in Opik.
         items: the answers with their scores, without reasons.
-        judging: what the judge did and cost, when there was one.
+        judging: calls and cost of the judge; None without a judge.
         profile: of the answers' texts; None without any.
     """
 
     experiment: str
-    items: list[JudgedItem]
+    items: list[ScoredItem]
     judging: JudgingReport | None
     profile: Profile | None
 
@@ -68,11 +68,11 @@ class JudgedShard:
         }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> JudgedShard:
+    def from_dict(cls, value: dict[str, Any]) -> ScoredShard:
         """Read the JSON form."""
         return cls(
             value["experiment"],
-            [JudgedItem.from_dict(item) for item in value["items"]],
+            [ScoredItem.from_dict(item) for item in value["items"]],
             JudgingReport(**value["judging"]) if value["judging"] else None,
             Profile.from_dict(value["profile"]) if value["profile"] else None,
         )
