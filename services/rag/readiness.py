@@ -12,7 +12,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.sagemaker import InvocationError
-from services.rag.stores.documents import StoreUnavailable
+from services.rag.errors import StoreUnavailable
 
 CHECK_TIMEOUT_SECONDS = 5.0
 # A check of the LLM asks it for a token, so a healthy state is believed for a while, and a bad one only briefly.

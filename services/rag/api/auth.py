@@ -15,16 +15,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.logging import concern_logger
+from services.rag.errors import KeysUnavailable
 
 logger = concern_logger("security")
 
 MAX_AGE_SECONDS = 60.0
 # A key that nobody knows may be new: look again, but not more often than this, whatever callers send.
 MIN_AGE_SECONDS = 2.0
-
-
-class KeysUnavailable(Exception):  # noqa: N818 - the name says what happened
-    """The keys have never been read and cannot be read now; the message may be shown to a caller."""
 
 
 @dataclass(frozen=True)

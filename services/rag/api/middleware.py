@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
-from services.rag.api.errors import BUSY_RETRY_SECONDS, ApiError, describe
+from services.rag.api.errors import ApiError, describe
 from services.rag.conversation import ClientDisconnected
+from services.rag.errors import BUSY_RETRY_SECONDS
 from services.rag.telemetry.metrics import RequestRecord
 
 logger = concern_logger("api")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from services.rag.embeddings.batching import Batching
+from services.rag.errors import Overloaded
 from services.rag.stores.documents import Vector
 
 T = TypeVar("T")
@@ -26,10 +27,6 @@ class EmbeddingModel(Protocol):
     def embed(self, texts: Sequence[str]) -> Vector:
         """Embeddings of shape (n, dimension), each of length 1."""
         ...
-
-
-class Overloaded(Exception):  # noqa: N818 - the name says what happened
-    """More CPU work is waiting than the service can do in time; the message may be shown to a caller."""
 
 
 class CpuPool:

@@ -15,11 +15,11 @@ from services.common.breaker import State
 from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreMismatch, StoreUnavailable
 from services.rag.evaluate_retrieval.labels import LabelError, read_labels
 from services.rag.evaluate_retrieval.run import check_labels, evaluate, retrievers
 from services.rag.pipeline.factory import open_parts
 from services.rag.settings import RetrievalSettings
-from services.rag.stores.documents import StoreMismatch, StoreUnavailable
 from services.rag.stores.factory import open_store
 
 KS = (1, 3, 5, 10)

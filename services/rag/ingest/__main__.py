@@ -12,11 +12,12 @@ import time
 from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreMismatch, StoreUnavailable
 from services.rag.ingest.documents import IngestError
 from services.rag.ingest.reader import Given
 from services.rag.ingest.run import IngestReport, Progress, ingest
 from services.rag.settings import StoreSettings
-from services.rag.stores.documents import COLLECTIONS, StoreMismatch, StoreUnavailable
+from services.rag.stores.documents import COLLECTIONS
 from services.rag.stores.factory import open_store
 
 # Lines of progress travel through a log service in AWS, which takes its time and its fee per line.

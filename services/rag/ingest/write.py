@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from services.common.embedding import BATCH_SIZE
 from services.rag.embeddings.pool import CpuPool
-from services.rag.stores.documents import Chunk, StoreUnavailable, Vector
+from services.rag.errors import StoreUnavailable
+from services.rag.stores.documents import Chunk, Vector
 from services.rag.stores.qdrant import QdrantStore
 
 T = TypeVar("T")

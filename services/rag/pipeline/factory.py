@@ -8,6 +8,7 @@ from services.common.breaker import CircuitBreaker, OnChange
 from services.common.sagemaker import InvocationError, SageMakerChat
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.rerank.base import RerankFailed
 from services.rag.pipeline.rerank.factory import open_scorer
 from services.rag.pipeline.rerank.guarded import GuardedScorer
@@ -18,7 +19,6 @@ from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.keywords import DeterministicUnderstanding
 from services.rag.pipeline.understand.llm import LlmUnderstanding
 from services.rag.settings import RetrievalSettings
-from services.rag.stores.documents import StoreUnavailable
 from services.rag.stores.qdrant import QdrantStore
 
 GENERATING_MODEL = "generating model"

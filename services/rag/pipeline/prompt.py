@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.rag.conversation import Turn
+from services.rag.errors import PromptTooLong
 from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
 from services.rag.prompts.library import PromptLibrary, Template
 from services.rag.stores.documents import Hit
@@ -22,10 +23,6 @@ MESSAGE_TOKENS = 4
 
 # Our own delimiters inside foreign text would end a document or the question early.
 _DELIMITER = re.compile(r"<(?=\s*/?\s*(?:context|document|question)\b)", re.IGNORECASE)
-
-
-class PromptTooLong(Exception):  # noqa: N818 - the name says what happened
-    """What must be in the prompt does not fit into the model's window; the message may be shown to a caller."""
 
 
 @dataclass(frozen=True)

@@ -12,29 +12,16 @@ from typing import Any
 from services.common.logging import concern_logger
 from services.common.tracing import Scope, Trace
 from services.rag.conversation import ClientDisconnected, Done, Event, Question, Sources, Status
-from services.rag.embeddings.pool import CpuPool, Overloaded
+from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import Overloaded, PromptTooLong, QuestionRefused, StoreMismatch, StoreUnavailable
 from services.rag.pipeline.generate import Generation, Generator
-from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
+from services.rag.pipeline.prompt import Prompt, PromptBuilder
 from services.rag.pipeline.retrieve import Retriever
 from services.rag.pipeline.waking import PatientGenerator, WakeGate
 from services.rag.sampling.recorder import Recorder, steps_ms
-from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
+from services.rag.stores.documents import Hit
 
 retrieval_logger = concern_logger("retrieval")
-
-
-class QuestionRefused(Exception):  # noqa: N818 - the name says what happened
-    """A question is larger than this service accepts; the message may be shown to a caller.
-
-    Attributes:
-        code: of the error, in words for programs.
-        param: what is too large.
-    """
-
-    def __init__(self, message: str, code: str, param: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.param = param
 
 
 class RagPipeline:

@@ -11,11 +11,12 @@ from typing import Any, Literal
 from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.tracing import Scope, Span
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.rerank.fuse import fuse
 from services.rag.pipeline.rerank.ranking import Reranking
 from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.known_authors import KnownAuthors, spelled_as_known
-from services.rag.stores.documents import COLLECTIONS, Hit, StoreUnavailable, Vector
+from services.rag.stores.documents import COLLECTIONS, Hit, Vector
 from services.rag.stores.filters import Filters
 from services.rag.stores.qdrant import QdrantStore
 

@@ -8,7 +8,7 @@ from services.common.anonymise import Anonymiser
 from services.common.breaker import CircuitOpen
 from services.common.sagemaker import EndpointUpdating, NoCapacity, Throttled
 from services.common.tracing import Trace
-from services.rag.embeddings.pool import Overloaded
+from services.rag.errors import Overloaded
 
 # Turned away before any work was done. Under load these are many, they say nothing about answers, and the service's
 # metrics count them.

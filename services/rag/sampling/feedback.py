@@ -12,6 +12,7 @@ import httpx
 
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
+from services.rag.errors import MonitoringUnavailable, UnknownTrace
 from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
 
 logger = concern_logger("evaluation")
@@ -24,14 +25,6 @@ THUMBS_DOWN = 0.5
 FLAG_ATTEMPTS = 6
 FLAG_PAUSE_SECONDS = 2.0
 MAX_FLAGS = 100
-
-
-class UnknownTrace(Exception):  # noqa: N818 - the name says what happened
-    """No trace has this id; the message may be shown to a caller."""
-
-
-class MonitoringUnavailable(Exception):  # noqa: N818
-    """Feedback cannot be taken now; the message may be shown to a caller."""
 
 
 class TraceBook(Protocol):

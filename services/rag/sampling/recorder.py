@@ -13,7 +13,7 @@ from services.common.sagemaker import Throttled
 from services.common.tracer import Tracer
 from services.common.tracing import Span, Trace
 from services.rag.conversation import ClientDisconnected, Question
-from services.rag.embeddings.pool import Overloaded
+from services.rag.errors import Overloaded
 from services.rag.pipeline.generate import Generation
 from services.rag.pipeline.prompt import Prompt
 from services.rag.pipeline.tokens import TokenCounter

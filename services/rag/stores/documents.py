@@ -51,14 +51,6 @@ class Hit:
     score: float
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - the name says what happened
-    """The store cannot be reached, or did not answer in time; the message may be shown to a caller."""
-
-
-class StoreMismatch(Exception):  # noqa: N818
-    """A collection was filled with another embedding model: its vectors cannot be compared with ours."""
-
-
 def chunk_from_payload(point_id: str, payload: dict[str, Any]) -> Chunk:
     """The chunk that a point's payload describes."""
     return Chunk(

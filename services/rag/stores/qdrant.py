@@ -16,15 +16,8 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from services.common.tls import authorities
-from services.rag.stores.documents import (
-    COLLECTIONS,
-    Chunk,
-    Hit,
-    StoreMismatch,
-    StoreUnavailable,
-    Vector,
-    chunk_from_payload,
-)
+from services.rag.errors import StoreMismatch, StoreUnavailable
+from services.rag.stores.documents import COLLECTIONS, Chunk, Hit, Vector, chunk_from_payload
 from services.rag.stores.filters import Filters
 
 DENSE = "dense"

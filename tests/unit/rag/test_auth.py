@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from services.rag.api.auth import KeyStore, KeysUnavailable
+from services.rag.api.auth import KeyStore
+from services.rag.errors import KeysUnavailable
 
 
 class Secrets:

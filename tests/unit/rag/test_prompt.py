@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.rag.conversation import Turn
-from services.rag.pipeline.prompt import MESSAGE_TOKENS, PromptBuilder, PromptTooLong
+from services.rag.errors import PromptTooLong
+from services.rag.pipeline.prompt import MESSAGE_TOKENS, PromptBuilder
 from tests.unit.rag.helpers import hit
 
 

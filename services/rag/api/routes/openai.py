@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from services.common.logging import request_id_var, trace_id_var
 from services.rag.api.deps import Services, ServicesDep
-from services.rag.api.errors import ApiError, BadRequest
+from services.rag.api.errors import ApiError
 from services.rag.api.json_response import whole_answer
 from services.rag.api.openai_codec import ChunkCodec, completion
 from services.rag.api.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
@@ -17,6 +17,7 @@ from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
 from services.rag.api.sse import EventStreamResponse
 from services.rag.api.tracing import begin_trace
 from services.rag.conversation import Question, Sampling, Turn
+from services.rag.errors import BadRequest
 from services.rag.sampling.recorder import TRACE_NAME
 
 router = APIRouter(prefix="/v1", tags=["openai"])

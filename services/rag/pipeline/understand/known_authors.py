@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.understand.words import WORD
-from services.rag.stores.documents import StoreUnavailable
 
 MIN_NAME_CHARS = 3
 MAX_AGE_SECONDS = 60.0
