@@ -23,11 +23,12 @@ from services.common.renewable_key import key_from_settings
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tls import authorities
 from services.common.tracer import Tracer
-from services.rag.api import documentation, errors
+from services.rag.api import documentation
 from services.rag.api.auth import KeyStore
 from services.rag.api.deps import Patience, Services
 from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
+from services.rag.api.protocol import errors
 from services.rag.api.routes import feedback, health, metrics, openai, page, rag
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
 from services.rag.pipeline.factory import open_retriever

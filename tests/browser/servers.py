@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from services.rag.api.protocol.rag_codec import frame
 from services.rag.api.routes import page
-from services.rag.api.sse import frame
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest

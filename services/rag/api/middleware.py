@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
-from services.rag.api.errors import ApiError, describe
+from services.rag.api.protocol.errors import ApiError, describe
 from services.rag.conversation import ClientDisconnected
 from services.rag.errors import BUSY_RETRY_SECONDS
 from services.rag.telemetry.metrics import RequestRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.common.sagemaker import NoCapacity
-from services.rag.api.errors import describe
+from services.rag.api.protocol.errors import describe
 from services.rag.errors import BadRequest, PromptTooLong, QuestionRefused, StoreUnavailable
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import FeedbackRequest, errors
+from services.rag.api.protocol.schemas import FeedbackRequest, errors
 
 router = APIRouter(tags=["feedback"])
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import Dependency, Readiness, errors
+from services.rag.api.protocol.schemas import Dependency, Readiness, errors
 
 router = APIRouter(tags=["health"])
 

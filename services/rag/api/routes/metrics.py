@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import errors
+from services.rag.api.protocol.schemas import errors
 
 router = APIRouter(tags=["operations"])
 

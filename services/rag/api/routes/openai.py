@@ -9,13 +9,12 @@ from starlette.responses import JSONResponse, Response
 
 from services.common.logging import request_id_var, trace_id_var
 from services.rag.api.deps import Services, ServicesDep
-from services.rag.api.errors import ApiError
-from services.rag.api.json_response import whole_answer
-from services.rag.api.openai_codec import ChunkCodec, completion
-from services.rag.api.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
-from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
-from services.rag.api.sse import EventStreamResponse
-from services.rag.api.tracing import begin_trace
+from services.rag.api.protocol.errors import ApiError
+from services.rag.api.protocol.openai_codec import ChunkCodec, completion
+from services.rag.api.protocol.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
+from services.rag.api.protocol.responses import EventStreamResponse, json_answer
+from services.rag.api.protocol.schemas import GENERATION_ERRORS, errors, event_stream
+from services.rag.api.protocol.trace_headers import begin_trace
 from services.rag.conversation import Question, Sampling, Turn
 from services.rag.errors import BadRequest
 from services.rag.sampling.recorder import TRACE_NAME
@@ -47,7 +46,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     if body.stream:
         wanted = bool(body.stream_options and body.stream_options.include_usage)
         return EventStreamResponse(events, headers, ChunkCodec(trace.id, services.model_id, include_usage=wanted))
-    return await whole_answer(request, completion(events, trace.id, services.model_id), headers)
+    return await json_answer(request, completion(events, trace.id, services.model_id), headers)
 
 
 @router.get("/models", response_model=ModelList, responses=errors(401, 500, 503))

@@ -1,4 +1,4 @@
-"""Server-Sent Events, and work that ends when the caller goes away or stops reading."""
+"""Responses with an answer, as a stream or in one piece; the work ends when the caller goes away or stops reading."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-import orjson
-from starlette.responses import Response
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from services.rag.api.errors import ApiError, describe
-from services.rag.conversation import ClientDisconnected, Done, Event, Sources, Status
+from services.rag.api.protocol.errors import ApiError, describe
+from services.rag.conversation import ClientDisconnected, Event
 
 T = TypeVar("T")
 
@@ -33,41 +33,6 @@ class Codec(Protocol):
         ...
 
 
-class EventCodec:
-    """The events of `POST /rag`: named, one JSON object each."""
-
-    def encode(self, event: Event) -> bytes:
-        """An event of the pipeline."""
-        if isinstance(event, Status):
-            waited = {} if event.waited_seconds is None else {"waited_seconds": event.waited_seconds}
-            return frame("status", {"state": event.state, **waited})
-        if isinstance(event, Sources):
-            return frame("sources", {"sources": event.sources})
-        if isinstance(event, Done):
-            return frame("done", done_body(event))
-        return frame("token", {"text": event.text})
-
-    def fail(self, error: ApiError) -> bytes:
-        """The event `error`."""
-        return frame("error", error.body())
-
-
-def done_body(done: Done) -> dict[str, Any]:
-    """What `POST /rag` says at the end of an answer."""
-    return {
-        "trace_id": done.trace_id,
-        "model": done.model,
-        "usage": done.usage,
-        "timings": done.timings,
-        "degraded": list(done.degraded),
-    }
-
-
-def frame(name: str, data: dict[str, Any]) -> bytes:
-    """One Server-Sent Event; JSON never holds a raw line end, so one data line is enough."""
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
-
-
 class EventStreamResponse(Response):
     """Streams the pipeline's events and cancels it when its caller goes away.
 
@@ -81,14 +46,14 @@ class EventStreamResponse(Response):
         self,
         events: AsyncGenerator[Event, None],
         headers: Mapping[str, str],
-        codec: Codec | None = None,
+        codec: Codec,
         send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         # A proxy that buffers would turn a stream into a late answer.
         super().__init__(None, 200, {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._events = events
         self._error_headers = dict(headers)
-        self._codec: Codec = codec or EventCodec()
+        self._codec = codec
         self._send_timeout = send_timeout_seconds
         self._started = False
         del self.headers["content-length"]
@@ -130,6 +95,30 @@ class EventStreamResponse(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": data, "more_body": more})
         watch.end()
+
+
+async def json_answer(
+    request: Request, work: Coroutine[Any, Any, dict[str, Any]], headers: Mapping[str, str]
+) -> Response:
+    """Send an answer in one piece, or the error that came instead, with the headers in either case.
+
+    Args:
+        request: whose disconnect cancels the work.
+        work: makes the body.
+        headers: go with every response.
+
+    Raises:
+        ClientDisconnected: the caller went away.
+    """
+    try:
+        body = await unless_disconnected(request.receive, work)
+    except ClientDisconnected:
+        raise
+    except Exception as error:  # noqa: BLE001 - described, logged, one shape; the trace id goes with it
+        response = describe(error).response()
+        response.headers.update(headers)
+        return response
+    return JSONResponse(body, headers=dict(headers))
 
 
 class _SlowReader:

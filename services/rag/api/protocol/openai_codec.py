@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from services.rag.api.errors import ApiError
+from services.rag.api.protocol.errors import ApiError
 from services.rag.conversation import Done, Event, Sources, Status, Token, collect
 
 
