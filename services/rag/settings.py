@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.common.anonymise import KINDS, Kind, bounded
 from services.common.settings import ServiceSettings
+from services.common.tls import ssl_context_from
 
 
 class StoreSettings(ServiceSettings):
@@ -36,28 +37,14 @@ class StoreSettings(ServiceSettings):
             return None
         if info.data.get("qdrant_ca_file") is not None:
             raise ValueError("QDRANT_CA_FILE is set as well: one of them is enough")
-        trusting(value)
+        ssl_context_from(value)
         return value
 
     @property
     def qdrant_trust(self) -> ssl.SSLContext | None:
-        """What trusts only the named certificates; None leaves it to the system's authorities."""
+        """TLS context that trusts only the configured certificates; None means the system's authorities."""
         named = self.qdrant_ca_file or self.qdrant_ca_pem
-        return None if named is None else trusting(named)
-
-
-def trusting(certificates: Path | str) -> ssl.SSLContext:
-    """A context that trusts the certificates in a PEM file or text, and no others.
-
-    Raises:
-        ValueError: there are none in it, or the file cannot be read.
-    """
-    try:
-        if isinstance(certificates, Path):
-            return ssl.create_default_context(cafile=certificates)
-        return ssl.create_default_context(cadata=certificates)
-    except OSError as error:
-        raise ValueError(f"it holds no usable certificate: {error}") from None
+        return None if named is None else ssl_context_from(named)
 
 
 RERANKER_FIELDS = {

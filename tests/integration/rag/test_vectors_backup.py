@@ -24,9 +24,10 @@ from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
 from localcloud.state import State
 from services.common.settings import ConfigurationError
+from services.common.tls import ssl_context_from
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
-from services.rag.settings import StoreSettings, trusting
+from services.rag.settings import StoreSettings
 from services.rag.stores.factory import open_store
 from services.vectors.export import PAGE, Store, StoreError, export_to
 from tests.asgi_server import serving
@@ -83,7 +84,7 @@ class Machine:
             api_key=KEY,
             cloud_inference=True,
             check_compatibility=False,
-            verify=trusting(self.certificate),
+            verify=ssl_context_from(self.certificate),
         )
 
 
