@@ -51,7 +51,7 @@ class Question:
         system: the caller's own instructions to the model.
         sampling: how to generate.
         allow_without_context: answer without documents when retrieval is down, instead of failing.
-        patience_seconds: how long to wait for a model that sleeps.
+        wake_timeout_seconds: longest wait for a model that sleeps.
     """
 
     query: str
@@ -63,7 +63,7 @@ class Question:
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     allow_without_context: bool = False
-    patience_seconds: float = 0.0
+    wake_timeout_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

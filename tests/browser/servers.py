@@ -144,7 +144,7 @@ def business_service(corpus: Path, scratch: Path) -> Iterator[Service]:
 
 async def _fill(corpus: Path, settings: RagSettings) -> None:
     pool = CpuPool(WordEmbedder(), 1)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     await ingest(corpus, store, pool)
     await store.close()
     pool.close()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from services.rag.stores.documents import Vector
+from services.common.embedding import Vectors
 
 # Longer batches would let the first in line wait for the work of the last.
 MAX_TEXTS = 16
@@ -19,13 +19,13 @@ MAX_TEXTS = 16
 @dataclass
 class _Asked:
     texts: Sequence[str]
-    answer: asyncio.Future[Vector] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: asyncio.Future[Vectors] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Batching:
     """Joins calls of `embed`; for one event loop."""
 
-    def __init__(self, run: Callable[[list[str]], Awaitable[Vector]], concurrency: int) -> None:
+    def __init__(self, run: Callable[[list[str]], Awaitable[Vectors]], concurrency: int) -> None:
         """Keep the parts.
 
         Args:
@@ -37,7 +37,7 @@ class Batching:
         self._asked: list[_Asked] = []
         self._running: set[asyncio.Task[None]] = set()
 
-    async def embed(self, texts: Sequence[str]) -> Vector:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of shape (n, dimension); what `run` raises."""
         asked = _Asked(texts)
         self._asked.append(asked)

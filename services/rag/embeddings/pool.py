@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from services.common.embedding import Vectors
 from services.rag.embeddings.batching import Batching
 from services.rag.errors import Overloaded
-from services.rag.stores.documents import Vector
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class EmbeddingModel(Protocol):
     model_id: str
     dimension: int
 
-    def embed(self, texts: Sequence[str]) -> Vector:
+    def embed(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of shape (n, dimension), each of length 1."""
         ...
 
@@ -49,7 +49,7 @@ class CpuPool:
         """Length of a vector."""
         return self._model.dimension
 
-    async def embed(self, texts: Sequence[str]) -> Vector:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of shape (n, dimension), each of length 1.
 
         Raises:
@@ -67,7 +67,7 @@ class CpuPool:
         with self._place():
             return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
-    async def _embed(self, texts: list[str]) -> Vector:
+    async def _embed(self, texts: list[str]) -> Vectors:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._model.embed, texts)
 
     @contextmanager

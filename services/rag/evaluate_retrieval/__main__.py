@@ -53,7 +53,7 @@ async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dic
     async with AsyncExitStack() as stack:
         pool = CpuPool(Embedder(settings.embedding_model_dir, settings.embedding_threads), 1)
         stack.callback(pool.close)
-        store = open_store(settings, pool)
+        store = open_store(settings, pool.model_id, pool.dimension)
         stack.push_async_callback(store.close)
         understanding, reranking = await open_parts(settings, pool, None, _unheard, stack)
         await check_labels(labels, store)

@@ -78,7 +78,7 @@ def _json_progress() -> Progress:
 
 async def _run(source: str, given: Given, settings: StoreSettings, progress: Progress) -> IngestReport:
     pool = CpuPool(Embedder(settings.embedding_model_dir, settings.embedding_threads), 1)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     try:
         return await ingest(source, store, pool, given=given, progress=progress)
     finally:

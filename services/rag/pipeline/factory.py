@@ -9,15 +9,14 @@ from services.common.sagemaker import InvocationError, SageMakerChat
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
 from services.rag.errors import StoreUnavailable
-from services.rag.pipeline.rerank.base import RerankFailed
 from services.rag.pipeline.rerank.factory import open_scorer
-from services.rag.pipeline.rerank.guarded import GuardedScorer
 from services.rag.pipeline.rerank.ranking import Reranking
+from services.rag.pipeline.rerank.scorer import GuardedScorer, RerankFailed
 from services.rag.pipeline.retrieve import Retriever
-from services.rag.pipeline.structured import ChatModel, StructuredChat
 from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.keywords import DeterministicUnderstanding
 from services.rag.pipeline.understand.llm import LlmUnderstanding
+from services.rag.prompts.structured import ChatModel, StructuredChat
 from services.rag.settings import RetrievalSettings
 from services.rag.stores.qdrant import QdrantStore
 

@@ -16,9 +16,9 @@ from services.rag.embeddings.pool import CpuPool
 from services.rag.errors import Overloaded, PromptTooLong, QuestionRefused, StoreMismatch, StoreUnavailable
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt, PromptBuilder
+from services.rag.pipeline.recorder import Recorder, steps_ms
 from services.rag.pipeline.retrieve import Retriever
-from services.rag.pipeline.waking import PatientGenerator, WakeGate
-from services.rag.sampling.recorder import Recorder, steps_ms
+from services.rag.pipeline.waking import WakeGate, WakingGenerator
 from services.rag.stores.documents import Hit
 
 retrieval_logger = concern_logger("retrieval")
@@ -42,7 +42,7 @@ class RagPipeline:
         self._prompts = prompts
         self._generator = generator
         self._gate = gate
-        self._patient = PatientGenerator(generator, gate)
+        self._waking_generator = WakingGenerator(generator, gate)
         self._recorder = recorder
         self._pool = pool
         self._query_max_tokens = query_max_tokens
@@ -113,7 +113,9 @@ class RagPipeline:
         generation = Generation()
         with root.child("call_llm_service", "llm", messages=prompt.messages) as span:
             try:
-                stream = self._patient.stream(prompt, generation, question.sampling, question.patience_seconds)
+                stream = self._waking_generator.stream(
+                    prompt, generation, question.sampling, question.wake_timeout_seconds
+                )
                 async with aclosing(stream) as events:
                     async for event in events:
                         yield event

@@ -12,7 +12,6 @@ from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.tracing import Scope, Span
 from services.rag.embeddings.pool import CpuPool
 from services.rag.errors import StoreUnavailable
-from services.rag.pipeline.rerank.fuse import fuse
 from services.rag.pipeline.rerank.ranking import Reranking
 from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.known_authors import KnownAuthors, spelled_as_known
@@ -177,6 +176,16 @@ class Retriever:
         if ranking.degraded:
             root.metadata_of_trace["reranker_degraded"] = ranking.degraded
         return ranking.hits
+
+
+def fuse(per_collection: Sequence[Sequence[Hit]], limit: int) -> list[Hit]:
+    """The best hits of all collections by their score, without texts that repeat."""
+    best: dict[str, Hit] = {}
+    found = [hit for hits in per_collection for hit in hits]
+    # Scores of ranks tie between collections: by id, the same question always gives the same candidates.
+    for hit in sorted(found, key=lambda hit: (-hit.score, hit.chunk.id)):
+        best.setdefault(" ".join(hit.chunk.text.split()), hit)
+    return list(best.values())[:limit]
 
 
 @asynccontextmanager

@@ -141,7 +141,7 @@ class WakeGate:
         return self._poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
 
 
-class PatientGenerator:
+class WakingGenerator:
     """The LLM, asked again when it has woken; safe for concurrent use on one event loop."""
 
     def __init__(self, generator: Generator, gate: WakeGate) -> None:
@@ -149,7 +149,7 @@ class PatientGenerator:
         self._gate = gate
 
     async def stream(
-        self, prompt: Prompt, generation: Generation, sampling: Sampling, patience_seconds: float
+        self, prompt: Prompt, generation: Generation, sampling: Sampling, wake_timeout_seconds: float
     ) -> AsyncGenerator[Status | Token, None]:
         """The answer's tokens, after `Status("waking")` events while the model sleeps. Closing it cancels the call.
 
@@ -157,7 +157,7 @@ class PatientGenerator:
             prompt: what to send.
             generation: is filled.
             sampling: how to generate.
-            patience_seconds: longest wait for a model that sleeps, all told.
+            wake_timeout_seconds: longest wait for a model that sleeps, all told.
 
         Raises:
             InvocationError: the LLM gave no complete answer; NoCapacity or EndpointUpdating when it did not wake.
@@ -166,7 +166,7 @@ class PatientGenerator:
         asleep = self._gate.shut
         while True:
             if asleep:
-                async with aclosing(self._gate.wait(_left(began, patience_seconds))) as signs:
+                async with aclosing(self._gate.wait(_left(began, wake_timeout_seconds))) as signs:
                     async for waited in signs:
                         yield Status("waking", round(waited, 1))
                 generation.held_seconds = time.monotonic() - began
@@ -175,12 +175,12 @@ class PatientGenerator:
                     async for text in texts:
                         yield Token(text)
             except SLEEPING:
-                if _left(began, patience_seconds) <= 0:
+                if _left(began, wake_timeout_seconds) <= 0:
                     raise
                 asleep = True
             else:
                 return
 
 
-def _left(began: float, patience_seconds: float) -> float:
-    return patience_seconds - (time.monotonic() - began)
+def _left(began: float, wake_timeout_seconds: float) -> float:
+    return wake_timeout_seconds - (time.monotonic() - began)

@@ -6,13 +6,14 @@ import asyncio
 import http
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
 from services.rag.errors import MonitoringUnavailable, UnknownTrace
+from services.rag.sampling.samples import SampleSink
 from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
 
 logger = concern_logger("evaluation")
@@ -32,14 +33,6 @@ class TraceBook(Protocol):
 
     def sent_recently(self, trace_id: str) -> bool:
         """Whether a trace may still be on its way."""
-        ...
-
-
-class SampleSink(Protocol):
-    """Takes samples for evaluation."""
-
-    def offer(self, sample: dict[str, Any]) -> bool:
-        """Accept or refuse a sample without blocking."""
         ...
 
 

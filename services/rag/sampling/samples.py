@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,6 +26,14 @@ MAX_BATCH_BYTES = 256 * 1024
 MAX_IN_MEMORY = 1000
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
+
+
+class SampleSink(Protocol):
+    """Takes samples for evaluation."""
+
+    def offer(self, sample: dict[str, Any]) -> bool:
+        """Accept or refuse a sample without blocking."""
+        ...
 
 
 class SampleQueue:

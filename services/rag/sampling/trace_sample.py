@@ -7,7 +7,8 @@ from typing import Any
 
 # The form that services.rag.pipeline.prompt gives the retrieved documents.
 _DOCUMENT = re.compile(r'<document id="\d+" title="[^"\n]*">\n(.*?)\n</document>', re.DOTALL)
-_KEPT = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
+SAMPLE_METADATA = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
+"""Fields of a trace's metadata that its sample keeps."""
 
 
 class NotAnAnswer(ValueError):  # noqa: N818 - the name says what happened
@@ -34,7 +35,7 @@ def sample_of(trace: dict[str, Any], flagged: str) -> dict[str, Any]:
         raise NotAnAnswer(f"Trace {trace.get('id')} holds no question of this service.")
     metadata = trace.get("metadata") or {}
     variables = metadata.get("prompt_template_variables") or {}
-    kept = {name: metadata[name] for name in _KEPT if metadata.get(name) is not None}
+    kept = {name: metadata[name] for name in SAMPLE_METADATA if metadata.get(name) is not None}
     error = (trace.get("error_info") or {}).get("exception_type")
     return {
         "trace_id": str(trace["id"]),

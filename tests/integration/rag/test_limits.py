@@ -18,7 +18,7 @@ from services.rag.api.middleware import Gateway
 from services.rag.api.protocol.rag_codec import EventCodec
 from services.rag.api.protocol.responses import EventStreamResponse
 from services.rag.conversation import Question
-from services.rag.sampling.recorder import TRACE_NAME
+from services.rag.pipeline.recorder import TRACE_NAME
 from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY, LIMITED

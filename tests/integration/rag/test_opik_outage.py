@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from benchmarks.gate import FAULTS, Fault, Gate
-from services.rag.sampling.recorder import sampled
+from services.rag.pipeline.recorder import sampled
 from tests.integration.rag.conftest import World, another, eventually, serving
 from tests.integration.rag.fakes import KEY, Opik
 

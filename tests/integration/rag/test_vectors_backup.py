@@ -116,7 +116,7 @@ async def fill(machine: Machine) -> int:
         qdrant_ca_pem=machine.certificate.read_text(),
         embedding_model_dir=Path("unused"),
     )
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     try:
         return (await ingest(CORPUS, store, pool)).chunks_written
     finally:

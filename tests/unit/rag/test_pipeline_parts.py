@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.common.text import estimate_tokens
 from services.rag.pipeline.generate import Generation
 from services.rag.pipeline.prompt import PromptBuilder
-from services.rag.sampling.recorder import sampled
+from services.rag.pipeline.recorder import sampled
 from tests.unit.rag.helpers import hit
 
 

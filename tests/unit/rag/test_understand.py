@@ -11,11 +11,11 @@ import pytest
 
 from services.common.sagemaker import ChatChunk, NoCapacity
 from services.rag.errors import StoreUnavailable
-from services.rag.pipeline.structured import StructuredChat
 from services.rag.pipeline.understand.dates import asked_dates
 from services.rag.pipeline.understand.keywords import DeterministicUnderstanding, keyword_variants
 from services.rag.pipeline.understand.known_authors import KnownAuthors, named_authors
 from services.rag.pipeline.understand.llm import LlmUnderstanding
+from services.rag.prompts.structured import StructuredChat
 from services.rag.stores.filters import Filters
 
 AUTHORS = ["Ada Quill", "Ben Marsh", "Ben Stone"]

@@ -25,13 +25,13 @@ def begin_trace(name: str, headers: Headers) -> Trace:
         name: of the trace.
         headers: of the request.
     """
-    rehearsed = _says_yes(headers, NO_SAMPLE_HEADER)
+    unsampled = _says_yes(headers, NO_SAMPLE_HEADER)
     trace_id = _first(headers, _TRACE_ID)
     if trace_id is None:
-        return Trace(name, wanted=_says_yes(headers, DEBUG_HEADER), rehearsed=rehearsed)
+        return Trace(name, wanted=_says_yes(headers, DEBUG_HEADER), unsampled=unsampled)
     # Whoever traces a request made up his mind already: his trace without our steps would have a hole.
     parent_id = _first(headers, _PARENT_ID)
-    return Trace(name, id=trace_id, continued=True, parent_span_id=parent_id, wanted=True, rehearsed=rehearsed)
+    return Trace(name, id=trace_id, continued=True, parent_span_id=parent_id, wanted=True, unsampled=unsampled)
 
 
 def _says_yes(headers: Headers, name: str) -> bool:

@@ -17,7 +17,7 @@ from services.rag.api.protocol.schemas import GENERATION_ERRORS, errors, event_s
 from services.rag.api.protocol.trace_headers import begin_trace
 from services.rag.conversation import Question, Sampling, Turn
 from services.rag.errors import BadRequest
-from services.rag.sampling.recorder import TRACE_NAME
+from services.rag.pipeline.recorder import TRACE_NAME
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -37,7 +37,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     OpenAI's fields, the answer (when streaming: its last chunk before `[DONE]`) has `sources`, `trace_id`, `timings`
     and `degraded`.
     """
-    question = _question(body, request.state.received, services.patience.of(stream=bool(body.stream)))
+    question = _question(body, request.state.received, services.wake_timeout.for_request(stream=bool(body.stream)))
     services.pipeline.check(question)
     trace = begin_trace(TRACE_NAME, request.headers)
     trace_id_var.set(trace.id)
@@ -67,7 +67,7 @@ def _card(services: Services) -> dict[str, Any]:
     return {"id": services.model_id, "object": "model", "created": services.started, "owned_by": OWNER}
 
 
-def _question(body: ChatCompletionRequest, received: float, patience_seconds: float) -> Question:
+def _question(body: ChatCompletionRequest, received: float, wake_timeout_seconds: float) -> Question:
     if body.n not in (None, 1):
         raise BadRequest("This service gives one answer per request: leave n out or set it to 1.", "unsupported", "n")
     if body.tools:
@@ -98,7 +98,7 @@ def _question(body: ChatCompletionRequest, received: float, patience_seconds: fl
             stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
         ),
         allow_without_context=body.allow_without_context,
-        patience_seconds=patience_seconds,
+        wake_timeout_seconds=wake_timeout_seconds,
     )
 
 

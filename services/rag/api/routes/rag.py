@@ -12,7 +12,7 @@ from services.rag.api.protocol.responses import EventStreamResponse, json_answer
 from services.rag.api.protocol.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
 from services.rag.api.protocol.trace_headers import begin_trace
 from services.rag.conversation import Question, Turn
-from services.rag.sampling.recorder import TRACE_NAME
+from services.rag.pipeline.recorder import TRACE_NAME
 
 router = APIRouter(tags=["rag"])
 
@@ -35,7 +35,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
         request.state.received,
         history=tuple(Turn(turn.role, turn.content) for turn in body.history),
         allow_without_context=body.allow_without_context,
-        patience_seconds=services.patience.of(stream=body.stream),
+        wake_timeout_seconds=services.wake_timeout.for_request(stream=body.stream),
     )
     services.pipeline.check(question)
     trace = begin_trace(TRACE_NAME, request.headers)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.base import Scorer
 from services.rag.pipeline.rerank.cross_encoder import CrossEncoder, CrossEncoderScorer, find_model
 from services.rag.pipeline.rerank.llm import LlmScorer
 from services.rag.pipeline.rerank.model_files import is_hub_id, model_directory
-from services.rag.pipeline.rerank.sagemaker import SageMakerScorer
-from services.rag.pipeline.rerank.tei import TeiScorer
-from services.rag.pipeline.structured import ChatModel, StructuredChat
+from services.rag.pipeline.rerank.remote import SageMakerScorer, TeiScorer
+from services.rag.pipeline.rerank.scorer import Scorer
+from services.rag.prompts.structured import ChatModel, StructuredChat
 from services.rag.settings import RetrievalSettings
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from services.rag.pipeline.rerank.base import RerankFailed
-from services.rag.pipeline.structured import StructuredAnswerFailed, StructuredChat, read_prompt
+from services.rag.pipeline.rerank.scorer import RerankFailed
+from services.rag.prompts.structured import StructuredAnswerFailed, StructuredChat, read_prompt
 
 PROMPT = "rerank_passages.v1"
 MAX_PASSAGES = 10

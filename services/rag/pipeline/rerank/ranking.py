@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.base import RerankFailed, Scorer
 from services.rag.pipeline.rerank.blend import BLEND_ID, blend
+from services.rag.pipeline.rerank.scorer import RerankFailed, Scorer
 from services.rag.stores.documents import Hit, Vector
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from services.rag.pipeline.structured import StructuredAnswerFailed, StructuredChat, read_prompt
 from services.rag.pipeline.understand.base import Expansion, Extraction
 from services.rag.pipeline.understand.known_authors import spelled_as_known
+from services.rag.prompts.structured import StructuredAnswerFailed, StructuredChat, read_prompt
 from services.rag.stores.filters import Filters
 
 EXPAND_PROMPT = "expand_query.v1"

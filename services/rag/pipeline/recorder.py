@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from services.common.anonymise import Anonymiser
+from services.common.breaker import CircuitOpen
 from services.common.logging import concern_logger
-from services.common.sagemaker import Throttled
+from services.common.sagemaker import EndpointUpdating, NoCapacity, Throttled
 from services.common.tracer import Tracer
 from services.common.tracing import Span, Trace
 from services.rag.conversation import ClientDisconnected, Question
@@ -18,21 +19,17 @@ from services.rag.pipeline.generate import Generation
 from services.rag.pipeline.prompt import Prompt
 from services.rag.pipeline.tokens import TokenCounter
 from services.rag.prompts.library import Template
-from services.rag.sampling.failures import failed_sample
+from services.rag.sampling.samples import SampleSink
+from services.rag.sampling.trace_sample import SAMPLE_METADATA
 from services.rag.telemetry.metrics import Measured, Metrics
 
 logger = concern_logger("llm")
 
 TRACE_NAME = "generate"
 SECONDS_PER_HOUR = 3600
-
-
-class SampleSink(Protocol):
-    """Takes samples for evaluation."""
-
-    def offer(self, sample: dict[str, Any]) -> bool:
-        """Accept or refuse a sample without blocking."""
-        ...
+# Turned away before any work was done. Under load these are many, they say nothing about answers, and the service's
+# metrics count them.
+_TURNED_AWAY = (CircuitOpen, EndpointUpdating, NoCapacity, Overloaded, Throttled)
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ class Recorder:
 
     def sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
         """Offer a grounded answer to the evaluation, when it belongs to the sample."""
-        if trace.rehearsed or not sampled(trace.id, self._facts.sample_rate):
+        if trace.unsampled or not sampled(trace.id, self._facts.sample_rate):
             return
         clean = self._anonymiser.text
         accepted = self._samples.offer(
@@ -185,7 +182,7 @@ class Recorder:
         return None if price is None else round(price * seconds / SECONDS_PER_HOUR, 6)
 
     def _sample_failure(self, trace: Trace, error: Exception) -> None:
-        if trace.rehearsed or trace.metadata.get("sampled"):
+        if trace.unsampled or trace.metadata.get("sampled"):
             return
         sample = failed_sample(trace, error, self._anonymiser)
         if sample is not None:
@@ -205,6 +202,24 @@ class Recorder:
                 rerank=_seconds(steps.get("retriever.rerank")),
             )
         )
+
+
+def failed_sample(trace: Trace, error: Exception, anonymiser: Anonymiser) -> dict[str, Any] | None:
+    """The sample of a request that failed, or None when it was turned away.
+
+    It carries no context: there is no answer that could be judged by it.
+    """
+    query = trace.input.get("query")
+    if isinstance(error, _TURNED_AWAY) or not query:
+        return None
+    kept = {name: trace.metadata[name] for name in SAMPLE_METADATA if trace.metadata.get(name) is not None}
+    return {
+        "trace_id": trace.id,
+        "query": anonymiser.text(query),
+        "answer": "",
+        "context": [],
+        "metadata": {**kept, "error": type(error).__name__},
+    }
 
 
 def sampled(trace_id: str, rate: float) -> bool:
