@@ -99,7 +99,15 @@ def _code(file: SourceFile, raw: str, language: str) -> Document | Skipped:
         return Skipped(file.id, "generated")
     title = "/".join(filter(None, (PurePosixPath(file.repository).name, file.name)))
     return Document(
-        file.id, file.collection, title, file.author, file.url, file.date, text, language=language, path=file.name
+        file.id,
+        file.collection,
+        text,
+        path=file.name,
+        title=title,
+        author=file.author,
+        url=file.url,
+        date=file.date,
+        language=language,
     )
 
 
@@ -112,7 +120,7 @@ def _page(file: SourceFile, raw: str) -> Document | Skipped:
         return Skipped(file.id, "empty")
     title = page.title or _title(page.text, file)
     author, url, date = page.author or file.author, page.url or file.url, page.date or file.date
-    return Document(file.id, file.collection, title, author, url, date, page.text)
+    return Document(file.id, file.collection, page.text, title=title, author=author, url=url, date=date)
 
 
 def _prose(file: SourceFile, raw: str, kind: Kind) -> Document | Skipped:
@@ -123,7 +131,7 @@ def _prose(file: SourceFile, raw: str, kind: Kind) -> Document | Skipped:
     title = fields.get("title") or _title(text, file)
     author, url = fields.get("author") or file.author, fields.get("url") or file.url
     date = iso_date(fields.get("date", "")) or file.date
-    return Document(file.id, file.collection, title, author, url, date, text)
+    return Document(file.id, file.collection, text, title=title, author=author, url=url, date=date)
 
 
 def _title(text: str, file: SourceFile) -> str:

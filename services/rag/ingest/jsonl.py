@@ -87,4 +87,5 @@ def _read(raw: bytes, source: str, collection: str, author: str) -> Document | s
     named = line.url if line.id in (None, "") else str(line.id)
     name = named or hashlib.sha256(text.encode()).hexdigest()[:16]
     title = " ".join((line.title or text.lstrip("# ").split("\n", 1)[0][:100]).split())
-    return Document(f"{source}#{name}", kind, title, who, line.url or "", iso_date(line.date or ""), text)
+    url, date = line.url or "", iso_date(line.date or "")
+    return Document(f"{source}#{name}", kind, text, title=title, author=who, url=url, date=date)

@@ -122,7 +122,7 @@ async def _plan(collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPo
         else:
             report.unchanged += 1
     # What cannot be read today was not deleted by its author.
-    kept = corpus.lost(of_document)
+    kept = corpus.unreadable_of(of_document)
     remove = [key for key, (owner, _) in stored.items() if key not in wanted and owner not in kept]
     report.removed += len(of_document.keys() - {document.id for document in documents} - kept)
     return _Plan(collection, changes, remove)
