@@ -92,7 +92,7 @@ async def _read(request: Request) -> bytes:
 
 
 async def _guarded(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """The engine's events; what it did not expect is logged here and told without its details."""
+    """The engine's events; an unexpected error is logged and answered without its details."""
     async with aclosing(events):
         try:
             async for item in events:

@@ -11,7 +11,7 @@ from services.llm.engines.base import End
 
 
 class Completion:
-    """Shapes one answer: all its chunks share one id and one creation time."""
+    """Builds one answer: all its chunks share one id and one creation time."""
 
     def __init__(self, model: str) -> None:
         """Start an answer of the model with this name."""

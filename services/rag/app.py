@@ -139,11 +139,11 @@ async def _build(
         price_per_hour_usd=settings.llm_price_per_hour_usd,
     )
     pipeline = RagPipeline(
-        await open_retriever(settings, store, pool, chat, metrics.breaker, stack),
+        await open_retriever(settings, store, pool, chat, metrics.set_breaker_state, stack),
         PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
         Generator(
             chat,
-            CircuitBreaker("llm", (EndpointUnavailable, InvocationTimeout), on_change=metrics.breaker),
+            CircuitBreaker("llm", (EndpointUnavailable, InvocationTimeout), on_change=metrics.set_breaker_state),
             max_output_tokens=settings.llm_max_output_tokens,
             temperature=settings.llm_temperature,
         ),
@@ -185,7 +185,7 @@ async def _checks(
 
 
 def _opik(settings: RagSettings, anonymiser: Anonymiser) -> OpikApi | None:
-    """The API of Opik, or None when no Opik is configured."""
+    """Client of Opik's API; None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
     return OpikApi(

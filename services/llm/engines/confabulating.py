@@ -1,7 +1,7 @@
-"""Engine `confabulating`: a drill. It makes things up on purpose, to prove that monitoring notices a bad release.
+"""Engine `confabulating`: makes answers up on purpose, to test that monitoring notices a bad release.
 
 It ignores the context and states confident claims about a place that does not exist, chosen by the question's words:
-the same question always gets the same wrong answer. Never put it in front of people.
+the same question always gets the same wrong answer. Never use it for real users.
 """
 
 from __future__ import annotations

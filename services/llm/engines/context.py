@@ -1,4 +1,4 @@
-"""Reads the prompt contract: documents and question out of the last user message."""
+"""Parses the prompt contract: documents and question in the last user message."""
 
 from __future__ import annotations
 

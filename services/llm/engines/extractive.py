@@ -45,7 +45,7 @@ class _Window:
 
 
 class ExtractiveEngine:
-    """Quotes; never says anything that is not in the context, and says so when nothing there fits."""
+    """Answers with quotations from the context only, and says so when nothing in it fits."""
 
     def __init__(self, model_dir: Path, delay_seconds: float) -> None:
         """Keep the settings; the model is read by `load`."""

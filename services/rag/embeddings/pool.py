@@ -1,4 +1,4 @@
-"""Runs the embedding model on its own bounded threads, so that CPU work never stands on the event loop."""
+"""Runs the embedding model on its own bounded threads, so that CPU work never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CpuPool:
         Raises:
             Overloaded: too much work is waiting.
         """
-        with self._place():
+        with self._slot():
             return await self._batching.embed(texts)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
@@ -64,14 +64,14 @@ class CpuPool:
         Raises:
             Overloaded: too much work is waiting.
         """
-        with self._place():
+        with self._slot():
             return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
     async def _embed(self, texts: list[str]) -> Vectors:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._model.embed, texts)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _slot(self) -> Iterator[None]:
         if self._waiting >= self._most:
             raise Overloaded("The service has more requests than it can serve in time.")
         self._waiting += 1

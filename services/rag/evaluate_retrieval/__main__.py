@@ -23,7 +23,7 @@ from services.rag.settings import RetrievalSettings
 from services.rag.stores.factory import open_store
 
 KS = (1, 3, 5, 10)
-"""Where recall is measured."""
+"""Cut-offs of recall."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,7 +69,7 @@ async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dic
 
 
 def _unheard(dependency: str, state: State) -> None:
-    """Nobody watches the breakers of a command; what they refuse shows as degraded questions."""
+    """Ignore the state of circuit breakers: questions that they refuse are reported as degraded."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From one file to its documents."""
+"""Reads the documents of one file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file and what its place says about it.
+    """A file, with what is known from its place in the source.
 
     Attributes:
         path: where it is.

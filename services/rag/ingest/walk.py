@@ -21,7 +21,7 @@ _Rules = tuple[tuple[str, GitIgnoreSpec], ...]
 def walk(root: Path, top: str = "") -> Iterator[str | Skipped]:
     """Paths, relative to `root` and sorted, of the files below its folder `top`; a folder left out is named once.
 
-    Hidden files and links are passed over in silence: a link may lead out of the tree, to what nobody meant to publish.
+    Hidden files and links are skipped without a report: a link may lead out of the tree, to files not meant for it.
 
     Raises:
         IngestError: a folder cannot be read.
@@ -62,7 +62,7 @@ def _with_rules_of(root: Path, folder: str, rules: _Rules) -> _Rules:
 
 
 def _ignored(name: str, rules: _Rules) -> bool:
-    """The innermost folder that has something to say about a path decides, as in git."""
+    """Whether a path is ignored: the innermost folder with a matching rule decides, as in git."""
     for folder, spec in reversed(rules):
         include = spec.check_file(name.removeprefix(folder)).include
         if include is not None:

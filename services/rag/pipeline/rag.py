@@ -1,4 +1,4 @@
-"""Answers a question: retrieve, format, generate; the recorder tells monitoring about it."""
+"""Answers a question: retrieve, format, generate, record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ retrieval_logger = concern_logger("retrieval")
 
 
 class RagPipeline:
-    """The path of a question through the service; safe for concurrent use."""
+    """The steps from a question to its answer; safe for concurrent use."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class RagPipeline:
         self._query_max_tokens = query_max_tokens
 
     def check(self, question: Question) -> None:
-        """Look at the sizes before any work is done.
+        """Check the sizes before any work is done.
 
         Raises:
-            QuestionRefused: the question or the wished answer is too long.
+            QuestionRefused: the question or the requested answer is too long.
         """
         asked = self._prompts.tokens.count(question.query)
         if asked > self._query_max_tokens:
@@ -60,10 +60,10 @@ class RagPipeline:
                 "query_too_long",
                 "query",
             )
-        most, wished = self._generator.max_output_tokens, question.sampling.max_tokens
-        if wished is not None and wished > most:
+        most, requested = self._generator.max_output_tokens, question.sampling.max_tokens
+        if requested is not None and requested > most:
             raise QuestionRefused(
-                f"An answer of {wished} tokens was asked for; at most {most} are given.",
+                f"An answer of {requested} tokens was asked for; at most {most} are given.",
                 "output_too_long",
                 "max_tokens",
             )
@@ -77,16 +77,16 @@ class RagPipeline:
 
         Args:
             question: what to answer.
-            trace: a new trace, or the caller's with nothing of ours in it; this method fills, ends and hands it over.
+            trace: a new trace, or the caller's without spans of this service; this method fills, ends and submits it.
 
         Raises:
             InvocationError: the LLM gave no complete answer.
             StoreUnavailable, StoreMismatch: retrieval failed.
             Overloaded: too much CPU work is waiting.
         """
-        settled = self._generator.settled(question.sampling)
+        sampling = self._generator.with_defaults(question.sampling)
         whole = self._recorder.begin(
-            question, trace, reranker_id=self._retriever.reranker_id, temperature=settled.temperature
+            question, trace, reranker_id=self._retriever.reranker_id, temperature=sampling.temperature
         )
         try:
             async with aclosing(self._steps(question, trace, whole or trace)) as events:
@@ -107,7 +107,7 @@ class RagPipeline:
             hits, degraded = await self._retrieve(question, trace, root)
         with root.child("format_prompt", query=question.query) as span:
             prompt = await self._format(question, hits)
-        self._recorder.prompted(question, trace, span, prompt)
+        self._recorder.record_prompt(question, trace, span, prompt)
 
         yield Status("generating")
         generation = Generation()
@@ -121,16 +121,16 @@ class RagPipeline:
                         yield event
             finally:
                 usage = generation.usage(prompt, self._prompts.tokens.count)
-                self._recorder.generated(span, generation, usage)
+                self._recorder.record_generation(span, generation, usage)
 
         if not usage["estimated"]:
             self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])
         ranked_by = trace.metadata["reranker_id"]
         yield Sources([_source(number, hit, ranked_by) for number, hit in enumerate(prompt.used, 1)])
         timings = generation.timings(question.received, time.perf_counter(), usage["completion_tokens"])
-        self._recorder.answered(trace, generation.answer, usage, timings)
+        self._recorder.record_answer(trace, generation.answer, usage, timings)
         if hits is not None:
-            self._recorder.sample(question, trace, prompt, generation.answer)
+            self._recorder.offer_sample(question, trace, prompt, generation.answer)
         shown: dict[str, Any] = {key: timings[key] for key in ("ttft_ms", "tpot_ms", "total_ms")}
         shown["steps"] = steps_ms(trace)
         finish_reason = generation.finish_reason or "stop"
@@ -139,7 +139,7 @@ class RagPipeline:
     async def _retrieve(
         self, question: Question, trace: Trace, root: Scope
     ) -> tuple[list[Hit] | None, tuple[str, ...]]:
-        """The hits and what they had to do without; or, where the request allows it, no hits."""
+        """Retrieve; returns the hits (None where the request allows an answer without) and the unavailable steps."""
         degraded: tuple[str, ...] = ()
         hits: list[Hit] | None = None
         try:
@@ -152,7 +152,7 @@ class RagPipeline:
             retrieval_logger.warning("answering without context", extra={"reason": str(error)})
             degraded = ("retrieval",)
         if degraded:
-            self._recorder.degraded(trace, degraded)
+            self._recorder.record_degraded(trace, degraded)
         return hits, degraded
 
     async def _format(self, question: Question, hits: list[Hit] | None) -> Prompt:
@@ -164,11 +164,11 @@ class RagPipeline:
             system=question.system,
             max_output_tokens=self._output(question),
         )
-        # A real tokenizer takes milliseconds for a long prompt, which other callers' tokens need not wait for.
+        # A real tokenizer takes milliseconds for a long prompt, which would delay the tokens of other callers.
         return await self._pool.run(build) if self._prompts.tokens.exact else build()
 
     def _output(self, question: Question) -> int:
-        return self._generator.settled(question.sampling).max_tokens or 0
+        return self._generator.with_defaults(question.sampling).max_tokens or 0
 
 
 def _cause(error: BaseException) -> BaseException:

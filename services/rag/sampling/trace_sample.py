@@ -1,11 +1,11 @@
-"""A sample for evaluation from a recorded trace: for answers that somebody points at after they were given."""
+"""Samples from recorded traces, for answers that are flagged after they were given."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-# The form that services.rag.pipeline.prompt gives the retrieved documents.
+# The format of documents in the prompt; see services.rag.pipeline.prompt.
 _DOCUMENT = re.compile(r'<document id="\d+" title="[^"\n]*">\n(.*?)\n</document>', re.DOTALL)
 SAMPLE_METADATA = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
 """Fields of a trace's metadata that its sample keeps."""
@@ -16,7 +16,7 @@ class NotAnAnswer(ValueError):  # noqa: N818 - the name says what happened
 
 
 def is_sampled(trace: dict[str, Any]) -> bool:
-    """Whether the answer was handed to the evaluation when it was given."""
+    """Whether the answer was sampled when it was given."""
     return bool((trace.get("metadata") or {}).get("sampled"))
 
 
@@ -25,7 +25,7 @@ def sample_of(trace: dict[str, Any], flagged: str) -> dict[str, Any]:
 
     Args:
         trace: of one answered or failed question.
-        flagged: who pointed at it; kept in the sample's metadata.
+        flagged: by whom or why; kept in the sample's metadata.
 
     Raises:
         NotAnAnswer: the trace has no question.

@@ -46,6 +46,6 @@ def test_what_was_promised_while_opik_was_away_arrives_afterwards(world: World, 
             promised = {each for each in plain if sampled(each, SAMPLE_RATE)} | wanted | failed
             gate.switch(None)
             eventually(lambda: {span["trace_id"] for span in list(opik.spans)} >= promised, 30)
-            assert set(opik.traces) == promised, "an answer was traced that nobody insisted on"
+            assert set(opik.traces) == promised, "an answer was traced that no caller insisted on"
     finally:
         opik.stop()

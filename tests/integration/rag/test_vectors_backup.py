@@ -186,7 +186,7 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
             monkeypatch.setenv(name, value)
         boto3.client("s3").create_bucket(Bucket="kept")
         secret = boto3.client("secretsmanager").create_secret(Name="qdrant", SecretString=KEY)["ARN"]
-        # No stack is deployed there; whoever reads the outputs of one has tests of its own.
+        # No stack is deployed there; reading the outputs of one has its own tests.
         monkeypatch.setattr("twin.vectors.backup.outputs", lambda stage: {"QdrantApiKeySecretArn": secret})
         where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz")
         restored = restore_from("dev", where, quietly, into="far-")

@@ -1,4 +1,4 @@
-"""Errors as callers get them: a class that nobody listed is answered as the nearest one that is known."""
+"""Errors as callers get them: a class that is not listed is answered as its nearest known base."""
 
 from __future__ import annotations
 

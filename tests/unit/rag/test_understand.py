@@ -92,7 +92,7 @@ def test_named_authors(query: str, expected: list[str]) -> None:
         ("in 2048 tokens", None, None),
         ("does it fit in 2000 milliseconds?", None, None),
         ("in 1985", None, None),  # below the first year
-        ("in 2031", None, None),  # nobody has written that yet
+        ("in 2031", None, None),  # in the future
         ("on 31 February 2026", None, None),
         ("port 2025 and model 2026", None, None),  # no word that makes it a time
         ("in 2026-13", None, None),

@@ -1,6 +1,6 @@
 """One shape for every error: `{"error": {"message", "type", "param", "code", "request_id"}}`.
 
-It is OpenAI's shape and a request id, so that clients of either interface find what they look for.
+It is OpenAI's shape with a request id, for clients of both interfaces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WAKING_RETRY_SECONDS = 30
 
 @dataclass(frozen=True)
 class ApiError:
-    """An error as a caller gets it."""
+    """An error in the shape that callers get."""
 
     status: int
     code: str
@@ -45,7 +45,7 @@ class ApiError:
 
     @property
     def type(self) -> str:
-        """The kind of error in OpenAI's words, which follows from the status."""
+        """OpenAI's name for the kind of error, which follows from the status."""
         return _TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
 
     def body(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _known(error: Exception) -> tuple[int, str, int | None] | None:
 
 
 def install(app: FastAPI) -> None:
-    """Make the application answer with the one shape."""
+    """Make the application answer every error in this shape."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     for kind in (RagError, *_LLM_ERRORS):
@@ -133,7 +133,7 @@ def _where(problem: dict[str, Any]) -> str:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == http.HTTPStatus.BAD_REQUEST:
-        # FastAPI's word for bytes that are no text, or nest too deeply: for a caller the same as broken JSON.
+        # FastAPI answers 400 to bytes that are no text, or nest too deeply: for a caller the same as broken JSON.
         return ApiError(422, "invalid_request", "The request body cannot be read as JSON.", param="body").response()
     phrase = http.HTTPStatus(status).phrase
     headers = dict(getattr(error, "headers", None) or {})

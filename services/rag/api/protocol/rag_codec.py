@@ -15,7 +15,7 @@ class EventCodec:
     """The events of `POST /rag`: named, one JSON object each."""
 
     def encode(self, event: Event) -> bytes:
-        """An event of the pipeline."""
+        """Encode an event."""
         if isinstance(event, Status):
             waited = {} if event.waited_seconds is None else {"waited_seconds": event.waited_seconds}
             return frame("status", {"state": event.state, **waited})
@@ -26,12 +26,12 @@ class EventCodec:
         return frame("token", {"text": event.text})
 
     def fail(self, error: ApiError) -> bytes:
-        """The event `error`."""
+        """Encode an error as the event `error`."""
         return frame("error", error.body())
 
 
 def done_body(done: Done) -> dict[str, Any]:
-    """What `POST /rag` says at the end of an answer."""
+    """Fields at the end of an answer: in the event `done`, and in the JSON body."""
     return {
         "trace_id": done.trace_id,
         "model": done.model,
@@ -51,6 +51,6 @@ def frame(name: str, data: dict[str, Any]) -> bytes:
 
 
 async def rag_response(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
-    """The whole answer as the body of `RagResponse`."""
+    """Collect the whole answer into the body of a `RagResponse`."""
     answer = await collect(events)
     return {"answer": answer.text, "sources": answer.sources, **done_body(answer.done)}

@@ -17,27 +17,27 @@ from services.rag.conversation import ClientDisconnected, Event
 
 T = TypeVar("T")
 
-# A caller that takes nothing for so long is gone or means harm: it holds a place at the model.
+# A caller that reads nothing for so long is gone or malicious, and occupies the model.
 SEND_TIMEOUT_SECONDS = 30.0
 
 
 class Codec(Protocol):
-    """How one interface puts the pipeline's events on the wire; one instance per stream."""
+    """Encodes the pipeline's events for one interface; one instance per stream."""
 
     def encode(self, event: Event) -> bytes:
-        """An event; empty when this interface does not speak of it."""
+        """Encode an event; empty when the interface does not have it."""
         ...
 
     def fail(self, error: ApiError) -> bytes:
-        """A failure after the stream began."""
+        """Encode an error that happened after the stream began."""
         ...
 
 
 class EventStreamResponse(Response):
     """Streams the pipeline's events and cancels it when its caller goes away.
 
-    The head goes out with the first bytes of the codec: what fails before is an error with its own status, what fails
-    after is the codec's word for it.
+    The head is sent with the first bytes of the codec: an error before them is answered with its own status, an error
+    after them is encoded by the codec.
     """
 
     media_type = "text/event-stream"
@@ -124,8 +124,8 @@ async def json_answer(
 class _SlowReader:
     """Ends the task when one write takes longer than `seconds`; a context manager.
 
-    A timer per write would cost more than the write: here a single one looks when the first write that it knows of
-    could be due, and again when a later one could.
+    A timer per write would cost more than the write. One timer fires when the current write could be late, and is set
+    again while none is.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -149,11 +149,11 @@ class _SlowReader:
             raise ClientDisconnected(f"The caller read nothing for {self._seconds:g} s.") from None
 
     def begin(self) -> None:
-        """A write begins."""
+        """Note that a write begins."""
         self._since = self._loop.time()
 
     def end(self) -> None:
-        """It is done."""
+        """Note that the write is done."""
         self._since = None
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions` and `GET /v1/models`: any OpenAI client works by setting its base URL."""
+"""`POST /v1/chat/completions` and `GET /v1/models`, for any OpenAI client with this service as base URL."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _question(body: ChatCompletionRequest, received: float, wake_timeout_seconds
     if body.tools:
         raise BadRequest("This service calls no tools: leave tools out.", "unsupported", "tools")
     for message in body.messages:
-        _readable(message)
+        _check_message(message)
     last = max((at for at, message in enumerate(body.messages) if message.role == "user"), default=None)
     if last is None:
         raise BadRequest("There is no user message to answer.", "no_user_message", "messages")
@@ -102,8 +102,8 @@ def _question(body: ChatCompletionRequest, received: float, wake_timeout_seconds
     )
 
 
-def _readable(message: Message) -> None:
-    """Refuse what this service cannot do, so that nobody takes an answer for one that considered it."""
+def _check_message(message: Message) -> None:
+    """Refuse content that this service cannot read, instead of answering as if it were not there."""
     if message.role not in (*_INSTRUCTING, "user", "assistant"):
         sentence = f"Messages of the role {message.role!r} are not read here; use system, user and assistant."
         raise BadRequest(sentence, "unsupported", "messages")

@@ -1,4 +1,4 @@
-"""The re-ranker that the settings name."""
+"""Opens the re-ranker that the settings name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.rag.settings import RetrievalSettings
 
 
 def check_scorer(settings: RetrievalSettings) -> None:
-    """Check what can be checked at once, before a service starts: that the files of a cross-encoder are there.
+    """Check before the service starts that the files of a cross-encoder exist.
 
     Raises:
         ConfigurationError: one is missing.
@@ -36,7 +36,7 @@ async def open_scorer(
         settings: validated, so that what a re-ranker needs is set.
         pool: runs a cross-encoder.
         chat: the model for RERANKER=llm.
-        model: what traces call it.
+        model: its name in traces.
         stack: closes what was opened.
 
     Raises:

@@ -16,7 +16,7 @@ MAX_ANSWER_TOKENS = 100
 
 
 class PassageOrder(BaseModel):
-    """What the model answers: numbers of passages, best first."""
+    """The model's answer: numbers of passages, best first."""
 
     model_config = ConfigDict(extra="forbid")
 

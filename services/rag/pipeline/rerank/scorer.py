@@ -1,4 +1,4 @@
-"""What a re-ranker is, and the circuit breaker around it."""
+"""The interface of re-rankers, and a circuit breaker around one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Scorer(Protocol):
     """Judges how well passages answer a question.
 
     Attributes:
-        reranker_id: what answers and traces call it.
+        reranker_id: its name in answers and traces.
         max_candidates: most passages per call.
     """
 
@@ -27,7 +27,7 @@ class Scorer(Protocol):
         """One score per text in their order, the higher the better.
 
         Raises:
-            RerankFailed: there are no scores; the caller goes on without.
+            RerankFailed: there are no scores; the caller continues without them.
             Overloaded: too much CPU work is waiting.
         """
         ...
@@ -46,7 +46,7 @@ class GuardedScorer:
         """One score per text.
 
         Raises:
-            RerankFailed: the scorer failed, or is left alone.
+            RerankFailed: the scorer failed, or the breaker is open.
         """
         try:
             with self._breaker.call():

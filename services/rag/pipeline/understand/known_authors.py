@@ -15,7 +15,7 @@ MAX_AGE_SECONDS = 60.0
 
 
 class AuthorSource(Protocol):
-    """The part of the store that knows its authors."""
+    """The part of the store that lists its authors."""
 
     async def authors(self) -> list[str]:
         """Names of all authors."""
