@@ -17,7 +17,7 @@ class Completion:
         """Start an answer of the model with this name."""
         self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
 
-    def whole(self, text: str, end: End) -> dict[str, Any]:
+    def complete(self, text: str, end: End) -> dict[str, Any]:
         """The answer in one body."""
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end.finish_reason}

@@ -103,7 +103,7 @@ class Done:
         usage: `prompt_tokens`, `completion_tokens`, `total_tokens`, and whether they are `estimated`.
         timings: `ttft_ms`, `tpot_ms`, `total_ms` and `steps` with the milliseconds of each step.
         finish_reason: why the model stopped, as OpenAI names it (`stop`, `length`).
-        degraded: parts of the service that the answer had to do without (`retrieval`, `rerank`).
+        degraded: parts of the service that were unavailable for the answer (`retrieval`, `rerank`).
     """
 
     trace_id: str

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 
 from services.llm.engines.base import Event
 from services.llm.engines.context import parse_message
-from services.llm.engines.words import refuse_unsupported, stream_words
+from services.llm.engines.words import stream_words, unsupported_field
 from services.llm.errors import invalid
 from services.llm.schemas import ChatRequest
 
@@ -47,7 +47,7 @@ class ConfabulatingEngine:
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Events of a made-up answer."""
-        if field := refuse_unsupported(request):
+        if field := unsupported_field(request):
             raise invalid(f"The engine 'confabulating' does not support '{field}'.", field)
         async for event in stream_words(_claims(parse_message(request.last_user_text).text), request, self._delay):
             yield event

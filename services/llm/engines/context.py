@@ -21,7 +21,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Question:
-    """What a user message asks; `documents` is None when it has no context block."""
+    """The question of a user message; `documents` is None when it has no context block."""
 
     text: str
     documents: list[Document] | None

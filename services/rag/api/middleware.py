@@ -84,7 +84,7 @@ class Gateway:
     async def _handle(
         self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer, services: Services
     ) -> None:
-        if not _public(scope):
+        if not _is_public(scope):
             await self._authenticate(scope, headers, answer, services)
         if scope["method"] != "POST":
             await self._app(scope, await self._read_body(headers, receive), answer.send)
@@ -179,7 +179,7 @@ class _Answer:
         await self._send(message)
 
 
-def _public(scope: Scope) -> bool:
+def _is_public(scope: Scope) -> bool:
     path: str = scope["path"]
     if path == HEALTH_PATH:
         return True

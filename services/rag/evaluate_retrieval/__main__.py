@@ -55,7 +55,7 @@ async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dic
         stack.callback(pool.close)
         store = open_store(settings, pool.model_id, pool.dimension)
         stack.push_async_callback(store.close)
-        understanding, reranking = await open_parts(settings, pool, None, _unheard, stack)
+        understanding, reranking = await open_parts(settings, pool, None, _ignore_state, stack)
         await check_labels(labels, store)
         modes = retrievers(store, pool, understanding, reranking, settings.retrieval_candidates)
         report = await evaluate(labels, modes, KS, show)
@@ -68,7 +68,7 @@ async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dic
     }
 
 
-def _unheard(dependency: str, state: State) -> None:
+def _ignore_state(dependency: str, state: State) -> None:
     """Ignore the state of circuit breakers: questions that they refuse are reported as degraded."""
 
 

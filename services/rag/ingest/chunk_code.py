@@ -51,7 +51,7 @@ def split_code(path: str, text: str, language: str) -> list[str]:
     place = _module(path) if pieces is not None else path
     if pieces is None:
         pieces = list(_blocks(lines))
-    fitting = [part for piece in _merged(pieces) for part in _fitting(piece)]
+    fitting = [part for piece in _merged(pieces) for part in _split_to_size(piece)]
     return [_render(place, piece, language) for piece in fitting if not piece.blank]
 
 
@@ -62,7 +62,7 @@ def _module(path: str) -> str:
 
 
 def _python(text: str, lines: list[str]) -> list[_Piece] | None:
-    """Top-level definitions and what stands between them; None when it is not the Python of this interpreter."""
+    """Top-level definitions and the code between them; None when it is not the Python of this interpreter."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -153,7 +153,7 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
     return merged
 
 
-def _fitting(piece: _Piece) -> Iterator[_Piece]:
+def _split_to_size(piece: _Piece) -> Iterator[_Piece]:
     """A piece in parts of at most MAX_CHARS, cut at its last blank line where one is late enough, else at a line."""
     lines = piece.lines
     while lines:

@@ -52,7 +52,7 @@ class Corpus:
 
     Attributes:
         scope: collection -> what the ids of this source's documents begin with. Nothing else is looked at or removed.
-        prefix: what stands before the ids of this source; empty for a tree.
+        prefix: the beginning of this source's ids; empty for a tree.
     """
 
     documents: list[Document]

@@ -15,8 +15,8 @@ from services.rag.ingest.formats import (
     format_of,
     generated_content,
     generated_name,
-    no_reader,
-    too_large,
+    no_reader_reason,
+    too_large_reason,
 )
 from services.rag.ingest.html_page import PageError, read_page
 from services.rag.ingest.jsonl import read_lines
@@ -56,9 +56,9 @@ def read_file(file: SourceFile) -> Iterator[Document | Skipped]:
         return
     try:
         if known is None or (known[0] is Kind.JSONL and file.repository):
-            yield Skipped(file.id, "binary" if _binary(file.path) else no_reader(file.name))
+            yield Skipped(file.id, "binary" if _binary(file.path) else no_reader_reason(file.name))
         elif file.path.stat().st_size > (limit := MAX_BYTES[known[0]]):
-            yield Skipped(file.id, too_large(limit), unreadable=True)
+            yield Skipped(file.id, too_large_reason(limit), unreadable=True)
         elif known[0] is Kind.JSONL:
             yield from read_lines(file.path, file.id, collection=file.collection, author=file.author)
         else:

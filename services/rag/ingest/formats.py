@@ -104,7 +104,7 @@ def format_of(name: str) -> tuple[Kind, str] | None:
 
 
 def vendored(parts: tuple[str, ...]) -> int:
-    """How many leading folders of a path lead to one that holds other people's or a tool's files; 0 when none does."""
+    """Number of leading folders down to the first vendored or generated one; 0 when there is none."""
     return next((depth for depth, part in enumerate(parts, 1) if part in VENDORED_FOLDERS), 0)
 
 
@@ -121,12 +121,12 @@ def generated_content(code: str) -> bool:
     return len(code) / len(lines) > _LONG_LINE
 
 
-def no_reader(name: str) -> str:
-    """Why a file of an unknown format is skipped."""
+def no_reader_reason(name: str) -> str:
+    """Reason for skipping a file of an unknown format."""
     suffix = PurePosixPath(name).suffix
     return f"no reader for {suffix} files" if suffix else "no reader for files without a suffix"
 
 
-def too_large(limit: int) -> str:
-    """Why a file above the limit of its kind is skipped."""
+def too_large_reason(limit: int) -> str:
+    """Reason for skipping a file above the limit of its kind."""
     return f"larger than {limit} bytes"

@@ -84,14 +84,14 @@ async def ingest(
     plans = [await _plan(collection, corpus, store, pool, report) for collection in corpus.scope]
     total = sum(len(plan.write) for plan in plans)
 
-    def written(count: int) -> None:
+    def on_written(count: int) -> None:
         report.chunks_written += count
         if progress:
             progress(report.chunks_written, total)
 
-    written(0)
+    on_written(0)
     for plan in plans:
-        await write(plan.collection, plan.write, store, pool, written)
+        await write(plan.collection, plan.write, store, pool, on_written)
         # After the writes: an interrupted run leaves too many chunks, never too few.
         for ids in batches(plan.remove, DELETED_AT_ONCE):
             await store.delete(plan.collection, ids)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.rag.ingest.documents import IngestError, Skipped
-from services.rag.ingest.formats import MAX_BYTES, format_of, no_reader, too_large, vendored
+from services.rag.ingest.formats import MAX_BYTES, format_of, no_reader_reason, too_large_reason, vendored
 from services.rag.ingest.walk import VENDORED
 
 # Small objects cost a round trip each; more connections are no faster and need more memory.
@@ -95,9 +95,9 @@ def _chosen(found: list[dict[str, Any]], base: str) -> tuple[dict[str, str], lis
         elif "//" in name or "\0" in name or any(len(part.encode()) > 255 for part in parts):
             skipped.append(Skipped(name, "its key is no path"))
         elif (known := format_of(name)) is None:
-            skipped.append(Skipped(name, no_reader(name)))
+            skipped.append(Skipped(name, no_reader_reason(name)))
         elif int(item["Size"]) > MAX_BYTES[known[0]]:
-            skipped.append(Skipped(name, too_large(MAX_BYTES[known[0]]), unreadable=True))
+            skipped.append(Skipped(name, too_large_reason(MAX_BYTES[known[0]]), unreadable=True))
         else:
             wanted[key] = name
     return wanted, skipped + [Skipped(name, VENDORED) for name in sorted(left_out)]

@@ -32,12 +32,12 @@ def walk(root: Path, top: str = "") -> Iterator[str | Skipped]:
         folder += f"{part}/" if part else ""
         rules = _with_rules_of(root, folder, rules)
     try:
-        yield from _below(root, folder, rules)
+        yield from _files_below(root, folder, rules)
     except OSError as error:
         raise IngestError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
-def _below(root: Path, folder: str, rules: _Rules) -> Iterator[str | Skipped]:
+def _files_below(root: Path, folder: str, rules: _Rules) -> Iterator[str | Skipped]:
     for path in sorted((root / folder).iterdir()):
         name = f"{folder}{path.name}"
         if path.name.startswith(".") or path.is_symlink():
@@ -48,7 +48,7 @@ def _below(root: Path, folder: str, rules: _Rules) -> Iterator[str | Skipped]:
             elif vendored((path.name,)):
                 yield Skipped(f"{name}/", VENDORED)
             else:
-                yield from _below(root, f"{name}/", _with_rules_of(root, f"{name}/", rules))
+                yield from _files_below(root, f"{name}/", _with_rules_of(root, f"{name}/", rules))
         elif path.is_file():
             yield Skipped(name, IGNORED) if _ignored(name, rules) else name
 

@@ -30,7 +30,7 @@ FIRST_PAUSE_SECONDS = 0.5
 
 
 async def write(
-    collection: str, chunks: list[Chunk], store: QdrantStore, pool: CpuPool, written: Callable[[int], None]
+    collection: str, chunks: list[Chunk], store: QdrantStore, pool: CpuPool, on_written: Callable[[int], None]
 ) -> None:
     """Embed and upsert chunks, shortest first: texts of like length together waste little on padding.
 
@@ -39,7 +39,7 @@ async def write(
     beside them).
 
     Args:
-        written: called with the number of chunks after each group.
+        on_written: called with the number of chunks after each group.
 
     Raises:
         StoreUnavailable: the store failed for longer than the retries last.
@@ -50,7 +50,7 @@ async def write(
 
     async def upsert(batch: list[Chunk], vectors: Vector) -> None:
         await _upsert_with_retries(store, collection, batch, vectors)
-        written(len(batch))
+        on_written(len(batch))
 
     try:
         for batch in batches(ordered, GROUP_SIZE):

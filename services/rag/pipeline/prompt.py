@@ -101,7 +101,7 @@ class PromptBuilder:
             PromptTooLong: the instructions and the question alone do not fit.
         """
         template = self._without if hits is None else self._with
-        left = self.room(query, template, system, max_output_tokens)
+        left = self.remaining_tokens(query, template, system, max_output_tokens)
         context, used = self._pack(hits or (), min(left, self._context_max))
         kept = self._recent(history, left - self.tokens.count(context))
         messages = [
@@ -111,7 +111,9 @@ class PromptBuilder:
         ]
         return Prompt(template, messages, context, used, len(history) - len(kept))
 
-    def room(self, query: str, template: Template | None = None, system: str = "", max_output_tokens: int = 0) -> int:
+    def remaining_tokens(
+        self, query: str, template: Template | None = None, system: str = "", max_output_tokens: int = 0
+    ) -> int:
         """Number of tokens left for context and history.
 
         Args:

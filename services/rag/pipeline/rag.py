@@ -68,7 +68,9 @@ class RagPipeline:
                 "max_tokens",
             )
         try:
-            self._prompts.room(question.query, system=question.system, max_output_tokens=self._output(question))
+            self._prompts.remaining_tokens(
+                question.query, system=question.system, max_output_tokens=self._output(question)
+            )
         except PromptTooLong as error:
             raise QuestionRefused(str(error), "context_length_exceeded", "messages") from None
 

@@ -135,7 +135,7 @@ class Recorder:
 
     def offer_sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
         """Offer an answer from documents to the evaluation, when it belongs to the sample."""
-        if trace.unsampled or not sampled(trace.id, self._facts.sample_rate):
+        if trace.unsampled or not is_in_sample(trace.id, self._facts.sample_rate):
             return
         clean = self._anonymiser.text
         accepted = self._samples.offer(
@@ -223,7 +223,7 @@ def failed_sample(trace: Trace, error: Exception, anonymiser: Anonymiser) -> dic
     }
 
 
-def sampled(trace_id: str, rate: float) -> bool:
+def is_in_sample(trace_id: str, rate: float) -> bool:
     """Whether a trace belongs to the sample: the same answer for the same id in every process."""
     return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") < rate * 2**64
 

@@ -25,7 +25,7 @@ class TokenCounter(Protocol):
     """Counts the tokens of a text."""
 
     exact: bool
-    """Whether counts are those of the served model."""
+    """Whether counts are exact, that is, those of the served model."""
 
     def count(self, text: str) -> int:
         """Number of tokens of a text, without those that a chat template adds."""

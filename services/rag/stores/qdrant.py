@@ -63,7 +63,7 @@ class QdrantStore:
         self._model_id = embedding_model_id
         self._dimension = dimension
         self.tenant = tenant
-        """Whose documents these are."""
+        """The tenant whose documents these are."""
         self._checked: set[str] = set()
         # cloud_inference: the server turns text into sparse vectors; the client must not try to.
         self._client = AsyncQdrantClient(

@@ -98,7 +98,7 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """How to stream."""
+    """Options of a stream."""
 
     model_config = ConfigDict(strict=True)
 

@@ -133,7 +133,7 @@ class _SlowReader:
         self._loop = asyncio.get_running_loop()
         self._limit = asyncio.timeout(None)
         self._since: float | None = None
-        self._timer = self._loop.call_later(seconds, self._look)
+        self._timer = self._loop.call_later(seconds, self._check_write)
 
     async def __aenter__(self) -> _SlowReader:
         await self._limit.__aenter__()
@@ -156,13 +156,13 @@ class _SlowReader:
         """Note that the write is done."""
         self._since = None
 
-    def _look(self) -> None:
+    def _check_write(self) -> None:
         now = self._loop.time()
         due = (now if self._since is None else self._since) + self._seconds
         if due <= now:
             self._limit.reschedule(now)
         else:
-            self._timer = self._loop.call_at(due, self._look)
+            self._timer = self._loop.call_at(due, self._check_write)
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

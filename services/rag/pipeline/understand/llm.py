@@ -82,10 +82,10 @@ class LlmUnderstanding:
             answer = await self._chat.ask(self._extract, question, AskedFilters, EXTRACT_TOKENS)
         except StructuredAnswerFailed as error:
             return Extraction(Filters(), "degraded", str(error), source)
-        return _checked(answer, authors, source)
+        return _without_wrong_filters(answer, authors, source)
 
 
-def _checked(answer: AskedFilters, authors: Sequence[str], source: dict[str, str]) -> Extraction:
+def _without_wrong_filters(answer: AskedFilters, authors: Sequence[str], source: dict[str, str]) -> Extraction:
     """Drop filters that cannot be right: a wrong one would hide the right document."""
     dropped: list[str] = []
     known: list[str] = []
