@@ -109,7 +109,7 @@ async def measure(repeats: int) -> dict[str, Any]:
 
 
 async def _retriever(settings: RetrievalSettings, pool: CpuPool, stack: AsyncExitStack) -> Retriever:
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     stack.push_async_callback(store.close)
     return await open_retriever(settings, store, pool, None, lambda dependency, state: None, stack)
 

@@ -83,7 +83,7 @@ class Trace:
         continued: it is the caller's, who writes it; only the spans are ours.
         parent_span_id: the caller's span that ours belong to.
         wanted: the caller insists on it.
-        rehearsed: the question is an evaluation's own, which says nothing about what people ask.
+        unsampled: the answer is never offered to the evaluation: its question is a test, not one that a user asked.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Trace:
     continued: bool = False
     parent_span_id: str | None = None
     wanted: bool = False
-    rehearsed: bool = False
+    unsampled: bool = False
 
     @property
     def metadata_of_trace(self) -> dict[str, Any]:

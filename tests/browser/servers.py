@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from services.rag.api.protocol.rag_codec import frame
 from services.rag.api.routes import page
-from services.rag.api.sse import frame
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
@@ -144,7 +144,7 @@ def business_service(corpus: Path, scratch: Path) -> Iterator[Service]:
 
 async def _fill(corpus: Path, settings: RagSettings) -> None:
     pool = CpuPool(WordEmbedder(), 1)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     await ingest(corpus, store, pool)
     await store.close()
     pool.close()

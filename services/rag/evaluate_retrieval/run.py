@@ -34,7 +34,7 @@ def retrievers(
     last of them with query understanding (variants, and the filters that a question contains).
     """
 
-    # One question after the other: a store that fails is an error at once, whatever the breaker thinks.
+    # One question after the other: a store that fails is an error at once, without a circuit breaker.
     breaker = CircuitBreaker("store", ())
 
     def retriever(mode: SearchMode, order: Reranking | None, asks: QueryUnderstanding | None = None) -> Retriever:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from benchmarks.gate import FAULTS, Fault, Gate
-from services.rag.sampling.recorder import sampled
+from services.rag.pipeline.recorder import is_in_sample
 from tests.integration.rag.conftest import World, another, eventually, serving
 from tests.integration.rag.fakes import KEY, Opik
 
@@ -43,9 +43,9 @@ def test_what_was_promised_while_opik_was_away_arrives_afterwards(world: World, 
                 world.cloud.mode = "model_error"
                 failed = set(pool.map(ask, [{}] * 2))
             assert not opik.traces
-            promised = {each for each in plain if sampled(each, SAMPLE_RATE)} | wanted | failed
+            promised = {each for each in plain if is_in_sample(each, SAMPLE_RATE)} | wanted | failed
             gate.switch(None)
             eventually(lambda: {span["trace_id"] for span in list(opik.spans)} >= promised, 30)
-            assert set(opik.traces) == promised, "an answer was traced that nobody insisted on"
+            assert set(opik.traces) == promised, "an answer was traced that no caller insisted on"
     finally:
         opik.stop()

@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from services.rag.api.schemas import RagRequest
 
 ROOT = Path(__file__).resolve().parents[3]

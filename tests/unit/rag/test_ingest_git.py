@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.rag.ingest.git import Repository, folder_name, is_git_url, shown, web_address
+from services.rag.ingest.git import Repository, folder_name, is_git_url, web_address, without_credentials
 from services.rag.ingest.write import batches
 
 
@@ -42,7 +42,7 @@ def test_paths_are_told_from_addresses(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_names_and_messages() -> None:
     assert folder_name("git@git.example:ada/kettle.git") == folder_name("https://git.example/ada/kettle/") == "kettle"
-    assert shown("https://ada:secret@git.example/x") == "https://git.example/x"
+    assert without_credentials("https://ada:secret@git.example/x") == "https://git.example/x"
 
 
 def test_batches_hold_everything_once() -> None:

@@ -1,7 +1,7 @@
-"""Refuses text that no encoding can carry, once for every field of every request.
+"""Validation that all text of a request body can be encoded as UTF-8.
 
 JSON can name half of a surrogate pair (`"\\ud800"`). Python keeps it, and whatever later writes the text out as UTF-8
-fails: the model's client, the store's, the log, and the answer that quotes the name of a field.
+fails: the clients of the model and the store, the log, and the answer that quotes the name of a field.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _PROBLEM = PydanticCustomError("not_unicode", "must be valid Unicode: half of a surrogate pair is none")
 
-# A step down into the body and the one before it. Whole paths are made for the one that is told only: copying them on
-# the way would let a small body that nests deeply cost a lot.
+# A step down into the body and the one before it. A whole path is made only for the text that is reported: copying
+# paths on the way would make a small, deeply nested body expensive.
 Step = tuple["Step", str | int] | None
 
 
@@ -33,7 +33,7 @@ class RequestBody(BaseModel):
 
 
 def _invalid(value: Any) -> tuple[str | int, ...] | None:
-    """Where a text that cannot be encoded is, if there is one; of a field's name, the object that holds it.
+    """Path to the first text that cannot be encoded, None when there is none; for a field's name, that of its object.
 
     No recursion: how deep a body nests is the caller's choice.
     """

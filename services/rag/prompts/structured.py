@@ -21,7 +21,7 @@ MAX_ANSWER_CHARS = 20_000
 
 
 class StructuredAnswerFailed(Exception):
-    """There is no answer of the asked shape; the message is one sentence about why, without the model's text."""
+    """The model gave no answer of the requested shape; the message is one sentence without the model's text."""
 
 
 class ChatModel(Protocol):
@@ -41,7 +41,7 @@ class StructuredChat:
         Args:
             chat: the model.
             timeout_seconds: upper bound of one answer.
-            breaker: leaves the model alone when it keeps failing; counts TimeoutError and InvocationError.
+            breaker: opens when the model keeps failing; counts TimeoutError and InvocationError.
         """
         self._chat = chat
         self._timeout = timeout_seconds
@@ -81,7 +81,7 @@ class StructuredChat:
             raise StructuredAnswerFailed(f"The model did not answer within {self._timeout:g} s.") from None
         except InvocationError as error:
             raise StructuredAnswerFailed(str(error)) from None
-        # Engines without guided decoding like to put a fence or a sentence around the object.
+        # Engines without guided decoding often put a fence or a sentence around the object.
         try:
             return answer.model_validate_json(text[text.find("{") : text.rfind("}") + 1])
         except ValidationError:

@@ -1,4 +1,4 @@
-"""Requests and responses of the API, but for those in OpenAI's shape."""
+"""Requests and responses of the API, except those in OpenAI's shape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.rag.api.unicode import RequestBody
+from services.rag.api.protocol.unicode import RequestBody
 
 # About 1,000 tokens: a question, not a document.
 MAX_QUERY_CHARS = 4000
@@ -49,7 +49,7 @@ class RagRequest(RequestBody):
     stream: bool = Field(default=False, description="answer with Server-Sent Events")
     allow_without_context: bool = Field(
         default=False,
-        description="answer without documents when retrieval is down, and say so in `degraded`; else 503",
+        description="answer without documents when retrieval is down, and name it in `degraded`, instead of 503",
     )
     history: list[HistoryTurn] = Field(
         default=[], description="earlier messages, oldest first; the newest are kept as far as they fit"
@@ -57,9 +57,9 @@ class RagRequest(RequestBody):
 
 
 class Source(BaseModel):
-    """A document that the model saw; its id is the number by which the answer cites it.
+    """A document in the model's prompt; `id` is the number by which the answer cites it.
 
-    `ranked_by` names the re-ranker, on whose scale `score` is.
+    `ranked_by` names the re-ranker that computed `score`.
     """
 
     id: int
@@ -92,7 +92,7 @@ class Timings(BaseModel):
 
 
 Degraded = Annotated[
-    list[Literal["retrieval", "rerank"]], Field(description="parts of the service that the answer had to do without")
+    list[Literal["retrieval", "rerank"]], Field(description="parts of the service that were unavailable for the answer")
 ]
 
 
@@ -122,7 +122,7 @@ class FeedbackRequest(RequestBody):
         description="0 (useless) to 1 (right); thumbs down is 0, thumbs up is 1",
     )
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, strict=True)] | None = Field(
-        default=None, description="why, in the caller's words"
+        default=None, description="reason for the score, as free text"
     )
 
 
@@ -141,7 +141,7 @@ class Readiness(BaseModel):
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong: `type` follows the status, `code` is for programs, `param` names the field at fault."""
+    """An error: `type` follows from the status, `code` is machine-readable, `param` names the field at fault."""
 
     message: str
     type: str
@@ -151,18 +151,22 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """Every error of the API."""
+    """Body of every error."""
 
     error: ErrorDetail
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's errors."""
+    """OpenAPI responses of a route's errors."""
     return {status: {"model": ErrorResponse} for status in statuses}
 
 
 def event_stream(*names: str) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's stream: the names of its events, if they have any, and JSON as their data."""
+    """OpenAPI response of a route's stream.
+
+    Args:
+        names: of its events; none means events without a name.
+    """
     fields: dict[str, Any] = {"data": {"type": "string"}}
     if names:
         fields["event"] = {"type": "string", "enum": list(names)}

@@ -1,4 +1,4 @@
-"""Server-Sent Events, and work that ends when the caller goes away or stops reading."""
+"""Responses with an answer, as a stream or in one piece; the work ends when the caller goes away or stops reading."""
 
 from __future__ import annotations
 
@@ -8,71 +8,36 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-import orjson
-from starlette.responses import Response
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from services.rag.api.errors import ApiError, describe
-from services.rag.conversation import ClientDisconnected, Done, Event, Sources, Status
+from services.rag.api.protocol.errors import ApiError, describe
+from services.rag.conversation import ClientDisconnected, Event
 
 T = TypeVar("T")
 
-# A caller that takes nothing for so long is gone or means harm: it holds a place at the model.
+# A caller that reads nothing for so long is gone or malicious, and occupies the model.
 SEND_TIMEOUT_SECONDS = 30.0
 
 
 class Codec(Protocol):
-    """How one interface puts the pipeline's events on the wire; one instance per stream."""
+    """Encodes the pipeline's events for one interface; one instance per stream."""
 
     def encode(self, event: Event) -> bytes:
-        """An event; empty when this interface does not speak of it."""
+        """Encode an event; empty when the interface does not have it."""
         ...
 
     def fail(self, error: ApiError) -> bytes:
-        """A failure after the stream began."""
+        """Encode an error that happened after the stream began."""
         ...
-
-
-class EventCodec:
-    """The events of `POST /rag`: named, one JSON object each."""
-
-    def encode(self, event: Event) -> bytes:
-        """An event of the pipeline."""
-        if isinstance(event, Status):
-            waited = {} if event.waited_seconds is None else {"waited_seconds": event.waited_seconds}
-            return frame("status", {"state": event.state, **waited})
-        if isinstance(event, Sources):
-            return frame("sources", {"sources": event.sources})
-        if isinstance(event, Done):
-            return frame("done", done_body(event))
-        return frame("token", {"text": event.text})
-
-    def fail(self, error: ApiError) -> bytes:
-        """The event `error`."""
-        return frame("error", error.body())
-
-
-def done_body(done: Done) -> dict[str, Any]:
-    """What `POST /rag` says at the end of an answer."""
-    return {
-        "trace_id": done.trace_id,
-        "model": done.model,
-        "usage": done.usage,
-        "timings": done.timings,
-        "degraded": list(done.degraded),
-    }
-
-
-def frame(name: str, data: dict[str, Any]) -> bytes:
-    """One Server-Sent Event; JSON never holds a raw line end, so one data line is enough."""
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
 
 
 class EventStreamResponse(Response):
     """Streams the pipeline's events and cancels it when its caller goes away.
 
-    The head goes out with the first bytes of the codec: what fails before is an error with its own status, what fails
-    after is the codec's word for it.
+    The head is sent with the first bytes of the codec: an error before them is answered with its own status, an error
+    after them is encoded by the codec.
     """
 
     media_type = "text/event-stream"
@@ -81,14 +46,14 @@ class EventStreamResponse(Response):
         self,
         events: AsyncGenerator[Event, None],
         headers: Mapping[str, str],
-        codec: Codec | None = None,
+        codec: Codec,
         send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
     ) -> None:
         # A proxy that buffers would turn a stream into a late answer.
         super().__init__(None, 200, {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._events = events
         self._error_headers = dict(headers)
-        self._codec: Codec = codec or EventCodec()
+        self._codec = codec
         self._send_timeout = send_timeout_seconds
         self._started = False
         del self.headers["content-length"]
@@ -132,11 +97,35 @@ class EventStreamResponse(Response):
         watch.end()
 
 
+async def json_answer(
+    request: Request, work: Coroutine[Any, Any, dict[str, Any]], headers: Mapping[str, str]
+) -> Response:
+    """Send an answer in one piece, or the error that came instead, with the headers in either case.
+
+    Args:
+        request: whose disconnect cancels the work.
+        work: makes the body.
+        headers: go with every response.
+
+    Raises:
+        ClientDisconnected: the caller went away.
+    """
+    try:
+        body = await unless_disconnected(request.receive, work)
+    except ClientDisconnected:
+        raise
+    except Exception as error:  # noqa: BLE001 - described, logged, one shape; the trace id goes with it
+        response = describe(error).response()
+        response.headers.update(headers)
+        return response
+    return JSONResponse(body, headers=dict(headers))
+
+
 class _SlowReader:
     """Ends the task when one write takes longer than `seconds`; a context manager.
 
-    A timer per write would cost more than the write: here a single one looks when the first write that it knows of
-    could be due, and again when a later one could.
+    A timer per write would cost more than the write. One timer fires when the current write could be late, and is set
+    again while none is.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -144,7 +133,7 @@ class _SlowReader:
         self._loop = asyncio.get_running_loop()
         self._limit = asyncio.timeout(None)
         self._since: float | None = None
-        self._timer = self._loop.call_later(seconds, self._look)
+        self._timer = self._loop.call_later(seconds, self._check_write)
 
     async def __aenter__(self) -> _SlowReader:
         await self._limit.__aenter__()
@@ -160,20 +149,20 @@ class _SlowReader:
             raise ClientDisconnected(f"The caller read nothing for {self._seconds:g} s.") from None
 
     def begin(self) -> None:
-        """A write begins."""
+        """Note that a write begins."""
         self._since = self._loop.time()
 
     def end(self) -> None:
-        """It is done."""
+        """Note that the write is done."""
         self._since = None
 
-    def _look(self) -> None:
+    def _check_write(self) -> None:
         now = self._loop.time()
         due = (now if self._since is None else self._since) + self._seconds
         if due <= now:
             self._limit.reschedule(now)
         else:
-            self._timer = self._loop.call_at(due, self._look)
+            self._timer = self._loop.call_at(due, self._check_write)
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -1,43 +1,40 @@
-"""What monitoring is told of one answer: its trace, its sample for the evaluation, its measurements, a line of log."""
+"""Records one answer: its trace, its sample for the evaluation, its metrics and its log line."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from services.common.anonymise import Anonymiser
+from services.common.breaker import CircuitOpen
 from services.common.logging import concern_logger
-from services.common.sagemaker import Throttled
+from services.common.sagemaker import EndpointUpdating, NoCapacity, Throttled
 from services.common.tracer import Tracer
 from services.common.tracing import Span, Trace
 from services.rag.conversation import ClientDisconnected, Question
-from services.rag.embeddings.pool import Overloaded
+from services.rag.errors import Overloaded
 from services.rag.pipeline.generate import Generation
 from services.rag.pipeline.prompt import Prompt
 from services.rag.pipeline.tokens import TokenCounter
 from services.rag.prompts.library import Template
-from services.rag.sampling.failures import failed_sample
+from services.rag.sampling.samples import SampleSink
+from services.rag.sampling.trace_sample import SAMPLE_METADATA
 from services.rag.telemetry.metrics import Measured, Metrics
 
 logger = concern_logger("llm")
 
 TRACE_NAME = "generate"
 SECONDS_PER_HOUR = 3600
-
-
-class SampleSink(Protocol):
-    """Takes samples for evaluation."""
-
-    def offer(self, sample: dict[str, Any]) -> bool:
-        """Accept or refuse a sample without blocking."""
-        ...
+# Refused before any work was done. Under load these are many, they say nothing about answers, and the service's metrics
+# count them.
+_REFUSED = (CircuitOpen, EndpointUpdating, NoCapacity, Overloaded, Throttled)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What every trace and sample of this process has in common."""
+    """Facts that all traces and samples of this process share."""
 
     stage: str
     release: str
@@ -48,7 +45,7 @@ class Facts:
 
 
 class Recorder:
-    """Writes traces and hands them over, with samples and metrics; safe for concurrent use."""
+    """Fills and submits traces, samples and metrics; safe for concurrent use."""
 
     def __init__(
         self,
@@ -74,9 +71,10 @@ class Recorder:
     def begin(
         self, question: Question, trace: Trace, *, reranker_id: str | None, temperature: float | None
     ) -> Span | None:
-        """Say in a trace what was asked; gives the step that stands for the whole, which a caller's trace needs.
+        """Record the question in a trace.
 
-        A trace of ours is that step itself.
+        Returns:
+            The span of the whole answer when the trace is the caller's; None when the trace is our own.
         """
         trace.input = {"query": question.query, "enable_rag": question.enable_rag, "author": question.author}
         trace.tags = ["rag" if question.enable_rag else "no-rag", self._facts.stage]
@@ -91,19 +89,19 @@ class Recorder:
         }
         return trace.span(TRACE_NAME, **trace.input) if trace.continued else None
 
-    def degraded(self, trace: Trace, steps: tuple[str, ...]) -> None:
-        """Note which steps an answer has to do without."""
+    def record_degraded(self, trace: Trace, steps: tuple[str, ...]) -> None:
+        """Record which steps were unavailable for an answer."""
         trace.metadata["degraded"] = list(steps)
         trace.tags.append("degraded")
 
-    def prompted(self, question: Question, trace: Trace, span: Span, prompt: Prompt) -> None:
-        """Note which prompt was built, and of what."""
+    def record_prompt(self, question: Question, trace: Trace, span: Span, prompt: Prompt) -> None:
+        """Record which prompt was built, and from what."""
         count = self._tokens.count
         span.output = {"messages": prompt.messages}
         span.metadata = _prompt_facts(prompt.template)
         trace.metadata |= {
             **_prompt_facts(prompt.template),
-            # Where Opik's pages look for the prompts of a trace.
+            # Opik's pages read the prompts of a trace here.
             "opik_prompts": [_opik_prompt(prompt.template)],
             "prompt_template": prompt.template.text,
             "prompt_template_variables": {"question": question.query, "context": prompt.context},
@@ -114,8 +112,8 @@ class Recorder:
             "history_turns_dropped": prompt.dropped_turns,
         }
 
-    def generated(self, span: Span, generation: Generation, usage: dict[str, Any]) -> None:
-        """Note how far a generation came; also of one that broke off, where one looks for just that."""
+    def record_generation(self, span: Span, generation: Generation, usage: dict[str, Any]) -> None:
+        """Record a generation, complete or broken off."""
         span.model, span.provider = self._facts.model_id, "sagemaker"
         span.usage = {key: usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
         span.cost_usd = self._cost((datetime.now(UTC) - span.start_time).total_seconds())
@@ -123,8 +121,8 @@ class Recorder:
         if generation.held_seconds:
             span.metadata = {"held_ms": round(generation.held_seconds * 1000, 2)}
 
-    def answered(self, trace: Trace, answer: str, usage: dict[str, Any], timings: dict[str, float | None]) -> None:
-        """Note a complete answer and what it took."""
+    def record_answer(self, trace: Trace, answer: str, usage: dict[str, Any], timings: dict[str, float | None]) -> None:
+        """Record a complete answer, its tokens, cost and timings."""
         trace.output = {"answer": answer}
         trace.metadata |= {
             "input_tokens": usage["prompt_tokens"],
@@ -135,9 +133,9 @@ class Recorder:
             **timings,
         }
 
-    def sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
-        """Offer a grounded answer to the evaluation, when it belongs to the sample."""
-        if trace.rehearsed or not sampled(trace.id, self._facts.sample_rate):
+    def offer_sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
+        """Offer an answer from documents to the evaluation, when it belongs to the sample."""
+        if trace.unsampled or not is_in_sample(trace.id, self._facts.sample_rate):
             return
         clean = self._anonymiser.text
         accepted = self._samples.offer(
@@ -158,11 +156,11 @@ class Recorder:
         trace.metadata["sampled"] = accepted
 
     def end(self, trace: Trace, whole: Span | None, error: BaseException | None) -> None:
-        """End a trace, hand it over, and measure and log what it tells.
+        """End a trace and submit it; record its metrics and log it.
 
         Args:
             trace: of the answer.
-            whole: what `begin` gave.
+            whole: the span that `begin` returned.
             error: why there is no complete answer; None when there is one.
         """
         if whole is not None:
@@ -180,12 +178,12 @@ class Recorder:
         )
 
     def _cost(self, seconds: float) -> float | None:
-        """The whole endpoint's price, in US dollars, for some time: an upper bound, since requests share it."""
+        """Price of the whole endpoint for some seconds, in US dollars: an upper bound, since requests share it."""
         price = self._facts.price_per_hour_usd
         return None if price is None else round(price * seconds / SECONDS_PER_HOUR, 6)
 
     def _sample_failure(self, trace: Trace, error: Exception) -> None:
-        if trace.rehearsed or trace.metadata.get("sampled"):
+        if trace.unsampled or trace.metadata.get("sampled"):
             return
         sample = failed_sample(trace, error, self._anonymiser)
         if sample is not None:
@@ -193,9 +191,9 @@ class Recorder:
 
     def _measure(self, trace: Trace, steps: dict[str, float], error: BaseException | None) -> None:
         if isinstance(error, Overloaded | Throttled):
-            self._metrics.shed("cpu" if isinstance(error, Overloaded) else "llm")
+            self._metrics.count_shed("cpu" if isinstance(error, Overloaded) else "llm")
         found = trace.metadata
-        self._metrics.answered(
+        self._metrics.observe_answer(
             Measured(
                 ttft=_seconds(found.get("ttft_ms")),
                 tpot=_seconds(found.get("tpot_ms")),
@@ -207,7 +205,25 @@ class Recorder:
         )
 
 
-def sampled(trace_id: str, rate: float) -> bool:
+def failed_sample(trace: Trace, error: Exception, anonymiser: Anonymiser) -> dict[str, Any] | None:
+    """Build the sample of a request that failed; None for one that was refused before any work was done.
+
+    It carries no context: there is no answer that could be judged by it.
+    """
+    query = trace.input.get("query")
+    if isinstance(error, _REFUSED) or not query:
+        return None
+    kept = {name: trace.metadata[name] for name in SAMPLE_METADATA if trace.metadata.get(name) is not None}
+    return {
+        "trace_id": trace.id,
+        "query": anonymiser.text(query),
+        "answer": "",
+        "context": [],
+        "metadata": {**kept, "error": type(error).__name__},
+    }
+
+
+def is_in_sample(trace_id: str, rate: float) -> bool:
     """Whether a trace belongs to the sample: the same answer for the same id in every process."""
     return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") < rate * 2**64
 

@@ -1,4 +1,4 @@
-"""The pipeline's events in OpenAI's shape."""
+"""The pipeline's events in OpenAI's shape: as chunks, or as one completion."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 
-from services.rag.api.errors import ApiError
+from services.rag.api.protocol.errors import ApiError
 from services.rag.conversation import Done, Event, Sources, Status, Token, collect
 
 
 class ChunkCodec:
-    """`chat.completion.chunk` objects. The last one before `[DONE]` has no content and carries what is ours."""
+    """`chat.completion.chunk` objects. The last one before `[DONE]` has no content and carries the extensions."""
 
     def __init__(self, trace_id: str, model: str, *, include_usage: bool) -> None:
         """Prepare for one stream.
@@ -29,7 +29,7 @@ class ChunkCodec:
         self._sources: list[dict[str, Any]] = []
 
     def encode(self, event: Event) -> bytes:
-        """An event; nothing for what OpenAI's clients know nothing of."""
+        """Encode an event; empty for those that OpenAI's protocol does not have."""
         if isinstance(event, Token):
             return self._token(event.text)
         if isinstance(event, Sources):
@@ -37,11 +37,11 @@ class ChunkCodec:
             return b""
         if isinstance(event, Done):
             return self._done(event)
-        # A comment keeps the connection open; clients skip it. Before that, errors still have a status of their own.
+        # A comment keeps the connection open, and clients skip it. Until one is sent, an error has its own HTTP status.
         return _comment(event) if event.state == "waking" else b""
 
     def fail(self, error: ApiError) -> bytes:
-        """The error as data, which the client raises as `APIError`."""
+        """Encode an error as data, which OpenAI's client raises as `APIError`."""
         return _data(error.body())
 
     def _token(self, text: str) -> bytes:
@@ -50,13 +50,13 @@ class ChunkCodec:
         return self._chunk([_choice(delta, None)])
 
     def _done(self, done: Done) -> bytes:
-        ours = _ours(self._sources, done)
+        extensions = _extensions(self._sources, done)
         delta = {} if self._role_said else {"role": "assistant", "content": ""}
         last = [_choice(delta, done.finish_reason)]
         if self._include_usage:
-            chunks = self._chunk(last) + self._chunk([], usage=done.usage, **ours)
+            chunks = self._chunk(last) + self._chunk([], usage=done.usage, **extensions)
         else:
-            chunks = self._chunk(last, **ours)
+            chunks = self._chunk(last, **extensions)
         return chunks + b"data: [DONE]\n\n"
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
@@ -66,7 +66,7 @@ class ChunkCodec:
 
 
 async def completion(events: AsyncGenerator[Event, None], trace_id: str, model: str) -> dict[str, Any]:
-    """The whole answer as one `chat.completion`."""
+    """Collect the whole answer into one `chat.completion`."""
     answer = await collect(events)
     message = {"role": "assistant", "content": answer.text, "refusal": None}
     finish = answer.done.finish_reason
@@ -74,11 +74,11 @@ async def completion(events: AsyncGenerator[Event, None], trace_id: str, model: 
         **_head(trace_id, model, "chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
         "usage": answer.done.usage,
-        **_ours(answer.sources, answer.done),
+        **_extensions(answer.sources, answer.done),
     }
 
 
-def _ours(sources: list[dict[str, Any]], done: Done) -> dict[str, Any]:
+def _extensions(sources: list[dict[str, Any]], done: Done) -> dict[str, Any]:
     return {
         "sources": sources,
         "trace_id": done.trace_id,

@@ -1,4 +1,4 @@
-"""Requests and responses in OpenAI's shape: what this service reads of them, and what it adds."""
+"""Requests and responses in OpenAI's shape: the fields that this service reads, and those that it adds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from services.rag.api.schemas import SAYS_SOMETHING, Degraded, Source, Usage
-from services.rag.api.unicode import RequestBody
+from services.rag.api.protocol.schemas import SAYS_SOMETHING, Degraded, Source, Usage
+from services.rag.api.protocol.unicode import RequestBody
 
 MAX_STOPS = 4
 
@@ -57,16 +57,16 @@ _MESSAGES_SCHEMA: dict[str, Any] = {
 }
 
 
-def _whole(value: Any) -> Any:
-    """JSON knows one kind of number, and JSON Schema calls 64.0 an integer."""
+def _integral(value: Any) -> Any:
+    """Accept 64.0 as 64: JSON has one kind of number, and JSON Schema calls 64.0 an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Tokens = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
+Tokens = Annotated[int, Field(ge=1), BeforeValidator(_integral)]
 
 
 class Part(BaseModel):
-    """A part of a message's content; only text can be read here, and the rest is refused with a sentence."""
+    """A part of a message's content; parts other than text are refused."""
 
     model_config = ConfigDict(strict=True)
 
@@ -98,7 +98,7 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """How to stream."""
+    """Options of a stream."""
 
     model_config = ConfigDict(strict=True)
 
@@ -111,13 +111,11 @@ class ChatCompletionRequest(RequestBody):
     model_config = ConfigDict(strict=True)
 
     messages: Annotated[list[Message], WithJsonSchema(_MESSAGES_SCHEMA)]
-    model: str | None = Field(
-        default=None, description="read and not used: there is one model, which is named in answers"
-    )
+    model: str | None = Field(default=None, description="ignored: there is one model, which answers name")
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
     max_tokens: Tokens | None = Field(default=None, description="longest answer")
-    max_completion_tokens: Tokens | None = Field(default=None, description="longest answer; goes before max_tokens")
+    max_completion_tokens: Tokens | None = Field(default=None, description="longest answer; overrides max_tokens")
     stop: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)]
@@ -182,7 +180,7 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All models: one."""
+    """The list of models, which has one entry."""
 
     object: Literal["list"]
     data: list[Model]

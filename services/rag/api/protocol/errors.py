@@ -1,6 +1,6 @@
 """One shape for every error: `{"error": {"message", "type", "param", "code", "request_id"}}`.
 
-It is OpenAI's shape and a request id, so that clients of either interface find what they look for.
+It is OpenAI's shape with a request id, for clients of both interfaces.
 """
 
 from __future__ import annotations
@@ -25,23 +25,17 @@ from services.common.sagemaker import (
     StreamBroken,
     Throttled,
 )
-from services.rag.api.auth import KeysUnavailable
-from services.rag.embeddings.pool import Overloaded
-from services.rag.pipeline.prompt import PromptTooLong
-from services.rag.pipeline.rag import QuestionRefused
-from services.rag.sampling.feedback import MonitoringUnavailable, UnknownTrace
-from services.rag.stores.documents import StoreMismatch, StoreUnavailable
+from services.rag.errors import BUSY_RETRY_SECONDS, RagError, RequestRefused
 
 logger = concern_logger("api")
 
-# A model wakes in minutes: asking more often than this is of no use to anyone.
+# A model wakes in minutes: asking more often than this is of no use.
 WAKING_RETRY_SECONDS = 30
-BUSY_RETRY_SECONDS = 2
 
 
 @dataclass(frozen=True)
 class ApiError:
-    """An error as a caller gets it."""
+    """An error in the shape that callers get."""
 
     status: int
     code: str
@@ -51,7 +45,7 @@ class ApiError:
 
     @property
     def type(self) -> str:
-        """The kind of error in OpenAI's words, which follows from the status."""
+        """OpenAI's name for the kind of error, which follows from the status."""
         return _TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
 
     def body(self) -> dict[str, Any]:
@@ -80,7 +74,8 @@ _TYPES = {
     504: "timeout_error",
 }
 
-_KNOWN: dict[type[Exception], tuple[int, str, int | None]] = {
+# Errors of the LLM's client, which knows nothing of HTTP: status, code and seconds to wait before asking again.
+_LLM_ERRORS: dict[type, tuple[int, str, int | None]] = {
     ModelFailed: (502, "llm_failed", None),
     StreamBroken: (502, "llm_stream_broken", None),
     NoCapacity: (503, "llm_no_capacity", WAKING_RETRY_SECONDS),
@@ -89,32 +84,17 @@ _KNOWN: dict[type[Exception], tuple[int, str, int | None]] = {
     EndpointUnavailable: (503, "llm_unavailable", BUSY_RETRY_SECONDS),
     Throttled: (503, "llm_throttled", BUSY_RETRY_SECONDS),
     InvocationTimeout: (504, "llm_timeout", None),
-    StoreUnavailable: (503, "retrieval_unavailable", BUSY_RETRY_SECONDS),
-    StoreMismatch: (503, "retrieval_misconfigured", None),
-    Overloaded: (503, "overloaded", BUSY_RETRY_SECONDS),
-    KeysUnavailable: (503, "auth_unavailable", BUSY_RETRY_SECONDS),
-    MonitoringUnavailable: (503, "monitoring_unavailable", BUSY_RETRY_SECONDS),
-    UnknownTrace: (404, "trace_not_found", None),
-    PromptTooLong: (422, "context_length_exceeded", None),
 }
 
 
-class BadRequest(Exception):
-    """A request is understood and cannot be served; the message may be shown to a caller."""
-
-    def __init__(self, message: str, code: str, param: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.param = param
-
-
 def describe(error: Exception) -> ApiError:
-    """The error for a caller. What is not known by type is logged in full and shown as an internal error."""
-    if isinstance(error, QuestionRefused):
-        return ApiError(422, error.code, str(error), param=error.param)
-    if isinstance(error, BadRequest):
-        return ApiError(400, error.code, str(error), param=error.param)
-    known = _KNOWN.get(type(error))
+    """The error for a caller: that of its nearest known base class.
+
+    An unknown one is logged in full and shown as an internal error.
+    """
+    if isinstance(error, RequestRefused):
+        return ApiError(error.status, error.code, str(error), param=error.param)
+    known = _known(error)
     if known is None:
         logger.error("unexpected error", exc_info=error)
         return ApiError(500, "internal_error", "The service failed for a reason of its own; the log has the details.")
@@ -123,11 +103,18 @@ def describe(error: Exception) -> ApiError:
     return ApiError(status, code, str(error), {"Retry-After": str(retry_after)} if retry_after else {})
 
 
+def _known(error: Exception) -> tuple[int, str, int | None] | None:
+    """Status, code and seconds to wait before asking again."""
+    if isinstance(error, RagError):
+        return error.status, error.code, error.retry_after_seconds
+    return next((_LLM_ERRORS[kind] for kind in type(error).__mro__ if kind in _LLM_ERRORS), None)
+
+
 def install(app: FastAPI) -> None:
-    """Make the application answer with the one shape."""
+    """Make the application answer every error in this shape."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
-    for kind in (*_KNOWN, QuestionRefused, BadRequest):
+    for kind in (RagError, *_LLM_ERRORS):
         app.add_exception_handler(kind, _failed)
 
 
@@ -146,7 +133,7 @@ def _where(problem: dict[str, Any]) -> str:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == http.HTTPStatus.BAD_REQUEST:
-        # FastAPI's word for bytes that are no text, or nest too deeply: for a caller the same as broken JSON.
+        # FastAPI answers 400 to bytes that are no text, or nest too deeply: for a caller the same as broken JSON.
         return ApiError(422, "invalid_request", "The request body cannot be read as JSON.", param="body").response()
     phrase = http.HTTPStatus(status).phrase
     headers = dict(getattr(error, "headers", None) or {})
