@@ -6,21 +6,20 @@ import sys
 import time
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
-
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
 from twin.deploy.failures.report import FailureRecorder, explained_unready
 from twin.prompts.versions import register
 from twin.target import cdk
 from twin.target.api_client import ApiClient
-from twin.target.cdk import Progress
 from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
+from twin.target.cloudformation import CloudFormation
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
 from twin.target.paths import STATE_ROOT
 from twin.target.stage import Stage, connect, local_stage
+from twin.terminal.progress import Progress
 
 START_SECONDS = 60.0
 READY_SECONDS = 45.0
@@ -100,17 +99,13 @@ def bootstrap(stage: Stage, overrides: dict[str, str], progress: Progress) -> No
     Raises:
         TwinError: when an AWS account and region is not bootstrapped.
     """
-    try:
-        stage.client("cloudformation").describe_stacks(StackName=BOOTSTRAP_STACK)
+    if CloudFormation(stage).stack(BOOTSTRAP_STACK) is not None:
         return
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
     account = stage.client("sts").get_caller_identity()["Account"]
     if not stage.is_local:
         raise TwinError(
             f"Account {account} has no CDK bootstrap stack in {stage.region}: run "
-            f"`node_modules/.bin/cdk bootstrap aws://{account}/{stage.region}` once."
+            f"`twin account bootstrap --stage {stage.name}` once."
         )
     cdk.bootstrap(account, stage.region, overrides)
     progress(f"{BOOTSTRAP_STACK} bootstrapped")

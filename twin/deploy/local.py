@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from localcloud import lifecycle
 from twin.deploy.deploy import Deployed, deploy, target
-from twin.target.cdk import Progress
 from twin.target.errors import TwinError
 from twin.target.paths import STATE_ROOT
 from twin.target.stage import address
+from twin.terminal.progress import Progress
 
 
 def start(progress: Progress) -> Deployed:

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.names import PROJECT
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
@@ -137,7 +138,7 @@ def _endpoint_instances_in_use(context: Context, instance_type: str) -> int:
 
 def _is_ours(resource: dict[str, Any], context: Context) -> bool:
     tags = {tag["Key"]: tag["Value"] for tag in resource.get("Tags", ())}
-    return tags.get("project") == "llm-twin" and tags.get("stage") == context.stage.name
+    return tags.get("project") == PROJECT and tags.get("stage") == context.stage.name
 
 
 CHECKS = (

@@ -8,7 +8,8 @@ from typing import Any
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, ok, skipped, warning
-from twin.doctor.stacks import resources, standing
+from twin.doctor.stacks import created
+from twin.target.cloudformation import CloudFormation
 
 SECRETS = "Secrets"
 UNFILLED = {
@@ -23,10 +24,10 @@ UNFILLED = {
 def _secrets(context: Context) -> Iterator[Finding]:
     client = context.stage.client("secretsmanager")
     arns = [
-        physical
-        for stack in standing(context)
-        for kind, physical in resources(context, stack)
-        if kind == "AWS::SecretsManager::Secret"
+        resource.physical_id
+        for stack in CloudFormation(context.stage).stage_stacks()
+        for resource in created(context, stack)
+        if resource.type == "AWS::SecretsManager::Secret"
     ]
     found = [each for each in (client.describe_secret(SecretId=arn) for arn in arns) if _meaning(each)]
     if not found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from twin.target.api_client import ApiClient, Refused
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
+from twin.terminal.progress import Progress
 
 TRIES = 5
 FIRST_PAUSE_SECONDS = 2.0
@@ -31,7 +32,7 @@ class Asked:
     problem: str = ""
 
 
-def await_service(api: ApiClient, progress: Callable[[str], None]) -> None:
+def await_service(api: ApiClient, progress: Progress) -> None:
     """Go on once the service can answer; a model that sleeps is woken.
 
     Raises:
@@ -50,9 +51,7 @@ def await_service(api: ApiClient, progress: Callable[[str], None]) -> None:
     api.wait_until_ready(WAKE_SECONDS)
 
 
-def ask_all(
-    api: ApiClient, questions: Mapping[str, str], concurrency: int, progress: Callable[[str], None]
-) -> dict[str, Asked]:
+def ask_all(api: ApiClient, questions: Mapping[str, str], concurrency: int, progress: Progress) -> dict[str, Asked]:
     """Ask every question (by item id), each with its trace recorded; refusals that may pass are tried again.
 
     Raises:

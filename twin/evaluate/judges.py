@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.paths import EMBEDDING_MODEL
 from twin.target.stage import Stage, connect
+from twin.terminal.progress import Progress
 
 API_KEY_VARIABLE = "JUDGE_API_KEY"
 """Never an option: options are seen by every process of the machine and kept by the shell."""
@@ -77,7 +78,7 @@ def evaluate_judges(
     *,
     client: Any = None,
     thresholds: Mapping[str, float] | None = None,
-    progress: Callable[[str], None] = lambda _line: None,
+    progress: Progress = lambda _line: None,
 ) -> dict[str, Any]:
     """Score the labelled pairs of `file` with the free metrics and, if the settings name one, with a judge.
 
@@ -134,7 +135,7 @@ def _measured(
     pairs: list[LabelledPair],
     concurrency: int,
     thresholds: Mapping[str, float],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     mine = {pair.id: pair for pair in pairs if pair.task == task}
     progress(f"{name}: {len(mine)} pairs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,7 @@ from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader, opik_reader
 from twin.target.paths import EMBEDDING_MODEL
 from twin.target.stage import Stage
+from twin.terminal.progress import Progress
 
 FREE_THREADS = 2
 DIGITS = 4
@@ -37,8 +38,6 @@ DIGITS = 4
 SHOWN_WORST = 5
 SEEN = ("model_id", "prompt_name", "prompt_version", "release")
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if not metric.higher_is_better)
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

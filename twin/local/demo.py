@@ -9,7 +9,7 @@ from localcloud import lifecycle
 from twin.ask.ingest import ingest
 from twin.ask.view import ask_and_print, show_ingest, show_trace
 from twin.delete.delete import delete
-from twin.delete.view import show_proof
+from twin.delete.view import show_survivors
 from twin.deploy import local
 from twin.deploy.deploy import Deployed, bootstrap, deploy_stacks, finish, target
 from twin.evaluate.monitoring import evaluate_answer
@@ -71,7 +71,7 @@ class Demo:
             roll_back(stage, QUESTION, ask_and_print, _progress)
         with self.steps.step("Delete, and prove it"):
             left = delete(stage, _progress)
-            show_proof(left)
+            show_survivors(left)
             if left:
                 raise TwinError(f"{len(left)} resources survived the delete.")
 

@@ -12,11 +12,11 @@ import httpx
 from twin.ask.ask import Answer
 from twin.deploy.deploy import deploy_stacks
 from twin.evaluate.monitoring import evaluate_answer
-from twin.target.cdk import Progress
 from twin.target.cdk_environment import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage, address
+from twin.terminal.progress import Progress
 
 MESSAGE_SECONDS = 60.0
 ALARM = "Alarm:"

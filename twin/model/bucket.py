@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 from twin.model.hub import HubFile
 from twin.model.measure import PART_BYTES, Measured
 from twin.target.errors import TwinError
+from twin.terminal.progress import Progress
 
-Progress = Callable[[str], None]
 DIGEST = "hub-digest"
 LOCATION_FREE_REGION = "us-east-1"
 """Where S3 refuses to be told the region of a new bucket."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
 from twin.model.hub import Hub, HubFile
 from twin.target.errors import TwinError
+from twin.terminal.progress import Progress
 
-Progress = Callable[[str], None]
 ATTEMPTS = 5
 """How often in a row a download may break off without a single new byte."""
 PAUSE_SECONDS = 2.0

@@ -17,13 +17,13 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from infra.settings.base import LOOPBACK
 from services.common.tls import authorities
 
 PUBLIC_HUB = "https://huggingface.co"
 SECONDS = 15.0
 READ_SECONDS = 60.0
 """How long a download may stand still."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Kind = Literal["missing", "revision", "gated", "refused", "other"]
 KINDS: dict[str, Kind] = {"RepoNotFound": "missing", "RevisionNotFound": "revision", "GatedRepo": "gated"}

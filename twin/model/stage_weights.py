@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from infra.names import Names
+from infra.names import PROJECT, Names
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 from twin.model import staging
 from twin.model.bucket import Bucket
@@ -18,6 +17,7 @@ from twin.model.hub import Hub, HubError, hub_address
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL
 from twin.target.stage import connect
+from twin.terminal.progress import Progress
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def stage_weights(
-    stage_name: str, progress: Callable[[str], None], *, scratch: Path | None = None, dry_run: bool = False
+    stage_name: str, progress: Progress, *, scratch: Path | None = None, dry_run: bool = False
 ) -> Outcome:
     """Stage the model of a stage's settings.
 
@@ -83,7 +83,7 @@ def stage_weights(
         planned = staging.plan(bucket, place, hub, is_new=is_new)
         if planned.missing and not dry_run:
             if llm.weights_bucket is None:
-                bucket.make({**settings.tags, "project": "llm-twin", "stage": settings.stage})
+                bucket.make({**settings.tags, "project": PROJECT, "stage": settings.stage})
             folder = (scratch or LOCAL / "weights") / place.model / place.revision
             staging.stage(bucket, place, hub, planned, folder, progress)
     except HubError as error:

@@ -8,7 +8,7 @@ where it stands and agrees with the objects, the model is complete and the hub i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from twin.model.download import MB, download
 from twin.model.hub import Hub, HubFile
 from twin.model.measure import measure
 from twin.target.errors import TwinError
+from twin.terminal.progress import Progress
 
-Progress = Callable[[str], None]
 MARGIN_BYTES = 256 * 1024**2
 """Disk that stays free beside the largest file."""
 OTHER_FORMATS = (".bin", ".pth", ".pt", ".h5", ".msgpack", ".gguf", ".onnx", ".onnx_data", ".ot", ".tflite", ".mlmodel")

@@ -13,6 +13,7 @@ from pathlib import Path
 from scripts.node import find_node
 from twin.target.errors import TwinError
 from twin.target.paths import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
+from twin.terminal.progress import Progress
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(
@@ -22,7 +23,6 @@ EVENT = re.compile(
 RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<reason>.*)$")
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
-Progress = Callable[[str], None]
 Failed = Callable[[str, str, str, str], None]
 """Told of each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
 

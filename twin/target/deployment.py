@@ -1,4 +1,4 @@
-"""What is deployed: stack outputs, and the secrets that people, not templates, fill."""
+"""Stack outputs of a stage, its API key, and secrets that no template fills."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL
 from twin.target.stage import Stage, address
@@ -24,30 +23,14 @@ def outputs(stage: Stage) -> dict[str, str]:
     Raises:
         TwinError: when a stack is not deployed.
     """
-    client = stage.client("cloudformation")
+    cloudformation = CloudFormation(stage)
     found: dict[str, str] = {}
-    for stack in stage.stacks:
-        try:
-            described = client.describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
-            message = f"Stack {stack} is not deployed: run `make deploy-inference-pipeline STAGE={stage.name}`."
-            raise TwinError(message) from None
-        found |= {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    for name in stage.stacks:
+        stack = cloudformation.stack(name)
+        if stack is None:
+            raise TwinError(f"Stack {name} is not deployed: run `make deploy-inference-pipeline STAGE={stage.name}`.")
+        found |= stack.outputs
     return found
-
-
-def is_deployed(stage: Stage) -> bool:
-    """Whether every stack of the stage stands."""
-    client = stage.client("cloudformation")
-    names = {
-        stack["StackName"]
-        for page in client.get_paginator("list_stacks").paginate()
-        for stack in page["StackSummaries"]
-        if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
-    }
-    return set(stage.stacks) <= names
 
 
 def key_file(stage: Stage) -> Path:

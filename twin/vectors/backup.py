@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from services.vectors.export import Store, StoreError, export_to
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage, address, connect
+from twin.terminal.progress import Progress
 from twin.vectors.restore import Restored, restore
 
 SUFFIX = ".jsonl.gz"
@@ -53,7 +54,7 @@ def backup(stage_name: str, target: str | None, *, url: str | None = None) -> tu
 def restore_from(
     stage_name: str,
     source: str,
-    progress: Callable[[str], None],
+    progress: Progress,
     *,
     url: str | None = None,
     into: str = "",

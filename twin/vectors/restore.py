@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Any
 
 from services.vectors.export import FORMAT, VERSION, Store, StoreError, path_of
 from twin.target.errors import TwinError
+from twin.terminal.progress import Progress
 
 BATCH = 128
 MODEL_KEY = "embedding_model_id"
-Progress = Callable[[str], None]
 
 
 @dataclass
