@@ -100,7 +100,7 @@ def read_traces(reader: OpikReader, trace_ids: list[str], concurrency: int) -> d
 
 def _ask(api: ApiClient, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
     try:
-        for event in api.ask(query, rehearsal=True):
+        for event in api.ask(query, sample=False):
             if event.name == "done":
                 return Asked(trace_id=str(event.data["trace_id"]))
         return Asked(problem="The stream ended before the service said that it was done.")

@@ -11,7 +11,7 @@ import typer
 from twin.terminal.console import console
 from twin.terminal.options import StageOption
 
-app = typer.Typer(no_args_is_help=True, help="Data sets for fine-tuning, as JSON Lines for TRL's trainers.")
+app = typer.Typer(no_args_is_help=True, help="Export scored answers for fine-tuning with TRL.")
 FileArgument = Annotated[Path, typer.Argument(help="File to write.")]
 ContextOption = Annotated[bool, typer.Option(help="The whole prompt with its documents, not the question alone.")]
 
