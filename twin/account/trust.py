@@ -18,17 +18,6 @@ ROLE = "RoleArn"
 RELEASES, RELEASE_TAGS = "release", "v*"
 
 
-def bootstrap(stage: Stage) -> str:
-    """Make the CDK's own roles and asset bucket in the account and region of `stage`; returns which those are.
-
-    Raises:
-        TwinError: what the CDK said.
-    """
-    account = stage.client("sts").get_caller_identity()["Account"]
-    cdk.bootstrap(account, stage.region, stage.environment)
-    return f"{account}/{stage.region}"
-
-
 def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str, str]:
     """Deploy the Delivery stack with the account and region of `stage`; returns role ARNs by workflow.
 
@@ -76,5 +65,5 @@ def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> 
 
 
 def branch() -> str:
-    """The branch that deploys, as the Delivery stack was told."""
+    """The only branch that deploys: the setting `delivery.branch` of the Delivery stack."""
     return os.environ.get("TWIN_DELIVERY__BRANCH", "main")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
+from twin.account.bootstrap import bootstrap as bootstrap_account
 from twin.deploy.failures.report import FailureRecorder, explained_unready
 from twin.prompts.versions import register
 from twin.target import cdk
@@ -48,7 +49,7 @@ def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, on
         TwinError: with what failed and why.
     """
     overrides = deployment_overrides(stage, engine)
-    bootstrap(stage, overrides, progress)
+    ensure_bootstrap(stage, progress)
     deploy_stacks(stage, overrides, progress, only=only)
     return finish(stage)
 
@@ -93,21 +94,21 @@ def _register_prompts(stage: Stage, found: dict[str, str]) -> None:
         print(f"   {error}", file=sys.stderr)
 
 
-def bootstrap(stage: Stage, overrides: dict[str, str], progress: Progress) -> None:
-    """Bootstrap the local cloud; on AWS only say how, since bootstrapping is an account owner's decision.
+def ensure_bootstrap(stage: Stage, progress: Progress) -> None:
+    """Bootstrap the local cloud; on AWS refuse with the command, since bootstrapping is the account owner's decision.
 
     Raises:
         TwinError: when an AWS account and region is not bootstrapped.
     """
     if CloudFormation(stage).stack(BOOTSTRAP_STACK) is not None:
         return
-    account = stage.client("sts").get_caller_identity()["Account"]
     if not stage.is_local:
+        account = stage.client("sts").get_caller_identity()["Account"]
         raise TwinError(
             f"Account {account} has no CDK bootstrap stack in {stage.region}: run "
             f"`twin account bootstrap --stage {stage.name}` once."
         )
-    cdk.bootstrap(account, stage.region, overrides)
+    bootstrap_account(stage)
     progress(f"{BOOTSTRAP_STACK} bootstrapped")
 
 

@@ -58,10 +58,10 @@ def synth(stage: str, overrides: Mapping[str, str], output: Path = CDK_OUT) -> N
     _run(("synth", "--quiet", *_app(stage, output)), {**overrides, "STAGE": stage}, None)
 
 
-def bootstrap(account: str, region: str, overrides: Mapping[str, str]) -> None:
-    """Prepare an account and region for CDK deployments."""
-    # Where a cdk.json is, its app would be synthesized first, whatever the environment is called.
-    _run(("bootstrap", f"aws://{account}/{region}"), overrides, None, folder=LOCAL)
+def bootstrap(account: str, region: str, qualifier: str, overrides: Mapping[str, str]) -> None:
+    """Prepare an account and region for CDK deployments under a qualifier."""
+    # Where a cdk.json is, its app would be synthesized first, although an account and region are given.
+    _run(("bootstrap", f"aws://{account}/{region}", "--qualifier", qualifier), overrides, None, folder=LOCAL)
 
 
 def deploy(

@@ -19,14 +19,14 @@ class Cause:
         name: short name, unique in the table.
         pattern: regular expression over CloudFormation's reason, or over a container's log when `in_log`.
         meaning: what has happened, in plain words.
-        mend: what to do; `{stage}` and `{region}` are filled in.
+        fix: what to do; `{stage}` and `{region}` are filled in.
         in_log: also looked for in the log of the container; a log mentions too much for most patterns.
     """
 
     name: str
     pattern: str
     meaning: str
-    mend: str
+    fix: str
     in_log: bool = False
 
 
@@ -100,7 +100,7 @@ CAUSES = (
         r"cdk-bootstrap/\w+/version|bootstrapped\?|requires bootstrap stack version"
         r"|bootstrap stack version \d+ required",
         "The account and region have no CDK bootstrap stack, or too old a one.",
-        "`node_modules/.bin/cdk bootstrap aws://ACCOUNT/{region}`, once per account and region.",
+        "`twin account bootstrap --stage {stage}`, once per account and region.",
     ),
     Cause(
         "credentials",

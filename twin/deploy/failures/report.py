@@ -88,8 +88,8 @@ def cause_lines(cause: Cause | None, stage: Stage) -> list[str]:
     """A cause in plain words; nothing for one that the table does not know."""
     if cause is None:
         return []
-    mend = cause.mend.format(stage=stage.name, region=stage.region)
-    return [f"    means:  {cause.meaning}", f"    to do:  {mend}"]
+    fix = cause.fix.format(stage=stage.name, region=stage.region)
+    return [f"    means:  {cause.meaning}", f"    to do:  {fix}"]
 
 
 def _before(stage: Stage) -> dict[str, str]:
