@@ -85,7 +85,7 @@ def read(path: Path) -> PriceTable:
         document = json.loads(path.read_text(encoding="utf-8"))
         return PriceTable(price for key, entry in document["prices"].items() for price in _prices(key, entry))
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise TwinError(f"The price table {path} is not readable ({error!r}): delete or mend it.") from None
+        raise TwinError(f"The price table {path} is not readable ({error!r}): delete or fix it.") from None
 
 
 def write(table: PriceTable, path: Path) -> None:

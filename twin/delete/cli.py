@@ -19,7 +19,10 @@ def delete(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, in its order.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the stage, wait, list survivors; exit 1 if anything is left. Run it again after an interruption."""
+    """Delete a stage and prove that nothing is left.
+
+    Exit code 1 with the survivors when anything is left. Run it again after an interruption.
+    """
     from localcloud import lifecycle
     from twin.delete import delete as deletion
     from twin.delete.plan import removals

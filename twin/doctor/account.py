@@ -58,8 +58,8 @@ def _account(context: Context) -> Iterator[Finding]:
         yield ok("AWS account", account)
     else:
         why = "the CDK refuses, or the stage comes to stand in an account that nobody meant"
-        mend = f"use a profile of account {wanted}, or change `account` in infra/config/{context.stage.name}.toml"
-        yield failed("AWS account", f"credentials of {account}, settings for {wanted}", why, mend)
+        fix = f"use a profile of account {wanted}, or change `account` in infra/config/{context.stage.name}.toml"
+        yield failed("AWS account", f"credentials of {account}, settings for {wanted}", why, fix)
 
 
 def _region(context: Context) -> Iterator[Finding]:

@@ -56,8 +56,8 @@ def _without_one(edge: str) -> Finding:
 def _judge(found: dict[str, Any], domain: str, why: str, page: str) -> Finding:
     names = [found["DomainName"], *found.get("SubjectAlternativeNames", ())]
     if found["Status"] != "ISSUED":
-        mend = f"create the DNS record that ACM asks for: {page}"
-        return failed(CERTIFICATE, f"status {found['Status']}", why, mend)
+        fix = f"create the DNS record that ACM asks for: {page}"
+        return failed(CERTIFICATE, f"status {found['Status']}", why, fix)
     if not any(covers(name, domain) for name in names):
         why = "every client would refuse the connection: the certificate is for other names"
         return failed(CERTIFICATE, f"for {', '.join(dict.fromkeys(names))}, not {domain}", why, page)
@@ -84,8 +84,8 @@ def _domain(context: Context) -> Iterator[Finding]:
         socket.getaddrinfo(domain, 443)
     except OSError:
         why = "the service is up, but nobody finds it, and `twin deploy` waits for it in vain"
-        mend = "after the first deployment, point a CNAME or alias record at the stack's output ApiHost"
-        yield warning(DOMAIN, f"{domain} has no address yet", why, mend)
+        fix = "after the first deployment, point a CNAME or alias record at the stack's output ApiHost"
+        yield warning(DOMAIN, f"{domain} has no address yet", why, fix)
         return
     yield ok(DOMAIN, f"{domain} has an address")
 

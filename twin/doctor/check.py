@@ -98,5 +98,5 @@ def _look(check: Check, context: Context) -> list[Finding]:
         ]
 
 
-def _unseen(name: str, seen: str, mend: str) -> Finding:
-    return warning(name, seen, "nobody could look, so nobody knows", mend)
+def _unseen(name: str, seen: str, fix: str) -> Finding:
+    return warning(name, seen, "nobody could look, so nobody knows", fix)

@@ -27,14 +27,14 @@ class Finding:
         check: what was looked at.
         seen: what was seen.
         why: what would go wrong because of it; empty when nothing would.
-        mend: the command or page that mends it; empty when nothing need be mended.
+        fix: the command or page that mends it; empty when nothing need be mended.
     """
 
     check: str
     status: Status
     seen: str
     why: str = ""
-    mend: str = ""
+    fix: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """The finding as JSON has it."""
@@ -46,14 +46,14 @@ def ok(check: str, seen: str) -> Finding:
     return Finding(check, Status.OK, seen)
 
 
-def failed(check: str, seen: str, why: str, mend: str) -> Finding:
+def failed(check: str, seen: str, why: str, fix: str) -> Finding:
     """The deployment would fail."""
-    return Finding(check, Status.FAILED, seen, why, mend)
+    return Finding(check, Status.FAILED, seen, why, fix)
 
 
-def warning(check: str, seen: str, why: str, mend: str) -> Finding:
+def warning(check: str, seen: str, why: str, fix: str) -> Finding:
     """The deployment may fail, or would disappoint."""
-    return Finding(check, Status.WARNING, seen, why, mend)
+    return Finding(check, Status.WARNING, seen, why, fix)
 
 
 def skipped(check: str, reason: str) -> Finding:

@@ -37,8 +37,8 @@ def _service_image(context: Context) -> Iterator[Finding]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise
-        mend = f"`aws ecr create-repository --repository-name {repository}`, then {push}"
-        yield failed(SERVICE_IMAGE, f"no repository {repository}", "no task of the service can start", mend)
+        fix = f"`aws ecr create-repository --repository-name {repository}`, then {push}"
+        yield failed(SERVICE_IMAGE, f"no repository {repository}", "no task of the service can start", fix)
         return
     if manifest is None:
         yield failed(SERVICE_IMAGE, f"no {name}", "no task can start: CannotPullContainerError", push)
@@ -61,17 +61,17 @@ def _llm_image(context: Context) -> Iterator[Finding]:
         yield failed(LLM_IMAGE, f"{image} is in {parts['region']}", why, "write `{region}` in `image` of [llm]")
         return
     wanted = {"imageTag": parts["tag"]} if parts["tag"] else {"imageDigest": parts["digest"]}
-    mend = "correct `image` in [llm]: https://aws.github.io/deep-learning-containers/vllm/ lists tags and accounts"
+    fix = "correct `image` in [llm]: https://aws.github.io/deep-learning-containers/vllm/ lists tags and accounts"
     try:
         repository = {"registryId": parts["account"], "repositoryName": parts["repository"]}
         manifest = _manifest(context, repository, wanted)
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise
-        yield failed(LLM_IMAGE, f"no repository for {image}", "SageMaker refuses the model", mend)
+        yield failed(LLM_IMAGE, f"no repository for {image}", "SageMaker refuses the model", fix)
         return
     if manifest is None:
-        yield failed(LLM_IMAGE, f"no {image}", "SageMaker refuses the model", mend)
+        yield failed(LLM_IMAGE, f"no {image}", "SageMaker refuses the model", fix)
     else:
         yield ok(LLM_IMAGE, image)
 

@@ -72,11 +72,11 @@ def _endpoint(context: Context, name: str) -> Finding:
     except ClientError as error:
         if "Could not find" not in str(error):
             raise
-        mend = "correct `endpoint_name` in [judge], or leave it empty for the twin's own endpoint"
-        return failed(JUDGE, f"no endpoint {name} in {context.stage.region}", WHY, mend)
+        fix = "correct `endpoint_name` in [judge], or leave it empty for the twin's own endpoint"
+        return failed(JUDGE, f"no endpoint {name} in {context.stage.region}", WHY, fix)
     if status != "InService":
-        mend = f"`aws sagemaker describe-endpoint --endpoint-name {name}`"
-        return failed(JUDGE, f"endpoint {name} is {status}", WHY, mend)
+        fix = f"`aws sagemaker describe-endpoint --endpoint-name {name}`"
+        return failed(JUDGE, f"endpoint {name} is {status}", WHY, fix)
     return ok(JUDGE, f"endpoint {name} is in service")
 
 

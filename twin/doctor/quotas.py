@@ -31,8 +31,8 @@ def _endpoint_instances(context: Context) -> Iterator[Finding]:
         quota = _by_name(context, "sagemaker", name)
         if quota is None:
             why = "SageMaker would refuse the endpoint's configuration"
-            mend = "choose another `instance_type` or `region`: https://aws.amazon.com/sagemaker/ai/pricing/"
-            yield failed("Endpoint instance type", f"{context.stage.region} offers no {kind}", why, mend)
+            fix = "choose another `instance_type` or `region`: https://aws.amazon.com/sagemaker/ai/pricing/"
+            yield failed("Endpoint instance type", f"{context.stage.region} offers no {kind}", why, fix)
             continue
         yield ok("Endpoint instance type", f"{kind} is offered in {context.stage.region}")
         used = _endpoint_instances_in_use(context, kind)
@@ -91,11 +91,11 @@ def _judge(
         f"aws service-quotas request-service-quota-increase --region {context.stage.region} "
         f"--service-code {quota['ServiceCode']} --quota-code {quota['QuotaCode']} --desired-value {taken + wished:g}"
     )
-    mend = f"`{command}`, or {page}; new quotas take hours to days"
+    fix = f"`{command}`, or {page}; new quotas take hours to days"
     if value - taken < needed:
-        return failed(check, seen, f"AWS refuses {unit} beyond the quota, and the stack rolls back", mend)
+        return failed(check, seen, f"AWS refuses {unit} beyond the quota, and the stack rolls back", fix)
     if value - taken < wished:
-        return warning(check, seen, f"scaling stops at the quota: no more {unit} than it allows", mend)
+        return warning(check, seen, f"scaling stops at the quota: no more {unit} than it allows", fix)
     return ok(check, seen)
 
 

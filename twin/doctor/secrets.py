@@ -35,8 +35,8 @@ def _secrets(context: Context) -> Iterator[Finding]:
         return
     empty = [each for each in found if is_untouched(each)]
     for each in empty:
-        mend = f"`aws secretsmanager put-secret-value --secret-id {each['ARN']} --secret-string ...`"
-        yield warning(f"Secret: {each['Description']}", "never filled", _meaning(each), mend)
+        fix = f"`aws secretsmanager put-secret-value --secret-id {each['ARN']} --secret-string ...`"
+        yield warning(f"Secret: {each['Description']}", "never filled", _meaning(each), fix)
     if not empty:
         yield ok(SECRETS, f"{len(found)} filled")
 

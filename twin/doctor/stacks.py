@@ -24,19 +24,19 @@ SHOWN_LEFTOVERS = 5
 def _bootstrap(context: Context) -> Iterator[Finding]:
     where = f"aws://{context.caller.account}/{context.stage.region}"
     parameter = bootstrap_parameter(context.known.delivery.qualifier)
-    mend = f"run `twin account bootstrap --stage {context.stage.name}`"
+    fix = f"run `twin account bootstrap --stage {context.stage.name}`"
     why = "the CDK has no bucket for its assets and no roles to deploy with"
     try:
         found = context.stage.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
-        yield failed("CDK bootstrap", f"none in {where}", why, mend)
+        yield failed("CDK bootstrap", f"none in {where}", why, fix)
         return
     version = int(found) if found.isdigit() else 0
     if version < NEEDED_VERSION:
         why = f"the templates' own rule asks for version {NEEDED_VERSION}"
-        yield failed("CDK bootstrap", f"version {found}", why, mend)
+        yield failed("CDK bootstrap", f"version {found}", why, fix)
     else:
         yield ok("CDK bootstrap", f"version {version}")
 
@@ -47,8 +47,8 @@ def _stacks(context: Context) -> Iterator[Finding]:
         if status in STUCK:
             why = "CloudFormation accepts no update of a stack in this state"
             page = f"https://console.aws.amazon.com/cloudformation/home?region={context.stage.region}"
-            mend = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}`, or continue it at {page}"
-            yield failed(check, status, why, mend)
+            fix = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}`, or continue it at {page}"
+            yield failed(check, status, why, fix)
         elif stack.in_progress:
             why = "CloudFormation does one thing at a time to a stack"
             yield failed(check, status, why, f"wait: `aws cloudformation describe-stacks --stack-name {name}`")
@@ -71,12 +71,12 @@ def _leftovers(context: Context) -> Iterator[Finding]:
     fixed = fixed_names(context)
     blocking = [orphan for orphan in orphans if (orphan.kind, orphan.name) in fixed]
     costing = [] if stacks else [orphan for orphan in orphans if orphan not in blocking]
-    mend = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}` lists them; remove each by hand"
+    fix = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}` lists them; remove each by hand"
     if blocking:
         why = "CloudFormation cannot create what exists already, and rolls the stack back"
-        yield failed("Name collisions", _listed(blocking), why, mend)
+        yield failed("Name collisions", _listed(blocking), why, fix)
     if costing:
-        yield warning("Leftovers", _listed(costing), "no stack owns them any more, and some are paid for", mend)
+        yield warning("Leftovers", _listed(costing), "no stack owns them any more, and some are paid for", fix)
     if not blocking and not costing:
         yield ok("Name collisions", "nothing of an earlier deployment is in the way")
 

@@ -28,9 +28,9 @@ def _mode(context: Context) -> Iterator[Finding]:
         yield ok(MODE, stands)
         return
     stack = names.stack("llm")
-    mend = f"`aws cloudformation delete-stack --stack-name {stack}`, then deploy; or set `mode` in [llm] back"
+    fix = f"`aws cloudformation delete-stack --stack-name {stack}`, then deploy; or set `mode` in [llm] back"
     why = "SageMaker does not turn one into the other, and the update rolls back"
-    yield failed(MODE, f"{names.endpoint} is {stands}, the settings say {wanted}", why, mend)
+    yield failed(MODE, f"{names.endpoint} is {stands}, the settings say {wanted}", why, fix)
 
 
 def _room(context: Context) -> Iterator[Finding]:
@@ -53,11 +53,11 @@ def _room(context: Context) -> Iterator[Finding]:
         return
     why = "a change of the model waits for a GPU until its time limit, and rolls back; other changes do not"
     sleep = f"--inference-component-name {name} --desired-runtime-config CopyCount=0"
-    mend = (
+    fix = (
         "a higher `max_instances` in [llm] (and quota), or put it to sleep first: "
         f"`aws sagemaker update-inference-component-runtime-config {sleep}`"
     )
-    yield warning(ROOM, seen, why, mend)
+    yield warning(ROOM, seen, why, fix)
 
 
 def _described(describe: Any, **names: str) -> Mapping[str, Any] | None:

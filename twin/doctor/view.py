@@ -15,6 +15,6 @@ def show_findings(stage: str, findings: list[Finding]) -> None:
     for finding in findings:
         if finding.why:
             console.print(f"{MARKS[finding.status]} {finding.check}: {finding.seen}", markup=False, style="bold")
-            console.print(f"   why:  {finding.why}\n   mend: {finding.mend}", markup=False)
+            console.print(f"   why: {finding.why}\n   fix: {finding.fix}", markup=False)
     counts = [f"{sum(f.status is status for f in findings)} {status}" for status in Status]
     console.print(", ".join(counts), markup=False)

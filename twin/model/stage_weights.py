@@ -119,8 +119,8 @@ def _explained(error: HubError, settings: DeploymentSettings, address: str) -> s
     if error.kind == "revision":
         return f"{llm.model_id} has no revision {llm.model_revision}: take a commit of {page}/commits/main."
     if error.kind == "gated":
-        mend = f"accept its terms at {page} and set {TOKEN} to a token that may read it"
-        return f"{llm.model_id} is gated ({error}): {mend}."
+        fix = f"accept its terms at {page} and set {TOKEN} to a token that may read it"
+        return f"{llm.model_id} is gated ({error}): {fix}."
     if error.kind in ("missing", "refused"):
         return (
             f"The hub has no {llm.model_id} for this caller ({error}): look at {page}, or set {TOKEN} if it is private."

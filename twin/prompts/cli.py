@@ -9,13 +9,13 @@ import typer
 from twin.terminal.console import console, print_json, print_table
 from twin.terminal.options import JsonOption
 
-app = typer.Typer(no_args_is_help=True, help="Versions of the prompts and which of them is in use.")
+app = typer.Typer(no_args_is_help=True, help="List, compare and switch versions of the prompts.")
 PromptArgument = Annotated[str, typer.Argument(help="Name of the prompt.")]
 
 
 @app.command("list")
 def prompts_list(as_json: JsonOption = False) -> None:
-    """Every version with its commit, and which is in use."""
+    """List every version with its commit, and which is in use."""
     from services.rag.prompts.library import PromptLibrary
     from twin.prompts import versions as command
 
@@ -33,7 +33,7 @@ def prompts_diff(
     before: Annotated[str | None, typer.Argument(help="Version; the one in use by default.")] = None,
     after: Annotated[str | None, typer.Argument(help="Version; the newest by default.")] = None,
 ) -> None:
-    """The difference between two versions."""
+    """Show the difference between two versions."""
     from services.rag.prompts.library import PromptLibrary
     from twin.prompts import versions as command
 
@@ -53,7 +53,7 @@ def prompts_promote(name: PromptArgument, version: Annotated[str, typer.Argument
 
 @app.command("rollback")
 def prompts_rollback(name: PromptArgument) -> None:
-    """Put the version in use again that was before, with the next deployment."""
+    """Go back to the earlier version with the next deployment."""
     from services.rag.prompts.library import PromptLibrary
     from twin.prompts import versions as command
 

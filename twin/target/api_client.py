@@ -88,9 +88,9 @@ class ApiClient:
             time.sleep(0.3)
 
     def ask(
-        self, query: str, *, author: str | None = None, enable_rag: bool = True, rehearsal: bool = False
+        self, query: str, *, author: str | None = None, enable_rag: bool = True, sample: bool = True
     ) -> Iterator[Event]:
-        """Ask and stream; a `rehearsal` is traced whatever the service's budget says, and not sampled.
+        """Ask and stream; with `sample` off the answer is always traced and never sampled for evaluation.
 
         Raises:
             Refused: with the service's own sentence.
@@ -99,7 +99,7 @@ class ApiClient:
         body = {"query": query, "author": author, "enable_rag": enable_rag, "stream": True}
         try:
             content = {k: v for k, v in body.items() if v is not None}
-            headers = {"X-Debug-Trace": "1", "X-No-Sample": "1"} if rehearsal else {}
+            headers = {} if sample else {"X-Debug-Trace": "1", "X-No-Sample": "1"}
             with self._http.stream("POST", "/rag", json=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     response.read()

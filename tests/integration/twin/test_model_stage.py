@@ -311,10 +311,10 @@ def test_the_preflight_wants_the_whole_model_in_the_bucket(
     def seen() -> tuple[Status, str, str]:
         context, _ = open_context("dev")
         (found,) = run_checks([check for check in CHECKS if check.name == STAGED], context)
-        return found.status, found.seen, found.mend
+        return found.status, found.seen, found.fix
 
-    status, what, mend = seen()
-    assert (status, mend) == (Status.FAILED, "`twin model stage --stage dev`")
+    status, what, fix = seen()
+    assert (status, fix) == (Status.FAILED, "`twin model stage --stage dev`")
     assert "no complete model" in what
     staged(tmp_path)
     assert seen()[:2] == (Status.OK, f"3 files in s3://{BUCKET}/{PREFIX}")
