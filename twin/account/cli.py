@@ -14,10 +14,10 @@ app = typer.Typer(no_args_is_help=True, help="Prepare an AWS account, once: boot
 @app.command()
 def bootstrap(stage: StageOption) -> None:
     """Prepare the stage's account and region for the CDK."""
-    from twin.account.bootstrap import bootstrap as run
+    from twin.target.bootstrap import bootstrap_account
     from twin.target.stage import connect
 
-    print(f"{run(connect(stage))} is bootstrapped.")
+    print(f"{bootstrap_account(connect(stage))} is bootstrapped.")
 
 
 @app.command("trust")

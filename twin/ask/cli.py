@@ -58,7 +58,7 @@ def ask(
     Sources, token counts, timings and the address of the trace follow. Exit code 1 without a complete answer.
     """
     from twin.ask import view
-    from twin.ask.ask import ask as run
+    from twin.target.answer import ask as run
     from twin.target.stage import connect
 
     target = connect(stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from twin.ask.ask import Answer, ask
+from twin.target.answer import Answer, ask
 from twin.target.opik_client import opik_reader
 from twin.target.stage import Stage
 from twin.terminal.console import console, milliseconds_cell, print_table, score_cell

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twin.ask.ask import ask
 from twin.evaluate.comparison import Scores, compare
+from twin.target.answer import ask
 from twin.target.errors import TwinError
 from twin.target.json_file import read_json
 from twin.target.stage import Stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twin.ask.ask import Answer, ask
+from twin.target.answer import Answer, ask
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 

@@ -29,7 +29,6 @@ POLL_SECONDS = 5.0
 def delete(
     stage: Stage,
     progress: Progress,
-    checked: Progress | None = None,
     *,
     keep: Collection[str] = (),
 ) -> list[Survivor]:
@@ -42,15 +41,13 @@ def delete(
         TwinError: when `keep` names what cannot be kept, or a stack is protected against deletion.
     """
     kept = kept_stacks(stage, keep)
-    left = take_down(stage, kept, progress, checked)
+    left = take_down(stage, kept, progress)
     if not left and not kept:
         key_file(stage).unlink(missing_ok=True)
     return left
 
 
-def take_down(
-    stage: Stage, kept: Collection[str], progress: Progress, checked: Progress | None = None
-) -> list[Survivor]:
+def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[Survivor]:
     """Delete everything of the stage but the stacks called `kept`, and list what survives.
 
     Raises:
@@ -63,7 +60,7 @@ def take_down(
     _delete_components(own, progress, poll)
     _empty_all(own, progress)
     StackDeletion(stage, kept, lambda: _empty_all(own, progress), progress, poll).run()
-    return _sweep(read_ownership(stage, kept), progress, checked, poll)
+    return _sweep(read_ownership(stage, kept), progress, poll)
 
 
 def _delete_components(own: Ownership, progress: Progress, poll: float) -> None:
@@ -85,17 +82,16 @@ def _empty_all(own: Ownership, progress: Progress) -> None:
             progress(f"{each.kind:<24} {name} emptied")
 
 
-def _sweep(own: Ownership, progress: Progress, checked: Progress | None, poll: float) -> list[Survivor]:
+def _sweep(own: Ownership, progress: Progress, poll: float) -> list[Survivor]:
     """Sweep and look, again for a while: services write their last logs and let interfaces go after the stacks."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         for each in LEFTOVERS:
             _remove(each, own, progress)
-        left = survivors(own.stage, checked, own)
+        left = survivors(own.stage, own)
         # A stack that still exists was tried often enough.
         if not left or time.monotonic() > deadline or any(each.kind == "stack" for each in left):
             return left
-        checked = None
         time.sleep(10 * poll)
 
 

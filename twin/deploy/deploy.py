@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
-from twin.account.bootstrap import bootstrap as bootstrap_account
 from twin.deploy.failures.report import FailureRecorder, explained_unready
 from twin.prompts.versions import register
 from twin.target import cdk
 from twin.target.api_client import ApiClient
+from twin.target.bootstrap import bootstrap_account
 from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
 from twin.target.cloudformation import CloudFormation
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs

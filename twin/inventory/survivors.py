@@ -17,7 +17,6 @@ from twin.inventory.identifiers import id_aliases, ids_of
 from twin.inventory.listings import ACCOUNT, LISTED_APART, LISTINGS, SCALED, Listing
 from twin.inventory.ownership import Ownership, read_ownership
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 GONE = {"DELETE_COMPLETE", "DELETE_IN_PROGRESS", "deleted", "deleting", "INACTIVE", "terminated", "shutting-down"}
 STATES = ("StackStatus", "State", "Status")
@@ -33,7 +32,7 @@ class Survivor:
     why: str = ""
 
 
-def survivors(stage: Stage, progress: Progress | None = None, own: Ownership | None = None) -> list[Survivor]:
+def survivors(stage: Stage, own: Ownership | None = None) -> list[Survivor]:
     """Everything of the stage that still exists; `own` spares reading the history of its stacks again."""
     own = own or read_ownership(stage)
     found: list[Survivor] = []
@@ -46,8 +45,6 @@ def survivors(stage: Stage, progress: Progress | None = None, own: Ownership | N
             existing |= id_aliases(name) | ids_of(item)
             if own.owns(name, item):
                 found.append(Survivor(listing.service, listing.kind, name, _why(item)))
-        if progress is not None:
-            progress(f"{listing.service}: {listing.kind}")
     found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing) + _machines(own, existing)
     found += _tagged(own, existing, {alias for each in found for alias in id_aliases(each.name)})
     return found

@@ -56,11 +56,11 @@ def drill(
     as_json: JsonOption = False,
 ) -> None:
     """Practise an alarm: a bad LLM release and its rollback."""
-    from twin.ask.ask import ask
     from twin.ask.view import ask_and_print
     from twin.evaluate.view import show_report
     from twin.local import drill as command
     from twin.local.view import show_message
+    from twin.target.answer import ask
     from twin.target.stage import connect
 
     target = connect("local")

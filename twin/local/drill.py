@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from twin.ask.ask import Answer
 from twin.deploy.deploy import deploy_stacks
 from twin.evaluate.monitoring import evaluate_answer
+from twin.target.answer import Answer
 from twin.target.cdk_environment import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError

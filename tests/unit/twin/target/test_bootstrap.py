@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from twin.account.bootstrap import bootstrap
 from twin.target import cdk
+from twin.target.bootstrap import bootstrap_account
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
@@ -33,11 +33,11 @@ def test_the_cdk_gets_the_qualifier_of_the_settings(
 ) -> None:
     if qualifier != "hnb659fds":
         monkeypatch.setenv("TWIN_DELIVERY__QUALIFIER", qualifier)
-    assert bootstrap(Account("dev", "eu-west-1")) == "111122223333/eu-west-1"
+    assert bootstrap_account(Account("dev", "eu-west-1")) == "111122223333/eu-west-1"
     assert ran == [("bootstrap", "aws://111122223333/eu-west-1", "--qualifier", qualifier)]
 
 
 def test_wrong_settings_are_a_sentence(ran: list[tuple[str, ...]]) -> None:
     with pytest.raises(TwinError, match="has no settings"):
-        bootstrap(Account("nosuch", "eu-west-1"))
+        bootstrap_account(Account("nosuch", "eu-west-1"))
     assert ran == []

@@ -1,4 +1,4 @@
-"""`twin ask`: one question, streamed."""
+"""One question to the service, with its answer collected from the stream."""
 
 from __future__ import annotations
 

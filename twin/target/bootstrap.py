@@ -1,4 +1,4 @@
-"""`twin account bootstrap`: the CDK's roles and asset bucket in the account and region of a stage."""
+"""The CDK's bootstrap: its roles and asset bucket in the account and region of a stage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
 
-def bootstrap(stage: Stage) -> str:
+def bootstrap_account(stage: Stage) -> str:
     """Prepare the account and region of `stage` under the settings' qualifier; returns `<account>/<region>`.
 
     Raises:
