@@ -60,7 +60,7 @@ def _report(error: Exception) -> int:
     from localcloud.lifecycle import LocalCloudError
     from twin.target.errors import TwinError
 
-    # Usage errors of typer know how to show themselves; their class is not part of its public interface.
+    # Usage errors of typer have a method to show themselves; their class is not part of its public interface.
     show, exit_code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(exit_code, int):
         show()

@@ -1,4 +1,4 @@
-"""`twin ingest`, `ask`, `trace`: documents in, answers out, and how each came about."""
+"""`twin ingest`, `ask`, `trace`: ingestion of documents, questions, and traces."""
 
 from __future__ import annotations
 

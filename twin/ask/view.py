@@ -1,4 +1,4 @@
-"""How answers, traces and ingests look in a terminal."""
+"""Terminal output of answers, traces and ingests."""
 
 from __future__ import annotations
 

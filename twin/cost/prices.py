@@ -16,7 +16,7 @@ from twin.target.paths import LOCAL
 SHIPPED = Path(__file__).parent / "prices.json"
 REFRESHED = LOCAL / "prices.json"
 HOME_REGION = "us-east-1"
-"""Where every price is known: the stand-in for a region whose price is not in the table."""
+"""Region of which every price is known; its price is used for a region that the table lacks."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ app = typer.Typer()
 @app.command()
 def delete(
     stage: StageOption = "local",
-    keep: Annotated[list[str] | None, typer.Option(help="What holds data and stays: vectors.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, in its order.")] = False,
+    keep: Annotated[list[str] | None, typer.Option(help="Stack with data that stays: vectors.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted, in order.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete a stage and prove that nothing is left.

@@ -1,4 +1,4 @@
-"""`twin delete`: take the stage down in order, take away what AWS leaves, and prove that nothing is left.
+"""`twin delete`: delete the stage's stacks in order, then what AWS leaves, and list what survives.
 
 Nothing is remembered between runs: what there is to do is read from AWS each time. A run that was cut short is finished
 by the next one.
@@ -83,7 +83,7 @@ def _empty_all(own: Ownership, progress: Progress) -> None:
 
 
 def _sweep(own: Ownership, progress: Progress, poll: float) -> list[Survivor]:
-    """Sweep and look, again for a while: services write their last logs and let interfaces go after the stacks."""
+    """Delete leftovers and list survivors, repeatedly: services write logs and release interfaces after the stacks."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         for each in LEFTOVERS:
@@ -100,7 +100,7 @@ def _remove(leftover: Leftover, own: Ownership, progress: Progress) -> None:
         try:
             leftover.remove(own, name)
         except ClientError as error:
-            # In use for now: the next look tries again, and the last one lists it.
+            # Still in use: the next round tries again, and the last one lists it.
             progress(f"{leftover.kind:<24} {name}: {error.response['Error']['Message']}")
         else:
             progress(f"{leftover.kind:<24} {name} removed")

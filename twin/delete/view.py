@@ -1,4 +1,4 @@
-"""How a deletion plan and its proof look in a terminal."""
+"""Terminal output of a deletion plan and its proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`twin deploy`, `twin synth`: the real CDK command line, the same for every stage."""
+"""`twin deploy`: the CDK command line, the same for every stage, and what follows it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOOTSTRAP_STACK = "CDKToolkit"
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stage that answers."""
+    """A deployed stage whose service is ready."""
 
     stage: Stage
     outputs: dict[str, str]
@@ -63,13 +63,13 @@ def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *
     recorder = FailureRecorder(stage)
     names = [stage.stack(name) for name in only]
     try:
-        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.saw)
+        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.record)
     except TwinError as error:
         raise recorder.explained(error) from None
 
 
 def finish(stage: Stage) -> Deployed:
-    """What follows `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
+    """Finish a deployment after `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
 
     Raises:
         TwinError: when the service does not get ready, with the reason.
@@ -86,7 +86,7 @@ def finish(stage: Stage) -> Deployed:
 
 
 def _register_prompts(stage: Stage, found: dict[str, str]) -> None:
-    """Tell Opik the prompts in use; a service that answers is deployed, whatever monitoring says."""
+    """Register the prompts in use in Opik; a failure is printed only, since the service is deployed."""
     reader = OpikReader(stage, found["OpikProjectName"])
     try:
         register(reader.api, PromptLibrary(), reader.project)
@@ -132,7 +132,11 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
 
 
 def refuse_failed_processes() -> None:
-    """Raise when the runner has given a declared resource up."""
+    """Raise when the runner has given up a declared resource.
+
+    Raises:
+        TwinError: naming the resource and the reason.
+    """
     state = lifecycle.status(STATE_ROOT)
     failed = [p for p in (state.processes if state else ()) if p.status == "failed"]
     if failed:

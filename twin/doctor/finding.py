@@ -1,15 +1,19 @@
-"""What a check has to say."""
+"""Findings of checks."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+UNCHECKED = "The check could not run."
+"""Why a warning is given when its check failed."""
+
 
 class Status(StrEnum):
     """How bad a finding is.
 
-    `FAILED`: the deployment would fail, or would not be what its settings say. `WARNING`: it may, or nobody could look.
+    `FAILED`: the deployment would fail, or would not be what its settings say. `WARNING`: it may, or the check
+    could not run.
     `SKIPPED`: the check does not apply or lacks what it needs. Only `FAILED` makes the preflight fail.
     """
 
@@ -21,13 +25,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The outcome of a check.
 
     Attributes:
-        check: what was looked at.
-        seen: what was seen.
+        check: what was checked.
+        seen: what was found.
         why: what would go wrong because of it; empty when nothing would.
-        fix: the command or page that mends it; empty when nothing need be mended.
+        fix: the command or page that fixes it; empty when nothing is wrong.
     """
 
     check: str
@@ -57,5 +61,5 @@ def warning(check: str, seen: str, why: str, fix: str) -> Finding:
 
 
 def skipped(check: str, reason: str) -> Finding:
-    """Nobody looked."""
+    """The check did not run."""
     return Finding(check, Status.SKIPPED, reason)

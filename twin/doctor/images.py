@@ -1,4 +1,4 @@
-"""The container images: whether ECR has them where the stacks will look."""
+"""Checks that ECR has the container images where the stacks look for them."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _service_image(context: Context) -> Iterator[Finding]:
 
 
 def _llm_image(context: Context) -> Iterator[Finding]:
-    """Asked for with the call that pulling makes, since other accounts' repositories allow little else."""
+    """Check the LLM's image by the call that pulling makes: other accounts' repositories allow little else."""
     image = context.known.llm.container_image.replace("{region}", context.stage.region)
     parts = IMAGE.fullmatch(image)
     assert parts is not None  # noqa: S101 - the setting's own pattern is stricter
     if parts["region"] != context.stage.region:
-        why = f"SageMaker pulls from ECR of its own region, {context.stage.region}, only"
+        why = f"SageMaker pulls only from ECR of the same region, {context.stage.region}"
         yield failed(LLM_IMAGE, f"{image} is in {parts['region']}", why, "write `{region}` in `image` of [llm]")
         return
     wanted = {"imageTag": parts["tag"]} if parts["tag"] else {"imageDigest": parts["digest"]}

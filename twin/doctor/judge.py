@@ -1,4 +1,4 @@
-"""Whether the model that judges answers can be asked: access on Bedrock, an endpoint on SageMaker."""
+"""Checks that the judge model can be called: access on Bedrock, an endpoint on SageMaker."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _bedrock(context: Context, model: str) -> Finding:
 
 
 def _lacking(found: dict[str, Any], *, behind_profile: bool) -> list[str]:
-    """What stands between the account and the model; a profile asks other regions than this one, too."""
+    """What the account lacks to call the model; a profile also calls other regions than this one."""
     agreement = (found.get("agreementAvailability") or {}).get("status")
     states = {
         "not authorized": found.get("authorizationStatus") == "AUTHORIZED",

@@ -1,4 +1,4 @@
-"""The model: whether it is where the endpoint looks for it, may be read from there, and fits the GPU."""
+"""Checks that the model is where the endpoint looks for it, may be read, and fits the GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.settings.llm import LlmSettings
 from twin.doctor import fit
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, failed, ok, skipped, warning
+from twin.doctor.finding import UNCHECKED, Finding, failed, ok, skipped, warning
 from twin.model import staging
 from twin.model.bucket import Bucket
 from twin.model.hub import Hub, HubError, hub_address
@@ -69,7 +69,7 @@ def _not_there(error: HubError, page: str, model: str, revision: str) -> Finding
     if error.kind in ("missing", "refused"):
         fix = f"look at {page}: correct `model_id`, or set `hub_token_secret_arn` in [llm] if it is private"
         return failed(ON_HUB, f"no {model} for this caller: {error}", why, fix)
-    return warning(ON_HUB, str(error), "nobody could look, so nobody knows", f"look at {page}")
+    return warning(ON_HUB, str(error), UNCHECKED, f"look at {page}")
 
 
 def _staged(context: Context) -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def _fits(context: Context) -> Iterator[Finding]:
         utilisation = float(_option(llm, "GPU_MEMORY_UTILIZATION") or fit.UTILISATION)
     except (fit.FitUnknownError, HubError) as error:
         fix = "give the model's files: `twin doctor --model-dir DIR` with config.json and *.safetensors"
-        yield warning(FITS, str(error), "nobody could calculate, so nobody knows", fix)
+        yield warning(FITS, str(error), UNCHECKED, fix)
         return
     yield from _as_quantized(llm, config)
     for kind, gpus in machines.items():

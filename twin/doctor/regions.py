@@ -1,4 +1,4 @@
-"""Whether the region has every service and zone that the stacks use."""
+"""Checks that the region has every service and zone that the stacks use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether somebody put the values into the stage's secrets that no template can hold."""
+"""Checks that the stage's secrets hold the values that no template can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the account already holds: the CDK's bootstrap, the stage's stacks, and leftovers under their names."""
+"""Checks of the CDK's bootstrap, the stage's stacks, and leftovers under their names."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _stacks(context: Context) -> Iterator[Finding]:
 def _leftovers(context: Context) -> Iterator[Finding]:
     """What exists under the stage's names and belongs to no stack.
 
-    A leftover under a fixed name makes the creation fail; others only cost. While a stack stands, resources that AWS
+    A leftover under a fixed name makes the creation fail; others only cost. While a stack exists, resources that AWS
     made for it (interfaces, versions) carry its name without being its own: then only fixed names are looked at.
     """
     stacks = CloudFormation(context.stage).stage_stacks()

@@ -1,4 +1,4 @@
-"""`twin evaluate`, `evaluate-rag`, `evaluate-judges`: how good the answers, the retrieval and the judges are."""
+"""`twin evaluate`, `evaluate-rag`, `evaluate-judges`: quality of the answers, the retrieval and the judges."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _evaluate_offline(
     from twin.evaluate import view
     from twin.target import opik_sdk
 
-    opik_sdk.keep_quiet()
+    opik_sdk.disable_reporting()
     from twin.evaluate.offline import OfflineEvaluation, evaluate_offline
     from twin.evaluate.offline_report import gate_failure
     from twin.target.stage import connect
@@ -131,7 +131,7 @@ def evaluate_judges(
     from twin.evaluate import view
     from twin.target import opik_sdk
 
-    opik_sdk.keep_quiet()
+    opik_sdk.disable_reporting()
     from twin.evaluate import judges as command
     from twin.evaluate.judge_settings import judge_settings
     from twin.evaluate.thresholds import thresholds

@@ -71,7 +71,7 @@ def evaluate_offline(stage: Stage, evaluation: OfflineEvaluation, progress: Prog
         questions = dict(list(with_question.items())[: evaluation.newest or None])
         if not questions:
             raise TwinError(f"No item of dataset {evaluation.dataset!r} has a question in `input.query`.")
-        # Read before anything is asked: without it the answers would be paid for in vain.
+        # Read before anything is asked: questions cost money, and are of no use without it.
         baseline = _read_baseline(experiments, evaluation, questions)
         await_service(api, progress)
         asked = ask_all(api, questions, evaluation.concurrency, progress)

@@ -1,4 +1,4 @@
-"""How evaluation reports look in a terminal."""
+"""Terminal output of evaluation reports."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ STATES = ("StackStatus", "State", "Status")
 
 @dataclass(frozen=True)
 class Survivor:
-    """One resource that outlived the delete, and why, where its service says."""
+    """One resource that still exists after a delete, and why, where its service says."""
 
     service: str
     kind: str
@@ -99,7 +99,7 @@ def _scalable_targets(own: Ownership) -> list[Survivor]:
 
 
 def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
-    """Services of the stage's clusters; one without a cluster is gone, whatever its tags go on saying."""
+    """Services of the stage's clusters; one without a cluster is gone, even if the tagging API still lists it."""
     client = own.stage.client("ecs")
     clusters = [arn for page in client.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
     services = [
@@ -113,7 +113,7 @@ def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
 
 
 def _machines(own: Ownership, existing: set[str]) -> list[Survivor]:
-    """EC2 machines; AWS goes on listing one for an hour after its end."""
+    """EC2 machines; AWS lists one for an hour after its end."""
     found = []
     for page in own.stage.client("ec2").get_paginator("describe_instances").paginate():
         for machine in (each for reservation in page["Reservations"] for each in reservation["Instances"]):
@@ -126,7 +126,7 @@ def _machines(own: Ownership, existing: set[str]) -> list[Survivor]:
 
 
 def _keys(own: Ownership, existing: set[str]) -> list[Survivor]:
-    """Keys that are not on their way out: AWS deletes none sooner than a week after it was asked to."""
+    """Keys that are not being deleted: AWS deletes one a week after the request at the earliest."""
     client = own.stage.client("kms")
     found = []
     for page in client.get_paginator("list_keys").paginate():

@@ -1,4 +1,4 @@
-"""`twin demo`: the whole story on this machine, from nothing and back to nothing."""
+"""`twin demo`: deploy, ask, evaluate, alarm, roll back and delete on this machine."""
 
 from __future__ import annotations
 

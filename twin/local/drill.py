@@ -1,4 +1,4 @@
-"""The alarm drill: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
+"""`twin drill`: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALARM = "Alarm:"
 
 @dataclass(frozen=True)
 class Drill:
-    """What the drill saw: the bad answer, the report on it, and the message that told people."""
+    """Result of a drill: the bad answer, the report on it, and the alarm's message."""
 
     bad: Answer
     report: dict[str, Any]

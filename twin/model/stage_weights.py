@@ -1,4 +1,4 @@
-"""`twin model`: the model's weights into a bucket from which the endpoint loads them."""
+"""`twin model stage`: upload of the model's weights to the bucket that the endpoint loads them from."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """The outcome for a person."""
+        """The outcome as a sentence."""
         if not self.uploaded:
             return f"Nothing to upload: all {len(self.present)} files are in {self.uri} with the checksums of the list."
         done = "would be uploaded" if self.dry_run else "uploaded and compared"
@@ -83,7 +83,7 @@ def stage_weights(
         planned = staging.plan(bucket, place, hub, is_new=is_new)
         if planned.missing and not dry_run:
             if llm.weights_bucket is None:
-                bucket.make({**settings.tags, "project": PROJECT, "stage": settings.stage})
+                bucket.create({**settings.tags, "project": PROJECT, "stage": settings.stage})
             folder = (scratch or LOCAL / "weights") / place.model / place.revision
             staging.stage(bucket, place, hub, planned, folder, progress)
     except HubError as error:

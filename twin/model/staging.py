@@ -1,8 +1,8 @@
-"""A model of the hub into a bucket: which files, what is there already, and the rest file by file.
+"""Staging of a model in a bucket: which files, which are there already, and the upload of the rest.
 
 A file is downloaded, compared with the hub's checksum, uploaded, compared again and removed from this machine, so that
 the disk need hold one file at a time. The list of what was staged, beside the folder of the files, is written last:
-where it stands and agrees with the objects, the model is complete and the hub is not asked at all.
+where it exists and agrees with the objects, the model is complete and the hub is not asked at all.
 """
 
 from __future__ import annotations

@@ -24,11 +24,11 @@ RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<r
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 Failed = Callable[[str, str, str, str], None]
-"""Told of each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
+"""Called with each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
 
 
 def environment(overrides: Mapping[str, str]) -> dict[str, str]:
-    """The process environment for the CDK command line: caches inside the checkout, no questions, no reports.
+    """The process environment for the CDK command line: caches inside the checkout, no prompts, no telemetry.
 
     Raises:
         TwinError: when set-up has not run.

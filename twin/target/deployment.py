@@ -34,15 +34,14 @@ def outputs(stage: Stage) -> dict[str, str]:
 
 
 def key_file(stage: Stage) -> Path:
-    """Where the plain API key of a stage is kept on this machine, readable by its owner only."""
+    """File of the stage's plain API key on this machine, readable by its owner only."""
     return LOCAL / "keys" / stage.name
 
 
 def ensure_api_key(stage: Stage, secret_arn: str) -> str:
     """The caller's API key: the one kept here when the service knows it, else a new one.
 
-    Only the SHA-256 of a key goes to Secrets Manager. A new key replaces the one of the same person or workflow and
-    nobody else's.
+    Only the SHA-256 of a key goes to Secrets Manager. A new key replaces only the one of the same person or workflow.
     """
     known = _known_keys(stage.secret(secret_arn))
     path = key_file(stage)
@@ -62,14 +61,14 @@ def ensure_api_key(stage: Stage, secret_arn: str) -> str:
 
 
 def key_name() -> str:
-    """Who asks: the workflow on GitHub's runners, whose disks forget every key, else the person."""
+    """Name of the caller's key: the workflow on GitHub's runners, whose disks keep no key, else the user."""
     workflow = os.environ.get("GITHUB_WORKFLOW")
     name = f"github-{workflow}" if workflow else getpass.getuser()
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower())
 
 
 def api_key(stage: Stage) -> str:
-    """The API key that `twin deploy` left here.
+    """The API key that `twin deploy` stored on this machine.
 
     Raises:
         TwinError: when this machine has none for the stage.

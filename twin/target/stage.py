@@ -1,4 +1,4 @@
-"""A stage is a target: which AWS, with which credentials, under which stack names."""
+"""A stage: its AWS account and region, credentials, and stack names."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Stage:
         settings = {"retries": {"max_attempts": 4, "mode": "standard"}, **config}
         if self.local is None:
             return boto3.client(service, region_name=self.region, config=Config(**settings))
-        # As the SDKs read it: an address of the service's own comes before that of all.
+        # As in the SDKs: the address of one service comes before that of all services.
         own = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
         return boto3.client(
             service,

@@ -194,7 +194,7 @@ def test_an_upload_in_parts_is_continued_at_the_part(s3: Any, hub: Hub, tmp_path
     content = random.Random(2).randbytes(2 * PART + 1000)
     hub.files["model.safetensors"] = content
     bucket = Bucket(s3, BUCKET, REGION, part_bytes=PART)
-    bucket.make({})
+    bucket.create({})
     place, client = Place(MODEL, REVISION, PREFIX), HubClient()
     planned = staging.plan(bucket, place, client, is_new=False)
     sent: list[str] = []

@@ -34,7 +34,7 @@ def scores(
     if dataset:
         from twin.target import opik_sdk
 
-        opik_sdk.keep_quiet()
+        opik_sdk.disable_reporting()
         from twin.evaluate.offline import OfflineEvaluation, evaluate_offline
         from twin.evaluate.offline_report import goodness
 

@@ -1,4 +1,4 @@
-"""The commonest causes of a failed deployment: how AWS words them, what that means, and what to do.
+"""Common causes of a failed deployment: the words of AWS, their meaning, and the fix.
 
 The table is searched from its top: what names a cause exactly comes before what many causes look like from outside (a
 container that never gets healthy).
@@ -141,7 +141,7 @@ CAUSES = (
         "VPC limit",
         r"VpcLimitExceeded|maximum number of VPCs",
         "The region already has as many VPCs as the account may have (5 unless raised).",
-        "Delete one that nobody uses, or raise the quota `VPCs per Region` (vpc, L-F678F1CE) in Service Quotas.",
+        "Delete one that is not used, or raise the quota `VPCs per Region` (vpc, L-F678F1CE) in Service Quotas.",
     ),
     Cause(
         "address limit",

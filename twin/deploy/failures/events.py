@@ -11,7 +11,7 @@ from twin.target.cloudformation import CloudFormation, StackEvent
 from twin.target.stage import Stage
 
 CONSEQUENCE = re.compile(r"(?i)^resource (creation|update|deletion) cancell?ed|^The following resource\(s\) failed")
-"""What CloudFormation says of resources that fail only because another one did."""
+"""Reasons of resources that fail only because another one did."""
 NOISE = re.compile(r"\s*\((RequestToken|Service):[^()]*\)")
 
 
@@ -26,12 +26,12 @@ class FailedResource:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from every other resource."""
+        """Identity of the resource."""
         return self.stack, self.logical_id
 
     @property
     def plain_reason(self) -> str:
-        """The reason without what only AWS's support can use."""
+        """The reason without AWS's request ids."""
         return " ".join(NOISE.sub("", self.reason).replace("Resource handler returned message: ", "").split())
 
     @property

@@ -1,4 +1,4 @@
-"""What the containers behind a failed resource have left: reasons of stopped tasks, and the tail of their log.
+"""Evidence of a failed resource's containers: reasons of stopped tasks, and the tail of their log.
 
 Collected as soon as the failure shows: the rollback deletes log groups and tasks with the rest of the stack.
 """
@@ -29,7 +29,7 @@ LOCAL_KINDS = {"AWS::ECS::Service": "ecs"}
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one container (or kind of container) left.
+    """Evidence of one container, or of one kind of container.
 
     Attributes:
         source: the log group or file.
@@ -58,7 +58,7 @@ def collect(stage: Stage, resource_type: str, stack: str, logical_id: str) -> li
 
 
 def local_containers(kind: str | None = None) -> list[Evidence]:
-    """The containers that the local cloud has given up, with the tails of their log files; all kinds, or one."""
+    """Evidence of the containers that the local cloud has given up; of all kinds, or of one."""
     try:
         state = lifecycle.status(STATE_ROOT)
     except LocalCloudError:

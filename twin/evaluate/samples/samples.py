@@ -1,4 +1,4 @@
-"""`twin samples`: answers flagged by hand, and samples that could not be collected given another try."""
+"""`twin samples`: adds answers by hand, and redrives samples that could not be collected."""
 
 from __future__ import annotations
 
