@@ -18,7 +18,6 @@ from twin.target.errors import TwinError
 from twin.terminal.progress import Progress
 
 BATCH = 128
-MODEL_KEY = "embedding_model_id"
 
 
 @dataclass
@@ -158,6 +157,9 @@ def _check_dimensions(file: Path, name: str, configuration: Mapping[str, Any], p
 
 
 def _check_compatible(store: Store, target: str, backup: BackupCollection, overwrite: bool) -> None:
+    # The Qdrant client behind it takes a second to import.
+    from services.rag.stores.qdrant import MODEL_KEY
+
     existing = store.collection(target)
     if existing is None:
         return

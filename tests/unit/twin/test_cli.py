@@ -54,10 +54,8 @@ def test_the_doctor_fails_without_credentials(tmp_path: Path) -> None:
 def test_default_files_are_the_checkouts_and_relative_ones_the_callers(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text((ROOT / "examples" / "judge_pairs.jsonl").read_text().splitlines()[0])
     command = [TWIN, "evaluate-judges", "--json"]
-    for arguments, file, pairs in (
-        ((), ROOT / "examples" / "judge_pairs.jsonl", 124),
-        (("mine.jsonl",), "mine.jsonl", 1),
-    ):
+    shipped = str(ROOT / "examples" / "judge_pairs.jsonl")
+    for arguments, file, pairs in ((), shipped, 124), (("mine.jsonl",), "mine.jsonl", 1):
         done = subprocess.run(
             [*command, *arguments],
             cwd=tmp_path,
