@@ -34,10 +34,10 @@ def ingest(
     Unchanged documents are skipped.
     """
     from twin.ask import view
-    from twin.ask.ingest import ingest as run
+    from twin.ask.ingest import ingest
     from twin.target.stage import connect
 
-    report = run(connect(stage), source, kind=kind, author=author)
+    report = ingest(connect(stage), source, kind=kind, author=author)
     print_json(report) if as_json else view.show_ingest(report)
 
 
@@ -58,12 +58,12 @@ def ask(
     Sources, token counts, timings and the address of the trace follow. Exit code 1 without a complete answer.
     """
     from twin.ask import view
-    from twin.target.answer import ask as run
+    from twin.target.answer import ask
     from twin.target.stage import connect
 
     target = connect(stage)
     if as_json:
-        answer = run(target, query, author=author, enable_rag=rag, sample=sample)
+        answer = ask(target, query, author=author, enable_rag=rag, sample=sample)
         print_json({"answer": answer.text, "sources": answer.sources, **answer.done})
     else:
         answer = view.ask_and_print(target, query, author=author, enable_rag=rag, sample=sample)

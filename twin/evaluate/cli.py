@@ -42,10 +42,10 @@ def evaluate(
     if baseline or experiment or newest:
         raise TwinError("--baseline, --experiment and --newest are about an offline evaluation: name its --dataset.")
     from twin.evaluate import view
-    from twin.evaluate.monitoring import evaluate as run
+    from twin.evaluate.monitoring import evaluate
     from twin.target.stage import connect
 
-    report = run(connect(stage), full=full)
+    report = evaluate(connect(stage), full=full)
     print_json(report) if as_json else view.show_report(report)
 
 
@@ -85,14 +85,13 @@ def evaluate_rag(
 
     Recall, MRR and nDCG; exit code 1 below a threshold.
     """
-    from twin.evaluate import retrieval as command
-    from twin.evaluate import view
+    from twin.evaluate import retrieval, view
     from twin.evaluate.thresholds import thresholds
     from twin.target.stage import connect
 
     least = thresholds(at_least or (), "--at-least", "ndcg@10=0.75")
-    report = command.evaluate_rag(connect(stage), file)
-    missed = command.missed(report, least)
+    report = retrieval.evaluate_rag(connect(stage), file)
+    missed = retrieval.missed(report, least)
     print_json({**report, "missed": missed}) if as_json else view.show_retrieval(report)
     if missed:
         raise TwinError(f"Retrieval is not as good as asked: {'; '.join(missed)}.")
@@ -132,7 +131,7 @@ def evaluate_judges(
     from twin.target import opik_sdk
 
     opik_sdk.disable_reporting()
-    from twin.evaluate import judges as command
+    from twin.evaluate import judges
     from twin.evaluate.judge_settings import judge_settings
     from twin.evaluate.thresholds import thresholds
 
@@ -142,7 +141,7 @@ def evaluate_judges(
         concurrency=concurrency,
         stage=stage,
     )
-    report = command.evaluate_judges(
+    report = judges.evaluate_judges(
         file,
         settings,
         client=client,

@@ -58,7 +58,7 @@ def drill(
     """Practise an alarm: a bad LLM release and its rollback."""
     from twin.ask.view import ask_and_print
     from twin.evaluate.view import show_report
-    from twin.local import drill as command
+    from twin.local import drill as alarm_drill
     from twin.local.view import show_message
     from twin.target.answer import ask
     from twin.target.stage import connect
@@ -66,9 +66,9 @@ def drill(
     target = connect("local")
     how = (lambda stage, question: ask(stage, question)) if as_json else ask_and_print
     try:
-        seen = command.bad_release(target, query, how, progress)
+        seen = alarm_drill.bad_release(target, query, how, progress)
     finally:
-        restored = command.roll_back(target, query, how, progress)
+        restored = alarm_drill.roll_back(target, query, how, progress)
     if as_json:
         answers = {"bad": {"answer": seen.bad.text}, "restored": {"answer": restored.text}}
         print_json({**answers, "report": seen.report, "message": seen.message})

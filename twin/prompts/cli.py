@@ -17,9 +17,9 @@ PromptArgument = Annotated[str, typer.Argument(help="Name of the prompt.")]
 def prompts_list(as_json: JsonOption = False) -> None:
     """List every version with its commit, and which is in use."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    found = command.rows(PromptLibrary())
+    found = versions.rows(PromptLibrary())
     if as_json:
         print_json([vars(row) for row in found])
         return
@@ -35,9 +35,9 @@ def prompts_diff(
 ) -> None:
     """Show the difference between two versions."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    for line in command.diff(PromptLibrary(), name, before, after):
+    for line in versions.diff(PromptLibrary(), name, before, after):
         console.print(line, markup=False)
 
 
@@ -45,9 +45,9 @@ def prompts_diff(
 def prompts_promote(name: PromptArgument, version: Annotated[str, typer.Argument(help="Version.")]) -> None:
     """Put a version in use with the next deployment."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    chosen = command.promote(PromptLibrary(), name, version)
+    chosen = versions.promote(PromptLibrary(), name, version)
     console.print(f"{name}: version {chosen} is in use with the next deployment.")
 
 
@@ -55,7 +55,7 @@ def prompts_promote(name: PromptArgument, version: Annotated[str, typer.Argument
 def prompts_rollback(name: PromptArgument) -> None:
     """Go back to the earlier version with the next deployment."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    chosen = command.rollback(PromptLibrary(), name)
+    chosen = versions.rollback(PromptLibrary(), name)
     console.print(f"{name}: version {chosen} is in use with the next deployment.")
