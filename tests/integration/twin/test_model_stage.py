@@ -53,7 +53,7 @@ SERVED = {"config.json", "model.safetensors", "tokenizer/tokens one.json"}
 
 
 def silent(line: str) -> None:
-    """Progress that nobody reads."""
+    """Progress that is dropped."""
 
 
 @pytest.fixture
