@@ -31,6 +31,8 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         # What CDK would otherwise ask the account for.
         key = f"availability-zones:account={settings.account}:region={settings.region}"
         app.node.set_context(key, list(settings.availability_zones))
+    # Templates ask for the version of the bootstrap stack of this qualifier, and publish assets to its bucket.
+    app.node.set_context("@aws-cdk/core:bootstrapQualifier", settings.delivery.qualifier)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
     network = NetworkStack(app, names.stack("network"), settings=settings, env=env)

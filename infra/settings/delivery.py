@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from infra.names import BOOTSTRAP_QUALIFIER
 from infra.settings.base import Group
 
 Workflow = Literal["preview", "deploy", "teardown", "evaluate"]
@@ -40,7 +41,7 @@ class DeliverySettings(Group):
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:oidc-provider/token\.actions\.githubusercontent\.com$",
     )
     qualifier: str = Field(
-        "hnb659fds", description="Qualifier of the CDK bootstrap stack.", pattern=r"^[A-Za-z0-9_-]{1,10}$"
+        BOOTSTRAP_QUALIFIER, description="Qualifier of the CDK bootstrap stack.", pattern=r"^[A-Za-z0-9_-]{1,10}$"
     )
 
     @model_validator(mode="after")

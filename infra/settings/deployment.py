@@ -18,6 +18,7 @@ import pydantic_settings
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.names import stage_prefix
 from infra.settings.delivery import DeliverySettings
 from infra.settings.edge_limits import ORIGIN_FACING, PREFIX_LIST
 from infra.settings.evaluation import EvaluationSettings
@@ -115,8 +116,8 @@ class DeploymentSettings(BaseSettings):
 
     @property
     def prefix(self) -> str:
-        """What the name of everything that belongs to this stage starts with."""
-        return f"twin-{self.stage}"
+        """Prefix of the name of everything that belongs to this stage."""
+        return stage_prefix(self.stage)
 
     @property
     def availability_zones(self) -> tuple[str, ...]:

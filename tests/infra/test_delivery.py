@@ -47,8 +47,12 @@ def template(assembled: Path) -> Template:
 
 @pytest.fixture(scope="module")
 def told(synthesize: Synthesize) -> Template:
-    """The stack of an account that has a provider, for a repository whose ids are known."""
-    ids = {"TWIN_DELIVERY__OWNER_ID": "11", "TWIN_DELIVERY__REPOSITORY_ID": "22"}
+    """The stack of an account that has a provider and a bootstrap of its own, for a repository whose ids are known."""
+    ids = {
+        "TWIN_DELIVERY__OWNER_ID": "11",
+        "TWIN_DELIVERY__REPOSITORY_ID": "22",
+        "TWIN_DELIVERY__QUALIFIER": "other1",
+    }
     return stack(synthesize("dev", {**VARIABLES, **ids, "TWIN_DELIVERY__PROVIDER_ARN": PROVIDER}))
 
 
@@ -136,6 +140,12 @@ def test_one_provider_without_thumbprints(template: Template) -> None:
 def test_a_provider_that_the_account_has_is_used(told: Template) -> None:
     assert not resources(told, "IAM::OIDCProvider")
     assert role(told, "deploy")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Federated": PROVIDER}
+
+
+def test_templates_and_roles_use_the_bootstrap_of_the_settings_qualifier(template: Template, told: Template) -> None:
+    for stack, qualifier in ((template, "hnb659fds"), (told, "other1")):
+        assert stack["Parameters"]["BootstrapVersion"]["Default"] == f"/cdk-bootstrap/{qualifier}/version"
+        assert f"role/cdk-{qualifier}-deploy-role-" in json.dumps(stack)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
 from twin.cost.load import IDLE
 from twin.cost.outside import external_services
-from twin.delete.stacks import outputs_read
+from twin.delete.stacks import stacks_read
 
 from .conftest import ROOT, STAGES, Synthesize, Template, Templates, only, read, resources
 from .test_iam import granted, listed
@@ -175,7 +175,7 @@ def test_the_volume_is_snapshotted_when_that_is_asked_for(store: Template, prod:
 
 
 def test_keeping_the_data_keeps_its_network_and_nothing_else(store: Template) -> None:
-    assert outputs_read(store) == {"twin-dev-network"}
+    assert stacks_read(store) == {"twin-dev-network"}
 
 
 def test_user_data_fits_and_holds_no_secret(store: Template) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
+from twin.terminal.progress import Progress
 
 RINGING = "ALARM"
 
 
-def watch(stage: Stage, seconds: float, every: float, progress: Callable[[str], None]) -> int:
+def watch(stage: Stage, seconds: float, every: float, progress: Progress) -> int:
     """Return how many alarms stayed quiet for `seconds`.
 
     An alarm that rang before the watch is no verdict on the release, unless it stops and starts anew.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from infra.names import PREFIX
+from twin.target.cloudformation import CloudFormation
 from twin.target.stage import Stage
 
-STACK = re.compile(r"twin-(pr-[1-9]\d{0,6})-[a-z]+")
+STACK = re.compile(rf"{PREFIX}(pr-[1-9]\d{{0,6}})-[a-z]+")
 
 
 def previews(region: Stage, now: datetime, life: timedelta) -> list[str]:
@@ -16,11 +18,8 @@ def previews(region: Stage, now: datetime, life: timedelta) -> list[str]:
     `region` lends its client; its own stage is not looked at.
     """
     touched: dict[str, datetime] = {}
-    for page in region.client("cloudformation").get_paginator("list_stacks").paginate():
-        for stack in page["StackSummaries"]:
-            found = STACK.fullmatch(stack["StackName"])
-            if found is None or stack["StackStatus"] == "DELETE_COMPLETE":
-                continue
-            when = stack.get("LastUpdatedTime") or stack["CreationTime"]
-            touched[found[1]] = max(when, touched.get(found[1], when))
+    for stack in CloudFormation(region).records():
+        found = STACK.fullmatch(stack.name)
+        if found is not None and not stack.is_deleted:
+            touched[found[1]] = max(stack.changed_at, touched.get(found[1], stack.changed_at))
     return sorted(stage for stage, when in touched.items() if now - when > life)

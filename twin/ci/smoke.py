@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twin.ask.ask import Answer, ask
+from twin.target.answer import Answer, ask
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
@@ -13,7 +13,7 @@ def smoke(stage: Stage, query: str) -> Answer:
     Raises:
         TwinError: the service refuses, or a part is missing.
     """
-    answer = ask(stage, query, rehearsal=True)
+    answer = ask(stage, query, sample=False)
     missing = [
         name
         for name, there in (("text", answer.text.strip()), ("sources", answer.sources), ("trace", answer.trace_id))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from twin.delete.delete import delete
 from twin.target.errors import TwinError
 from twin.target.github_job import append_step_summary
 from twin.target.stage import connect
+from twin.terminal.progress import Progress
 
 
-def delete_all(stages: Sequence[str], progress: Callable[[str], None]) -> str:
+def delete_all(stages: Sequence[str], progress: Progress) -> str:
     """Delete `stages` and say so on the run's page; returns the proof as a sentence.
 
     Raises:

@@ -1,14 +1,14 @@
-"""How a deletion plan and its proof look in a terminal."""
+"""Terminal output of a deletion plan and its proof."""
 
 from __future__ import annotations
 
-from twin.delete.delete import Planned
+from twin.delete.plan import Removal
 from twin.inventory.listings import kinds_checked, services_checked
 from twin.inventory.survivors import Survivor
 from twin.terminal.console import console, print_table
 
 
-def show_proof(left: list[Survivor]) -> None:
+def show_survivors(left: list[Survivor]) -> None:
     """What survived a delete, or how much was looked at to say that nothing did."""
     looked = f"{kinds_checked()} kinds of resources in {len(services_checked())} services"
     if not left:
@@ -18,9 +18,9 @@ def show_proof(left: list[Survivor]) -> None:
     print_table(f"{len(left)} survivors of {looked}", ("service", "kind", "name", "why"), rows)
 
 
-def show_plan(planned: list[Planned]) -> None:
+def show_removals(planned: list[Removal]) -> None:
     """What a delete would remove, in its order."""
     if not planned:
-        console.print("Nothing of the stage stands.")
+        console.print("Nothing of the stage exists.")
         return
     print_table(f"{len(planned)} removals", ("step", "kind", "name"), [(p.step, p.kind, p.name) for p in planned])

@@ -1,4 +1,4 @@
-"""This machine: what `make setup` installs, disk, ports, the local cloud."""
+"""Checks of this machine: what `make setup` installs, disk, ports, the local cloud."""
 
 from __future__ import annotations
 

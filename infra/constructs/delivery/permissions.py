@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra.constructs.shared.tagging import PROJECT
-from infra.names import DELIVERY
+from infra.names import DELIVERY, PROJECT, bootstrap_parameter, stage_prefix
 from infra.settings.delivery import Workflow
 from infra.settings.deployment import DeploymentSettings
 
@@ -146,7 +145,7 @@ class Permissions:
         qualifier = self._settings.delivery.qualifier
         names = [f"cdk-{qualifier}-{role}-role-{self._stack.account}-{self._stack.region}" for role in BOOTSTRAP_ROLES]
         roles = [self._arn("iam", "role", name, region="") for name in names]
-        version = self._arn("ssm", "parameter", f"cdk-bootstrap/{qualifier}/version")
+        version = self._arn("ssm", "parameter", bootstrap_parameter(qualifier).removeprefix("/"))
         toolkit = self._arn("cloudformation", "stack", "CDKToolkit/*")
         return [
             self._allow("UseTheCdksRoles", ("sts:AssumeRole",), roles),
@@ -155,7 +154,7 @@ class Permissions:
         ]
 
     def _stage(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
-        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
+        stacks = [self._arn("cloudformation", "stack", f"{stage_prefix(stage)}-*/*") for stage in stages]
         return [self._allow("ReadTheStagesStacks", ("cloudformation:DescribeStacks",), stacks)]
 
     def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
@@ -169,7 +168,7 @@ class Permissions:
         )
 
     def _invoke(self, stages: Sequence[str]) -> iam.PolicyStatement:
-        names = [self._colon_arn("lambda", "function", f"twin-{stage}-evaluation-*") for stage in stages]
+        names = [self._colon_arn("lambda", "function", f"{stage_prefix(stage)}-evaluation-*") for stage in stages]
         return self._allow("RunTheEvaluation", ("lambda:InvokeFunction",), names)
 
     def _images(self, *names: str) -> list[iam.PolicyStatement]:
@@ -199,13 +198,13 @@ class Permissions:
         """What `twin delete` does itself, besides listing."""
 
         def named(service: str, resource: str) -> list[str]:
-            return [self._arn(service, resource, f"twin-{stage}-*") for stage in stages]
+            return [self._arn(service, resource, f"{stage_prefix(stage)}-*") for stage in stages]
 
         tagged = _tagged(stages)
-        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
+        stacks = [self._arn("cloudformation", "stack", f"{stage_prefix(stage)}-*/*") for stage in stages]
         # AWS puts its own path before the name of a function, an endpoint or a state machine.
-        logs = [self._colon_arn("logs", "log-group", f"*twin-{stage}-*") for stage in stages]
-        buckets = [f"arn:{self._stack.partition}:s3:::twin-{stage}-*" for stage in stages]
+        logs = [self._colon_arn("logs", "log-group", f"*{stage_prefix(stage)}-*") for stage in stages]
+        buckets = [f"arn:{self._stack.partition}:s3:::{stage_prefix(stage)}-*" for stage in stages]
         return [
             self._allow(
                 "DeleteTheStagesStacks",

@@ -15,7 +15,7 @@ from infra.constructs.functions.schedule import FunctionSchedule
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.statements import calls, reads
-from infra.names import Names
+from infra.names import Names, watermark_parameter
 
 
 class MonitoringRun(Construct):
@@ -37,7 +37,7 @@ class MonitoringRun(Construct):
         watermark = ssm.StringParameter(
             self,
             "Watermark",
-            parameter_name=f"/twin/{settings.stage}/evaluation/watermark",
+            parameter_name=watermark_parameter(settings.stage),
             description="Time up to which samples are judged; the evaluation moves it on",
             string_value="1970-01-01T00:00:00Z",
         )

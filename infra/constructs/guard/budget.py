@@ -6,7 +6,7 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.shared.tagging import PROJECT
+from infra.names import PROJECT
 from infra.settings.deployment import DeploymentSettings
 
 SPENT_PERCENT = 80

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge, readable
-from infra.constructs.shared.tagging import PROJECT
+from infra.names import PROJECT, stage_prefix
 from infra.settings.retrieval import HostedVectors
 
 TARGET = "volume-snapshots"
@@ -28,7 +28,7 @@ class VectorSnapshots(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
-        cdk.Tags.of(volume).add(TARGET, f"twin-{stage}")
+        cdk.Tags.of(volume).add(TARGET, stage_prefix(stage))
         tags = {"project": PROJECT, "stage": stage}
         role = self._role(stack, stage, volume)
         props = dlm.CfnLifecyclePolicy
@@ -41,7 +41,7 @@ class VectorSnapshots(Construct):
             policy_details=props.PolicyDetailsProperty(
                 policy_type="EBS_SNAPSHOT_MANAGEMENT",
                 resource_types=["VOLUME"],
-                target_tags=[cdk.CfnTag(key=TARGET, value=f"twin-{stage}")],
+                target_tags=[cdk.CfnTag(key=TARGET, value=stage_prefix(stage))],
                 schedules=[
                     props.ScheduleProperty(
                         name="daily",

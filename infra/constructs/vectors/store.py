@@ -11,10 +11,10 @@ from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.constructs.shared.secret import placeholder_secret
-from infra.constructs.shared.tagging import PROJECT
 from infra.constructs.vectors.backups import FOLDER, VectorBackups
 from infra.constructs.vectors.machine import VectorMachine
 from infra.constructs.vectors.snapshots import VectorSnapshots
+from infra.names import PROJECT
 from infra.settings.retrieval import HostedVectors
 
 PORT = 6333

@@ -4,6 +4,6 @@ import typer
 
 from twin.ci.cli import checks, deployed, evaluation, image, preview, release, teardown
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = typer.Typer(no_args_is_help=True, help="Run one step of the delivery workflows.")
 for commands in (checks, image, evaluation, deployed, preview, teardown, release):
     app.add_typer(commands.app)

@@ -28,8 +28,8 @@ def preview_comment(
     dry_run: Annotated[bool, typer.Option(help="Print the comment, post nothing.")] = False,
 ) -> None:
     """Keep the pull request's one comment; what is not there yet is said to be missing."""
-    from twin.ci import preview, stack_diff
-    from twin.evaluate import comparison as scores
+    from twin.ci import preview, scores, stack_diff
+    from twin.evaluate.comparison import compare
     from twin.target.github import GitHub
     from twin.target.github_job import Job, append_step_summary
     from twin.target.json_file import read_json
@@ -43,7 +43,7 @@ def preview_comment(
         url=url or None,
         stacks=stack_diff.compare(base, head) if both else None,
         cost=_cost(base, head) if both else None,
-        scores=scores.compare(scores.read(base_scores), scores.read(head_scores)) if scored else None,
+        scores=compare(scores.read(base_scores), scores.read(head_scores)) if scored else None,
         benchmarks=[goal for file in reports for goal in read_json(file)["goals"]] if reports else None,
         proof=_proof(proof),
     )

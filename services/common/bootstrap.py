@@ -1,4 +1,4 @@
-"""How sure a difference between two systems is, given the questions that they were compared on."""
+"""Confidence interval of the mean difference between two systems that were measured on the same questions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 SEED = 20260521
+"""Fixed: the same figures give the same interval in every run."""
 # Rows of resampled questions at a time: bounds the memory for large files.
 _BATCH = 500
 
@@ -24,11 +25,11 @@ class Difference:
 
 
 def paired_difference(system: Sequence[float], baseline: Sequence[float]) -> Difference:
-    """Mean of system - baseline per question, with the 95 % percentile interval of the paired bootstrap.
+    """Mean of system - baseline per question, with the `CONFIDENCE` percentile interval of the paired bootstrap.
 
-    Questions are drawn with replacement 10,000 times, and a question brings both its figures along. Efron and
+    Questions are drawn with replacement `RESAMPLES` times, and a question brings both its figures along. Efron and
     Tibshirani, An Introduction to the Bootstrap (1993), section 13.3; for retrieval: Sakai, Evaluating evaluation
-    metrics based on the bootstrap, SIGIR 2006. The seed is fixed, so that the same figures give the same interval.
+    metrics based on the bootstrap, SIGIR 2006.
 
     Raises:
         ValueError: the two are not of the same length, or empty.

@@ -1,4 +1,4 @@
-"""`twin ask`: one question, streamed."""
+"""One question to the service, with its answer collected from the stream."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def ask(
     *,
     author: str | None = None,
     enable_rag: bool = True,
-    rehearsal: bool = False,
+    sample: bool = True,
     on_token: Callable[[str], None] = lambda _: None,
     on_status: Callable[[str], None] = lambda _: None,
 ) -> Answer:
     """Ask through the public API and collect the stream; tokens and states are handed on as they come.
 
-    A `rehearsal` is traced in any case and never sampled for evaluation: nobody wanted to know.
+    With `sample` off the answer is always traced and never sampled for evaluation: a test's question is no user's.
 
     Raises:
         TwinError: when the service refuses, breaks off, or ends without saying that it is done.
     """
     answer = Answer()
     with ApiClient(stage) as api:
-        for event in api.ask(query, author=author, enable_rag=enable_rag, rehearsal=rehearsal):
+        for event in api.ask(query, author=author, enable_rag=enable_rag, sample=sample):
             if event.name == "token":
                 answer.text += event.data["text"]
                 on_token(event.data["text"])
