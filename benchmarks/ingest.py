@@ -116,7 +116,7 @@ def _server(folder: Path, cores: set[int]) -> Iterator[str]:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"{url}/readyz"):
             if child.exit_code() is not None or time.monotonic() > deadline:
-                raise BenchmarkError(f"The Qdrant server did not start: {child.last_words()}")
+                raise BenchmarkError(f"The Qdrant server did not start: {child.last_log_line()}")
             time.sleep(0.1)
         yield url
     finally:

@@ -70,7 +70,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not answers(ready_url):
             if self._child.exit_code() is not None or time.monotonic() > deadline:
-                words = self._child.last_words()
+                words = self._child.last_log_line()
                 self._child.stop(1)
                 raise BenchmarkError(f"{name} did not start: {words} (log: {self._child.log})")
             time.sleep(0.1)
