@@ -33,7 +33,7 @@ INVOKED_VARIANT_HEADER = "x-Amzn-Invoked-Production-Variant"
 STREAM_CONTENT_TYPE_HEADER = "X-Amzn-SageMaker-Content-Type"
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
-# Headers passed on; all others that a caller sends, its signature among them, are for the API and not for the container.
+# All other headers of a caller, its signature among them, are for the API and not for the container.
 _TO_CONTAINER = (
     "content-type",
     "x-amzn-sagemaker-custom-attributes",

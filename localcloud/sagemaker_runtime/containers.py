@@ -35,8 +35,8 @@ class ContainerClient:
         self._limits = limits
         self._identity = identity
         self.outstanding = OutstandingRequests(limits.max_concurrent)
-        # Deadlines are set per invocation with asyncio. Containers close idle connections after a few seconds; this side
-        # closes them earlier, so that no invocation is sent on a connection that the container is closing.
+        # Deadlines are set per invocation with asyncio. Containers close idle connections after a few seconds; they are
+        # closed earlier here, so that no invocation is sent on a connection that the container is closing.
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds),

@@ -14,7 +14,7 @@ _EVENT_ID = re.compile(r"^[0-9a-f]{32}$")
 def kind_of(path: str) -> str:
     """Kind of a request path: `slack` below `/slack/`, `sentry` for a DSN's envelope and store paths, else `webhook`.
 
-    Source of Sentry's paths: https://develop.sentry.dev/sdk/foundations/transport/envelopes/.
+    Source of Sentry's paths: "Envelopes" in Sentry's SDK development guide.
     """
     if path.startswith("/slack/"):
         return "slack"
