@@ -101,7 +101,7 @@ def _measure(testbed: Testbed, workload: Workload, users: int, count: int, runs:
     ask, server = workload
     plan = ask(users, count)
     lossy = server is not None and server.name.startswith("litellm")
-    # LiteLLM drops tokens when several arrive together; it is measured all the same, and its losses are a column.
+    # LiteLLM drops tokens when several arrive together; its losses are a column of the table.
     plan = replace(plan, tokens=0) if lossy else plan
     before = server.cpu_seconds() if server else 0.0
     where = server_core() if server is None else None

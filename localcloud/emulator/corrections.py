@@ -59,7 +59,7 @@ def _patch_describe_images() -> None:
     describe = ecr._describe_images
 
     def describe_images(request: dict[str, Any]) -> Any:
-        """DescribeImages, refused when the repository exists and lacks one of the images asked for."""
+        """DescribeImages, refused when the repository exists and lacks a requested image."""
         repository = request.get("repositoryName")
         wanted = request.get("imageIds") or []
         if repository in ecr._repositories and not all(ecr._find_image(repository, image) for image in wanted):

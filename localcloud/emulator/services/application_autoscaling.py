@@ -87,7 +87,7 @@ class ApplicationAutoScaling(JsonService):
             raise ServiceError(NOT_FOUND, f"No scalable target registered for {request['ResourceId']}.")
         key = f"{_key(request)}|{request[name]}"
         known = self.store(store).get(key) or {"CreationTime": time.time(), **identity}
-        # What the request leaves out is no longer set: both kinds are described as a whole.
+        # A field that the request leaves out is unset, since both kinds are replaced as a whole.
         kept = {field: known[field] for field in ("CreationTime", *identity)}
         self.store(store)[key] = {**kept, **request}
         return kept

@@ -1,4 +1,4 @@
-"""Figures out of samples."""
+"""Statistics of samples."""
 
 from __future__ import annotations
 

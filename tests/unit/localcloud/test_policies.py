@@ -1,4 +1,4 @@
-"""Does a role allow an action on a resource?"""
+"""Evaluation of IAM policies, and grants that variables and secrets require."""
 
 from __future__ import annotations
 

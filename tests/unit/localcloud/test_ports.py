@@ -1,4 +1,4 @@
-"""Which ports the parts of a local cloud get."""
+"""Choice of free ports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_ports_differ_and_no_outgoing_connection_gets_them(range_of_the_system: 
     assert all(ports.FIRST_PORT <= port < ports.FIRST_PORT + ROOM for port in found)
 
 
-def test_a_port_that_somebody_has_is_left_out(range_of_the_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_left_out(range_of_the_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind((ports.LOOPBACK, ports.free_port()))
         taken.listen()
@@ -36,6 +36,6 @@ def test_a_port_that_somebody_has_is_left_out(range_of_the_system: Path, monkeyp
 
 
 @pytest.mark.parametrize("content", ["1024 60999", "", "none"])
-def test_without_room_or_a_range_there_is_a_port_all_the_same(range_of_the_system: Path, content: str) -> None:
+def test_without_room_or_a_range_any_free_port_is_taken(range_of_the_system: Path, content: str) -> None:
     range_of_the_system.write_text(content)
     assert ports.free_port() > 0
