@@ -1,7 +1,7 @@
 """Account, region and credentials of the emulated AWS.
 
-Account and region are MiniStack's defaults (`MINISTACK_ACCOUNT_ID`, `MINISTACK_REGION`). It takes any credentials: only
-an access key of twelve digits would select another account.
+Account and region are MiniStack's defaults (`MINISTACK_ACCOUNT_ID`, `MINISTACK_REGION`). It takes any credentials; an
+access key of twelve digits, or that of an assumed role, would select another account.
 """
 
 from __future__ import annotations
