@@ -53,7 +53,7 @@ from localcloud.sagemaker_runtime.routing import RoutingTable
 from localcloud.state import State, state_path, write_state
 
 TICK_SECONDS = 0.5
-# Reading all that is declared costs a tenth of a core at that pace: a local cloud in which nothing happens slows down.
+# Reading all declared resources costs a tenth of a core at that pace, so it is slower after a time without changes.
 QUIET_TICK_SECONDS = 1.5
 QUIET_AFTER_SECONDS = 10.0
 RUNTIME_START_SECONDS = 10.0
@@ -62,7 +62,7 @@ logger = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """One local cloud in `root`/.local."""
+    """The process that runs one local cloud, with its files in `root`/.local."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -70,20 +70,20 @@ class Supervisor:
         self._written: State | None = None
 
     def run(self) -> None:
-        """Run until a signal asks to stop, then stop everything.
+        """Run until SIGTERM or SIGINT, then stop every process. Call it on the main thread.
 
         Raises:
-            LocalCloudError: when a part does not get ready, or another supervisor runs in this folder.
+            LocalCloudError: a part does not get ready, or another supervisor runs in this folder.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        with self._only_one():
+        with self._exclusive():
             names = (*(part.port_name for part in PARTS), "sagemaker_runtime")
             ports = dict(zip(names, free_ports(len(names)), strict=True))
             platform = Platform(self._root, ports)
             table = RoutingTable()
             try:
-                with _serving(table, ports["sagemaker_runtime"]):
+                with _serve_runtime(table, ports["sagemaker_runtime"]):
                     platform.start()
                     runner = Runner(self._root, ports, table)
                     try:
@@ -114,7 +114,7 @@ class Supervisor:
         self._stopping.set()
 
     @contextmanager
-    def _only_one(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         path = self._root / ".local" / "supervisor.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as lock:
@@ -126,7 +126,7 @@ class Supervisor:
 
 
 @contextmanager
-def _serving(table: RoutingTable, port: int) -> Iterator[None]:
+def _serve_runtime(table: RoutingTable, port: int) -> Iterator[None]:
     """The SageMaker runtime, on its own thread."""
     server = uvicorn.Server(uvicorn.Config(create_app(table), host=LOOPBACK, port=port, log_level="warning"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """The collector as a process, and the unmodified SDK against it.
 
 With OPIK_CONTRACT_URL (and OPIK_CONTRACT_API_KEY, OPIK_CONTRACT_WORKSPACE) the SDK tests run against any real Opik. The
-names are the tests' own: whoever has the SDK's variables set for his work does not test in his own workspace by chance.
+names differ from the SDK's variables, so that a developer's own workspace is not used by accident.
 """
 
 from __future__ import annotations

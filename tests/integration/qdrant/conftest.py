@@ -31,7 +31,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        """How it is started."""
+        """Command that starts it."""
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--data", str(self.data)]
         return [sys.executable, "-m", "localcloud.qdrant", *where, *self._extra]
 
@@ -61,7 +61,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def contract_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the contract is tested: any real Qdrant, or a server started here."""
+    """Address of the tested server: any real Qdrant, or one that is started here."""
     if url := os.environ.get("QDRANT_CONTRACT_URL"):
         yield url
         return

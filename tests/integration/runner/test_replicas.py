@@ -127,7 +127,7 @@ def test_a_process_that_hangs_is_replaced_and_ended(
     until(replicas, lambda: replicas.complete)
     assert replicas.states()[0].pid != first
     assert replicas.restarts == 1
-    # It cannot hear the request to end.
+    # A suspended process does not receive SIGTERM, so it is killed.
     until(replicas, lambda: first not in psutil.pids())
     assert not replicas.failed
 

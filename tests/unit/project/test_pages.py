@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from services.rag.api.protocol.schemas import RagRequest
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,4 +1,4 @@
-"""What a page's address asks for; what cannot be read counts as not asked."""
+"""Query parameters of pages; a value that cannot be read counts as absent."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ TEXT_LIMIT = 200
 
 
 def text(request: Request, name: str) -> str:
-    """A text, stripped, of at most 200 characters."""
+    """A text, stripped and cut to `TEXT_LIMIT` characters; empty when absent."""
     return request.query_params.get(name, "").strip()[:TEXT_LIMIT]
 
 
 def choice(request: Request, name: str, choices: Collection[str], default: str) -> str:
-    """One of `choices`."""
+    """One of `choices`, or `default`."""
     found = request.query_params.get(name, default)
     return found if found in choices else default
 
 
 def number(request: Request, name: str) -> float | None:
-    """A finite number."""
+    """A finite number, or None."""
     try:
         found = float(request.query_params.get(name, ""))
     except ValueError:
@@ -33,11 +33,11 @@ def number(request: Request, name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Paging:
-    """One page of a list, counted from 1; a page beyond the last one is the last one.
+    """One page of a list.
 
     Attributes:
-        number: of this page.
-        total: entries in all.
+        number: number of this page, from 1.
+        total: entries of the whole list.
         size: entries per page.
     """
 
@@ -47,6 +47,7 @@ class Paging:
 
     @property
     def pages(self) -> int:
+        """Number of pages, at least 1."""
         return max(1, -(-self.total // self.size))
 
     @property
@@ -61,16 +62,17 @@ class Paging:
 
     @property
     def offset(self) -> int:
+        """Number of entries before this page."""
         return (self.number - 1) * self.size
 
 
 def page_number(request: Request) -> int:
-    """The page that is asked for, at least 1."""
+    """Number of the requested page, at least 1."""
     found = request.query_params.get("page", "")
     return max(1, int(found)) if found.isascii() and found.isdigit() and len(found) < 10 else 1
 
 
 def paging(request: Request, total: int, size: int) -> Paging:
-    """The page that is asked for, of those that there are."""
+    """The requested page of a list with `total` entries; a number beyond the end becomes the last page."""
     number = page_number(request)
     return Paging(min(number, max(1, -(-total // size))), total, size)

@@ -1,4 +1,4 @@
-"""Everything around the server under test: stub, runtime, AWS emulator, Qdrant, collector; and the service itself."""
+"""Test bed of the benchmarks: stub, SageMaker runtime, AWS emulator, Qdrant, collector, and the service under test."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ import boto3
 from benchmarks.load import Plan
 from benchmarks.processes import BenchmarkError, Server, free_folder, other_cores, python, server_core
 from benchmarks.stub_llm import STANDARD, Timetable
-from localcloud.ports import free_port
+from localcloud.account import CLIENT_ARGUMENTS, CREDENTIAL_VARIABLES, REGION
+from localcloud.ports import LOOPBACK, free_port
 from localcloud.process import REPOSITORY, base_environment
 from twin.target.paths import CORPUS, EMBEDDING_MODEL
 
-REGION = "us-east-1"
 QUESTION = "Why does Ada keep the health check timeout so long?"
 TRACES_PER_SECOND = 10
-"""The tracing budget that the service has unless told otherwise."""
-# Benchmarks ask as fast as they can: a limit per key would measure the limit.
+"""Tracing budget of the service by default."""
 REQUESTS_PER_MINUTE = 10_000_000
+"""Rate limit of the API key, high enough never to be reached."""
 
 
 @dataclass(frozen=True)
-class World:
-    """Addresses of what runs.
+class Testbed:
+    """Addresses of the running servers, and plans of requests to them.
 
     Attributes:
-        stub_url: the stub LLM itself, for servers that speak OpenAI to it.
-        runtime_url: the SageMaker runtime over the stub.
-        aws_url: the AWS emulator (Secrets Manager, SQS).
-        qdrant_url: the local Qdrant, filled with the example corpus; empty when it was not asked for.
-        opik_url: the collector; empty when it was not asked for.
-        key: an API key of the service.
+        stub_url: address of the stub LLM, for servers that call it by OpenAI's API.
+        runtime_url: address of the SageMaker runtime in front of the stub.
+        aws_url: address of the AWS emulator (Secrets Manager, SQS).
+        qdrant_url: address of the local Qdrant with the example corpus; empty without one.
+        opik_url: address of the collector; empty without one.
+        key: API key of the service.
+        secret_arn: ARN of the secret with the service's API keys.
+        queue_url: URL of the queue for samples.
+        runtime: process of the SageMaker runtime.
     """
 
     stub_url: str
@@ -55,11 +58,17 @@ class World:
 
     @property
     def aws_environment(self) -> dict[str, str]:
-        """What the platform gives a process."""
+        """Variables of a process that calls AWS: endpoints and credentials."""
         return {**_credentials(self.aws_url), "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.runtime_url}
 
     def service_environment(self, port: int, timetable: Timetable, *, traces_per_second: float) -> dict[str, str]:
-        """The environment of `python -m services.rag`. A budget of 0 switches tracing off altogether."""
+        """Environment of `python -m services.rag`.
+
+        Args:
+            port: port to listen on.
+            timetable: of the stub's answers.
+            traces_per_second: tracing budget; 0 switches tracing off.
+        """
         tracing = {"OPIK_URL_OVERRIDE": f"{self.opik_url}/api"} if traces_per_second else {}
         return {
             **self.aws_environment,
@@ -67,10 +76,10 @@ class World:
             "STAGE": "benchmark",
             "RELEASE": "benchmark",
             "PORT": str(port),
-            "BIND_HOST": "127.0.0.1",
+            "BIND_HOST": LOOPBACK,
             "LLM_ENDPOINT_NAME": timetable.path,
             "LLM_MODEL_ID": "stub/model",
-            "QDRANT_URL": self.qdrant_url or "http://127.0.0.1:9",
+            "QDRANT_URL": self.qdrant_url or f"http://{LOOPBACK}:9",
             "EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL),
             "TRACES_PER_SECOND": str(traces_per_second or 1),
             "OPIK_SENTRY_ENABLE": "false",
@@ -78,7 +87,7 @@ class World:
             "OPIK_LOG_START_TRACE_SPAN": "false",
             "OPIK_DEFAULT_FLUSH_TIMEOUT": "5",
             "SAMPLES_QUEUE_URL": self.queue_url,
-            # The sampled share is always traced, whatever the budget: production samples a few per cent.
+            # Sampled answers are always traced, whatever the budget; production samples a few per cent.
             "SAMPLE_RATE": "0.02",
             "API_KEYS_SECRET_ARN": self.secret_arn,
         }
@@ -92,9 +101,19 @@ class World:
         name: str = "service",
         changes: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[Server, str]]:
-        """The RAG service on the server's core, and its address; `changes` are made to its environment."""
+        """Run the RAG service on the server's core; yields the process and its address.
+
+        Args:
+            timetable: of the stub's answers.
+            traces_per_second: tracing budget; 0 switches tracing off.
+            name: name in messages and of the log file.
+            changes: variables that replace those of its environment.
+
+        Raises:
+            BenchmarkError: it does not start.
+        """
         port = free_port()
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{LOOPBACK}:{port}"
         environment = self.service_environment(
             port, timetable, traces_per_second=traces_per_second if self.opik_url else 0
         )
@@ -106,12 +125,12 @@ class World:
             server.stop()
 
     def ask_service(self, url: str, users: int, requests: int, timetable: Timetable = STANDARD) -> Plan:
-        """Questions to the RAG service without retrieval, streamed."""
+        """Plan of streamed questions to the RAG service, without retrieval."""
         body = {"query": QUESTION, "enable_rag": False, "stream": True}
         return Plan("rag", url, body, users, requests, timetable.tokens, timetable.total_ms, key=self.key)
 
     def ask_directly(self, users: int, requests: int, timetable: Timetable = STANDARD) -> Plan:
-        """The same through InvokeEndpointWithResponseStream, with nothing between."""
+        """Plan of the same questions through InvokeEndpointWithResponseStream, without the service."""
         body: dict[str, Any] = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 512}
         return Plan(
             "direct",
@@ -126,30 +145,36 @@ class World:
 
 
 @contextmanager
-def stand_up(*, qdrant: bool = False, opik: bool = True) -> Iterator[World]:
-    """Start everything, hand it over, stop it.
+def start_testbed(*, qdrant: bool = False, opik: bool = True) -> Iterator[Testbed]:
+    """Run all servers but the service while the context is open.
+
+    Args:
+        qdrant: whether to run Qdrant and ingest the example corpus.
+        opik: whether to run the collector.
 
     Raises:
-        BenchmarkError: something does not start.
+        BenchmarkError: a server does not start, or the corpus cannot be ingested.
     """
     if not (EMBEDDING_MODEL / "model.onnx").is_file():
         raise BenchmarkError("The embedding model is missing: run `make setup`.")
     with ExitStack() as stack:
 
         def start(name: str, module: str, ready: str, *arguments: str, environment: Mapping[str, str]) -> Server:
+            """Start a module on the other cores; it is stopped with the context."""
             server = Server(name, python(module, *arguments), environment, ready, other_cores())
             stack.callback(server.stop)
             return server
 
         def part(name: str, ready: str) -> str:
+            """Start a server of the local cloud with an empty data folder; returns its address."""
             port = free_port()
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://{LOOPBACK}:{port}"
             data = ("--data", str(free_folder(f"data-{name}")))
             start(name, f"localcloud.{name}", url + ready, "--port", str(port), *data, environment={})
             return url
 
         stub_port, runtime_port = free_port(), free_port()
-        stub_url, runtime_url = f"http://127.0.0.1:{stub_port}", f"http://127.0.0.1:{runtime_port}"
+        stub_url, runtime_url = f"http://{LOOPBACK}:{stub_port}", f"http://{LOOPBACK}:{runtime_port}"
         start("stub", "benchmarks.stub_llm", f"{stub_url}/ping", "--port", str(stub_port), environment={})
         arguments = ("--port", str(runtime_port), "--container", stub_url)
         runtime = start("runtime", "benchmarks.runtime", f"{runtime_url}/healthz", *arguments, environment={})
@@ -159,32 +184,25 @@ def stand_up(*, qdrant: bool = False, opik: bool = True) -> Iterator[World]:
         if qdrant:
             _ingest(qdrant_url)
         key = secrets.token_urlsafe(24)
-        secret_arn, queue_url = _declare(aws_url, key)
-        yield World(stub_url, runtime_url, aws_url, qdrant_url, opik_url, key, secret_arn, queue_url, runtime)
+        secret_arn, queue_url = _create_resources(aws_url, key)
+        yield Testbed(stub_url, runtime_url, aws_url, qdrant_url, opik_url, key, secret_arn, queue_url, runtime)
 
 
 def _credentials(aws_url: str) -> dict[str, str]:
     return {
+        **CREDENTIAL_VARIABLES,
         "AWS_ENDPOINT_URL": aws_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
+        "NO_PROXY": LOOPBACK,
     }
 
 
-def _declare(aws_url: str, key: str) -> tuple[str, str]:
-    """Store the key as the service expects it, and make the samples queue; the secret's ARN and the queue's URL."""
+def _create_resources(aws_url: str, key: str) -> tuple[str, str]:
+    """Create the secret with the API key and the queue for samples; returns the secret's ARN and the queue's URL."""
 
     def client(service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=aws_url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
-        )
+        """boto3 client of the emulator."""
+        return boto3.client(service, endpoint_url=aws_url, **CLIENT_ARGUMENTS)
 
     digest = hashlib.sha256(key.encode()).hexdigest()
     keys = {"keys": [{"name": "benchmark", "sha256": digest, "requests_per_minute": REQUESTS_PER_MINUTE}]}
