@@ -27,6 +27,8 @@ class EvaluationStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, env=env, description="LLM twin: evaluation")
         evaluation = settings.evaluation
+        # The alerts topic and Opik's key belong to the stage rather than to its evaluation. They stay here, where the
+        # RAG and guard stacks import them: moving them would replace both in every deployed stage.
         self.opik_key = placeholder_secret(self, "OpikApiKey", "API key of Opik")
         webhook = placeholder_secret(self, "SlackWebhook", "Incoming webhook that alerts are posted to")
         self.samples = SamplesQueue(
