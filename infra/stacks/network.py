@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.constructs.rag.fargate_api import PORT
+from infra.constructs.rag.fargate_api import PORT, Placement
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
 from infra.settings.deployment import DeploymentSettings
@@ -50,6 +50,17 @@ class NetworkStack(cdk.Stack):
         self.service_group = self._group("ServiceGroup", "Tasks of the business service")
         self._rules(settings)
         self._endpoints(settings)
+
+    @property
+    def api_placement(self) -> Placement:
+        """Where the RAG service runs."""
+        return Placement(
+            vpc=self.vpc,
+            load_balancer_subnets=self.load_balancer_subnets,
+            load_balancer_group=self.load_balancer_group,
+            task_subnets=self.task_subnets,
+            service_group=self.service_group,
+        )
 
     def _group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
         outbound = construct_id == "ServiceGroup"

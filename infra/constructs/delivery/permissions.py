@@ -197,50 +197,52 @@ class Permissions:
 
     def _delete(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
         """What `twin delete` does itself, besides listing."""
-
-        def named(service: str, resource: str) -> list[str]:
-            return [self._arn(service, resource, f"twin-{stage}-*") for stage in stages]
-
-        tagged = _tagged(stages)
-        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
-        # AWS puts its own path before the name of a function, an endpoint or a state machine.
-        logs = [self._colon_arn("logs", "log-group", f"*twin-{stage}-*") for stage in stages]
-        buckets = [f"arn:{self._stack.partition}:s3:::twin-{stage}-*" for stage in stages]
         return [
-            self._allow(
-                "DeleteTheStagesStacks",
-                (
-                    "cloudformation:DeleteStack",
-                    "cloudformation:DescribeStackEvents",
-                    "cloudformation:GetTemplate",
-                    "cloudformation:ListStackResources",
-                ),
-                stacks,
-            ),
-            self._allow(
-                "DeleteLeftEndpoints",
-                (
-                    "sagemaker:DeleteEndpoint",
-                    "sagemaker:DeleteEndpointConfig",
-                    "sagemaker:DeleteInferenceComponent",
-                    "sagemaker:DeleteModel",
-                ),
-                [
-                    arn
-                    for kind in ("endpoint", "endpoint-config", "inference-component", "model")
-                    for arn in named("sagemaker", kind)
-                ],
-            ),
+            self._delete_stacks(stages),
+            self._delete_endpoints(stages),
+            *self._delete_compute(stages),
+            *self._delete_data(stages),
+        ]
+
+    def _delete_stacks(self, stages: Sequence[str]) -> iam.PolicyStatement:
+        actions = (
+            "cloudformation:DeleteStack",
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        )
+        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
+        return self._allow("DeleteTheStagesStacks", actions, stacks)
+
+    def _delete_endpoints(self, stages: Sequence[str]) -> iam.PolicyStatement:
+        actions = (
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:DeleteEndpointConfig",
+            "sagemaker:DeleteInferenceComponent",
+            "sagemaker:DeleteModel",
+        )
+        kinds = ("endpoint", "endpoint-config", "inference-component", "model")
+        endpoints = [arn for kind in kinds for arn in self._named("sagemaker", kind, stages)]
+        return self._allow("DeleteLeftEndpoints", actions, endpoints)
+
+    def _delete_compute(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """Scaling, task definitions, network interfaces and disks."""
+        tagged = _tagged(stages)
+        return [
             self._allow(
                 "ForgetLeftScaling",
                 ("application-autoscaling:DeregisterScalableTarget",),
                 (self._arn("application-autoscaling", "scalable-target", "*"),),
                 tagged,
             ),
-            # ECS knows no resource for the first, see its table of actions:
+            # ECS has no resource-level permission for the first, see its table of actions:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
             self._allow("DeregisterLeftTaskDefinitions", ("ecs:DeregisterTaskDefinition",), ("*",)),
-            self._allow("DeleteLeftTaskDefinitions", ("ecs:DeleteTaskDefinitions",), named("ecs", "task-definition")),
+            self._allow(
+                "DeleteLeftTaskDefinitions",
+                ("ecs:DeleteTaskDefinitions",),
+                self._named("ecs", "task-definition", stages),
+            ),
             self._allow(
                 "DeleteLeftInterfacesAndDisks",
                 ("ec2:DeleteNetworkInterface", "ec2:DeleteSnapshot", "ec2:DeleteVolume"),
@@ -252,6 +254,14 @@ class Permissions:
                 ),
                 tagged,
             ),
+        ]
+
+    def _delete_data(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """Logs, buckets, images and secrets."""
+        # AWS puts its own path before the name of a function, an endpoint or a state machine.
+        logs = [self._colon_arn("logs", "log-group", f"*twin-{stage}-*") for stage in stages]
+        buckets = [f"arn:{self._stack.partition}:s3:::twin-{stage}-*" for stage in stages]
+        return [
             self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), logs),
             self._allow(
                 "EmptyAndDeleteLeftBuckets",
@@ -268,15 +278,19 @@ class Permissions:
             self._allow(
                 "DeleteLeftImages",
                 ("ecr:BatchDeleteImage", "ecr:DeleteRepository", "ecr:ListImages"),
-                named("ecr", "repository"),
+                self._named("ecr", "repository", stages),
             ),
             self._allow(
                 "DeleteLeftSecrets",
                 ("secretsmanager:DeleteSecret",),
                 (self._every_secret(),),
-                tagged,
+                _tagged(stages),
             ),
         ]
+
+    def _named(self, service: str, resource: str, stages: Sequence[str]) -> list[str]:
+        """ARNs of what is named after a stage."""
+        return [self._arn(service, resource, f"twin-{stage}-*") for stage in stages]
 
     def _arn(self, service: str, resource: str, name: str, region: str | None = None) -> str:
         return self._stack.format_arn(service=service, resource=resource, resource_name=name, region=region)

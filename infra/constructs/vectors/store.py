@@ -82,7 +82,6 @@ class VectorStore(Construct):
             self,
             "Machine",
             settings=settings,
-            region=stack.region,
             vpc=vpc,
             subnet=subnet,
             group=self._outbound(vpc),
