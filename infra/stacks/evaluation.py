@@ -20,7 +20,7 @@ from infra.settings.deployment import DeploymentSettings
 
 
 class EvaluationStack(cdk.Stack):
-    """From the samples queue to the message in the chat."""
+    """Samples queue, evaluation functions, alarms, dashboard and notification."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: DeploymentSettings, env: cdk.Environment
@@ -88,7 +88,7 @@ class EvaluationStack(cdk.Stack):
     def _dashboard(
         self, settings: DeploymentSettings, functions: dict[str, ServiceFunction], run: MonitoringRun
     ) -> None:
-        # Here, because its library is 7 MB of Python, which stages without a dashboard need not load.
+        # Here, because its library is 7 MB of Python, which stages without a dashboard do not load.
         from infra.constructs.monitoring.dashboard import Dashboard
 
         Dashboard(

@@ -13,7 +13,7 @@ from infra.settings.deployment import DeploymentSettings
 from infra.settings.edge_limits import ORIGIN_FACING
 
 PUBLIC, TASKS, BALANCER = "public", "tasks", "balancer"
-"""Groups of subnets."""
+"""Names of the subnet groups."""
 
 
 class NetworkStack(cdk.Stack):
@@ -43,7 +43,7 @@ class NetworkStack(cdk.Stack):
             acknowledge(
                 self.vpc,
                 "AwsSolutions-VPC7",
-                "Flow logs are paid by volume; the stage turns them on with network.flow_logs.",
+                "Flow logs are paid by volume; network.flow_logs enables them.",
             )
         # CloudFormation replaces a security group whose description changes: these keep their first one.
         self.load_balancer_group = self._group("LoadBalancerGroup", "Load balancer of the business service")
@@ -113,7 +113,7 @@ def _task_subnet_type(settings: DeploymentSettings) -> ec2.SubnetType:
 
 
 def _callers(settings: DeploymentSettings) -> ec2.IPeer:
-    """Who may speak to the load balancer."""
+    """Addresses that may call the load balancer."""
     rag = settings.rag
     if rag.edge == "load_balancer":
         return ec2.Peer.any_ipv4()
@@ -139,5 +139,5 @@ def _subnets(settings: DeploymentSettings) -> list[ec2.SubnetConfiguration]:
         return [public, group(TASKS, _task_subnet_type(settings))]
     if settings.rag.edge == "load_balancer":
         return [public]
-    # CloudFront reaches load balancers in private subnets; these have no way out and cost nothing.
+    # CloudFront reaches load balancers in private subnets; these have no route out and cost nothing.
     return [public, group(BALANCER, ec2.SubnetType.PRIVATE_ISOLATED)]

@@ -1,4 +1,4 @@
-"""The RAG service under way: deployments that take themselves back, scaling, spare capacity, the web ACL."""
+"""The RAG service in operation: rollback of deployments, scaling, Fargate Spot, the web ACL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 
-from infra.constructs.rag.fargate_api import FargateApi
+from infra.constructs.rag.fargate_api import FargateApi, Placement
+from infra.settings.deployment import load_settings
 from infra.settings.rag import RagSettings
 from services.rag.telemetry.emf import EmfWriter
 from services.rag.telemetry.metrics import Measured
@@ -85,18 +86,16 @@ def service(**values: Any) -> Template:
     FargateApi(
         stack,
         "Api",
-        settings=RagSettings.model_validate(values),
-        release="1",
-        vpc=vpc,
-        load_balancer_group=group,
-        service_group=group,
-        load_balancer_subnets=public,
-        task_subnets=public,
+        settings=load_settings("dev").model_copy(update={"rag": RagSettings.model_validate(values)}),
+        placement=Placement(
+            vpc=vpc,
+            load_balancer_subnets=public,
+            load_balancer_group=group,
+            task_subnets=public,
+            service_group=group,
+        ),
         environment={},
         secrets={},
-        log_retention_days=1,
-        namespace="LLMTwin",
-        stage="dev",
     )
     return dict(assertions.Template.from_stack(stack).to_json())
 

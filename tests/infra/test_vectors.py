@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.constructs.vectors.machine import PROGRAMS, packed
+from infra.constructs.vectors.machine import PROGRAMS, packed_programs
 from infra.constructs.vectors.store import SESSION_MANAGER
 from infra.settings.deployment import SettingsError, load_settings
 from services.rag.settings import RagSettings
@@ -181,7 +181,7 @@ def test_keeping_the_data_keeps_its_network_and_nothing_else(store: Template) ->
 def test_user_data_fits_and_holds_no_secret(store: Template) -> None:
     text = user_data(store)
     assert len(text.encode()) < 0.75 * EC2_USER_DATA_BYTES
-    assert packed() in text and "cfn-signal" in text
+    assert packed_programs() in text and "cfn-signal" in text
     assert "resolve:secretsmanager" not in json.dumps(store) and "SecretString" not in json.dumps(machine(store))
 
 

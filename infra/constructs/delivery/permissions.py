@@ -1,4 +1,4 @@
-"""What each workflow may do: assume the CDK's bootstrap roles, and what `twin` calls itself.
+"""IAM permissions of each workflow: to assume the CDK's bootstrap roles, and for the calls that `twin` makes itself.
 
 CloudFormation makes and removes resources with the bootstrap stack's execution role, so that no workflow needs a
 permission to create anything but through a template. What a delete takes away itself (twin.delete.leftovers) is named
@@ -20,14 +20,14 @@ from infra.settings.deployment import DeploymentSettings
 PREVIEWS = "pr-*"
 ANY_STAGE = "*"
 PREVIEW_IMAGES = "llm-twin/preview"
-"""Images of pull requests: apart, so that none can take the tag that a commit of the branch will get."""
+"""Repository for images of pull requests; apart, so that none can take the tag that a commit of the branch will get."""
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
 LISTS = (
-    # What the proof of a delete looks at (twin.inventory): calls that read names and cannot be limited to a resource.
+    # Calls by which a delete proves that nothing is left (twin.inventory): they list names, on no single resource.
     "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
     "budgets:ViewBudget",
-    # Without a stack's name this too is a list, and is refused to who may describe some stacks only.
+    # Without a stack's name this lists too, and is refused to a role that may describe some stacks only.
     "cloudformation:DescribeStacks",
     "cloudformation:ListImports",
     "cloudformation:ListStacks",
@@ -86,14 +86,14 @@ LISTS = (
 
 
 class Permissions:
-    """Statements of one account's workflows."""
+    """IAM statements of one account's workflows."""
 
     def __init__(self, stack: cdk.Stack, settings: DeploymentSettings) -> None:
         self._stack = stack
         self._settings = settings
 
     def of(self, workflow: Workflow) -> list[iam.PolicyStatement]:
-        """Everything that the role of a workflow may do."""
+        """Every statement of a workflow's role."""
         lasting = self._settings.delivery.stages
         if workflow == "preview":
             return [
@@ -122,10 +122,9 @@ class Permissions:
         return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting)]
 
     def ceiling(self) -> list[iam.PolicyStatement]:
-        """What no workflow's role may exceed, whatever is attached to it later: what any needs, on any stage.
+        """Permissions boundary of every workflow's role: what any of them needs, on any stage.
 
-        Stages are not told apart here and statements have no names, because a managed policy holds 6,144 characters
-        only.
+        It names neither single stages nor statements, because a managed policy holds 6,144 characters only.
         """
         stages = (ANY_STAGE,)
         needed = [
@@ -159,7 +158,7 @@ class Permissions:
         return [self._allow("ReadTheStagesStacks", ("cloudformation:DescribeStacks",), stacks)]
 
     def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
-        # CloudFormation names a secret after its logical id only, so that tags tell the stages apart.
+        # CloudFormation names a secret after its logical id only, so tags distinguish the stages.
         actions = ("secretsmanager:GetSecretValue", *(("secretsmanager:PutSecretValue",) if write else ()))
         return self._allow(
             "HandOutApiKeys",

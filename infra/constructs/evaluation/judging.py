@@ -38,7 +38,7 @@ class Judging(Construct):
         concurrency: int,
         log_retention_days: int,
     ) -> None:
-        """`name` is fixed, because the function that starts the machine is also one that the machine's end calls."""
+        """Declare the machine; `name` is fixed, because the function that starts it is also called at its end."""
         super().__init__(scope, construct_id)
         # Step Functions writes through a vended delivery, whose groups must have this prefix to fit its policy.
         group = log_group(self, "Logs", log_retention_days, f"/aws/vendedlogs/states/{name}")
@@ -107,7 +107,7 @@ class Judging(Construct):
 
     @staticmethod
     def arn_of(scope: Construct, name: str) -> str:
-        """The ARN of the machine called `name`, for those who come before it."""
+        """The ARN of the machine called `name`, for resources that are declared before it."""
         return cdk.Stack.of(scope).format_arn(
             service="states", resource="stateMachine", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
         )
@@ -126,7 +126,7 @@ LOG_DELIVERY = [
         "DescribeLogGroups",
     )
 ]
-"""What https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html asks for."""
+"""Actions that Step Functions needs to log: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html."""
 TRACING = [
     f"xray:{verb}" for verb in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
 ]

@@ -1,4 +1,4 @@
-"""Judges what was sampled since the last run, and publishes how good the answers are."""
+"""Monitoring run: judges the samples since the last run and publishes the quality metrics."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class MonitoringRun(Construct):
     """A scheduled function, and a state machine for the runs that are too long for it.
 
     Attributes:
-        evaluate: starts a run, and ends a short one by itself.
+        evaluate: starts a run, and finishes a short one itself.
         shard: judges one part of a long run.
-        finish: ends a long run.
+        finish: finishes a long run.
         judging: calls `shard` and `finish`.
-        judge_key: where a judge that wants one finds its key.
+        judge_key: secret with the judge's API key, where the judge needs one.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, shared: Shared) -> None:
@@ -34,6 +34,8 @@ class MonitoringRun(Construct):
         settings, evaluation = shared.settings, shared.settings.evaluation
         judge = JudgeAccess(self, "Judge", settings=settings)
         self.judge_key = judge.key
+        # Leave every property as it is: CloudFormation writes the initial value again with any change of the parameter,
+        # and the evaluation would then judge every sample anew.
         watermark = ssm.StringParameter(
             self,
             "Watermark",
@@ -57,7 +59,7 @@ class MonitoringRun(Construct):
             self,
             "Schedule",
             expression=f"rate({evaluation.interval_minutes} minutes)",
-            description="Judges what was sampled since the last run",
+            description="Judges the samples since the last run",
             service=self.evaluate,
         )
 
@@ -133,5 +135,5 @@ def _publishes(function: ServiceFunction, watermark: ssm.StringParameter, namesp
     acknowledge(
         function.role,
         "AwsSolutions-IAM5[Resource::*]",
-        "cloudwatch:PutMetricData knows no resource; the condition holds it to this project's namespace.",
+        "PutMetricData has no resource-level permissions; the condition limits it to this project's namespace.",
     )

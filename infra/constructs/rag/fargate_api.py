@@ -25,7 +25,7 @@ PORT = 8000
 USER = "10001:10001"
 HEALTH_PATH = "/healthz"
 SPOT = ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)
-"""Every task, none on demand as a base: of one task a base would be all. Spot runs ARM64 from platform 1.4.0 on:
+"""Every task on Spot, without an on-demand base, which of one task would be all. It runs ARM64 from platform 1.4.0 on:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html."""
 
 
@@ -141,11 +141,11 @@ class FargateApi(Construct):
             capacity_providers=["FARGATE", SPOT.capacity_provider],
             default_capacity_provider_strategy=[],
         )
-        # Before the service it is refused, after the service it cannot go.
+        # ECS refuses a service before its provider is associated, and cannot remove a provider that a service uses.
         self.service.node.add_dependency(providers)
 
     def _address(self, settings: RagSettings) -> tuple[str, str]:
-        """The name that a domain's record points to, and the URL for callers."""
+        """Host that a domain's record points to, and the URL for callers."""
         host = self.load_balancer.load_balancer_dns_name
         if settings.edge == "internal":
             return host, f"http://{host}"
@@ -174,7 +174,7 @@ class FargateApi(Construct):
         acknowledge(
             task,
             "AwsSolutions-IAM5[Resource::*]",
-            "ecr:GetAuthorizationToken, which pulling the image needs, knows no resource.",
+            "ecr:GetAuthorizationToken, which pulling the image needs, has no resource-level permissions.",
         )
         return task
 

@@ -12,7 +12,7 @@ FOLDER = "daily/"
 
 
 class VectorBackups(Construct):
-    """Encrypted, closed to the public and to plain HTTP; a backup leaves after its days."""
+    """Encrypted, closed to the public and to plain HTTP; backups expire after `days`."""
 
     def __init__(self, scope: Construct, construct_id: str, *, days: int, removal: cdk.RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
@@ -35,5 +35,5 @@ class VectorBackups(Construct):
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
-            "Only the store's machine writes here; a log of it would be one more bucket to keep and to empty.",
+            "Only the store's machine writes here; an access log would be one more bucket to keep and to empty.",
         )

@@ -1,4 +1,4 @@
-"""Qdrant on a machine of the stage's own: what stays (data, address, key, certificate), and what may be replaced."""
+"""Qdrant hosted by the stage: resources that stay (data, address, key, certificate), and a replaceable machine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from infra.settings.retrieval import HostedVectors
 PORT = 6333
 DATA = "/var/lib/qdrant"
 NO_CERTIFICATE = "The machine puts its certificate here when it starts."
+"""Initial value. CloudFormation writes it again, over the certificate, with any change of the parameter."""
 PART = "vectors"
-"""Value of the tag `part`, by which the machine's role knows its own machine."""
+"""Value of the tag `part`, by which the machine's role is limited to this machine."""
 SESSION_MANAGER = [
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -29,7 +30,7 @@ SESSION_MANAGER = [
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 ]
-"""What the agent calls for sessions and tunnels; none of them knows a resource."""
+"""Calls of the SSM agent for sessions and tunnels; none of them has resource-level permissions."""
 
 
 class VectorStore(Construct):
@@ -105,7 +106,7 @@ class VectorStore(Construct):
             has_public_address=is_public,
         )
         cdk.Tags.of(self.machine.group).add("part", PART)
-        # A machine starts with all its rights, also the first one.
+        # The first machine, too, must have every permission when it starts.
         self.machine.group.node.add_dependency(role)
 
     def _interface(self, vpc: ec2.IVpc, subnet: ec2.ISubnet, callers: ec2.ISecurityGroup) -> ec2.CfnNetworkInterface:
@@ -137,7 +138,7 @@ class VectorStore(Construct):
         role = iam.Role(
             self,
             "Role",
-            description="What the vector store's machine may do: take its volume and address, back up, say how it is",
+            description="What the vector store's machine may do: attach volume and address, back up, publish metrics",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )
         backups = self.backups.bucket.arn_for_objects(f"{FOLDER}*")
@@ -174,8 +175,14 @@ class VectorStore(Construct):
             )
         )
         for finding, reason in (
-            ("*", "Session Manager's calls and PutMetricData know no resource; the latter is held to one namespace."),
-            (readable(self, machines), "A machine's id is drawn when it starts; its tags say that it is this store's."),
+            (
+                "*",
+                "None has resource-level permissions; PutMetricData is limited to one namespace.",
+            ),
+            (
+                readable(self, machines),
+                "A machine's id is unknown before it exists; its tags limit this to the store's machine.",
+            ),
             (readable(self, backups), "A backup's name is its date, in the one folder of the one bucket."),
         ):
             acknowledge(role, f"AwsSolutions-IAM5[Resource::{finding}]", reason)
