@@ -54,7 +54,9 @@ class EvaluationAlarms(Alarms):
             self._judging_stopped()
         self._no_evaluation()
         noticed = [*self._quality(), *endpoint_alarms(self, settings)]
-        self.any_of("TwinIsIll", noticed, "The twin is ill: its answers are bad, late or missing.", "twin-is-ill")
+        self.any_of(
+            "ServiceDegraded", noticed, "Service degraded: answers are bad, late or missing.", "service-degraded"
+        )
         self.first_of_quality: cloudwatch.Alarm = noticed[0]
 
     def _queue_age(self, samples: SamplesQueue) -> None:

@@ -87,9 +87,7 @@ class Dashboard(Construct):
             "Traffic and speed",
             _graph("Requests", [of("Requests", "Sum")]),
             _graph("Server errors", [of("ServerErrors", "Sum"), self._error_rate()], axis=ZERO),
-            _graph(
-                "Turned away under load, and waiting for the model", [of("ShedRequests", "Sum"), self._held_requests()]
-            ),
+            _graph("Shed under load, and waiting for the model", [of("ShedRequests", "Sum"), self._held_requests()]),
             _graph("Time to first token", _percentiles(of, "TimeToFirstToken"), axis=MILLISECONDS),
             _graph("Time per further token", _percentiles(of, "TimePerOutputToken"), axis=MILLISECONDS),
             _graph("Whole request", _percentiles(of, "RequestTime"), axis=MILLISECONDS),
@@ -169,7 +167,7 @@ class Dashboard(Construct):
                 "Invocations",
                 [
                     llm.invocation("Invocations", "Sum", "Invocations"),
-                    llm.invocation("NoCapacityInvocationFailures", "Sum", "Refused: no copy is awake"),
+                    llm.invocation("NoCapacityInvocationFailures", "Sum", "Refused: no copy is running"),
                 ],
             ),
             _graph(
@@ -239,7 +237,7 @@ class Dashboard(Construct):
             ),
             _graph("Throttled", [f.metric_throttles(label=name, period=FIVE_MINUTES) for name, f in each]),
             _graph(
-                "Calls that were given up",
+                "Lost calls",
                 [
                     queue.metric_approximate_number_of_messages_visible(
                         label=name, statistic="Maximum", period=FIVE_MINUTES

@@ -61,7 +61,7 @@ def test_traces_are_linked_where_they_explain_something() -> None:
         return "opik.example/traces/t0" in json.dumps(build({**ALARM, **changes}))
 
     assert shows_traces()
-    assert shows_traces(AlarmDescription="The twin is ill (runbook: twin-is-ill)")
+    assert shows_traces(AlarmDescription="Service degraded (runbook: service-degraded)")
     assert not shows_traces(AlarmDescription="A queue is late (runbook: queue-age)")
     assert not shows_traces(NewStateValue="OK")
 
