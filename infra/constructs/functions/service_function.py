@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / ".local" / "build" / "evaluation-layer"
 STAMP = "built-from.json"
 LOCK = ROOT / "requirements" / "evaluation.txt"
+NOT_BUILT = "twin:layer-not-built"
+"""Id of the warning that the layer is missing."""
 RUNTIMES = {
     "python3.12": lambda_.Runtime.PYTHON_3_12,
     "python3.13": lambda_.Runtime.PYTHON_3_13,
@@ -70,7 +72,7 @@ class DependencyLayer(Construct):
         )
         if kind == "recipe" and not settings.platform_has_dependencies:
             cdk.Annotations.of(self).add_warning_v2(
-                "twin:layer-not-built",
+                NOT_BUILT,
                 "The evaluation functions' dependencies are not built: they would fail at import.",
             )
 

@@ -74,6 +74,7 @@ class VectorStore(Construct):
             encrypted=True,
             removal_policy=removal,
         )
+        acknowledge(self.volume, "CloudFormation-Validate::W3010", "Zones are settings: a synthesis makes no look-up.")
         if settings.volume_snapshots_kept:
             VectorSnapshots(self, "Snapshots", settings=settings, stage=stage, volume=self.volume)
         self.interface = self._interface(vpc, subnet, callers)
