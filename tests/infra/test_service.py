@@ -21,7 +21,7 @@ from .conftest import STAGES, Template, Templates, only, resources
 BODIES = "_BODY"
 
 
-def test_a_release_that_fails_after_its_start_is_taken_back(dev: Templates) -> None:
+def test_a_release_that_fails_after_its_start_is_rolled_back(dev: Templates) -> None:
     business = dev["business"]
     deployment = only(business, "ECS::Service")["DeploymentConfiguration"]
     watched = deployment["Alarms"]
@@ -100,7 +100,7 @@ def service(**values: Any) -> Template:
     return dict(assertions.Template.from_stack(stack).to_json())
 
 
-def test_spare_capacity_is_asked_for_only_after_the_cluster_offers_it() -> None:
+def test_the_service_uses_fargate_spot_only_after_the_cluster_has_it() -> None:
     template = service(spot=True, edge="internal")
     (made,) = resources(template, "ECS::Service").values()
     assert made["Properties"]["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
@@ -110,7 +110,7 @@ def test_spare_capacity_is_asked_for_only_after_the_cluster_offers_it() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_nobody_runs_on_spare_capacity_unasked(templates: dict[str, Templates], stage: str) -> None:
+def test_no_stage_runs_on_fargate_spot_by_default(templates: dict[str, Templates], stage: str) -> None:
     assert only(templates[stage]["business"], "ECS::Service")["LaunchType"] == "FARGATE"
 
 
@@ -131,7 +131,7 @@ def test_prod_has_a_web_acl_at_its_load_balancer(templates: dict[str, Templates]
     assert not resources(templates["dev"]["business"], "WAFv2::WebACL")
 
 
-def test_behind_cloudfront_the_web_acl_counts_by_an_address_that_no_caller_can_make_up(
+def test_behind_cloudfront_the_web_acl_counts_by_an_address_that_no_caller_can_forge(
     templates: dict[str, Templates],
 ) -> None:
     business = templates["prod"]["business"]
