@@ -5,6 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -12,13 +13,14 @@ from constructs import Construct
 from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.constructs.shared.secret import placeholder_secret
 from infra.constructs.shared.tagging import PROJECT
-from infra.constructs.vectors.backups import FOLDER, VectorBackups
 from infra.constructs.vectors.machine import VectorMachine
 from infra.constructs.vectors.snapshots import VectorSnapshots
 from infra.settings.retrieval import HostedVectors
 
 PORT = 6333
 DATA = "/var/lib/qdrant"
+FOLDER = "daily/"
+"""Of the backups in their bucket."""
 NO_CERTIFICATE = "The machine puts its certificate here when it starts."
 """Initial value. CloudFormation writes it again, over the certificate, with any change of the parameter."""
 PART = "vectors"
@@ -31,6 +33,34 @@ SESSION_MANAGER = [
     "ssmmessages:OpenDataChannel",
 ]
 """Calls of the SSM agent for sessions and tunnels; none of them has resource-level permissions."""
+
+
+class VectorBackups(Construct):
+    """Bucket of the daily backups: encrypted, closed to the public and to plain HTTP; backups expire after `days`."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, days: int, removal: cdk.RemovalPolicy) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    prefix=FOLDER,
+                    expiration=cdk.Duration.days(days),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            removal_policy=removal,
+        )
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S1",
+            "Only the store's machine writes here; an access log would be one more bucket to keep and to empty.",
+        )
 
 
 class VectorStore(Construct):
