@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 from qdrant_client import QdrantClient, models
 
-from infra.constructs.vectors.machine import packed
+from infra.constructs.vectors.machine import packed_programs
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
 from localcloud.state import State
@@ -90,7 +90,7 @@ class Machine:
 
 def unpack(folder: Path) -> None:
     """What the machine's user data does with the programs."""
-    archive = base64.b64decode(packed())
+    archive = base64.b64decode(packed_programs())
     subprocess.run(["tar", "-xzC", str(folder)], input=archive, check=True)
 
 
