@@ -1,6 +1,6 @@
-"""Exports every point of a Qdrant as gzipped JSON Lines, over HTTP, with Python's standard library alone.
+"""Every point of a Qdrant as gzipped JSON Lines, over its HTTP interface, with Python's standard library alone.
 
-The command line imports it, and the store's machine runs it as a program with Python 3.9: use nothing newer here.
+It is a module of the command line and a program on the store's own machine, whose Python is 3.9: nothing newer here.
 
 The file: a header, then per collection one line `{"collection": ...}` and a line `{"point": ...}` for each of its
 points in the order of their ids, then `{"end": {collection: number of points}}`. A file without its end was cut off.
@@ -61,7 +61,7 @@ class Store:
         self._opener = urllib.request.build_opener(*handlers, *own)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Make one call; returns its `result`, None when the resource does not exist (404).
+        """The `result` of one call; None for what does not exist.
 
         Raises:
             StoreError: no answer, or another refusal than 404.
@@ -81,7 +81,7 @@ class Store:
             raise StoreError(f"The store at {self.url} cannot be reached or broke off: {why}.") from None
 
     def collections(self) -> dict[str, dict[str, Any]]:
-        """The `configuration` of each collection by name, sorted.
+        """What is needed to make each collection again, by name, sorted: `configuration`.
 
         Raises:
             StoreError: as `call`.
@@ -124,7 +124,7 @@ def path_of(name: str) -> str:
 
 
 def configuration(info: dict[str, Any]) -> dict[str, Any]:
-    """The part of Qdrant's description of a collection that decides results; what only tunes speed is left out.
+    """Of Qdrant's description of a collection: what decides results, not what tunes speed.
 
     `vectors`, `sparse_vectors` and `metadata` as in the call that makes a collection, and `indexes`: the type of each
     indexed payload field.
@@ -141,7 +141,7 @@ def configuration(info: dict[str, Any]) -> dict[str, Any]:
 def export(store: Store, out: IO[bytes]) -> dict[str, int]:
     """Write every collection of `store` to `out`; returns the numbers of points by collection.
 
-    Points that are written during the export may be in it or not: it is not a snapshot.
+    Points that are written meanwhile may be in it or not: it is no snapshot of one moment.
 
     Raises:
         StoreError: as `Store.call`; `out` then has no end and is refused by a restore.
@@ -192,7 +192,7 @@ def _reason(error: urllib.error.HTTPError) -> str:
 
 
 def main() -> int:
-    """Back up the store at QDRANT_URL; returns 1 after printing one sentence when it failed."""
+    """Back up what QDRANT_URL names; 1: it failed, with one sentence."""
     try:
         store = Store(os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY"), os.environ.get("QDRANT_CA_FILE"))
         print(json.dumps(export_to(store, Path(sys.argv[1]))))
