@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from tests.asgi_server import serving
 from tests.browser.chat import Chat
 from tests.browser.servers import Model, Service, Stage, business_service
+from tests.worker_groups import share_worker
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -39,6 +41,10 @@ DOCUMENTS = {
 # The page reports to the console what its policy blocks; this says it in words of our own, whatever the browser's are.
 REPORT_VIOLATIONS = """document.addEventListener("securitypolicyviolation",
   (event) => console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`));"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

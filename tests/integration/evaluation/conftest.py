@@ -17,6 +17,7 @@ import pytest
 
 from localcloud.ports import free_port
 from services.common.ids import uuid7
+from tests.worker_groups import share_worker
 
 OPIK_API_KEY = "opik-test-key"
 OPIK_CONSTANTS = {
@@ -26,6 +27,10 @@ OPIK_CONSTANTS = {
     "OPIK_LOG_START_TRACE_SPAN": "false",
 }
 START_SECONDS = 40.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @contextmanager
