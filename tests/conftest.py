@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 
 from scripts.build_embedding_model import build
-from scripts.checkout import EMBEDDING_MODEL
+from scripts.checkout import EMBEDDING_MODEL, VENV
+from scripts.node import find_node
 
 # The CDK's check against CloudFormation's schemas takes five seconds to start, in each process that synthesizes:
 # tests/infra/test_lint.py makes it of every stage. Node reads this when the first module imports the CDK.
 os.environ["CDK_VALIDATION"] = "false"
+# The Node that set-up chose, as for the CDK command line: a system's older one warns in each process with the CDK.
+if (node := find_node(VENV)) is not None:
+    os.environ["JSII_NODE"] = str(node)
 
-pytest_plugins = ["tests.worker_groups"]
+pytest_plugins = ["tests.programs", "tests.worker_groups"]
 
 MOST_WORKERS = 4
 

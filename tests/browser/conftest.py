@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,9 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from tests.asgi_server import serving
 from tests.browser.chat import Chat
 from tests.browser.servers import Model, Service, Stage, business_service
+from tests.programs import CHROMIUM, path_of
 from tests.worker_groups import share_worker
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -48,12 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of the browser: `CHROMIUM_PATH`, or the first that is installed."""
-    path = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser found: install one of {', '.join(BROWSERS)}, or set CHROMIUM_PATH")
-    return path
+def chromium(pytestconfig: pytest.Config) -> str:
+    """Path of the browser."""
+    return path_of(CHROMIUM, pytestconfig)
 
 
 # Package, not session: while Playwright's synchronous interface is up, no other test of this process may run a loop.
