@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what tests need beyond `make setup`: Chromium and Prometheus, from Debian's packages.
-# Does nothing when both are there. Debian starts the installed Prometheus, on port 9090; tests start their own.
+# Does nothing when both are there. On Debian 12: 31 packages, 122 MB to download, 608 MB installed, half a minute.
+# Debian starts the installed Prometheus, on port 9090; tests start their own.
 set -eu
 
 missing=""
