@@ -1,7 +1,7 @@
 """Which tests run on the same worker: those of a module, and the modules that carry the same `xdist_group` mark.
 
-pytest-xdist's own `--dist loadgroup` is no way: it hands the mark over in `Item._nodeid`, which pytest no longer reads
-since 9.1, so that every test goes to any worker. The process that schedules collects nothing and sees no mark:
+pytest-xdist 3.8's own `--dist loadgroup` does not work: it hands the mark over in `Item._nodeid`, which pytest 9.2 does
+not read, so that every test goes to any worker. The process that schedules collects nothing and sees no mark:
 the workers write the groups of their modules into a file for it.
 """
 
