@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from scripts.checkout import JSII_CACHE
+from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -22,6 +23,10 @@ STACKS = ("network", "llm", "business", "evaluation", "guard")
 
 Template = dict[str, Any]
 Templates = dict[str, Template]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 def resources(template: Template, kind: str) -> dict[str, Template]:

@@ -19,10 +19,15 @@ from botocore.exceptions import ClientError
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[3]
 Aws = Callable[[str], Any]
 Resources = Mapping[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 class Emulator:

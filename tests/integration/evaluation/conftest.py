@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import boto3
 import pytest
@@ -15,8 +16,13 @@ from tests.lambda_surroundings import base_environment as base_environment
 from tests.lambda_surroundings import lambda_context as lambda_context
 from tests.lambda_surroundings import process
 from tests.lambda_surroundings import set_environment as set_environment
+from tests.worker_groups import share_worker
 
 OPIK_API_KEY = "opik-test-key"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

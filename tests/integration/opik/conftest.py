@@ -20,8 +20,13 @@ import pytest
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @dataclass

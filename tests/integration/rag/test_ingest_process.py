@@ -19,7 +19,7 @@ from qdrant_client import QdrantClient, models
 from services.rag.ingest.write import GROUP_SIZE
 from tests.integration.rag.local_servers import PATIENT, qdrant
 from tests.program import TWIN
-from tests.sigint import heed_interrupts
+from tests.sigint import restore_sigint
 
 ROOT = Path(__file__).parents[3]
 INGEST = (sys.executable, "-m", "services.rag.ingest")
@@ -52,7 +52,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=heed_interrupts,
+            preexec_fn=restore_sigint,
         )
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from localcloud.process import base_environment
 from localcloud.runner import replicas as replica_sets
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
-from tests.suspend import stopped
+from tests.suspend import suspended
 
 SERVER = """
 import http.server, os
@@ -106,7 +106,7 @@ def test_a_late_answer_of_a_process_long_healthy_changes_nothing(
     assert before[0].pid is not None
     monkeypatch.setattr(replica_sets, "START_SECONDS", 0.0)
     monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
-    with stopped(before[0].pid):
+    with suspended(before[0].pid):
         tick_for(replicas, 1.3)  # long enough for one check to fail
         assert replicas.serving == (port,)
     tick_for(replicas, 1.3)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import TWIN
-from tests.sigint import heed_interrupts
+from tests.sigint import restore_sigint
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -106,7 +106,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=restore_sigint,
     )
     log = tmp_path / ".local" / "logs" / "supervisor.log"
     deadline = time.monotonic() + 30
