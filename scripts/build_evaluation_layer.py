@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scripts.build_embedding_model import ModelSourceError
 from scripts.build_embedding_model import build as build_model
-from scripts.checkout import EMBEDDING_MODEL, ROOT
+from twin.target.paths import EMBEDDING_MODEL, ROOT
 
 OUT = ROOT / ".local" / "build" / "evaluation-layer"
 MODEL_RECIPE = ("build_embedding_model.py", "minilm_graph.py")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from scripts.checkout import ROOT
+from twin.target.paths import ROOT
 
 DEPLOYABLES = ("rag", "llm", "evaluation", "embedding-build")
 COMPILE = (

@@ -16,7 +16,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.checkout import ROOT
+from twin.target.paths import ROOT
 
 VENVS = ROOT / ".local" / "venvs"
 SUITE = "tests/integration/opik"

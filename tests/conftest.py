@@ -18,7 +18,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from scripts.build_embedding_model import build
-from scripts.checkout import EMBEDDING_MODEL
+from twin.target.paths import EMBEDDING_MODEL
 
 # The CDK's check against CloudFormation's schemas takes five seconds to start, in each process that synthesizes:
 # tests/infra/test_lint.py makes it of every stage. Node reads this when the first module imports the CDK.

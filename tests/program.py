@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scripts.checkout import VENV
+from twin.target.paths import VENV
 
 TWIN = str(VENV / "bin" / "twin")

@@ -127,7 +127,7 @@ def _fails(command: list[str]) -> bool:
 
 
 def _node() -> Path:
-    from scripts.node import find_node
+    from twin.target.node import find_node
 
     node = find_node(VENV)
     if node is None:
@@ -136,7 +136,7 @@ def _node() -> Path:
 
 
 def _npm_audit() -> None:
-    from scripts.node import npm_command
+    from twin.target.node import npm_command
 
     done = subprocess.run([*npm_command(_node()), "audit", "--audit-level=moderate"], cwd=ROOT, check=False)
     if done.returncode != 0:
