@@ -113,7 +113,7 @@ class Job:
         assert "run" in step, f"nothing is known of the action {name}"
         done = subprocess.run(
             shlex.split(self._told(name)),
-            cwd=self._runner.workspace,
+            cwd=self._runner.workspace / step.get("working-directory", ""),
             env=self._environment(step),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
