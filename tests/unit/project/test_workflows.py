@@ -334,6 +334,9 @@ def test_dependabot_watches_actions_the_image_and_both_lock_formats_in_groups() 
     for each in found["updates"]:
         assert each["cooldown"]["default-days"] >= 7
         assert [group["patterns"] for group in each["groups"].values()] == [["*"]]
+    (pip,) = [each for each in found["updates"] if each["package-ecosystem"] == "pip"]
+    folders = [ROOT / folder.strip("/") for folder in pip["directories"]]
+    assert {file.parent for file in (*ROOT.glob("pyproject.toml"), *ROOT.glob("requirements/*.txt"))} == set(folders)
     (docker,) = [each for each in found["updates"] if each["package-ecosystem"] == "docker"]
     assert (ROOT / docker["directory"].strip("/") / "Dockerfile").is_file()
 
