@@ -37,7 +37,7 @@ NEVER_IMPORTED = (
 
 
 class SetupError(RuntimeError):
-    """Set-up cannot go on; the message says what to do."""
+    """Set-up cannot continue; the message says what to do."""
 
 
 def fingerprint() -> str:
@@ -67,7 +67,7 @@ def venv_python() -> Path:
 
 
 def check_machine() -> None:
-    """Refuse early, in one sentence, what would fail late."""
+    """Refuse a machine on which set-up would fail later: too old a Python, or too little disk."""
     if sys.version_info < OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:3]))
         raise SetupError(f"Python 3.11 or newer is needed, this is {found}: run `make setup PYTHON=python3.11`.")
