@@ -27,8 +27,11 @@ ONE_COMMAND = re.compile(rf"{WORD}(?: {WORD})*")
 TWIN = ".venv/bin/twin"
 PRE_COMMIT = ".venv/bin/pre-commit run --all-files"
 TOOLS, CHECKOV = ".local/venvs/tools/bin", ".local/venvs/checkov/bin/checkov"
+TESTS = ".ci/run"
+"""Installs the programs that tests need, and runs `make test`."""
 PROGRAMS = {
     "make",
+    TESTS,
     TWIN,
     ".venv/bin/pre-commit",
     f"{TOOLS}/pip-audit",
@@ -287,9 +290,10 @@ def test_the_local_measurements_come_before_the_login() -> None:
 
 def test_every_pull_request_is_checked_for_all_that_is_promised() -> None:
     (file,) = [file for file in FILES if file.stem == "ci"]
-    assert {PRE_COMMIT, "make test", f"{TWIN} ci licences", "npm audit --audit-level=moderate"} <= set(lines(file))
+    assert {PRE_COMMIT, TESTS, f"{TWIN} ci licences", "npm audit --audit-level=moderate"} <= set(lines(file))
     assert f"{TOOLS}/hadolint {DOCKERFILE.relative_to(ROOT)}" in lines(file)
-    (test,) = [step for step in steps(file) if step.get("run") == "make test"]
+    assert "exec make test" in (ROOT / TESTS).read_text()
+    (test,) = [step for step in steps(file) if step.get("run") == TESTS]
     assert "--cov " in test["env"]["ARGS"] and "$(GITHUB_STEP_SUMMARY)" in test["env"]["ARGS"]
     (build,) = [line for line in lines(file) if line.startswith("docker build ")]
     assert f"--platform {PLATFORM} --file {DOCKERFILE.relative_to(ROOT)} " in build
