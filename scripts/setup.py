@@ -132,7 +132,7 @@ def pip_installs_elsewhere() -> bool:
 
 
 def compile_packages() -> None:
-    """Compile the imported packages once, also where Python is told to write no bytecode.
+    """Compile the imported packages once, also where PYTHONDONTWRITEBYTECODE is set.
 
     Half of the source is CDK's modules for services that no stack uses: `compile_stacks` compiles the used ones. Files
     that cannot be compiled (templates, test data) are never imported; their errors are ignored.
