@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts.build_embedding_model import build
-from scripts.checkout import EMBEDDING_MODEL, VENV
-from scripts.node import find_node
+from twin.target.node import find_node
+from twin.target.paths import EMBEDDING_MODEL, VENV
 
 # The CDK's check against CloudFormation's schemas takes five seconds to start, in each process that synthesizes:
 # tests/infra/test_lint.py makes it of every stage. Node reads this when the first module imports the CDK.

@@ -38,6 +38,7 @@ class LlmSettings(Group):
         "Qwen/Qwen2.5-7B-Instruct", description="Model on the Hugging Face hub.", pattern=r"^[\w.-]+/[\w.-]+$"
     )
     model_revision: str = Field(
+        # pragma: allowlist nextline secret - commit of the model on the hub
         "a09a35458c702b33eeacc393d103063234e8bc28",
         description="Commit of the model on the hub. A branch name would let a restart change the model.",
         pattern=r"^[0-9a-f]{40}$",

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checkout import JSII_CACHE
 from tests.worker_groups import share_worker
+from twin.target.paths import JSII_CACHE
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -24,6 +24,7 @@ from .test_llm import alarms, environment
 from .test_updates import CONFIG, MODEL
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+# pragma: allowlist nextline secret - commit of the model on the hub
 REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 PREFIX = f"models/Qwen/Qwen2.5-7B-Instruct/{REVISION}/"
 POLICY: dict[str, Action] = {"IAM::Policy": "update"}

@@ -1,18 +1,29 @@
-"""Deletes stages one after the other, each with its proof; one that resists does not save the others."""
+"""Deletes stages one after the other, each with its proof, and finds previews that are past their life."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 
+from infra.names import PREFIX
+from localcloud import lifecycle
 from twin.delete.delete import delete
+from twin.inventory.listings import services_checked
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.github_job import append_step_summary
-from twin.target.stage import connect
+from twin.target.paths import STATE_ROOT
+from twin.target.stage import Stage, connect
 from twin.terminal.progress import Progress
+
+STACK = re.compile(rf"{PREFIX}(pr-[1-9]\d{{0,6}})-[a-z]+")
 
 
 def delete_all(stages: Sequence[str], progress: Progress) -> str:
-    """Delete `stages` and say so on the run's page; returns the proof as a sentence.
+    """Delete `stages` and put the result on the run's page; returns the proof as a sentence.
 
     Raises:
         TwinError: naming the survivors, and the stages that could not be deleted at all.
@@ -23,7 +34,7 @@ def delete_all(stages: Sequence[str], progress: Progress) -> str:
         try:
             survivors = delete(connect(stage), progress)
         except TwinError as error:
-            # The others must not live on because this one resists.
+            # One stage that cannot be deleted must not keep the others alive.
             failed.append(f"{stage}: {error}")
             continue
         left += [f"{stage}: {each.service} {each.kind} {each.name}" for each in survivors]
@@ -33,3 +44,34 @@ def delete_all(stages: Sequence[str], progress: Progress) -> str:
     if found:
         raise TwinError(f"Not everything is gone: {'; '.join(found)}.")
     return proof
+
+
+def delete_with_proof(stage: Stage, proof: Path, progress: Progress) -> None:
+    """Delete a stage and write what `twin delete --json` prints into `proof`: survivors and the services searched.
+
+    The file is empty until then, so that a failed deletion can be distinguished from one that did not run.
+
+    Raises:
+        TwinError: something survived, or the stage could not be deleted.
+    """
+    proof.write_text("", encoding="utf-8")
+    left = delete(stage, progress)
+    found = {"survivors": [vars(each) for each in left], "services": services_checked()}
+    proof.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if left:
+        raise TwinError(f"{len(left)} survivors of {stage.name}; they are in {proof}.")
+    if stage.is_local:
+        lifecycle.stop(STATE_ROOT)
+
+
+def expired_previews(region: Stage, now: datetime, life: timedelta) -> list[str]:
+    """Stages of pull requests whose youngest stack was last deployed longer than `life` ago, in order.
+
+    `region` provides the client: its account and region are searched.
+    """
+    touched: dict[str, datetime] = {}
+    for stack in CloudFormation(region).records():
+        found = STACK.fullmatch(stack.name)
+        if found is not None and not stack.is_deleted:
+            touched[found[1]] = max(stack.changed_at, touched.get(found[1], stack.changed_at))
+    return sorted(stage for stage, when in touched.items() if now - when > life)

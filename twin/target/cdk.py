@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from scripts.node import find_node
 from twin.target.errors import TwinError
+from twin.target.node import find_node
 from twin.target.paths import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
 from twin.terminal.progress import Progress
 

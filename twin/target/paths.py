@@ -1,27 +1,21 @@
-"""Paths of the checkout and of a run; none depends on the caller's folder."""
+"""Paths of a checkout and of a run. None depends on the caller's folder.
+
+Standard library only: set-up uses them before anything is installed.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from scripts.checkout import EMBEDDING_MODEL, JSII_CACHE, ROOT, VENV
-
-__all__ = [
-    "CDK_OUT",
-    "CORPUS",
-    "EMBEDDING_MODEL",
-    "JSII_CACHE",
-    "JUDGE_PAIRS",
-    "LOCAL",
-    "RETRIEVAL_QUESTIONS",
-    "ROOT",
-    "STATE_ROOT",
-    "VENV",
-]
-
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: code, node_modules, examples."""
+VENV = ROOT / ".venv"
+EMBEDDING_MODEL = ROOT / ".local" / "models" / "all-MiniLM-L6-v2"
+JSII_CACHE = ROOT / ".local" / "jsii"
+"""Unpacked modules of the CDK: they belong to the checkout, whichever state a run uses."""
 STATE_ROOT = Path(os.environ.get("TWIN_STATE_ROOT") or ROOT).resolve()
-"""Folder of the `.local` that a run uses: the checkout, unless a second local cloud runs beside it (in tests)."""
+"""Folder whose `.local` a run uses: the checkout, unless a second local cloud runs beside it (tests do that)."""
 LOCAL = STATE_ROOT / ".local"
 """Everything that a run leaves on this machine; safe to delete when nothing runs."""
 CDK_OUT = STATE_ROOT / "cdk.out"

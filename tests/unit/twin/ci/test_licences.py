@@ -1,4 +1,4 @@
-"""Licences, secrets and templates: what is accepted, what is not, and what is said of it."""
+"""Licences: which are accepted, and how a missing one is reported."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twin.ci.inspection import templates, unaccepted
 from twin.ci.licences import DEPLOYABLES, Package, locked, packages, report
-from twin.target.errors import TwinError
 from twin.target.paths import ROOT
 
 
@@ -45,16 +43,3 @@ def test_a_package_that_is_not_installed_is_a_finding_unless_it_is_for_another_p
     assert locked(lock) == {"one": False, "two": True}
     assert not Package("one", "").may_be_passed_on
     assert Package("two", "", elsewhere=True).may_be_passed_on
-
-
-def test_a_secret_is_named_without_its_text_unless_it_was_accepted_in_that_file() -> None:
-    found = {"a.py": [{"line_number": 3, "type": "AWS Access Key", "hashed_secret": "00"}]}
-    entry = {"file": "a.py", "sha1": "00", "why": "made up"}
-    assert unaccepted(found, [entry]) == []
-    for other in ({**entry, "file": "b.py"}, {**entry, "sha1": "11"}):
-        assert unaccepted(found, [other]) == ["a.py:3 looks like a secret (AWS Access Key, SHA-1 00)"]
-
-
-def test_a_folder_without_templates_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TwinError, match="holds no templates: `make ci-assembly"):
-        templates(tmp_path)

@@ -1,4 +1,4 @@
-"""Finds the Node that runs the CDK command line: the system's when new enough, else the one from the PyPI wheel.
+"""Search for the Node that runs the CDK command line: the system's when new enough, else the one from the PyPI wheel.
 
 Standard library only: set-up uses it before anything is installed.
 """
@@ -33,7 +33,7 @@ def wheel_node(venv: Path) -> Path | None:
 
 
 def npm_command(node: Path) -> list[str]:
-    """How to run the npm that belongs to `node`.
+    """Command that runs the npm of `node`.
 
     In the wheel npm is a script under lib/: its link in bin/ does not survive every installer.
     """
