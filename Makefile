@@ -66,7 +66,7 @@ tools: setup ## Tools that CI checks a change with: the hashed locks tools and c
 opik-compatibility: setup ## Pinned and newest Opik SDK against the collector; with OPIK_API_KEY also against a real Opik
 	@.venv/bin/python -m scripts.opik_compatibility
 
-docs: setup ## Write the pages that are made from code: docs/configuration.md
+docs: setup ## Write the pages that are made from code: docs/configuration.md and docs/environment.md
 	@.venv/bin/python -m scripts.configuration_docs
 
 lock: setup ## Recompile the lock files under requirements/ from pyproject.toml; a deployable takes the versions of dev
