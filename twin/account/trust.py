@@ -10,8 +10,8 @@ from twin.target import cdk
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.github import GitHub
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 REPOSITORY = "TWIN_DELIVERY__REPOSITORY"
 ROLE = "RoleArn"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 RINGING = "ALARM"
 

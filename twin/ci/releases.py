@@ -11,18 +11,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from infra.names import DELIVERY
-from twin.ask.ingest import ingest
 from twin.deploy import local
 from twin.deploy.deploy import deploy, target
 from twin.target.errors import TwinError
-from twin.target.paths import CORPUS, LOCAL, ROOT
+from twin.target.paths import LOCAL, ROOT
+from twin.target.progress import Progress
 from twin.target.stage import Stage, connect
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -47,8 +46,8 @@ class Release:
             raise TwinError(f"{self.commit!r} with {self.digest!r} is not a full commit hash with an image digest.")
 
 
-def deploy_release(stage: str, images: str, release: Release, progress: Callable[[str], None]) -> str:
-    """Deploy a release and ingest the example corpus; returns the URL of the API.
+def deploy_release(stage: str, images: str, release: Release, progress: Progress) -> str:
+    """Deploy a release; returns the URL of the API.
 
     Args:
         stage: name of the stage; `local` is started when it does not run.
@@ -63,7 +62,6 @@ def deploy_release(stage: str, images: str, release: Release, progress: Callable
     # A setting of the stacks; the CDK's process inherits it.
     os.environ["TWIN_RELEASE"] = release.commit
     deployed = local.start(progress) if stage == "local" else deploy(target(stage), progress)
-    ingest(deployed.stage, CORPUS)
     return deployed.outputs["ApiUrl"]
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from infra.names import PREFIX
 from localcloud import lifecycle
 from twin.delete.delete import delete
-from twin.inventory.listings import services_checked
+from twin.delete.view import proof
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.github_job import append_step_summary
 from twin.target.paths import STATE_ROOT
+from twin.target.progress import Progress
 from twin.target.stage import Stage, connect
-from twin.terminal.progress import Progress
 
 STACK = re.compile(rf"{PREFIX}(pr-[1-9]\d{{0,6}})-[a-z]+")
 
@@ -39,27 +39,26 @@ def delete_all(stages: Sequence[str], progress: Progress) -> str:
             continue
         left += [f"{stage}: {each.service} {each.kind} {each.name}" for each in survivors]
     found = [*failed, *left]
-    proof = f"0 survivors of {', '.join(stages) or 'nothing'}."
-    append_step_summary("\n".join(f"- {line}" for line in found) or proof)
+    sentence = f"0 survivors of {', '.join(stages) or 'nothing'}."
+    append_step_summary("\n".join(f"- {line}" for line in found) or sentence)
     if found:
         raise TwinError(f"Not everything is gone: {'; '.join(found)}.")
-    return proof
+    return sentence
 
 
-def delete_with_proof(stage: Stage, proof: Path, progress: Progress) -> None:
-    """Delete a stage and write what `twin delete --json` prints into `proof`: survivors and the services searched.
+def delete_with_proof(stage: Stage, file: Path, progress: Progress) -> None:
+    """Delete a stage and write what `twin delete --json` prints into `file`: survivors and the services searched.
 
     The file is empty until then, so that a failed deletion can be distinguished from one that did not run.
 
     Raises:
         TwinError: something survived, or the stage could not be deleted.
     """
-    proof.write_text("", encoding="utf-8")
+    file.write_text("", encoding="utf-8")
     left = delete(stage, progress)
-    found = {"survivors": [vars(each) for each in left], "services": services_checked()}
-    proof.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    file.write_text(json.dumps(proof(left), indent=1), encoding="utf-8")
     if left:
-        raise TwinError(f"{len(left)} survivors of {stage.name}; they are in {proof}.")
+        raise TwinError(f"{len(left)} survivors of {stage.name}; they are in {file}.")
     if stage.is_local:
         lifecycle.stop(STATE_ROOT)
 

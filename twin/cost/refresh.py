@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from twin.cost.catalog import Query, query
 from twin.cost.prices import Price, PriceTable
 from twin.target.errors import TwinError
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 API_REGION = "us-east-1"
 """The API lives in a few regions and answers for all of them."""

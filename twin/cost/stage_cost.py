@@ -15,7 +15,7 @@ from twin.cost.diff import Diff, diff
 from twin.cost.estimate import Estimate, estimate, needed
 from twin.target import cdk
 from twin.target.errors import TwinError
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 
 def templates(stage: str, folder: Path | None = None) -> Assembly:

@@ -26,8 +26,7 @@ def delete(
     from localcloud import lifecycle
     from twin.delete import delete as deletion
     from twin.delete.plan import removals
-    from twin.delete.view import show_removals, show_survivors
-    from twin.inventory.listings import services_checked
+    from twin.delete.view import proof, show_removals, show_survivors
     from twin.target.paths import STATE_ROOT
     from twin.target.stage import connect
 
@@ -38,7 +37,7 @@ def delete(
         return
     left = deletion.delete(target, progress, keep=kept)
     if as_json:
-        print_json({"survivors": [vars(s) for s in left], "services": services_checked()})
+        print_json(proof(left))
     else:
         show_survivors(left)
     if left:

@@ -40,8 +40,8 @@ from twin.delete.stacks import kept_stacks
 from twin.inventory.ownership import Ownership, read_ownership
 from twin.inventory.survivors import Survivor, survivors
 from twin.target.deployment import key_file
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 SETTLE_SECONDS = 60.0
 COMPONENT_SECONDS = 1200.0

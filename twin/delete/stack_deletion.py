@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from twin.delete.stacks import existing_stacks, users
 from twin.target.cloudformation import Stack
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 ATTEMPTS = 4
 """How often the deletion of one stack is begun before it counts as failed."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twin.delete.plan import Removal
 from twin.inventory.listings import kinds_checked, services_checked
 from twin.inventory.survivors import Survivor
 from twin.terminal.console import console, print_table
+
+
+def proof(left: list[Survivor]) -> dict[str, Any]:
+    """The result of a delete for machines: `{"survivors": [...], "services": [names of the services searched]}`."""
+    return {"survivors": [vars(each) for each in left], "services": services_checked()}
 
 
 def show_survivors(left: list[Survivor]) -> None:

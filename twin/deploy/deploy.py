@@ -49,8 +49,8 @@ from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
 from twin.target.paths import STATE_ROOT
+from twin.target.progress import Progress
 from twin.target.stage import Stage, connect, local_stage
-from twin.terminal.progress import Progress
 
 START_SECONDS = 60.0
 READY_SECONDS = 45.0

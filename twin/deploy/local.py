@@ -6,8 +6,8 @@ from localcloud import lifecycle
 from twin.deploy.deploy import Deployed, deploy, target
 from twin.target.errors import TwinError
 from twin.target.paths import STATE_ROOT
+from twin.target.progress import Progress
 from twin.target.stage import address
-from twin.terminal.progress import Progress
 
 
 def start(progress: Progress) -> Deployed:

@@ -12,7 +12,7 @@ from typing import Any
 from twin.target.api_client import ApiClient, RefusedError
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 TRIES = 5
 FIRST_PAUSE_SECONDS = 2.0

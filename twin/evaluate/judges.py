@@ -23,7 +23,7 @@ from services.evaluation.run.opik_metrics import build_metrics, score_answers
 from twin.evaluate.judge_settings import API_KEY_VARIABLE
 from twin.target.errors import TwinError
 from twin.target.paths import EMBEDDING_MODEL
-from twin.terminal.progress import Progress, no_progress
+from twin.target.progress import Progress, no_progress
 
 
 def evaluate_judges(

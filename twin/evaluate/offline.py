@@ -22,8 +22,8 @@ from twin.target.api_client import ApiClient
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import opik_reader
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from twin.evaluate.comparison import DIGITS
 from twin.evaluate.judge_settings import API_KEY_VARIABLE, judge_settings
 from twin.target.errors import TwinError
 from twin.target.paths import EMBEDDING_MODEL
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 FREE_THREADS = 2
 RELEASE_FACTS = ("model_id", "prompt_name", "prompt_version", "release")

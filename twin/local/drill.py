@@ -15,8 +15,8 @@ from twin.target.answer import Answer
 from twin.target.cdk_environment import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage, address
-from twin.terminal.progress import Progress
 
 MESSAGE_SECONDS = 60.0
 ALARM = "Alarm:"

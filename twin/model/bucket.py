@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from twin.model.hub import HubFile
 from twin.model.measure import PART_BYTES, Measured
 from twin.target.errors import TwinError
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 DIGEST = "hub-digest"
 LOCATION_FREE_REGION = "us-east-1"

@@ -9,7 +9,7 @@ import httpx
 
 from twin.model.hub import Hub, HubFile
 from twin.target.errors import TwinError
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 ATTEMPTS = 5
 """How often in a row a download may break off without a single new byte."""

@@ -16,8 +16,8 @@ from twin.model.bucket import Bucket
 from twin.model.hub import Hub, HubError, hub_address
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL
+from twin.target.progress import Progress
 from twin.target.stage import connect
-from twin.terminal.progress import Progress
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
 

@@ -18,7 +18,7 @@ from twin.model.download import MB, download
 from twin.model.hub import Hub, HubFile
 from twin.model.measure import measure
 from twin.target.errors import TwinError
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 MARGIN_BYTES = 256 * 1024**2
 """Disk that stays free beside the largest file."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from twin.target.errors import TwinError
 from twin.target.node import find_node
 from twin.target.paths import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(

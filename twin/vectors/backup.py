@@ -14,8 +14,8 @@ from infra.settings.deployment import SettingsError, load_settings
 from services.vectors.export import Store, StoreError, export_to
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage, address, connect
-from twin.terminal.progress import Progress
 from twin.vectors.restore import RestoreResult, restore
 
 SUFFIX = ".jsonl.gz"

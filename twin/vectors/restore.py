@@ -15,7 +15,7 @@ from typing import Any
 
 from services.vectors.export import FORMAT, VERSION, Store, StoreError, path_of
 from twin.target.errors import TwinError
-from twin.terminal.progress import Progress
+from twin.target.progress import Progress
 
 BATCH = 128
 

@@ -124,7 +124,7 @@ def test_only_the_image_that_was_built_is_promoted(prod: Stage, built: Callable[
         releases.require_same_image(prod, "llm-twin/rag", Release("f" * 40, DIGEST))
 
 
-def test_a_release_is_deployed_with_its_commit_and_ingested_after_its_image_was_checked(
+def test_a_release_is_deployed_with_its_commit_after_its_image_was_checked(
     prod: Stage, built: Callable[[str], Release], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
@@ -135,13 +135,12 @@ def test_a_release_is_deployed_with_its_commit_and_ingested_after_its_image_was_
 
     monkeypatch.setenv("TWIN_RELEASE", "before")
     monkeypatch.setattr(releases, "deploy", deploy)
-    monkeypatch.setattr(releases, "ingest", lambda stage, source: done.append(f"{stage.name} {source.name}"))
     image = built(COMMIT)
     with pytest.raises(TwinError, match="was built and tested"):
         releases.deploy_release("prod", IMAGES, Release(COMMIT, DIGEST), print)
     assert done == []
     assert releases.deploy_release("prod", IMAGES, image, print) == "https://api.example"
-    assert done == [f"prod {COMMIT}", "prod corpus"]
+    assert done == [f"prod {COMMIT}"]
 
 
 def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(prod: Stage, cloud: Emulator) -> None:

@@ -209,6 +209,8 @@ def test_what_a_step_runs_was_set_up_by_a_step_before(file: Path) -> None:
                 assert "make tools" in ran, line
             if line.startswith((f"{TWIN} ci deploy", f"{TWIN} ci release ")):
                 assert "make evaluation-layer" in ran, line
+            if line.startswith(f"{TWIN} ask"):
+                assert ran[-2:] == [f"{TWIN} ci deploy", f"{TWIN} ingest"], "the smoke test needs documents"
             if line:
                 ran.append(line)
 

@@ -28,7 +28,7 @@ def image(commit: CommitOption, stage: StageOption) -> None:
 def deploy(commit: CommitOption, digest: DigestOption, stage: StageOption) -> None:
     """Deploy a commit with the image that was built of it, and no other; the API's URL is the step's output `url`.
 
-    The example corpus is ingested as well. On AWS, run `make evaluation-layer` first.
+    On AWS, run `make evaluation-layer` first.
     """
     from twin.ci.releases import Release, deploy_release
     from twin.target.github_job import set_output

@@ -10,8 +10,8 @@ from services.rag.sampling.trace_sample import NotAnAnswer, sample_of
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import opik_reader
+from twin.target.progress import Progress
 from twin.target.stage import Stage
-from twin.terminal.progress import Progress
 
 FLAGGED = "by hand"
 MAX_BATCH = 10
