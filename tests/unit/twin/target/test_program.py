@@ -18,6 +18,8 @@ from twin.target.paths import ROOT
 from twin.target.program import running
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+SILENT = [sys.executable, "-c", "import time; time.sleep(60)"]
+"""Prints nothing: a program that writes to a reader who is gone ends by itself."""
 
 
 @pytest.mark.parametrize("own_session", [False, True])
@@ -48,7 +50,7 @@ def test_ctrl_c_while_a_program_starts_leaves_none_behind(own_session: bool, tmp
             pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
             os.kill(os.getppid(), signal.SIGINT)
 
-        with running({SLEEP!r}, preexec_fn=interrupt, start_new_session={own_session}) as process:
+        with running({SILENT!r}, preexec_fn=interrupt, start_new_session={own_session}) as process:
             sys.exit("the block is not entered")
         """
     )
