@@ -20,11 +20,10 @@ OPIK_CONSTANTS = {
 
 def opik_environment(settings: DeploymentSettings) -> dict[str, str]:
     """Opik's address, workspace and project, without the key."""
-    monitoring = settings.monitoring
     return {
-        "OPIK_URL_OVERRIDE": monitoring.opik_url,
-        "OPIK_WORKSPACE": monitoring.workspace,
-        "OPIK_PROJECT_NAME": monitoring.project,
+        "OPIK_URL_OVERRIDE": settings.monitoring.opik_url,
+        "OPIK_WORKSPACE": settings.monitoring.workspace,
+        "OPIK_PROJECT_NAME": settings.monitoring.project,
     }
 
 

@@ -88,12 +88,8 @@ class DeliveryStack(cdk.Stack):
         )
 
     def _accept_wildcards(self, scope: Construct, statements: list[iam.PolicyStatement]) -> None:
-        found = {resource for statement in statements for resource in statement.resources}
-        for resource in sorted(found):
+        why = "Names end in a generated suffix; lists and secrets are limited by action or by tag."
+        for resource in sorted({resource for statement in statements for resource in statement.resources}):
             text = readable(self, resource)
             if "*" in text:
-                acknowledge(
-                    scope,
-                    f"AwsSolutions-IAM5[Resource::{text}]",
-                    "Names end in a generated suffix; lists and secrets are limited by action or by tag.",
-                )
+                acknowledge(scope, f"AwsSolutions-IAM5[Resource::{text}]", why)

@@ -94,9 +94,8 @@ def _patch_task_definitions() -> None:
         """Physical id (the ARN) and attributes of the new revision, completed in MiniStack's store."""
         arn, attributes = create(logical_id, properties, stack)
         kept = provisioners._ecs._task_defs[arn.rpartition("/")[2]]
-        for name in ("RuntimePlatform", "EphemeralStorage", "Volumes"):
-            if name in properties:
-                kept |= camel_case({name: properties[name]})
+        names = ("RuntimePlatform", "EphemeralStorage", "Volumes")
+        kept |= camel_case({name: properties[name] for name in names if name in properties})
         return arn, attributes
 
     # MiniStack's update, which registers the next revision, calls the create function by its module-level name.
@@ -199,8 +198,7 @@ def _patch_metric_math_alarms() -> None:
             return record(name, properties)
         plain = {key: value for key, value in properties.items() if key != "Metrics"}
         kept = record(name, {**plain, "MetricName": METRIC_MATH, "Namespace": METRIC_MATH})
-        kept["Metrics"] = properties["Metrics"]
-        return kept
+        return {**kept, "Metrics": properties["Metrics"]}
 
     provisioners._cw_metric_alarm_record = with_metric_math
 

@@ -56,8 +56,7 @@ class Store:
         with self.database.transaction():
             for trace in traces:
                 project = self.project(trace.get("project_name"), trace.get("project_id"))["id"]
-                whole = self.traces.merge(trace["id"], {**trace, "project_id": project}, parent=project)
-                self.trace_facts.put(whole)
+                self.trace_facts.put(self.traces.merge(trace["id"], {**trace, "project_id": project}, parent=project))
             self._rotate()
 
     def add_spans(self, spans: list[Document]) -> None:
@@ -145,11 +144,9 @@ class Store:
         return {**item, "input": trace.get("input"), "output": trace.get("output"), "feedback_scores": scores}
 
     def _rotate(self) -> None:
-        surplus = self.traces.count() - self.max_traces
-        if surplus <= 0:
+        if (surplus := self.traces.count() - self.max_traces) <= 0:
             return
-        oldest = self.database.rows(
-            "SELECT id FROM traces ORDER BY id LIMIT ?", (surplus + int(self.max_traces * ROTATE_SHARE),)
-        )
+        dropped = surplus + int(self.max_traces * ROTATE_SHARE)
+        oldest = self.database.rows("SELECT id FROM traces ORDER BY id LIMIT ?", (dropped,))
         self.delete_traces([row[0] for row in oldest])
         self.database.rows("PRAGMA incremental_vacuum(1000)")

@@ -30,9 +30,7 @@ def embed(document: models.Document, *, as_query: bool) -> edge.SparseVector:
 
 
 def _options(options: Mapping[str, Any] | Bm25Config | None) -> dict[str, Any]:
-    if options is None:
-        return {}
-    given = options.model_dump(exclude_none=True) if isinstance(options, Bm25Config) else dict(options)
+    given = options.model_dump(exclude_none=True) if isinstance(options, Bm25Config) else dict(options or {})
     for name in given:
         if name not in _OPTIONS:
             raise unsupported(f"The option `{name}` of {MODEL}")

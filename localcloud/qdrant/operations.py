@@ -50,8 +50,7 @@ def describe(collection: Collection) -> dict[str, Any]:
 
 def upsert(collection: Collection, request: models.PointInsertOperations) -> int:
     """Write points, replacing those with the same id. Returns the operation's number."""
-    points = edge_points(request, collection.schema)
-    if not points:
+    if not (points := edge_points(request, collection.schema)):
         raise wrong_input("Empty update request")
     condition = edge_filter(request.update_filter)
     operation = edge.UpdateOperation.upsert_points(points, condition, update_mode(request.update_mode))
@@ -142,9 +141,8 @@ def count(collection: Collection, request: models.CountRequest) -> dict[str, int
 
 def facet(collection: Collection, request: models.FacetRequest) -> dict[str, Any]:
     """Values of an indexed payload field with the number of points of each, most frequent first."""
-    given = edge.FacetRequest(
-        request.key, limit_of(request.limit), exact=bool(request.exact), filter=edge_filter(request.filter)
-    )
+    limit = limit_of(request.limit)
+    given = edge.FacetRequest(request.key, limit, exact=bool(request.exact), filter=edge_filter(request.filter))
     with collection.use() as shard:
         hits = shard.facet(given).hits
     return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits]}

@@ -27,12 +27,8 @@ class Aws:
     def client(self, service: str) -> Any:
         """The boto3 client of a service (boto3's name)."""
         if service not in self._clients:
-            self._clients[service] = boto3.client(
-                service,
-                endpoint_url=self.url,
-                config=Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=10),
-                **CLIENT_ARGUMENTS,
-            )
+            config = Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=10)
+            self._clients[service] = boto3.client(service, endpoint_url=self.url, config=config, **CLIENT_ARGUMENTS)
         return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> list[Any]:

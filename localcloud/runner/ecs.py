@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,15 +103,13 @@ class EcsRunner:
         """State of every process, and of every service that failed."""
         return [state for replicas in self._sets.values() for state in replicas.states()]
 
-    def _declared(self) -> list[DeclaredService]:
+    def _declared(self) -> Iterator[DeclaredService]:
         ecs = self._aws.client("ecs")
-        found = []
         for cluster in self._aws.pages("ecs", "list_clusters", "clusterArns"):
             arns = self._aws.pages("ecs", "list_services", "serviceArns", cluster=cluster)
             for start in range(0, len(arns), 10):
                 described = ecs.describe_services(cluster=cluster, services=arns[start : start + 10])["services"]
-                found += [self._service(item) for item in described if item["status"] == "ACTIVE"]
-        return found
+                yield from (self._service(item) for item in described if item["status"] == "ACTIVE")
 
     def _service(self, item: Mapping[str, Any]) -> DeclaredService:
         described = self._aws.client("ecs").describe_task_definition(taskDefinition=item["taskDefinition"])

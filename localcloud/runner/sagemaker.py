@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class SageMakerRunner:
             BotoCoreError: the emulator does not answer.
             httpx.HTTPError: a status could not be reported.
         """
-        endpoints = self._endpoints()
+        endpoints = list(self._endpoints())
         units = {unit.name: unit for _, _, found in endpoints for unit in found}
         for name in [name for name in self._sets if name not in units]:
             self._sets.pop(name).stop()
@@ -117,15 +117,13 @@ class SageMakerRunner:
         """State of every process, and of every unit that failed."""
         return [state for replicas in self._sets.values() for state in replicas.states()]
 
-    def _endpoints(self) -> list[tuple[str, str, list[DeclaredUnit]]]:
-        found = []
+    def _endpoints(self) -> Iterator[tuple[str, str, list[DeclaredUnit]]]:
         client = self._aws.client("sagemaker")
         for summary in self._aws.pages("sagemaker", "list_endpoints", "Endpoints"):
             endpoint = client.describe_endpoint(EndpointName=summary["EndpointName"])
             config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
             variant = config["ProductionVariants"][0]
-            found.append((endpoint["EndpointName"], variant["VariantName"], self._units(endpoint, variant)))
-        return found
+            yield endpoint["EndpointName"], variant["VariantName"], self._units(endpoint, variant)
 
     def _units(self, endpoint: Mapping[str, Any], variant: Mapping[str, Any]) -> list[DeclaredUnit]:
         name = endpoint["EndpointName"]

@@ -36,22 +36,14 @@ def encode_message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 def payload_parts(data: bytes) -> Iterator[bytes]:
     """PayloadPart events that carry `data` in order, each of at most `MAX_PAYLOAD_BYTES`; none for empty data."""
-    headers = {
-        ":message-type": "event",
-        ":event-type": "PayloadPart",
-        ":content-type": "application/octet-stream",
-    }
+    headers = {":message-type": "event", ":event-type": "PayloadPart", ":content-type": "application/octet-stream"}
     for start in range(0, len(data), MAX_PAYLOAD_BYTES):
         yield encode_message(headers, data[start : start + MAX_PAYLOAD_BYTES])
 
 
 def exception(exception_type: str, fields: Mapping[str, str]) -> bytes:
     """The exception message that ends a stream, e.g. `ModelStreamError` with `Message` and `ErrorCode`."""
-    headers = {
-        ":message-type": "exception",
-        ":exception-type": exception_type,
-        ":content-type": "application/json",
-    }
+    headers = {":message-type": "exception", ":exception-type": exception_type, ":content-type": "application/json"}
     return encode_message(headers, json.dumps(dict(fields)).encode())
 
 

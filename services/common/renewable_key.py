@@ -27,13 +27,7 @@ Reader = Callable[[], str]
 
 
 def key_from_settings(header: str, key: SecretStr | None, secret_arn: str | None) -> RenewableKey:
-    """The key that a process was started with, which is read again from its secret when it is refused.
-
-    Args:
-        header: name of the header.
-        key: the key at the start.
-        secret_arn: of Secrets Manager; None never replaces the first key.
-    """
+    """The key that a process was started with; when refused, it is read again from its secret, if it has one."""
     read: Reader | None = None
     if secret_arn:
         # The client is made now: it finds the credentials that the process has now.

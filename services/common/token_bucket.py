@@ -31,10 +31,6 @@ class TokenBucket:
         return self._tokens
 
     def seconds_until(self, level: float) -> float:
-        """Time until `level` events may pass at once; 0 when they may now.
-
-        Args:
-            level: at most the burst, which is never exceeded.
-        """
+        """Time until `level` events (at most the burst, which is never exceeded) may pass at once; 0: they may now."""
         missing = min(level, self._burst) - self.level()
         return max(0.0, missing / self._rate) if self._rate > 0 else float("inf")

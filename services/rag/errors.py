@@ -42,13 +42,7 @@ class RequestRefused(RagError):
     """The request is understood and not served, for a reason that the caller can remove."""
 
     def __init__(self, message: str, code: str, param: str) -> None:
-        """Name the reason.
-
-        Args:
-            message: one sentence for the caller.
-            code: machine-readable error code.
-            param: field of the request that is at fault.
-        """
+        """Name the reason: a sentence for the caller, a code for machines, and the request's field at fault."""
         super().__init__(message)
         self.code = code
         self.param = param

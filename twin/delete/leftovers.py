@@ -18,6 +18,7 @@ ABSENT = ("NotFound", "NoSuch", "Could not find", "does not exist", "No scalable
 """What services answer when a resource is already gone."""
 WITH_RECOVERY = ("prod",)
 """Stages whose secrets keep their recovery window."""
+SCALING = "application-autoscaling"
 BATCH = 100
 
 
@@ -77,24 +78,15 @@ def _sagemaker(kind: str, plural: str, operation: str) -> Leftover:
 def _scaling() -> Leftover:
     def find(own: Ownership) -> list[str]:
         found = _listed(
-            own,
-            "application-autoscaling",
-            "describe_scalable_targets",
-            "ScalableTargets",
-            "ResourceId",
-            ServiceNamespace="sagemaker",
+            own, SCALING, "describe_scalable_targets", "ScalableTargets", "ResourceId", ServiceNamespace="sagemaker"
         )
         return [f"{name}|{target['ScalableDimension']}" for name, target in found]
 
     def remove(own: Ownership, name: str) -> None:
+        deregister = own.stage.client(SCALING).deregister_scalable_target
         resource, dimension = name.split("|")
         # The target's policies go with it.
-        delete_if_present(
-            own.stage.client("application-autoscaling").deregister_scalable_target,
-            ServiceNamespace="sagemaker",
-            ResourceId=resource,
-            ScalableDimension=dimension,
-        )
+        delete_if_present(deregister, ServiceNamespace="sagemaker", ResourceId=resource, ScalableDimension=dimension)
 
     return Leftover("scalable target", find, remove)
 

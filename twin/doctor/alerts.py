@@ -65,10 +65,8 @@ def _subscribers(client: Any, account: str, budget: str) -> int:
     """Number of a budget's subscribers; unlike those of SNS they need no confirmation."""
     asked = {"AccountId": account, "BudgetName": budget}
     notifications = client.describe_notifications_for_budget(**asked).get("Notifications", ())
-    return sum(
-        len(client.describe_subscribers_for_notification(**asked, Notification=notification).get("Subscribers", ()))
-        for notification in notifications
-    )
+    subscribers = client.describe_subscribers_for_notification
+    return sum(len(subscribers(**asked, Notification=each).get("Subscribers", ())) for each in notifications)
 
 
 CHECKS = (Check(ALERTS, _subscriptions), Check(BUDGET, _budget))

@@ -25,22 +25,18 @@ def _python(_: Context) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= OLDEST_PYTHON:
         yield ok("Python", version)
-        return
-    oldest = ".".join(map(str, OLDEST_PYTHON))
-    yield failed(
-        "Python", version, "the code needs a newer one", f"install Python {oldest} or newer, then `make setup`"
-    )
+    else:
+        fix = f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer, then `make setup`"
+        yield failed("Python", version, "the code needs a newer one", fix)
 
 
 def _node(_: Context) -> Iterator[Finding]:
-    node = find_node(VENV)
-    if node is None:
-        yield failed(
-            "Node", "none", "the CDK command line runs on Node", f"run `make setup`, or install {OLDEST_NODE}+"
-        )
-        return
-    asked = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=NODE_SECONDS)
-    yield ok("Node", f"{asked.stdout.strip()} ({node})")
+    if node := find_node(VENV):
+        asked = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=NODE_SECONDS)
+        yield ok("Node", f"{asked.stdout.strip()} ({node})")
+    else:
+        fix = f"run `make setup`, or install {OLDEST_NODE}+"
+        yield failed("Node", "none", "the CDK command line runs on Node", fix)
 
 
 def _cdk(_: Context) -> Iterator[Finding]:

@@ -12,11 +12,8 @@ def show_report(report: dict[str, Any]) -> None:
     console.print(f"dataset {report.get('dataset')}, experiment {report.get('experiment')}", markup=False)
     means, p10 = report.get("means") or {}, report.get("p10") or {}
     rows = [(name, score_cell(value), score_cell(p10.get(name))) for name, value in means.items()]
-    print_table(
-        f"{report.get('scored', 0)} answers scored, {report.get('failed', 0)} scores failed",
-        ("metric", "mean", "p10"),
-        rows,
-    )
+    title = f"{report.get('scored', 0)} answers scored, {report.get('failed', 0)} scores failed"
+    print_table(title, ("metric", "mean", "p10"), rows)
 
 
 def show_offline(report: dict[str, Any]) -> None:

@@ -52,9 +52,7 @@ def survivors(stage: Stage, own: Ownership | None = None) -> list[Survivor]:
 
 def is_gone(item: Any) -> bool:
     """Whether a list shows a resource that is deleted, or that nothing can keep from being deleted."""
-    if not isinstance(item, dict):
-        return False
-    if item.get("StackStatus") == "DELETE_IN_PROGRESS":
+    if not isinstance(item, dict) or item.get("StackStatus") == "DELETE_IN_PROGRESS":
         return False
     states = (item.get(key) for key in STATES)
     return bool(item.get("DeletedDate")) or any(isinstance(state, str) and state in GONE for state in states)
@@ -162,9 +160,8 @@ def _tagged(own: Ownership, existing: set[str], known: set[str]) -> list[Survivo
 
 def kind_of(arn: str) -> tuple[str, str]:
     """Service and type of an ARN; the type is empty where the ARN has none."""
-    parts = arn.split(":", 5)
-    resource = parts[5]
+    _, _, service, _, _, resource = arn.split(":", 5)
     for separator in ("/", ":"):
         if separator in resource:
-            return parts[2], resource.split(separator)[0].split(":")[0]
-    return parts[2], ""
+            return service, resource.split(separator)[0].split(":")[0]
+    return service, ""

@@ -146,10 +146,9 @@ class Bucket:
     def read_json(self, key: str) -> dict[str, Any] | None:
         """A small document, or None where there is none."""
         try:
-            body = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+            found = json.loads(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
         except self.client.exceptions.NoSuchKey:
             return None
-        found = json.loads(body)
         return found if isinstance(found, dict) else None
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:

@@ -121,12 +121,8 @@ class CloudFormation:
     def resources(self, stack: str) -> Iterator[Resource]:
         """Every resource of the stack called `stack`."""
         for each in self._pages("list_stack_resources", "StackResourceSummaries", StackName=stack):
-            yield Resource(
-                each["ResourceType"],
-                each["LogicalResourceId"],
-                each.get("PhysicalResourceId") or "",
-                each["ResourceStatus"],
-            )
+            physical_id = each.get("PhysicalResourceId") or ""
+            yield Resource(each["ResourceType"], each["LogicalResourceId"], physical_id, each["ResourceStatus"])
 
     def physical_id(self, stack: str, logical_id: str) -> str:
         """Physical id of one resource; empty when it was never created."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -86,13 +87,11 @@ class GitHub:
             self._checked(response)
 
     def _comments(self, pull_request: int) -> Iterator[Any]:
-        page = 1
-        while True:
+        for page in itertools.count(1):
             found = self._call("GET", f"/issues/{pull_request}/comments?per_page={PAGE}&page={page}")
             yield from found
             if len(found) < PAGE:
                 return
-            page += 1
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         response = self._checked(self._send(method, path, body))

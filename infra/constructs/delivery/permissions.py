@@ -159,12 +159,7 @@ class Permissions:
     def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
         # CloudFormation names a secret after its logical id only, so tags distinguish the stages.
         actions = ("secretsmanager:GetSecretValue", *(("secretsmanager:PutSecretValue",) if write else ()))
-        return self._allow(
-            "HandOutApiKeys",
-            actions,
-            (self._every_secret(),),
-            _tagged(stages),
-        )
+        return self._allow("HandOutApiKeys", actions, (self._every_secret(),), _tagged(stages))
 
     def _invoke(self, stages: Sequence[str]) -> iam.PolicyStatement:
         names = [self._colon_arn("lambda", "function", f"{stage_prefix(stage)}-evaluation-*") for stage in stages]
@@ -304,11 +299,7 @@ class Permissions:
         )
 
     def _allow(
-        self,
-        sid: str,
-        actions: Sequence[str],
-        resources: Sequence[str],
-        conditions: dict[str, object] | None = None,
+        self, sid: str, actions: Sequence[str], resources: Sequence[str], conditions: dict[str, object] | None = None
     ) -> iam.PolicyStatement:
         return iam.PolicyStatement(
             sid=sid, actions=list(actions), resources=list(resources), conditions=conditions or {}

@@ -62,9 +62,8 @@ class EvaluationAlarms(Alarms):
     def _queue_age(self, samples: SamplesQueue) -> None:
         """Alarm when a sample waits too long to be collected."""
         seconds = self._settings.queue_age_seconds
-        metric = samples.queue.metric_approximate_age_of_oldest_message(
-            period=cdk.Duration.minutes(5), statistic="Maximum"
-        )
+        period = cdk.Duration.minutes(5)
+        metric = samples.queue.metric_approximate_age_of_oldest_message(period=period, statistic="Maximum")
         what = f"Samples wait longer than {seconds} s to be collected."
         self.alarm("SamplesLate", metric, what, "queue-age", threshold=seconds)
 

@@ -21,9 +21,8 @@ class JudgeAccess(Construct):
         super().__init__(scope, construct_id)
         judge, names = settings.judge, Names.of(settings)
         self._judge = judge
-        own = not judge.endpoint_name
         self._endpoint = judge.endpoint_name or names.endpoint
-        self._component = served_component(settings) if own else judge.inference_component_name
+        self._component = judge.inference_component_name if judge.endpoint_name else served_component(settings)
         self.key = placeholder_secret(self, "ApiKey", "API key of the judge") if judge.provider == "openai" else None
 
     @property

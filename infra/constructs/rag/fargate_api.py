@@ -93,9 +93,8 @@ class FargateApi(Construct):
         insights = ecs.ContainerInsights.ENABLED if settings.container_insights else ecs.ContainerInsights.DISABLED
         cluster = ecs.Cluster(self, "Cluster", vpc=placement.vpc, container_insights_v2=insights)
         if not settings.container_insights:
-            acknowledge(
-                cluster, "AwsSolutions-ECS4", "Paid per task; the service publishes its own metrics and traces."
-            )
+            why = "Paid per task; the service publishes its own metrics and traces."
+            acknowledge(cluster, "AwsSolutions-ECS4", why)
         return cluster
 
     def _service(self, settings: RagSettings, placement: Placement) -> ecs.FargateService:

@@ -34,8 +34,7 @@ def _handler(name: str, operation: Callable[[dict[str, Any], Request], str]) -> 
     def handle(request: Request) -> Any:
         """MiniStack's response to the operation: 200 with the result as XML, or 404 NoSuchEntity."""
         arn = iam._p(request, "OpenIDConnectProviderArn")
-        provider = iam._oidc_providers.get(arn)
-        if provider is None:
+        if (provider := iam._oidc_providers.get(arn)) is None:
             return iam._error(404, "NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", ns="iam")
         result = operation(provider, request)
         return iam._xml(200, f"{name}Response", f"<{name}Result>{result}</{name}Result>" if result else "", ns="iam")

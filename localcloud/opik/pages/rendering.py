@@ -25,14 +25,9 @@ METADATA_NAMES = ("id", "metadata")
 
 
 def render(template: str, *, section: str, title: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page.
+    """A page from the template of that file name, with `values` as its variables.
 
-    Args:
-        template: file name.
-        section: entry of the navigation that the page belongs to.
-        title: heading, and title of the browser window.
-        status: HTTP status.
-        values: variables of the template.
+    `section`: entry of the navigation that the page belongs to. `title`: heading, and title of the browser window.
     """
     html = _environment().get_template(template).render(section=section, title=title, **values)
     return HTMLResponse(html, status, headers=HEADERS)

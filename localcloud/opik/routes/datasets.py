@@ -89,8 +89,7 @@ def _add_items(routes: APIRouter, store: Store) -> None:
     @routes.post("/items/stream")
     def stream(body: Body) -> Response:
         """Items that match the filters, newest first, one JSON document per line."""
-        dataset = or_404(store.dataset(body), "Dataset")
-        filters = parse(body.get("filters"))
+        dataset, filters = or_404(store.dataset(body), "Dataset"), parse(body.get("filters"))
         items = store.items.children(dataset["id"], before=body.get("last_retrieved_id"))
         # `steam_limit` is the SDK's spelling.
         limit = int(body.get("steam_limit") or body.get("stream_limit") or STREAM_LIMIT)

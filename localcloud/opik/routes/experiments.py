@@ -37,8 +37,7 @@ def router(store: Store) -> APIRouter:
         with store.database.transaction():
             for item in body["experiment_items"]:
                 id = item.get("id") or new_id()
-                kept = {**item, "id": id, "created_at": now()}
-                store.experiment_items.put(id, kept, parent=item["experiment_id"])
+                store.experiment_items.put(id, {**item, "id": id, "created_at": now()}, parent=item["experiment_id"])
         return no_content()
 
     @routes.post("/finish")

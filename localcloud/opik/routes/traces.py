@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -130,10 +131,4 @@ def _newest(collection: Collection, parent: str, last: str | None) -> Iterable[D
 
 def _matching(documents: Iterable[Document], body: Document) -> list[Document]:
     filters, limit = parse(body.get("filters")), int(body.get("limit") or SEARCH_LIMIT)
-    kept: list[Document] = []
-    for document in documents:
-        if len(kept) == limit:
-            break
-        if matches(document, filters):
-            kept.append(document)
-    return kept
+    return list(islice((document for document in documents if matches(document, filters)), limit))

@@ -29,10 +29,8 @@ def runtime_client(service: str, concurrency: int) -> Any:
 
 def call_failed(error: ClientError | BotoCoreError, what: str) -> JudgeCallFailed:
     """The error of a judge; the provider's message may quote a prompt and is left out."""
-    if isinstance(error, ClientError):
-        details = error.response.get("Error", {})
-        asleep = "no capacity" in str(details.get("Message", "")).lower()
-        return JudgeCallFailed(
-            f"{what}: {'it sleeps and is waking' if asleep else details.get('Code', 'unknown error')}"
-        )
-    return JudgeCallFailed(f"{what}: {type(error).__name__}")
+    if not isinstance(error, ClientError):
+        return JudgeCallFailed(f"{what}: {type(error).__name__}")
+    details = error.response.get("Error", {})
+    asleep = "no capacity" in str(details.get("Message", "")).lower()
+    return JudgeCallFailed(f"{what}: {'it sleeps and is waking' if asleep else details.get('Code', 'unknown error')}")

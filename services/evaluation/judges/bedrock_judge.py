@@ -66,9 +66,8 @@ def _turns(messages: list[Message]) -> list[dict[str, Any]]:
 
 def _read(answer: dict[str, Any]) -> Completion:
     try:
-        parts = answer["output"]["message"]["content"]
+        text = "".join(part.get("text", "") for part in answer["output"]["message"]["content"])
         usage = answer.get("usage") or {}
-        text = "".join(part.get("text", "") for part in parts)
         return Completion(text, usage.get("inputTokens"), usage.get("outputTokens"))
     except (KeyError, TypeError, AttributeError):
         raise JudgeCallFailed("Bedrock's response holds no message") from None

@@ -15,12 +15,7 @@ class Watermark:
     """The parameter; each method raises botocore's ClientError when it does not exist or may not be used."""
 
     def __init__(self, client: Any, parameter_name: str) -> None:
-        """Keep the parts.
-
-        Args:
-            client: of `ssm`.
-            parameter_name: name of the parameter.
-        """
+        """Keep the parts; the client is one of `ssm`."""
         self._client = client
         self._name = parameter_name
 

@@ -61,8 +61,7 @@ class ExtractiveEngine:
         Raises:
             EmbeddingModelError: its directory cannot be used.
         """
-        loop = asyncio.get_running_loop()
-        self._embedder = await loop.run_in_executor(self._executor, Embedder, self._model_dir)
+        self._embedder = await asyncio.get_running_loop().run_in_executor(self._executor, Embedder, self._model_dir)
 
     async def close(self) -> None:
         """Stop the worker thread."""

@@ -27,10 +27,9 @@ class OpenAiEngine:
         """Keep the settings; `timeout_seconds` bounds the silence before and between chunks."""
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._model = model
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
-        )
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS)
+        self._client = httpx.AsyncClient(headers=headers, timeout=timeout)
 
     async def load(self) -> None:
         """Nothing to load: the upstream may come and go."""

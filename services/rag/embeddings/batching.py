@@ -26,12 +26,7 @@ class Batching:
     """Joins calls of `embed`; for one event loop."""
 
     def __init__(self, run: Callable[[list[str]], Awaitable[Vectors]], concurrency: int) -> None:
-        """Keep the parts.
-
-        Args:
-            run: embeds a list; rows of shape (n, dimension).
-            concurrency: batches at the same time.
-        """
+        """Keep the parts: `run` returns rows of shape (n, dimension), for `concurrency` batches at the same time."""
         self._run = run
         self._free = concurrency
         self._asked: list[_Request] = []

@@ -8,14 +8,10 @@ from collections.abc import Set as AbstractSet
 
 
 def recall(ranked: Sequence[str], relevant: AbstractSet[str], k: int) -> float:
-    """Recall at k: the share of the relevant documents among the first k.
+    """Recall at k: the share of the relevant documents (at least one) among the first k.
 
-    Manning, Raghavan and Schütze, Introduction to Information Retrieval (2008), section 8.4.
-
-    Args:
-        ranked: document ids, best first, each once.
-        relevant: ids of the documents that answer the question; not empty.
-        k: how many documents are looked at.
+    Manning, Raghavan and Schütze, Introduction to Information Retrieval (2008), section 8.4. `ranked` holds document
+    ids, best first, each once.
     """
     return len(relevant & set(ranked[:k])) / len(relevant)
 

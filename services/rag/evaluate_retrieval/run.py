@@ -136,9 +136,8 @@ async def _documents(retriever: Retriever, label: LabelledQuery) -> tuple[list[s
     """Ids of the documents found, best first, each at its best chunk; and whether a step fell back."""
     trace = Trace("evaluate_retrieval")
     hits = await retriever.retrieve(label.query, label.author, trace.span("evaluate_retrieval"))
-    fell_back = any(
-        span.metadata.get("method") == "degraded" or span.metadata.get("degraded") is not None for span in trace.spans
-    )
+    recorded = [span.metadata for span in trace.spans]
+    fell_back = any(each.get("method") == "degraded" or each.get("degraded") is not None for each in recorded)
     return list(dict.fromkeys(hit.chunk.document_id for hit in hits)), fell_back
 
 

@@ -86,10 +86,9 @@ def _fields(soup: BeautifulSoup) -> dict[str, str]:
 
 
 def _markdown(soup: BeautifulSoup) -> str:
-    for element in soup.select(_NEVER_TEXT):
-        element.decompose()
-    for element in soup.select(_AROUND_TEXT):
-        element.decompose()
+    for selector in (_NEVER_TEXT, _AROUND_TEXT):
+        for element in soup.select(selector):
+            element.decompose()
     for image in soup.find_all("img"):
         image.replace_with(str(image.get("alt") or ""))
     return clean(_Converter(heading_style="ATX", bullets="-", strip=["a"]).convert_soup(_content(soup)))

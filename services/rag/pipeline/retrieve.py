@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Literal
 
 from services.common.breaker import CircuitBreaker, CircuitOpen
@@ -180,9 +181,8 @@ class Retriever:
 def fuse(per_collection: Sequence[Sequence[Hit]], limit: int) -> list[Hit]:
     """Merge the hits of all collections: the best by score, without repeated texts."""
     best: dict[str, Hit] = {}
-    found = [hit for hits in per_collection for hit in hits]
     # Scores of ranks tie between collections; sorting by id makes the candidates of a question repeatable.
-    for hit in sorted(found, key=lambda hit: (-hit.score, hit.chunk.id)):
+    for hit in sorted(chain.from_iterable(per_collection), key=lambda hit: (-hit.score, hit.chunk.id)):
         best.setdefault(" ".join(hit.chunk.text.split()), hit)
     return list(best.values())[:limit]
 

@@ -36,13 +36,7 @@ class StructuredChat:
     """A chat model that answers with JSON within a time limit; safe for concurrent use."""
 
     def __init__(self, chat: ChatModel, timeout_seconds: float, breaker: CircuitBreaker | None = None) -> None:
-        """Keep the parts.
-
-        Args:
-            chat: the model.
-            timeout_seconds: upper bound of one answer.
-            breaker: opens when the model keeps failing; counts TimeoutError and InvocationError.
-        """
+        """Keep the parts: `timeout_seconds` bounds one answer, `breaker` counts TimeoutError and InvocationError."""
         self._chat = chat
         self._timeout = timeout_seconds
         self._breaker = breaker

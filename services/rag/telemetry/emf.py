@@ -33,13 +33,7 @@ class EmfWriter:
     """Writes one line per request."""
 
     def __init__(self, namespace: str, stage: str, stream: TextIO | None = None) -> None:
-        """Prepare.
-
-        Args:
-            namespace: CloudWatch namespace.
-            stage: value of the dimension `Stage`.
-            stream: where lines go; None means standard output as it is when a line is written.
-        """
+        """Keep the parts; without a stream, lines go to standard output as it is when a line is written."""
         self._namespace = namespace
         self._stage = stage
         self._stream = stream

@@ -101,13 +101,9 @@ class Metrics:
         return record
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that ended.
+        """Count a request that ended; `seconds` are from request received to last byte.
 
-        Args:
-            method: HTTP method.
-            route: the path's pattern, never the path: series would have no bound.
-            status: HTTP status of the response.
-            seconds: request received to last byte.
+        `route` is the path's pattern, never the path: series would have no bound.
         """
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)

@@ -14,10 +14,7 @@ app = typer.Typer()
 
 
 @app.command()
-def assembly(
-    out: Annotated[Path, typer.Option(help="Folder to synthesize into.")],
-    stage: StageOption = "dev",
-) -> None:
+def assembly(out: Annotated[Path, typer.Option(help="Folder to synthesize into.")], stage: StageOption = "dev") -> None:
     """Synthesize a stage into a folder of its own; needs neither credentials nor network."""
     from twin.target import cdk
 

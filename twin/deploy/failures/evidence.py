@@ -101,12 +101,9 @@ def tail(logs: Any, group: str, lines: int = LINES) -> tuple[str, ...]:
 
 def _endpoint(stage: Stage) -> Iterator[Evidence]:
     logs, names = stage.client("logs", **TIMEOUTS), Names(stage.prefix)
-    for group in (
-        f"/aws/sagemaker/InferenceComponents/{names.inference_component}",
-        f"/aws/sagemaker/Endpoints/{names.endpoint}",
-    ):
-        lines = tail(logs, group)
-        if lines:
+    for resource in (f"InferenceComponents/{names.inference_component}", f"Endpoints/{names.endpoint}"):
+        group = f"/aws/sagemaker/{resource}"
+        if lines := tail(logs, group):
             yield Evidence(group, (), lines)
 
 

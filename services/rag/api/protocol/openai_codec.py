@@ -16,13 +16,7 @@ class ChunkCodec:
     """`chat.completion.chunk` objects. The last one before `[DONE]` has no content and carries the extensions."""
 
     def __init__(self, trace_id: str, model: str, *, include_usage: bool) -> None:
-        """Prepare for one stream.
-
-        Args:
-            trace_id: of the answer; its id follows from it.
-            model: id of the model that answers.
-            include_usage: end with a chunk without choices that holds the token counts.
-        """
+        """The id follows from `trace_id`; with `include_usage` a last chunk without choices holds the token counts."""
         self._head = _head(trace_id, model, "chat.completion.chunk")
         self._include_usage = include_usage
         self._role_said = False

@@ -162,11 +162,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def event_stream(*names: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI response of a route's stream.
-
-    Args:
-        names: of its events; none means events without a name.
-    """
+    """OpenAPI response of a route's stream of events with these names; none means events without a name."""
     fields: dict[str, Any] = {"data": {"type": "string"}}
     if names:
         fields["event"] = {"type": "string", "enum": list(names)}

@@ -30,12 +30,7 @@ class Reranking:
     """The configured way to rank; safe for concurrent use."""
 
     def __init__(self, pool: CpuPool, scorer: Scorer | None = None) -> None:
-        """Keep the parts.
-
-        Args:
-            pool: runs the blend.
-            scorer: orders the best candidates of the blend; None keeps the blend's order.
-        """
+        """Keep the parts: `pool` runs the blend, `scorer` orders its best candidates; None keeps the blend's order."""
         self._pool = pool
         self._scorer = scorer
 

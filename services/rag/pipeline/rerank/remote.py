@@ -24,12 +24,7 @@ class TeiScorer:
     max_candidates = MAX_TEXTS
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        """Build the client.
-
-        Args:
-            url: address of the server, without `/rerank`.
-            timeout_seconds: upper bound of one call.
-        """
+        """Build the client of the server at `url`, without `/rerank`; `timeout_seconds` bounds one call."""
         self.reranker_id = f"tei:{url}"
         self._url = f"{url.rstrip('/')}/rerank"
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -66,13 +61,7 @@ class SageMakerScorer:
     max_candidates = MAX_TEXTS
 
     def __init__(self, endpoint_name: str, inference_component_name: str | None, timeout_seconds: float) -> None:
-        """Build the client.
-
-        Args:
-            endpoint_name: EndpointName.
-            inference_component_name: InferenceComponentName, for endpoints that have them.
-            timeout_seconds: upper bound of one call.
-        """
+        """Build the client; an endpoint may have no components, and `timeout_seconds` bounds one call."""
         self.reranker_id = f"sagemaker:{inference_component_name or endpoint_name}"
         self._endpoint = SageMakerChat(
             endpoint_name, inference_component_name, timeout_seconds=timeout_seconds, concurrency=CONCURRENCY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -73,45 +74,39 @@ def asked_dates(query: str, today: date) -> Days:
     return after, before
 
 
-def _ranges(query: str, today: date) -> list[Days]:
-    found: list[Days] = []
+def _ranges(query: str, today: date) -> Iterator[Days]:
     for match in _RANGE.finditer(query):
         first = _period(match, "a", today) or _period(match, "b", today)
         last = _period(match, "c", today)
         if first and last:
-            found.append((first.first, last.end))
-    return found
+            yield first.first, last.end
 
 
-def _bounds(query: str, today: date) -> list[Days]:
-    found: list[Days] = []
+def _bounds(query: str, today: date) -> Iterator[Days]:
     for match in _BOUND.finditer(_RANGE.sub(" ", query)):
         period = _period(match, "a", today)
         if period is None:
             continue
         word = match["word"].casefold()
         if word == "since" or (word == "from" and match["onwards"]):
-            found.append((period.first, None))
+            yield period.first, None
         elif word == "after":
-            found.append((period.end, None))
+            yield period.end, None
         elif word == "before":
-            found.append((None, period.first))
+            yield None, period.first
         elif word in ("until", "till", "through") or word.startswith("up"):
-            found.append((None, period.end))
+            yield None, period.end
         else:
-            found.append((period.first, period.end))
-    return found
+            yield period.first, period.end
 
 
-def _relative(query: str, today: date) -> list[Days]:
-    found: list[Days] = []
+def _relative(query: str, today: date) -> Iterator[Days]:
     for match in _RELATIVE.finditer(query):
         this = _months(today.year, 1, 12) if match["unit"].casefold() == "year" else _months(today.year, today.month, 1)
         if match["which"].casefold() == "last":
             day = this.first - timedelta(days=1)
             this = _months(day.year, 1, 12) if match["unit"].casefold() == "year" else _months(day.year, day.month, 1)
-        found.append((this.first, this.end))
-    return found
+        yield this.first, this.end
 
 
 def _period(match: re.Match[str], group: str, today: date) -> _Period | None:
