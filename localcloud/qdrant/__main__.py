@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from localcloud.perimeter import Perimeter
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import DataFolderInUseError, Engine
 from localcloud.qdrant.errors import QdrantError
@@ -36,7 +37,7 @@ def main() -> int:
         return 1
     try:
         uvicorn.run(
-            create_app(engine, arguments.api_key),
+            Perimeter(create_app(engine, arguments.api_key)),
             host=arguments.host,
             port=arguments.port,
             log_level="warning",
