@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-_FIELD = re.compile(r"^\s*(Budget Name|Budgeted Amount|Alert Type|[A-Za-z]+ Amount):[ \t]*(\S.*?)\s*$", re.MULTILINE)
+_FIELD = re.compile(r"^[ \t]*+(Budget Name|Budgeted Amount|Alert Type|[A-Za-z]++ Amount):[ \t]*+(\S.*)$", re.MULTILINE)
 _AMOUNT = re.compile(r"\$?\s*(\d[\d,]*(?:\.\d+)?)")
 ACTUAL = "ACTUAL"
 LONGEST = 8192
@@ -28,7 +28,7 @@ class Spent:
 
 def spent(message: str, budget: str) -> Spent | None:
     """What the notice says, when it says that all of the named budget is spent; None for every other message."""
-    fields = {name.lower(): value for name, value in _FIELD.findall(message[:LONGEST])}
+    fields = {name.lower(): value.strip() for name, value in _FIELD.findall(message[:LONGEST])}
     limit, actual = _amount(fields, "budgeted amount"), _amount(fields, "actual amount")
     if fields.get("budget name") != budget or fields.get("alert type", "").upper() != ACTUAL:
         return None

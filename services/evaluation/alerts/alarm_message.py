@@ -29,7 +29,7 @@ _MAX_TEXT = 2900  # Slack refuses a section above 3,000 characters
 
 
 # What infra/constructs/monitoring/alarms.py ends each description with.
-_SECTION = re.compile(r"\s*\(runbook: ([a-z0-9-]+)\)\s*$")
+_SECTION = re.compile(r"(?<!\s)\s*+\(runbook: ([a-z0-9-]+)\)\s*+$")
 # Alarms about answers: the ones that the worst samples explain.
 _ABOUT_ANSWERS = frozenset({"answer-quality", "twin-is-ill"})
 

@@ -21,7 +21,7 @@ DEFAULT_MODEL_LEN = 8192
 MESSAGE_TOKENS = 4
 
 # Our own delimiters inside foreign text would end a document or the question early.
-_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:context|document|question)\b)", re.IGNORECASE)
+_DELIMITER = re.compile(r"<(?=\s*+/?+\s*+(?:context|document|question)\b)", re.IGNORECASE)
 
 
 class PromptTooLong(Exception):  # noqa: N818 - the name says what happened

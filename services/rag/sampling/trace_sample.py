@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 # The form that services.rag.pipeline.prompt gives the retrieved documents.
-_DOCUMENT = re.compile(r'<document id="\d+" title="[^"\n]*">\n(.*?)\n</document>', re.DOTALL)
+_DOCUMENT = re.compile(
+    r'<document id="\d+" title="[^"\n]*">\n((?:[^\n<]++|\n(?!</document>)|<(?!document id="))*+)\n</document>'
+)
 _KEPT = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
 
 
