@@ -1,1 +1,1 @@
-"""What the service costs, as ratios against named baselines that run beside it."""
+"""Benchmarks of the service, as ratios against named baselines that run beside it."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [NAME ...]`: every benchmark but the drills, or those named; tables, JSON, plots."""
+"""`python -m benchmarks [--quick] [NAME ...]`: runs all benchmarks but the drills, or those named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks import environment
 from benchmarks.effort import quick, thorough
-from benchmarks.gate import FAULTS
+from benchmarks.fault_proxy import FAULTS
 from benchmarks.measure import Report, load_average
 from benchmarks.processes import RESULTS, WORK, BenchmarkError
 from localcloud.process import REPOSITORY, base_environment
@@ -25,29 +25,29 @@ from localcloud.process import REPOSITORY, base_environment
 NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory", "collector")
 """Modules of this package with `run(effort) -> Report`."""
 DRILLS = ("outage",)
-"""The same, but run only when named: they take longer than all the others."""
+"""Modules of the same form that run only when named, since they take longest."""
 
-# Piped into a file the tables keep their lines whole.
+# Wide enough for the tables when the output is not a terminal.
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 def main() -> int:
-    """Run; returns 0 when everything was measured, whether goals were met or not, else 1."""
+    """Run the benchmarks and print tables. Returns 0 when all were measured, whether goals are met or not, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     known = (*NAMES, *DRILLS)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"one of {', '.join(known)}; none means all but {', '.join(DRILLS)}"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="minutes instead of half an hour; figures are a first look"
+        "--quick", action="store_true", help="ten minutes instead of half an hour, with less precise figures"
     )
-    parser.add_argument("--seconds", type=float, help="outage: how long Opik is away (600; quick 20)")
-    parser.add_argument("--fault", action="append", choices=FAULTS, help="outage: how; may be repeated (all)")
+    parser.add_argument("--seconds", type=float, help="outage: how long Opik is unavailable (600; with --quick 20)")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="outage: fault of Opik; may be repeated (all)")
     options = parser.parse_args()
     if unknown := set(options.names) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    effort = (quick if options.quick else thorough)(_say)
+    effort = (quick if options.quick else thorough)(_print_progress)
     if options.seconds:
         effort = replace(effort, outage_seconds=options.seconds)
     if options.fault:
@@ -58,7 +58,7 @@ def main() -> int:
         console.rule(name)
         try:
             report: Report = importlib.import_module(f"benchmarks.{name}").run(effort)
-            _keep(report, short=options.quick)
+            _save(report, short=options.quick)
         except BenchmarkError as error:
             console.print(f"[red]{name} was not measured.[/red] {error}", highlight=False)
             failed = True
@@ -71,18 +71,18 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     console.print(f"  {datetime.now():%H:%M:%S} {line}", style="dim", highlight=False)
 
 
-def _keep(report: Report, *, short: bool) -> None:
-    """Write JSON and plots."""
+def _save(report: Report, *, short: bool) -> None:
+    """Write the report as JSON and its plots as PNG into `RESULTS`."""
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
     head = {"taken": datetime.now(UTC).isoformat(timespec="seconds"), "quick": short, "load": load_average()}
     goals = [{**asdict(goal), "met": goal.met} for goal in report.goals]
     file = RESULTS / f"{report.name}.json"
     file.write_text(json.dumps({**head, **machine, **asdict(report), "goals": goals}, indent=1))
-    python = environment.ensure(_say)
+    python = environment.ensure(_print_progress)
     done = subprocess.run(
         [str(python), "-m", "benchmarks.plot", str(file), str(RESULTS)],
         env={**base_environment(WORK), "MPLCONFIGDIR": str(WORK)},

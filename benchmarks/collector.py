@@ -1,4 +1,4 @@
-"""What the collector's pages cost over 10,000 traces, against the same pages over 100 traces."""
+"""Latency of the collector's pages over 10,000 traces, against the same pages over 100 traces."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmarks.effort import Effort
 from benchmarks.measure import Chart, Goal, Report, ms
 from benchmarks.processes import Server, free_folder, python, server_core
 from localcloud.opik.store import Store
-from localcloud.ports import free_port
+from localcloud.ports import LOOPBACK, free_port
 
 MANY, FEW = 10_000, 100
 WANTED_MS = 150
 WANTED_PLOT_MS = 500
-"""For the plots, which read every score."""
+"""Goal of the page with the plots, which reads every score."""
 WORDS = ("health", "check", "timeout", "is", "long", "because", "weights", "load", "slowly", "model", "queue", "trace")
 SCORES = ("groundedness", "answer_relevance", "language_match", "refusal")
 DAYS = 20
@@ -29,7 +29,7 @@ BATCH = 100
 PAGES = {
     "list": "/",
     "last page": "/?page=1000000",
-    "a text that is nowhere": "/?text=nowhere",
+    "text without a match": "/?text=nowhere",
     "failed": "/?state=failed",
     "slowest": "/?order=slowest",
     "lowest score": "/?score=groundedness&at_most=0.5&order=lowest",
@@ -46,11 +46,11 @@ def run(effort: Effort) -> Report:
     """
     times: dict[int, dict[str, float]] = {}
     for count in (FEW, MANY):
-        effort.say(f"{count:,} traces")
+        effort.progress(f"{count:,} traces")
         times[count] = _measured(count, rounds=effort.rounds * 4)
     ratios = {name: times[MANY][name] / times[FEW][name] for name in PAGES}
     report = Report(
-        "collector", "The collector's pages", ("page", f"{FEW} traces, ms", f"{MANY:,} traces, ms", "ratio")
+        "collector", "Pages of the collector", ("page", f"{FEW} traces, ms", f"{MANY:,} traces, ms", "ratio")
     )
     for name in PAGES:
         report.rows.append((name, ms(times[FEW][name]), ms(times[MANY][name]), f"{ratios[name]:.1f}"))
@@ -65,7 +65,7 @@ def run(effort: Effort) -> Report:
             {f"{count:,} traces": [times[count][name] for name in PAGES] for count in (FEW, MANY)},
         )
     ]
-    report.notes = ["Median of a request over the loopback, the first one left out; one uvicorn process on its core."]
+    report.notes = ["Median of several requests over loopback; one uvicorn process on a core of its own."]
     report.data = {"ms": {str(count): found for count, found in times.items()}, "ratio": ratios}
     return report
 
@@ -75,27 +75,27 @@ def _wanted(name: str) -> float:
 
 
 def _measured(count: int, rounds: int) -> dict[str, float]:
-    """Milliseconds of each page."""
+    """Median milliseconds by page of a collector with `count` traces."""
     folder = free_folder(f"collector-{count}")
     _fill(folder, count)
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    url = f"http://{LOOPBACK}:{(port := free_port())}"
     command = python("localcloud.opik", "--port", str(port), "--data", str(folder))
     server = Server(f"collector-{count}", command, {}, f"{url}/api/is-alive/ping", server_core())
     try:
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-            return {name: median(_took(client, path) for _ in range(rounds + 1)) for name, path in PAGES.items()}
+            return {name: median(_request_ms(client, path) for _ in range(rounds + 1)) for name, path in PAGES.items()}
     finally:
         server.stop()
 
 
-def _took(client: httpx.Client, path: str) -> float:
+def _request_ms(client: httpx.Client, path: str) -> float:
     begin = time.perf_counter()
     client.get(path).raise_for_status()
     return (time.perf_counter() - begin) * 1000
 
 
 def _fill(folder: Path, count: int) -> None:
-    """Traces as the service writes them: a question, an answer, a prompt of 8 KB in the metadata, four scores."""
+    """Store traces as the service writes them: question, answer, a prompt of 8 KB in the metadata, four scores."""
     store = Store(folder / "opik.sqlite", count)
     chance = random.Random(1)  # noqa: S311 - the same traces each time
     start = datetime.now(UTC) - timedelta(days=DAYS)
@@ -111,6 +111,7 @@ def _fill(folder: Path, count: int) -> None:
 
 def _trace(chance: random.Random, moment: datetime) -> dict[str, Any]:
     def text(words: int) -> str:
+        """A text of so many random words."""
         return " ".join(chance.choices(WORDS, k=words))
 
     milliseconds = int(moment.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""The environment of the tools that the service is measured against and with, made when it is missing or outdated."""
+"""Python environment of the tools for benchmarks (LiteLLM, matplotlib), created when it is missing or outdated."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _STAMP = VENV / ".lock-digest"
 
 
 def ensure(progress: Callable[[str], None]) -> Path:
-    """The environment's Python; installs what the lock says first.
+    """Path of the environment's Python; the packages of the lock file are installed first.
 
     Args:
-        progress: told what is going on when that takes time.
+        progress: called with a line before an installation.
 
     Raises:
         BenchmarkError: the packages cannot be installed.
@@ -41,4 +41,4 @@ def _uv(*arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = done.stderr.strip()[-500:]
-        raise BenchmarkError(f"The benchmark environment cannot be made; `uv {' '.join(arguments[:2])}`: {reason}")
+        raise BenchmarkError(f"The benchmark environment cannot be created; `uv {' '.join(arguments[:2])}`: {reason}")

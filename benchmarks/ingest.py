@@ -1,8 +1,8 @@
-"""The whole ingest into the local Qdrant-compatible server against embedding alone.
+"""Throughput of the whole ingest into the local Qdrant server, against embedding alone.
 
-Both sides embed the same chunks with the same loaded model on the same core(s), in one process, round by round and in
-alternating order; each ingest starts with an empty store. The server has the other cores where there are any: in AWS
-it is another machine. A ratio of 1 means that reading, chunking and writing cost nothing on top of embedding.
+Both embed the same chunks with the same loaded model on the same core(s), in one process, round by round and in
+alternating order; each ingest starts with an empty store. The server runs on the other cores where there are any, since
+it is another machine in AWS. A ratio of 1 means that reading, chunking and writing cost nothing on top of embedding.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from services.rag.stores.qdrant import QdrantStore
 from twin.target.paths import CORPUS, EMBEDDING_MODEL
 
 GOAL = 0.85
-# Code, too: its chunks are longer and its reader does more.
+"""Wanted ratio of throughputs."""
+# Code is ingested, too, since its chunks are longer and its reader does more.
 CODE = REPOSITORY / "services" / "rag"
 TENANT = "default"
 CORES = 1
@@ -48,7 +49,12 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One pass over all chunks: seconds on the clock, and seconds of this process on its core(s)."""
+    """One pass over all chunks.
+
+    Attributes:
+        wall: seconds on the clock.
+        cpu: processor seconds of this process.
+    """
 
     wall: float
     cpu: float
@@ -56,48 +62,48 @@ class Sample:
 
 @dataclass(frozen=True)
 class Round:
-    """Both sides, one right after the other."""
+    """Both measurements of one round, one right after the other."""
 
-    raw: Sample
-    whole: Sample
+    embedding: Sample
+    ingest: Sample
 
     @property
     def ratio(self) -> float:
         """Throughput of the whole ingest over that of embedding alone."""
-        return self.raw.wall / self.whole.wall
+        return self.embedding.wall / self.ingest.wall
 
     @property
     def cpu_ratio(self) -> float:
-        """The same by processor time: what other programs on the machine do hardly shows in it."""
-        return self.raw.cpu / self.whole.cpu
+        """The same by processor time, on which other programs of the machine have little influence."""
+        return self.embedding.cpu / self.ingest.cpu
 
 
 def run(effort: Effort) -> Report:
     """Measure.
 
     Raises:
-        BenchmarkError: the server does not start, or the ingest wrote something else than was measured.
+        BenchmarkError: the server does not start, or the ingest wrote another number of chunks than was embedded.
     """
     before = os.sched_getaffinity(0)
-    ours, others = _shared_out(CORES)
+    measured, others = _split_cores(CORES)
     with tempfile.TemporaryDirectory(prefix="ingest-") as folder, _server(Path(folder), others) as url:
         try:
-            os.sched_setaffinity(0, ours)
-            tree = _tree(Path(folder) / "corpus")
+            os.sched_setaffinity(0, measured)
+            tree = _copy_sources(Path(folder) / "corpus")
             texts = _texts(tree)
             model = Embedder(EMBEDDING_MODEL, CORES)
             model.embed(texts[:64])
             rounds = []
             for number in range(effort.rounds):
-                effort.say(f"{len(texts)} chunks, round {number + 1} of {effort.rounds}")
+                effort.progress(f"{len(texts)} chunks, round {number + 1} of {effort.rounds}")
                 rounds.append(_round(number, tree, texts, model, url))
         finally:
             os.sched_setaffinity(0, before)
     return _report(rounds, len(texts))
 
 
-def _shared_out(count: int) -> tuple[set[int], set[int]]:
-    """Cores of the measured process, and of the server: the rest, or all when nothing is left."""
+def _split_cores(count: int) -> tuple[set[int], set[int]]:
+    """Cores of the measured process and of the server, which gets the others, or all when there are no others."""
     cores = sorted(os.sched_getaffinity(0))
     return set(cores[:count]), set(cores[count:]) or set(cores)
 
@@ -116,14 +122,14 @@ def _server(folder: Path, cores: set[int]) -> Iterator[str]:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"{url}/readyz"):
             if child.exit_code() is not None or time.monotonic() > deadline:
-                raise BenchmarkError(f"The Qdrant server did not start: {child.last_words()}")
+                raise BenchmarkError(f"The Qdrant server did not start: {child.last_log_line()}")
             time.sleep(0.1)
         yield url
     finally:
         child.stop(STOP_SECONDS)
 
 
-def _tree(root: Path) -> Path:
+def _copy_sources(root: Path) -> Path:
     shutil.copytree(CORPUS, root)
     shutil.copytree(CODE, root / "repositories" / "ours" / CODE.name, ignore=shutil.ignore_patterns("__pycache__"))
     return root
@@ -139,21 +145,22 @@ def _round(number: int, tree: Path, texts: list[str], model: Embedder, url: str)
     for collection in COLLECTIONS:
         httpx.delete(f"{url}/collections/{collection}", timeout=30).raise_for_status()
     if number % 2:
-        whole = _whole(tree, len(texts), model, url)
-        return Round(_raw(texts, model), whole)
-    raw = _raw(texts, model)
-    return Round(raw, _whole(tree, len(texts), model, url))
+        ingested = _ingest_all(tree, len(texts), model, url)
+        return Round(_embed_only(texts, model), ingested)
+    embedded = _embed_only(texts, model)
+    return Round(embedded, _ingest_all(tree, len(texts), model, url))
 
 
-def _raw(texts: list[str], model: Embedder) -> Sample:
-    """All texts in one call, which orders them by length and embeds them in batches: the best that the model can do."""
+def _embed_only(texts: list[str], model: Embedder) -> Sample:
+    """Embed all texts in one call, which sorts them by length and batches them: the best case of the model."""
     wall, cpu = time.perf_counter(), time.process_time()
     model.embed(texts)
     return Sample(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _whole(tree: Path, expected: int, model: Embedder, url: str) -> Sample:
+def _ingest_all(tree: Path, expected: int, model: Embedder, url: str) -> Sample:
     async def run() -> int:
+        """Number of chunks written by one ingest."""
         pool = CpuPool(model, 1)
         store = QdrantStore(url, embedding_model_id=model.model_id, dimension=model.dimension, tenant=TENANT)
         try:
@@ -174,20 +181,20 @@ def _report(rounds: list[Round], texts: int) -> Report:
     ratio = statistics.median(found.ratio for found in rounds)
     cpu_ratio = statistics.median(found.cpu_ratio for found in rounds)
     rates = {
-        "embedding alone": [texts / found.raw.wall for found in rounds],
-        "whole ingest": [texts / found.whole.wall for found in rounds],
+        "embedding alone": [texts / found.embedding.wall for found in rounds],
+        "whole ingest": [texts / found.ingest.wall for found in rounds],
     }
     return Report(
         "ingest",
         "The whole ingest against embedding the same chunks",
-        ("", "texts/s", "CPU s per round"),
+        ("measured", "texts/s", "CPU s per round"),
         [
-            ("embedding alone", *_row(rates["embedding alone"], [found.raw for found in rounds])),
-            ("whole ingest", *_row(rates["whole ingest"], [found.whole for found in rounds])),
+            ("embedding alone", *_row(rates["embedding alone"], [found.embedding for found in rounds])),
+            ("whole ingest", *_row(rates["whole ingest"], [found.ingest for found in rounds])),
         ],
         [Goal("ingest throughput against embedding alone", ratio, GOAL, "at least")],
         [Chart("Throughput", "bars", "round", "texts/s", [str(n + 1) for n in range(len(rounds))], dict(rates))],
-        [f"{texts} chunks, {CORES} core for the measured process; by processor time the ratio is {cpu_ratio:.2f}x"],
+        [f"{texts} chunks, {CORES} core for the measured process; ratio by processor time: {cpu_ratio:.2f}x."],
         {"texts": texts, "ratio": ratio, "cpu_ratio": cpu_ratio, "rounds": [asdict(found) for found in rounds]},
     )
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.judging`: how close judging comes to the time that the judge itself takes.
+"""`python -m benchmarks.judging`: duration of judging against the time that the judge itself takes.
 
-A judge on a socket answers every request after a fixed time. The ideal of n samples is n x seconds / concurrency; the
-printed ratio is what the run took over it. A sample is judged once here, with the style metric; all of the way through
-the metric, the checked answer, the meter and the connection pool is measured.
+A judge on a socket answers every request after a fixed time. The ideal duration of n samples is n x seconds /
+concurrency; the ratio of the measured duration to it is printed. Each sample is judged once, with the style metric,
+through the metric, the check of the answer, the meter and the connection pool.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from localcloud.ports import LOOPBACK
 from services.evaluation.judges.meter import Meter, Price
 from services.evaluation.judges.openai_judge import OpenAIJudge
 from services.evaluation.metrics.answer import Answer
@@ -23,7 +24,7 @@ from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.names import STYLE
 from services.evaluation.run.opik_metrics import score_answers
 
-WANTED = 1.2
+MAX_RATIO = 1.2
 _VERDICT = json.dumps({"reason": "short words", "score": 3})
 _BODY = json.dumps(
     {
@@ -38,13 +39,13 @@ _RESPONSE = (
 
 @dataclass(frozen=True)
 class Result:
-    """What a run took.
+    """Duration of a run.
 
     Attributes:
-        samples: answers judged.
-        failed: scores that failed.
-        concurrency: judgements at the same time.
-        judge_seconds: what the judge takes for one.
+        samples: number of judged answers.
+        failed: number of failed scores.
+        concurrency: number of judgements at the same time.
+        judge_seconds: time that the judge takes for one.
         ideal_seconds: samples x judge_seconds / concurrency.
         seconds: wall clock of the run.
         cpu_seconds: processor time of the judging process in it.
@@ -62,7 +63,7 @@ class Result:
 
 
 class _SlowJudge(asyncio.Protocol):
-    """One connection; requests follow one another, bodies have a Content-Length."""
+    """One connection of the judge's server; requests are sequential, bodies have a Content-Length."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -70,10 +71,12 @@ class _SlowJudge(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport for answers."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server's is
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Answer a complete request after the judge's time."""
         self._buffer += data
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         if not separator or self._transport is None:
@@ -85,20 +88,20 @@ class _SlowJudge(asyncio.Protocol):
 
 
 async def _serve(seconds: float) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: _SlowJudge(seconds), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: _SlowJudge(seconds), LOOPBACK, 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()
 
 
 def run(samples: int, concurrency: int, judge_seconds: float) -> Result:
-    """Judge the samples against a slow judge in a process of its own."""
+    """Judge samples with a judge that runs in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.judging", "--serve", "--judge-seconds", str(judge_seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None  # noqa: S101 - piped above
             port = int(server.stdout.readline())
-            return _measure(f"http://127.0.0.1:{port}/v1", samples, concurrency, judge_seconds)
+            return _measure(f"http://{LOOPBACK}:{port}/v1", samples, concurrency, judge_seconds)
         finally:
             server.terminate()
 
@@ -118,7 +121,7 @@ def _measure(url: str, samples: int, concurrency: int, judge_seconds: float) -> 
 
 
 def main() -> int:
-    """Run, print the ratio; exit code 1 when a score failed or the ratio is above the goal."""
+    """Run and print the ratio. Returns the exit status: 1 when a score failed or the ratio is above the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--concurrency", type=int, default=16)
@@ -135,9 +138,9 @@ def main() -> int:
         print(
             f"{result.samples} samples at concurrency {result.concurrency}, {result.judge_seconds:g} s each: "
             f"{result.seconds:.1f} s, ideal {result.ideal_seconds:.1f} s, ratio {result.ratio:.3f} "
-            f"(wanted at most {WANTED:g}); {result.failed} failed, {result.cpu_seconds:.1f} s of CPU"
+            f"(goal: at most {MAX_RATIO:g}); {result.failed} failed, {result.cpu_seconds:.1f} s of CPU"
         )
-    return int(result.failed > 0 or result.ratio > WANTED)
+    return int(result.failed > 0 or result.ratio > MAX_RATIO)
 
 
 if __name__ == "__main__":

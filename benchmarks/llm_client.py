@@ -1,4 +1,4 @@
-"""The service's SageMaker client against the same calls through boto3 on a pool of threads."""
+"""Processor time of the service's SageMaker client, against the same calls through boto3 on a pool of threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.gateway import Runs
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import run_load, server_core
 from benchmarks.stub_llm import STANDARD
-from benchmarks.world import stand_up
+from benchmarks.testbed import start_testbed
 
 OURS, THREADED = "aiohttp, own frame decoder", "boto3 on threads"
 KINDS = {OURS: "direct", THREADED: "threaded"}
@@ -23,14 +23,14 @@ def run(effort: Effort) -> Report:
         BenchmarkError: something does not start or answers wrongly.
     """
     found: dict[int, dict[str, Runs]] = {}
-    with stand_up(opik=False) as world:
+    with start_testbed(opik=False) as testbed:
         for users, count in effort.answers.items():
             found[users] = {name: Runs() for name in KINDS}
             for number in range(effort.rounds):
                 for name, kind in KINDS.items():
-                    effort.say(f"{users} users, round {number + 1} of {effort.rounds}: {name}")
-                    plan = replace(world.ask_directly(users, count), kind=kind)
-                    result = run_load(plan, world.aws_environment, server_core())
+                    effort.progress(f"{users} users, round {number + 1} of {effort.rounds}: {name}")
+                    plan = replace(testbed.ask_directly(users, count), kind=kind)
+                    result = run_load(plan, testbed.aws_environment, server_core())
                     runs = found[users][name]
                     runs.total.append(Spread.of(result.total_ms))
                     runs.ttft.append(Spread.of(result.ttft_ms))
@@ -38,8 +38,8 @@ def run(effort: Effort) -> Report:
                     runs.cpu_ms.append(result.cpu_seconds * 1000 / len(result.total_ms))
     report = Report(
         "llm_client",
-        "The SageMaker client library against a thread per stream",
-        ("users", "client", "TTFT p50", "p95", "p99", "total p50", "CPU ms per answer", "tokens per core and s"),
+        "SageMaker client of the service against boto3 with a thread per stream",
+        ("users", "client", "TTFT p50 ms", "p95", "p99", "total p50 ms", "CPU ms/answer", "tokens/s per core"),
     )
     for users, clients in found.items():
         for name, runs in clients.items():
@@ -58,7 +58,7 @@ def run(effort: Effort) -> Report:
     users_axis = [str(users) for users in found]
     report.charts = [
         Chart(
-            "Tokens per core and second",
+            "Tokens per second of a core",
             "bars",
             "users",
             "tokens/s",

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.load`: the load generator, a process of its own that reads a plan as JSON from standard input.
+"""`python -m benchmarks.load`: the load generator, a process that reads a `Plan` as JSON from standard input.
 
-Closed loop: a fixed number of users, each asking the next question when the last answer is complete. Users start spread
-over one ideal answer, so that their tokens do not come in step. What is written to standard output is `LoadResult` as
-JSON. Times are taken where bytes arrive from the socket, in milliseconds from the moment the request is written.
+Closed loop: a fixed number of users, each of whom asks the next question when the last answer is complete. They start
+spread over one ideal answer, so that their tokens do not arrive in step. `LoadResult` is written to standard output as
+JSON. Times are taken when bytes arrive from the socket, in milliseconds from the moment the request is written.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 import uvloop
 
 ANSWER_SECONDS = 120.0
+"""Timeout of one answer."""
 LOST = "connection lost"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask, of whom, how often.
+    """Requests of one measurement.
 
     Attributes:
         kind: "rag" (`POST /rag` streamed), "openai" (`POST /v1/chat/completions` streamed), "json" (an answer in one
@@ -34,14 +35,14 @@ class Plan:
         url: address of the server, or of the SageMaker runtime for a client library.
         body: the request's JSON; for a client library the chat completion request.
         users: requests in flight.
-        requests: how many answers are measured at most.
-        tokens: how many token events a correct answer has; 0 accepts any number.
-        spread_ms: time over which users start.
-        path: where to POST, unless a client library does.
+        requests: maximum number of measured answers.
+        tokens: number of token events of a correct answer; 0 accepts any number.
+        spread_ms: time over which users start, in milliseconds.
+        path: path of the POST, unless a client library is used.
         key: bearer key.
         endpoint: endpoint name, for a client library.
-        warm: whether every user asks once before measuring starts.
-        seconds: no question is asked any more after this time of measuring; 0 waits for all.
+        warm: whether every user asks once before the measurement.
+        seconds: time after which no further question is asked; 0 for no limit.
     """
 
     kind: str
@@ -60,15 +61,15 @@ class Plan:
 
 @dataclass
 class LoadResult:
-    """What was measured. Lists hold one value per answer, but `gap_ms`: one per pair of consecutive token events.
+    """Measured values. Lists hold one value per correct answer, `gap_ms` one per pair of consecutive token events.
 
     Attributes:
-        total_ms: request written to answer complete.
-        ttft_ms: request written to first token event; empty for answers in one piece.
+        total_ms: time from the request to the complete answer.
+        ttft_ms: time from the request to the first token event; empty for answers in one piece.
         gap_ms: time between token events.
-        seconds: from the first measured request to the end of the last.
-        cpu_seconds: of this process.
-        errors: what went wrong, with counts.
+        seconds: time from the first measured request to the end of the last one.
+        cpu_seconds: processor time of this process.
+        errors: number of wrong answers by reason.
     """
 
     total_ms: list[float] = field(default_factory=list)
@@ -81,7 +82,7 @@ class LoadResult:
 
 @dataclass
 class Answer:
-    """When an answer's parts came, `time.perf_counter()` values."""
+    """Times of one answer (`time.perf_counter()`), and why it is wrong, if it is."""
 
     started: float
     tokens: list[float] = field(default_factory=list)
@@ -93,7 +94,7 @@ Ask = Callable[[], Awaitable[Answer]]
 
 
 class HttpUser(asyncio.Protocol):
-    """One keep-alive connection that understands just what the measured servers send."""
+    """One user on a keep-alive connection; parses only what the measured servers send."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -107,18 +108,18 @@ class HttpUser(asyncio.Protocol):
         self._answer = Answer(0.0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport for requests."""
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """An answer that was under way is lost; the next one takes a new connection."""
+        """End the answer in progress as lost; the next request opens a new connection."""
         self._transport = None
         self._finish(LOST)
 
     async def ask(self) -> Answer:
         """Send one request and wait for the end of its answer.
 
-        A server may close a connection that was idle at the moment of the next request: that is asked again.
+        It is repeated once when the server closed the idle connection at the same moment.
         """
         answer = await self._ask()
         return await self._ask() if answer.problem == LOST and not self._head else answer
@@ -148,7 +149,7 @@ class HttpUser(asyncio.Protocol):
         return self._answer
 
     def data_received(self, data: bytes) -> None:
-        """Take the time of every token event in `data`."""
+        """Record the time of every token event in `data`, and end the answer when it is complete."""
         now = time.perf_counter()
         if not self._status:
             data = self._read_head(data)
@@ -157,7 +158,7 @@ class HttpUser(asyncio.Protocol):
         found, self._rest = self._count(self._rest + data)
         self._answer.tokens.extend([now] * found)
         if self._length is None:
-            # JSON escapes its line ends: these bytes stand nowhere but at the end of a chunked body.
+            # JSON escapes line ends, so these bytes occur only at the end of a chunked body.
             ended = self._rest.endswith(b"0\r\n\r\n")
         else:
             self._length -= len(data)
@@ -183,7 +184,7 @@ class HttpUser(asyncio.Protocol):
 
 
 def _token_counter(kind: str) -> Callable[[bytes], tuple[int, bytes]]:
-    """Counts the token events of complete lines and gives back the line that is not complete."""
+    """Function that counts the token events in complete lines; it also returns the incomplete last line."""
     mark, empty = {
         "rag": (b"event: token", b"\0"),
         "openai": (b'"content":', b'"content":""'),
@@ -191,22 +192,23 @@ def _token_counter(kind: str) -> Callable[[bytes], tuple[int, bytes]]:
     }[kind]
 
     def count(data: bytes) -> tuple[int, bytes]:
+        """Number of token events in the complete lines of `data`, and the rest."""
         lines, _, rest = data.rpartition(b"\n")
         # Some servers write a space after the colon, some do not.
         lines = lines.replace(b'"content": ', b'"content":')
-        # The end of a chunked body is a line end: what stands before it is kept, so that it is recognised.
+        # The end of a chunked body is a line end; the bytes before it are kept, so that it is recognised.
         return lines.count(mark) - lines.count(empty), rest or data[-5:]
 
     return count
 
 
 def http_users(plan: Plan) -> list[Ask]:
-    """One asker per user, each with a connection of its own."""
+    """One function per user that sends a request on the user's own connection."""
     return [HttpUser(plan).ask for _ in range(plan.users)]
 
 
 def library_users(plan: Plan) -> list[Ask]:
-    """Askers that invoke the endpoint with a client library: the service's, or the threaded baseline."""
+    """One function per user that invokes the endpoint with the service's client library or the threaded baseline."""
     from benchmarks.baselines import threaded_client
     from services.common.sagemaker import InvocationError, SageMakerChat
 
@@ -214,6 +216,7 @@ def library_users(plan: Plan) -> list[Ask]:
     client = kind(plan.endpoint, timeout_seconds=ANSWER_SECONDS, concurrency=max(plan.users, 8))
 
     async def ask() -> Answer:
+        """One streamed answer; its problem is the class of the client's error."""
         answer = Answer(time.perf_counter())
         try:
             async for chunk in client.stream(plan.body):
@@ -228,7 +231,7 @@ def library_users(plan: Plan) -> list[Ask]:
 
 
 async def run(plan: Plan) -> LoadResult:
-    """Carry out the plan."""
+    """Run the plan."""
     askers = library_users(plan) if plan.kind in {"direct", "threaded"} else http_users(plan)
     left = iter(range(plan.requests))
     result = LoadResult()
@@ -236,6 +239,7 @@ async def run(plan: Plan) -> LoadResult:
     warm = asyncio.Barrier(plan.users)
 
     async def user(ask: Ask, delay: float) -> None:
+        """Ask until no request or time is left; starts after `delay` seconds, and again after all have warmed up."""
         await asyncio.sleep(delay)
         if plan.warm:
             await ask()
@@ -271,7 +275,7 @@ def _record(result: LoadResult, answer: Answer, plan: Plan) -> None:
 
 
 def main() -> None:
-    """Read the plan, carry it out, write the result."""
+    """Read the plan from standard input, run it, write the result to standard output."""
     plan = Plan(**json.load(sys.stdin))
     json.dump(asdict(uvloop.run(run(plan))), sys.stdout)
 

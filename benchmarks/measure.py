@@ -1,4 +1,4 @@
-"""Numbers out of samples, and what a benchmark hands over."""
+"""Statistics of samples, and the report of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed (nearest rank).
+    """The smallest value that at least this share (0 to 1) of the values does not exceed (nearest rank).
 
     Raises:
         ValueError: there are no values.
@@ -31,28 +31,32 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of samples, at least one."""
+        """Percentiles of samples.
+
+        Raises:
+            ValueError: there are no samples.
+        """
         return cls(*(percentile(values, share) for share in (0.5, 0.95, 0.99)))
 
     @classmethod
     def median_of(cls, spreads: Sequence[Spread]) -> Spread:
-        """Each percentile's median over repeated runs: one disturbed run does not decide."""
+        """Median of each percentile over repeated runs, so that one disturbed run does not decide."""
         return cls(*(median(getattr(spread, name) for spread in spreads) for name in ("p50", "p95", "p99")))
 
     def minus(self, other: Spread) -> Spread:
-        """Percentile by percentile."""
+        """Difference of each percentile."""
         return Spread(self.p50 - other.p50, self.p95 - other.p95, self.p99 - other.p99)
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure with what it should be.
+    """A measured figure and its goal.
 
     Attributes:
-        name: what was measured.
-        reached: the figure.
-        wanted: the goal.
-        direction: whether the figure should be at most or at least the goal.
+        name: measured quantity.
+        reached: measured figure.
+        wanted: goal.
+        direction: whether the figure must be at most or at least the goal.
         unit: "ms", "x", ...
     """
 
@@ -64,11 +68,11 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is as good as wanted."""
+        """Whether the figure reaches the goal."""
         return self.reached <= self.wanted if self.direction == "at most" else self.reached >= self.wanted
 
     def as_row(self) -> tuple[str, str, str, str]:
-        """For the table of goals."""
+        """Row of the table of goals: name, figure, goal, `reached` or `missed`."""
         return (
             self.name,
             f"{self.reached:.2f} {self.unit}",
@@ -79,7 +83,14 @@ class Goal:
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot: one line or group of bars per series over common labels."""
+    """A plot.
+
+    Attributes:
+        kind: bars or lines, one per series and label.
+        x: labels that all series share.
+        series: values by name, one per label.
+        log: whether the y axis is logarithmic.
+    """
 
     title: str
     kind: Literal["bars", "lines"]
@@ -92,17 +103,17 @@ class Chart:
 
 @dataclass
 class Report:
-    """What one benchmark found.
+    """Result of one benchmark.
 
     Attributes:
-        name: the benchmark's name on the command line.
-        title: what it answers.
-        columns: heads of the table.
-        rows: the table.
+        name: name on the command line.
+        title: title of table and figure.
+        columns: column headings.
+        rows: rows of the table, as text.
         goals: figures with goals.
         charts: plots.
-        notes: what a reader must know to judge the figures.
-        data: everything behind the table, for JSON.
+        notes: conditions that a reader needs to judge the figures.
+        data: all figures behind the table, for JSON.
     """
 
     name: str
@@ -116,10 +127,10 @@ class Report:
 
 
 def ms(value: float) -> str:
-    """Milliseconds for a table."""
+    """Milliseconds with two decimal places, for a table."""
     return f"{value:.2f}"
 
 
 def load_average() -> float:
-    """Processes that wanted a core during the last minute; well above what a benchmark needs means a noisy machine."""
+    """Load average of the last minute; one well above what a benchmark needs means that figures are disturbed."""
     return os.getloadavg()[0]

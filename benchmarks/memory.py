@@ -1,4 +1,4 @@
-"""Whether the service's memory grows with the requests that it answered, with tracing at its budget."""
+"""Growth of the service's memory with the number of answered requests, with tracing at its budget."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from benchmarks.effort import Effort
 from benchmarks.measure import Chart, Goal, Report
 from benchmarks.processes import run_load
 from benchmarks.stub_llm import SHORT
-from benchmarks.world import stand_up
+from benchmarks.testbed import start_testbed
 
 USERS = 16
 STEPS = 20
 SETTLED = 0.2
-"""Share of the requests after which pools, caches and the tracer's queue have their size."""
+"""Share of the requests after which pools, caches and the tracer's queue have reached their size."""
 MAX_GROWTH = 1.05
 
 
@@ -25,16 +25,16 @@ def run(effort: Effort) -> Report:
     """
     step = max(effort.memory_requests // STEPS, USERS)
     answered, resident = [0], []
-    with stand_up() as world, world.service(SHORT) as (server, url):
-        run_load(world.ask_service(url, USERS, USERS, SHORT), world.aws_environment)
+    with start_testbed() as testbed, testbed.service(SHORT) as (server, url):
+        run_load(testbed.ask_service(url, USERS, USERS, SHORT), testbed.aws_environment)
         resident.append(server.rss_mb())
         for number in range(STEPS):
-            effort.say(f"{number * step:,} of {STEPS * step:,} requests")
-            run_load(world.ask_service(url, USERS, step, SHORT), world.aws_environment)
+            effort.progress(f"{number * step:,} of {STEPS * step:,} requests")
+            run_load(testbed.ask_service(url, USERS, step, SHORT), testbed.aws_environment)
             answered.append((number + 1) * step)
             resident.append(server.rss_mb())
     settled = int(STEPS * SETTLED)
-    # Three samples each: one is as noisy as the moment of the last garbage collection.
+    # The median of three samples, since one depends on the moment of the last garbage collection.
     early, late = median(resident[settled : settled + 3]), median(resident[-3:])
     report = Report(
         "memory",

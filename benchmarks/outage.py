@@ -1,8 +1,8 @@
-"""Drill: Opik is away under load. What callers, memory and disk see of it, and whether what was promised arrives.
+"""Drill: Opik is unavailable under load. Latency, memory and disk of the service, and whether promised traces arrive.
 
-For each way of being away a fresh service answers over the example corpus at 16 users: a while with Opik there, then
-with Opik away, then with Opik back, which gets everything that waited meanwhile. Promised are the traces of answers
-that were sampled for evaluation, that failed (their callers left), and that callers wanted traced.
+For each fault a fresh service answers over the example corpus at 16 users: with Opik available, then with the fault,
+then with Opik available again, which gets every trace that waited. Promised are the traces of answers that were sampled
+for evaluation, that failed (their callers disconnected), and that callers requested.
 """
 
 from __future__ import annotations
@@ -22,33 +22,47 @@ import boto3
 import httpx
 
 from benchmarks.effort import Effort
-from benchmarks.gate import Fault, Gate
+from benchmarks.fault_proxy import Fault, FaultProxy
 from benchmarks.load import ANSWER_SECONDS, LoadResult
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import Server, run_load
 from benchmarks.stub_llm import STANDARD
-from benchmarks.world import QUESTION, REGION, World, stand_up
+from benchmarks.testbed import QUESTION, Testbed, start_testbed
+from localcloud.account import CLIENT_ARGUMENTS
 from services.common.spill import MAX_SPILL_BYTES
 
 USERS = 16
 ASKED = {"query": QUESTION, "stream": True}
 SAMPLE_RATE = 0.5
-"""The default, ten times that of the stage prod: ten minutes promise more traces than memory holds."""
+"""Ten times that of the stage prod, so that ten minutes promise more traces than memory holds."""
 LONGEST_SIDE_SECONDS = 60.0
-"""Before and after, the load lasts as long as the outage, but no longer than this."""
-ARRIVED_SECONDS = 120.0
-ASIDE_SECONDS = 1.0
+"""Longest load before and after the outage; it is as long as the outage when that is shorter."""
+ARRIVAL_SECONDS = 120.0
+"""Time after the load by which promised traces must have arrived."""
+SIDE_CALL_SECONDS = 1.0
+"""Time between two requests beside the load."""
 PAGE = 500
+"""Traces per request to the collector."""
 MAX_GROWTH_MB = 64.0
 """2,000 traces wait in memory at most; 32 KiB each are a prompt with its documents, an answer and nine spans."""
 MAX_DISK_GROWTH_MB = 2 * MAX_SPILL_BYTES / 2**20
 """The file of waiting traces and that of waiting samples, beyond the log."""
-BEFORE, AWAY, BACK = "before", "away", "back"
+BEFORE, DURING, AFTER = "before", "during", "after"
+COLUMNS = (
+    *("Opik", "answers", "failed", "total p50 ms", "p95", "p99"),
+    *("TTFT p99 ms", "token gap p99 ms", "resident MiB", "disk B/answer"),
+)
 
 
 @dataclass
 class Phase:
-    """One stretch of load."""
+    """One phase of load.
+
+    Attributes:
+        result: measured values.
+        rss_mb: resident memory of the service at the end, in MiB.
+        disk_bytes: growth of the files that the service holds open.
+    """
 
     result: LoadResult
     rss_mb: float
@@ -56,33 +70,35 @@ class Phase:
 
     @property
     def answers(self) -> int:
-        """How many were measured."""
+        """Number of correct answers."""
         return len(self.result.total_ms)
 
     @property
-    def wrong(self) -> int:
-        """Answers that did not come, or not whole."""
+    def failed(self) -> int:
+        """Number of answers that did not arrive, or not completely."""
         return sum(self.result.errors.values())
 
 
 @dataclass
 class Outage:
-    """One way of being away.
+    """Results with one fault.
 
     Attributes:
-        sampled, failed, wanted: ids of the traces that were promised, by reason.
-        missing: promised traces that did not arrive.
-        others: traces that nobody insisted on and that arrived all the same.
-        unanswered: what went wrong with questions beside the load.
-        late_seconds: from the end of the load with Opik back until all that was promised was there.
-        highest_rss_mb: of all looks, one a second.
+        fault: how Opik was unavailable.
+        phases: results by phase.
+        sampled, failed, requested: ids of the promised traces, by reason.
+        missing: ids of promised traces that did not arrive.
+        others: number of traces that arrived without having been promised.
+        unanswered: errors of requests beside the load.
+        late_seconds: time from the end of the last load until all promised traces had arrived.
+        highest_rss_mb: highest resident memory of the service in MiB, measured once per second.
     """
 
     fault: Fault
     phases: dict[str, Phase] = field(default_factory=dict)
     sampled: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    wanted: set[str] = field(default_factory=set)
+    requested: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     others: int = 0
     unanswered: list[str] = field(default_factory=list)
@@ -91,130 +107,125 @@ class Outage:
 
     @property
     def promised(self) -> set[str]:
-        """Every trace that must arrive."""
-        return self.sampled | self.failed | self.wanted
+        """Ids of all traces that must arrive."""
+        return self.sampled | self.failed | self.requested
 
     def growth_mb(self) -> float:
-        """Highest resident memory above that before the outage, in MiB."""
+        """Growth of the highest resident memory over that before the outage, in MiB."""
         return self.highest_rss_mb - self.phases[BEFORE].rss_mb
 
 
 def run(effort: Effort) -> Report:
-    """Carry out the drill.
+    """Run the drill.
 
     Raises:
-        BenchmarkError: something does not start, or nothing is answered.
+        BenchmarkError: a server does not start, or no answer is correct.
     """
     outages = []
-    with stand_up(qdrant=True) as world:
+    with start_testbed(qdrant=True) as testbed:
         for fault in effort.outage_faults:
-            outages.append(_outage(world, fault, effort))
+            outages.append(_outage(testbed, fault, effort))
     return _report(outages, effort.outage_seconds)
 
 
-def _outage(world: World, fault: Fault, effort: Effort) -> Outage:
+def _outage(testbed: Testbed, fault: Fault, effort: Effort) -> Outage:
     found = Outage(fault)
-    older = _arrived(world)
-    seconds = {AWAY: effort.outage_seconds}
+    earlier = _arrived(testbed)
+    seconds = {DURING: effort.outage_seconds}
     sides = min(effort.outage_seconds, LONGEST_SIDE_SECONDS)
-    with Gate(urlsplit(world.opik_url).port or 80) as gate:
-        environment = {"OPIK_URL_OVERRIDE": f"{gate.url}/api", "SAMPLE_RATE": f"{SAMPLE_RATE:g}"}
-        with world.service(name=f"service-{fault}", changes=environment) as (server, url):
-            _load(world, url, sides / 4)  # connections, pools and the tracer's own have their size afterwards
-            for phase in (BEFORE, AWAY, BACK):
-                effort.say(f"Opik {fault}: {phase}, {seconds.get(phase, sides):g} s")
-                gate.switch(fault if phase == AWAY else None)
-                with _aside(world, server, url, found):
+    with FaultProxy(urlsplit(testbed.opik_url).port or 80) as proxy:
+        environment = {"OPIK_URL_OVERRIDE": f"{proxy.url}/api", "SAMPLE_RATE": f"{SAMPLE_RATE:g}"}
+        with testbed.service(name=f"service-{fault}", changes=environment) as (server, url):
+            _load(testbed, url, sides / 4)  # warm up: connections, pools and the tracer's memory reach their size
+            for phase in (BEFORE, DURING, AFTER):
+                effort.progress(f"Opik {fault}: {phase}, {seconds.get(phase, sides):g} s")
+                proxy.switch(fault if phase == DURING else None)
+                with _side_calls(testbed, server, url, found):
                     used = _disk_bytes(server)
-                    result = _load(world, url, seconds.get(phase, sides))
+                    result = _load(testbed, url, seconds.get(phase, sides))
                     found.phases[phase] = Phase(result, server.rss_mb(), _disk_bytes(server) - used)
-            found.sampled = _sampled(world)
-            _await_promised(world, found, older)
-            effort.say(f"Opik {fault}: {len(found.promised)} promised, {len(found.missing)} missing")
+            found.sampled = _sampled(testbed)
+            _await_promised(testbed, found, earlier)
+            effort.progress(f"Opik {fault}: {len(found.promised)} promised, {len(found.missing)} missing")
     return found
 
 
-def _load(world: World, url: str, seconds: float) -> LoadResult:
-    """Ask for so long; wrong answers are counted."""
+def _load(testbed: Testbed, url: str, seconds: float) -> LoadResult:
+    """Run the load for so many seconds; wrong answers are counted and accepted."""
     most = max(USERS, int(USERS * seconds * 1000 / STANDARD.total_ms))
-    plan = replace(world.ask_service(url, USERS, most), body=ASKED, seconds=seconds)
-    return run_load(plan, world.aws_environment, most_wrong=1)
+    plan = replace(testbed.ask_service(url, USERS, most), body=ASKED, seconds=seconds)
+    return run_load(plan, testbed.aws_environment, max_error_share=1)
 
 
 @contextmanager
-def _aside(world: World, server: Server, url: str, found: Outage) -> Iterator[None]:
-    """Beside the load: a caller who wants his answer traced, one who leaves in the middle, and a look at the memory."""
-    over = threading.Event()
+def _side_calls(testbed: Testbed, server: Server, url: str, found: Outage) -> Iterator[None]:
+    """Beside the load, each second: a request for a trace, one that is abandoned, and a measurement of memory."""
+    done = threading.Event()
 
     def watch() -> None:
-        headers = {"Authorization": f"Bearer {world.key}"}
+        """Send both requests and measure, until the load is done."""
+        headers = {"Authorization": f"Bearer {testbed.key}"}
         with httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as client:
-            while not over.wait(ASIDE_SECONDS):
+            while not done.wait(SIDE_CALL_SECONDS):
                 try:
-                    found.wanted.add(_ask(client, {"X-Debug-Trace": "1"}, leave=False))
-                    found.failed.add(_ask(client, {}, leave=True))
+                    found.requested.add(_ask(client, {"X-Debug-Trace": "1"}, abandon=False))
+                    found.failed.add(_ask(client, {}, abandon=True))
                 except httpx.HTTPError as error:
                     found.unanswered.append(repr(error))
                 found.highest_rss_mb = max(found.highest_rss_mb, server.rss_mb())
 
-    thread = threading.Thread(target=watch, name="aside")
+    thread = threading.Thread(target=watch, name="side-calls")
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        done.set()
         thread.join()
 
 
-def _ask(client: httpx.Client, headers: dict[str, str], *, leave: bool) -> str:
-    """The answer's trace id."""
+def _ask(client: httpx.Client, headers: dict[str, str], *, abandon: bool) -> str:
+    """Trace id of the answer, which is abandoned at its first token or read to its end."""
     with client.stream("POST", "/rag", json=ASKED, headers=headers) as answer:
         answer.raise_for_status()
         for line in answer.iter_lines():
-            if leave and line == "event: token":
+            if abandon and line == "event: token":
                 break
         return str(answer.headers["X-Trace-Id"])
 
 
-def _sampled(world: World) -> set[str]:
-    """The traces of all samples in the queue, which is empty afterwards."""
-    client: Any = boto3.client(
-        "sqs",
-        endpoint_url=world.aws_url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
-    )
+def _sampled(testbed: Testbed) -> set[str]:
+    """Trace ids of all samples in the queue, which is emptied."""
+    client: Any = boto3.client("sqs", endpoint_url=testbed.aws_url, **CLIENT_ARGUMENTS)
     found: set[str] = set()
-    while messages := client.receive_message(QueueUrl=world.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=2).get(
+    while messages := client.receive_message(QueueUrl=testbed.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=2).get(
         "Messages", []
     ):
         found |= {str(json.loads(message["Body"])["trace_id"]) for message in messages}
         entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(messages)]
-        client.delete_message_batch(QueueUrl=world.queue_url, Entries=entries)
+        client.delete_message_batch(QueueUrl=testbed.queue_url, Entries=entries)
     return found
 
 
-def _await_promised(world: World, found: Outage, older: set[str]) -> None:
+def _await_promised(testbed: Testbed, found: Outage, earlier: set[str]) -> None:
     started = time.monotonic()
     while True:
-        there = _arrived(world)
-        found.missing = found.promised - there
+        arrived = _arrived(testbed)
+        found.missing = found.promised - arrived
         found.late_seconds = time.monotonic() - started
-        if not found.missing or found.late_seconds > ARRIVED_SECONDS:
-            found.others = len(there - found.promised - older)
+        if not found.missing or found.late_seconds > ARRIVAL_SECONDS:
+            found.others = len(arrived - found.promised - earlier)
             return
         time.sleep(1)
 
 
-def _arrived(world: World) -> set[str]:
-    """The ids of all traces that the collector shows."""
+def _arrived(testbed: Testbed) -> set[str]:
+    """Ids of all traces that the collector lists."""
     found: set[str] = set()
     last: str | None = None
     while True:
         more = {"last_retrieved_id": last} if last else {}
         answer = httpx.post(
-            f"{world.opik_url}/api/v1/private/traces/search",
+            f"{testbed.opik_url}/api/v1/private/traces/search",
             json={"project_name": "llm-twin", "limit": PAGE, "truncate": True, **more},
             timeout=60,
             trust_env=False,
@@ -228,7 +239,7 @@ def _arrived(world: World) -> set[str]:
 
 
 def _disk_bytes(server: Server) -> int:
-    """Bytes in the files that the service holds open: its log, and what it spilled; 0 on a system without /proc."""
+    """Bytes of the files that the service holds open: its log and its spilled data; 0 on a system without /proc."""
     sizes: dict[tuple[int, int], int] = {}
     for process in (server.process, *server.process.children(recursive=True)):
         for link in Path(f"/proc/{process.pid}/fd").glob("*"):
@@ -244,19 +255,8 @@ def _disk_bytes(server: Server) -> int:
 def _report(outages: list[Outage], seconds: float) -> Report:
     report = Report(
         "outage",
-        f"Opik away for {seconds:g} s at {USERS} users",
-        (
-            "Opik",
-            "answers",
-            "wrong",
-            "total p50 ms",
-            "p95",
-            "p99",
-            "TTFT p99",
-            "gap p99",
-            "resident MiB",
-            "disk B/answer",
-        ),
+        f"Opik unavailable for {seconds:g} s at {USERS} users",
+        COLUMNS,
     )
     for outage in outages:
         for name, phase in outage.phases.items():
@@ -265,7 +265,7 @@ def _report(outages: list[Outage], seconds: float) -> Report:
                 (
                     f"{outage.fault}, {name}",
                     f"{phase.answers:,}",
-                    str(phase.wrong),
+                    str(phase.failed),
                     *(ms(total.p50), ms(total.p95), ms(total.p99)),
                     ms(Spread.of(phase.result.ttft_ms).p99),
                     ms(gap.p99),
@@ -276,9 +276,9 @@ def _report(outages: list[Outage], seconds: float) -> Report:
         report.goals += _goals(outage)
         report.notes.append(
             f"{outage.fault}: promised {len(outage.promised)} traces ({len(outage.sampled)} sampled, "
-            f"{len(outage.failed)} failed, {len(outage.wanted)} wanted), arrived "
-            f"{len(outage.promised) - len(outage.missing)} no later than {outage.late_seconds:.0f} s after the load; "
-            f"{outage.others} others arrived as well; highest resident memory {outage.highest_rss_mb:.1f} MiB"
+            f"{len(outage.failed)} failed, {len(outage.requested)} requested), of which "
+            f"{len(outage.promised) - len(outage.missing)} arrived within {outage.late_seconds:.0f} s after the load; "
+            f"{outage.others} other traces arrived, too; highest resident memory {outage.highest_rss_mb:.1f} MiB"
         )
     report.charts = [
         _chart("Answer, p50", outages, lambda phase: Spread.of(phase.result.total_ms).p50, "ms"),
@@ -287,7 +287,7 @@ def _report(outages: list[Outage], seconds: float) -> Report:
     ]
     report.data = {
         outage.fault: {
-            "promised": {kind: len(getattr(outage, kind)) for kind in ("sampled", "failed", "wanted")},
+            "promised": {kind: len(getattr(outage, kind)) for kind in ("sampled", "failed", "requested")},
             "missing": sorted(outage.missing),
             "others": outage.others,
             "errors": {name: phase.result.errors for name, phase in outage.phases.items()},
@@ -302,13 +302,13 @@ def _report(outages: list[Outage], seconds: float) -> Report:
 
 
 def _goals(outage: Outage) -> list[Goal]:
-    with_, without = (Spread.of(outage.phases[name].result.total_ms) for name in (AWAY, BEFORE))
-    wrong = outage.phases[AWAY].wrong + len(outage.unanswered)
+    with_, without = (Spread.of(outage.phases[name].result.total_ms) for name in (DURING, BEFORE))
+    failed = outage.phases[DURING].failed + len(outage.unanswered)
     arrived = 1 - len(outage.missing) / len(outage.promised)
-    per_answer = [outage.phases[name].disk_bytes / outage.phases[name].answers for name in (AWAY, BEFORE)]
-    spilled_mb = (per_answer[0] - per_answer[1]) * outage.phases[AWAY].answers / 2**20
+    per_answer = [outage.phases[name].disk_bytes / outage.phases[name].answers for name in (DURING, BEFORE)]
+    spilled_mb = (per_answer[0] - per_answer[1]) * outage.phases[DURING].answers / 2**20
     return [
-        Goal(f"{outage.fault}: wrong answers and questions without one", wrong, 0, unit=""),
+        Goal(f"{outage.fault}: failed answers and requests", failed, 0, unit=""),
         Goal(f"{outage.fault}: answer p50 with the fault against without", with_.p50 / without.p50, 1.02),
         Goal(f"{outage.fault}: answer p99 with the fault against without", with_.p99 / without.p99, 1.1),
         Goal(f"{outage.fault}: resident memory grows by", outage.growth_mb(), MAX_GROWTH_MB, unit="MiB"),
@@ -319,6 +319,6 @@ def _goals(outage: Outage) -> list[Goal]:
 
 def _chart(title: str, outages: list[Outage], value: Callable[[Phase], float], unit: str) -> Chart:
     series: dict[str, Sequence[float]] = {
-        name: [value(outage.phases[name]) for outage in outages] for name in (BEFORE, AWAY, BACK)
+        name: [value(outage.phases[name]) for outage in outages] for name in (BEFORE, DURING, AFTER)
     }
     return Chart(title, "bars", "Opik", unit, [outage.fault for outage in outages], series)

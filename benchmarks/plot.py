@@ -18,11 +18,16 @@ COLOURS = ("#1f6f8b", "#e07a3f", "#8d99ae", "#5b8c5a")
 GROUP_WIDTH = 0.8
 PANEL_INCHES = (5.2, 4.2)
 LOG_HEADROOM = 8
-"""So that the legend does not lie on the bars."""
+"""Factor of the space above the bars, for the legend."""
 
 
 def draw(report: dict[str, Any], folder: Path) -> Path:
-    """All charts of a report beside each other in `<name>.png`."""
+    """Draw all charts of a report side by side into `<name>.png`; returns the file.
+
+    Args:
+        report: JSON form of a `Report`.
+        folder: where the file is written.
+    """
     charts = report["charts"]
     figure, panels = plt.subplots(
         1, len(charts), figsize=(PANEL_INCHES[0] * len(charts), PANEL_INCHES[1]), squeeze=False, layout="constrained"
@@ -33,7 +38,7 @@ def draw(report: dict[str, Any], folder: Path) -> Path:
         axes.set_xlabel(chart["x_label"])
         axes.set_ylabel(chart["y_label"])
         if chart["log"]:
-            # Differences may be below nothing on a noisy machine: linear around zero.
+            # Linear around zero, since differences may be negative on a noisy machine.
             axes.set_yscale("symlog", linthresh=1)
             axes.set_ylim(top=axes.get_ylim()[1] * LOG_HEADROOM)
         axes.grid(axis="y", alpha=0.3)
@@ -71,7 +76,7 @@ def _lines(axes: Axes, chart: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Draw."""
+    """Draw the report that the command line names."""
     report, folder = Path(sys.argv[1]), Path(sys.argv[2])
     print(draw(json.loads(report.read_text()), folder))
 

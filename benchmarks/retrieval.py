@@ -1,4 +1,4 @@
-"""What retrieval costs above the least that it could: see `retrieval_probe`."""
+"""Latency of retrieval against its floor, the least that it could take; see `retrieval_probe`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from benchmarks.effort import Effort
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import WORK, BenchmarkError, pinned, python, server_core
-from benchmarks.world import World, stand_up
+from benchmarks.testbed import Testbed, start_testbed
 from localcloud.process import REPOSITORY, base_environment
 from twin.target.paths import EMBEDDING_MODEL
 
 STEP_NAMES = {
-    "embed": "embeddings (longest)",
-    "search": "one collection (longest)",
+    "embed": "longest embedding",
+    "search": "longest search of a collection",
     "retriever.retrieve_top_k": "all searches",
     "retriever.rerank": "rerank",
 }
@@ -28,23 +28,23 @@ def run(effort: Effort) -> Report:
     Raises:
         BenchmarkError: something does not start or fails.
     """
-    with stand_up(qdrant=True, opik=False) as world:
-        effort.say("retrieval and its floor, question by question")
-        found = _probe(world, effort.questions)
+    with start_testbed(qdrant=True, opik=False) as testbed:
+        effort.progress("retrieval and its floor, question by question")
+        found = _probe(testbed, effort.questions)
     floor, whole = Spread.of(found["floor"]), Spread.of(found["retrieval"])
     ratios = [whole / floor for whole, floor in zip(found["retrieval"], found["floor"], strict=True)]
-    report = Report("retrieval", "Retrieval against its floor", ("what", "p50 ms", "p95", "p99"))
+    report = Report("retrieval", "Retrieval against its floor", ("step", "p50 ms", "p95", "p99"))
     rows = {
         "floor: one embedding and the raw Qdrant queries": floor,
-        "  of it the embedding": Spread.of(found["floor_embed"]),
+        "  of which embedding": Spread.of(found["floor_embed"]),
         "retrieval": whole,
-        **{f"  of it {name}": Spread.of(found["steps"][step]) for step, name in STEP_NAMES.items()},
+        **{f"  of which {name}": Spread.of(found["steps"][step]) for step, name in STEP_NAMES.items()},
     }
     report.rows = [(name, ms(spread.p50), ms(spread.p95), ms(spread.p99)) for name, spread in rows.items()]
     report.goals = [Goal("retrieval p50 against its floor", whole.p50 / floor.p50, 1.3)]
     report.notes = [
         f"{len(found['floor'])} pairs over the example corpus; {found['queries']:.1f} Qdrant queries per question.",
-        f"Median of the pairs' own ratios: {median(ratios):.2f}.",
+        f"Median of the ratios per question: {median(ratios):.2f}.",
     ]
     report.charts = [
         Chart(
@@ -60,11 +60,11 @@ def run(effort: Effort) -> Report:
     return report
 
 
-def _probe(world: World, repeats: int) -> dict[str, Any]:
+def _probe(testbed: Testbed, repeats: int) -> dict[str, Any]:
     environment = {
         **base_environment(WORK),
-        **world.aws_environment,
-        "QDRANT_URL": world.qdrant_url,
+        **testbed.aws_environment,
+        "QDRANT_URL": testbed.qdrant_url,
         "EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL),
     }
     command = pinned(python("benchmarks.retrieval_probe", str(repeats)), server_core())

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.retrieval_probe REPEATS`: times retrieval and its floor in turn, as JSON on standard output.
+"""`python -m benchmarks.retrieval_probe REPEATS`: times of retrieval and its floor, as JSON on standard output.
 
-The floor of a question is one embedding of it and then the very queries that the service sends to Qdrant for it, all
-at once, as bytes that are ready to be sent, on open connections, with answers that nobody reads. A recorder between
-the service and Qdrant takes those queries down beforehand.
+The floor of a question is one embedding of it, followed by the queries that the service sends to Qdrant for it, all at
+once, as prepared bytes on open connections, with answers that are not parsed. A recorder between the service and Qdrant
+records those queries beforehand.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
+from localcloud.ports import LOOPBACK
 from localcloud.process import REPOSITORY
 from services.common.embedding import Embedder
 from services.common.tracing import Trace
@@ -34,7 +35,11 @@ STEPS = ("embed", "search", "retriever.retrieve_top_k", "retriever.rerank")
 
 
 class Recorder:
-    """Passes everything on to Qdrant and keeps the queries that went by."""
+    """HTTP proxy in front of Qdrant that records queries.
+
+    Attributes:
+        queries: path and body of each recorded query.
+    """
 
     def __init__(self, target: str) -> None:
         self.queries: list[tuple[str, bytes]] = []
@@ -42,35 +47,39 @@ class Recorder:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """Serve on a free port; gives the address."""
+        """Serve on a free port while the context is open; yields the address."""
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._pass_on)
+        application.router.add_route("*", "/{path:.*}", self._forward)
         runner = web.AppRunner(application)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, LOOPBACK, 0)
         await site.start()
         try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield f"http://{LOOPBACK}:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
 
-    async def _pass_on(self, request: web.Request) -> web.Response:
-        body = await request.read()
+    async def _forward(self, request: web.Request) -> web.Response:
+        body, url = await request.read(), self._target + request.path_qs
         if request.path.endswith("/points/query"):
             self.queries.append((request.path_qs, body))
         async with (
             aiohttp.ClientSession() as session,
-            session.request(request.method, self._target + request.path_qs, data=body, headers=_json()) as answer,
+            session.request(request.method, url, data=body, headers=_json_headers()) as answer,
         ):
             return web.Response(body=await answer.read(), status=answer.status, content_type="application/json")
 
 
-def _json() -> dict[str, str]:
+def _json_headers() -> dict[str, str]:
     return {"Content-Type": "application/json"}
 
 
 async def measure(repeats: int) -> dict[str, Any]:
-    """Milliseconds of the floor, of retrieval and of its steps; one value per question and repetition."""
+    """Milliseconds of the floor, of retrieval and of its steps, with one value per question and repetition.
+
+    Raises:
+        RuntimeError: Qdrant refused a recorded query.
+    """
     settings = RetrievalSettings.load()
     questions = [json.loads(line)["query"] for file in QUESTIONS for line in file.read_text().splitlines()]
     embedder = Embedder(settings.embedding_model_dir)
@@ -87,7 +96,7 @@ async def measure(repeats: int) -> dict[str, Any]:
                 await retriever.retrieve(question, None, Trace("recorded").span("root"))
                 recorded[question] = recorder.queries
         retriever = await _retriever(settings, pool, stack)
-        session = await stack.enter_async_context(aiohttp.ClientSession(settings.qdrant_url, headers=_json()))
+        session = await stack.enter_async_context(aiohttp.ClientSession(settings.qdrant_url, headers=_json_headers()))
         await retriever.retrieve(questions[0], None, Trace("warm").span("root"))
         for question in questions * repeats:
             started = time.perf_counter()
@@ -109,7 +118,7 @@ async def measure(repeats: int) -> dict[str, Any]:
 
 
 async def _retriever(settings: RetrievalSettings, pool: CpuPool, stack: AsyncExitStack) -> Retriever:
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     stack.push_async_callback(store.close)
     return await open_retriever(settings, store, pool, None, lambda dependency, state: None, stack)
 
@@ -122,7 +131,7 @@ async def _send(session: aiohttp.ClientSession, path: str, body: bytes) -> None:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the result to standard output."""
     os.environ.setdefault("QDRANT_TIMEOUT_SECONDS", "30")
     json.dump(uvloop.run(measure(int(sys.argv[1]))), sys.stdout)
 

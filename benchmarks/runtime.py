@@ -1,6 +1,6 @@
 """`python -m benchmarks.runtime --port N --container URL`: the project's local SageMaker runtime over the stub.
 
-Every endpoint is named after the stub's timetable that it serves.
+Each endpoint is named after the timetable of the stub that it serves.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import argparse
 import uvicorn
 
 from benchmarks.stub_llm import SHORT, STANDARD
+from localcloud.ports import LOOPBACK
 from localcloud.sagemaker_runtime.app import create_app
 from localcloud.sagemaker_runtime.routing import EndpointRoute, RoutingTable
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--container", required=True, help="address of the stub")
@@ -24,7 +25,7 @@ def main() -> None:
     for timetable in (STANDARD, SHORT):
         table.set_endpoint(EndpointRoute(timetable.path, "AllTraffic", (f"{options.container}/{timetable.path}",)))
     uvicorn.run(
-        create_app(table), host="127.0.0.1", port=options.port, log_level="warning", access_log=False, http="httptools"
+        create_app(table), host=LOOPBACK, port=options.port, log_level="warning", access_log=False, http="httptools"
     )
 
 

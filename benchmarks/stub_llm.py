@@ -1,8 +1,8 @@
-"""`python -m benchmarks.stub_llm --port N`: a model container that answers on a timetable and costs next to nothing.
+"""`python -m benchmarks.stub_llm --port N`: a model container that answers on a timetable, with little processor time.
 
-SageMaker's container contract (`GET /ping`, `POST .../invocations`) and OpenAI's `POST .../chat/completions`.
-The path's first segment is the timetable, for example `/50-100-10/invocations`: first token after 50 ms, 100 tokens,
-10 ms apart. Every token is sent at its own moment counted from the request, so that a late one delays no other and the
+It serves SageMaker's container contract (`GET /ping`, `POST .../invocations`) and OpenAI's `POST .../chat/completions`.
+The first segment of the path is the timetable, for example `/50-100-10/invocations`: first token after 50 ms, 100
+tokens, 10 ms apart. The time of every token is counted from the request, so that a late token delays no other, and the
 ideal total of a request is known: 50 + 99 x 10 = 1,040 ms.
 """
 
@@ -17,17 +17,19 @@ from typing import Any, cast
 
 import uvloop
 
+from localcloud.ports import LOOPBACK
+
 MODEL = "stub/model"
 PROMPT_TOKENS = 40
 
 
 @dataclass(frozen=True)
 class Timetable:
-    """When the stub sends what.
+    """Times at which the stub sends tokens.
 
     Attributes:
         ttft_ms: time to the first token.
-        tokens: how many tokens.
+        tokens: number of tokens.
         gap_ms: time from one token to the next.
     """
 
@@ -37,29 +39,29 @@ class Timetable:
 
     @property
     def path(self) -> str:
-        """The path segment that asks for it."""
+        """Path segment that selects it."""
         return f"{self.ttft_ms:g}-{self.tokens}-{self.gap_ms:g}"
 
     @property
     def total_ms(self) -> float:
-        """Time from request to last token, in milliseconds, when nothing costs anything."""
+        """Ideal time from request to last token, in milliseconds."""
         return self.ttft_ms + (self.tokens - 1) * self.gap_ms
 
     @classmethod
     def of(cls, segment: str) -> Timetable:
-        """The timetable that a path segment names.
+        """The timetable that a path segment selects.
 
         Raises:
-            ValueError: it names none.
+            ValueError: it is not a timetable.
         """
         ttft, tokens, gap = segment.split("-")
         return cls(float(ttft), int(tokens), float(gap))
 
 
 STANDARD = Timetable(50, 100, 10)
-"""The issue's timetable: what every overhead and throughput figure is measured with."""
+"""Timetable of all overhead and throughput figures."""
 SHORT = Timetable(1, 5, 1)
-"""Many requests in little time: for memory and for what a request costs apart from its tokens."""
+"""Timetable of many short requests: for memory, and for the cost of a request apart from its tokens."""
 
 
 def _sse(body: dict[str, Any]) -> bytes:
@@ -81,7 +83,7 @@ def _usage(tokens: int) -> dict[str, int]:
 
 @lru_cache(maxsize=16)
 def pieces(timetable: Timetable) -> tuple[bytes, ...]:
-    """What goes over the wire at each moment: a token each, and with the last one all that ends the stream."""
+    """Bytes that are sent at each time: one token each, the last one together with the end of the stream."""
     out = []
     for number in range(timetable.tokens):
         delta = {"content": f"token{number} "} | ({"role": "assistant"} if number == 0 else {})
@@ -93,8 +95,8 @@ def pieces(timetable: Timetable) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=16)
-def whole(timetable: Timetable) -> bytes:
-    """The answer to a request without `stream`."""
+def whole_answer(timetable: Timetable) -> bytes:
+    """Body of the answer to a request without `stream`."""
     text = "".join(f"token{number} " for number in range(timetable.tokens))
     message = {"role": "assistant", "content": text}
     body = _envelope([{"index": 0, "message": message, "finish_reason": "stop"}], usage=_usage(timetable.tokens))
@@ -113,7 +115,7 @@ _STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-
 
 
 class StubProtocol(asyncio.Protocol):
-    """One connection; requests follow one another, bodies have a Content-Length."""
+    """One connection; requests are sequential, bodies have a Content-Length."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -122,16 +124,16 @@ class StubProtocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport for answers."""
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody listens any more."""
+        """Cancel the answer in progress."""
         if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Answer once a request is complete."""
+        """Answer a request once it is complete."""
         self._buffer += data
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         if not separator:
@@ -160,9 +162,9 @@ class StubProtocol(asyncio.Protocol):
             self._transport.write(_STREAM_HEAD)
             self._at(now + timetable.ttft_ms / 1000, 0, pieces(timetable), timetable.gap_ms / 1000)
         else:
-            # In one piece it takes as long as in a hundred: until the last token.
+            # A whole answer takes as long as a streamed one: until the last token.
             self._timer = self._loop.call_at(
-                now + timetable.total_ms / 1000, self._transport.write, _response("200 OK", whole(timetable))
+                now + timetable.total_ms / 1000, self._transport.write, _response("200 OK", whole_answer(timetable))
             )
 
     def _at(self, when: float, number: int, out: tuple[bytes, ...], gap: float) -> None:
@@ -182,9 +184,9 @@ async def serve(host: str, port: int) -> None:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     uvloop.run(serve(options.host, options.port))

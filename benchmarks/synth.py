@@ -1,4 +1,4 @@
-"""How long the synthesis of a stage takes with the real command line, process start included."""
+"""Duration of the synthesis of a stage with the real command line, process start included."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run(effort: Effort) -> Report:
     """
     seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
     output = WORK / "synth"
-    # The first one fills the cache of the CDK's own code.
+    # The first round fills the cache of the CDK's code and is not counted.
     for number in range(effort.rounds + 1):
         for stage in STAGES:
-            effort.say(f"{stage}, {number} of {effort.rounds} rounds")
+            effort.progress(f"{stage}, {number} of {effort.rounds} rounds")
             shutil.rmtree(output, ignore_errors=True)
             began = time.monotonic()
             try:

@@ -1,7 +1,7 @@
-"""What monitoring costs: the service with tracing at its budget against the same service with tracing off.
+"""Cost of tracing: the service with tracing at its budget, against the same service with tracing off.
 
-Requests/s are taken with short answers that fill the server's core, where every millisecond of the tracer is one that
-the callers miss. Stalls are taken at a moderate load of standard answers, as the gap between two tokens.
+Answers/s are measured with short answers that fill the server's core, so that the tracer's processor time reduces them.
+Stalls are measured as the gap between two tokens, at a moderate load of standard answers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from benchmarks.effort import Effort
 from benchmarks.measure import Chart, Goal, Report, Spread, ms, percentile
 from benchmarks.processes import Server, run_load
 from benchmarks.stub_llm import SHORT
-from benchmarks.world import TRACES_PER_SECOND, World, stand_up
+from benchmarks.testbed import TRACES_PER_SECOND, Testbed, start_testbed
 
 SATURATING_USERS = 16
 MODERATE_USERS = 16
@@ -29,24 +29,24 @@ def run(effort: Effort) -> Report:
     costs: dict[str, list[float]] = {ON: [], OFF: []}
     gaps: dict[str, list[Spread]] = {ON: [], OFF: []}
     longest: dict[str, list[float]] = {ON: [], OFF: []}
-    with stand_up() as world:
+    with start_testbed() as testbed:
         for number in range(effort.rounds):
             for name, budget in ((ON, TRACES_PER_SECOND), (OFF, 0)):
-                effort.say(f"round {number + 1} of {effort.rounds}: tracing {name}, full core")
-                with world.service(SHORT, traces_per_second=budget) as (server, url):
-                    rate, cost = _saturated(world, server, url, effort.saturating_answers)
+                effort.progress(f"round {number + 1} of {effort.rounds}: tracing {name}, full core")
+                with testbed.service(SHORT, traces_per_second=budget) as (server, url):
+                    rate, cost = _saturated(testbed, server, url, effort.saturating_answers)
                 rates[name].append(rate)
                 costs[name].append(cost)
-                effort.say(f"round {number + 1} of {effort.rounds}: tracing {name}, {MODERATE_USERS} users")
-                with world.service(traces_per_second=budget) as (_, url):
+                effort.progress(f"round {number + 1} of {effort.rounds}: tracing {name}, {MODERATE_USERS} users")
+                with testbed.service(traces_per_second=budget) as (_, url):
                     answers = effort.answers[MODERATE_USERS]
-                    result = run_load(world.ask_service(url, MODERATE_USERS, answers), world.aws_environment)
+                    result = run_load(testbed.ask_service(url, MODERATE_USERS, answers), testbed.aws_environment)
                 gaps[name].append(Spread.of(result.gap_ms))
                 longest[name].append(percentile(result.gap_ms, 1))
     report = Report(
         "tracing",
         "Cost of tracing",
-        ("tracing", "short answers/s", "CPU ms each", "token gap p50", "p95", "p99", "longest"),
+        ("tracing", "short answers/s", "CPU ms/answer", "token gap p50 ms", "p95", "p99", "longest"),
     )
     for name in (ON, OFF):
         gap = Spread.median_of(gaps[name])
@@ -80,12 +80,12 @@ def run(effort: Effort) -> Report:
     return report
 
 
-def _saturated(world: World, server: Server, url: str, answers: int) -> tuple[float, float]:
-    """Answers per second of a full core, and processor milliseconds of each."""
-    # The tracer builds its client on the first trace, once in a process's life: that is not what is measured.
-    run_load(world.ask_service(url, SATURATING_USERS, 200, SHORT), world.aws_environment)
+def _saturated(testbed: Testbed, server: Server, url: str, answers: int) -> tuple[float, float]:
+    """Answers per second of a full core, and processor milliseconds per answer."""
+    # Warm up, since the tracer creates its client with the first trace of the process.
+    run_load(testbed.ask_service(url, SATURATING_USERS, 200, SHORT), testbed.aws_environment)
     before = server.cpu_seconds()
-    result = run_load(world.ask_service(url, SATURATING_USERS, answers, SHORT), world.aws_environment)
+    result = run_load(testbed.ask_service(url, SATURATING_USERS, answers, SHORT), testbed.aws_environment)
     count = len(result.total_ms)
     return count / result.seconds, (server.cpu_seconds() - before) * 1000 / (count + SATURATING_USERS)
 

@@ -1,4 +1,4 @@
-"""From the settings of one stage to its stacks: the entry point that `cdk.json` names."""
+"""CDK app: builds the stacks of one stage from its settings; `cdk.json` names it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ DEFAULT_STAGE = "local"
 
 
 def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str, cdk.Stack]:
-    """Add every stack of a stage to `app`, wired, tagged and checked; `now` is when the stage's life begins."""
+    """Add every stack of a stage to `app`, wired, tagged and checked; `now` is the start of the stage's life."""
     names = Names.of(settings)
     env = cdk.Environment(account=settings.account, region=settings.region)
     if settings.account is not None:
-        # What CDK would otherwise ask the account for.
+        # CDK would otherwise look these up in the account.
         key = f"availability-zones:account={settings.account}:region={settings.region}"
         app.node.set_context(key, list(settings.availability_zones))
+    # Templates ask for the version of the bootstrap stack of this qualifier, and publish assets to its bucket.
+    app.node.set_context("@aws-cdk/core:bootstrapQualifier", settings.delivery.qualifier)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
     network = NetworkStack(app, names.stack("network"), settings=settings, env=env)
@@ -54,7 +56,7 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         alerts=evaluation.alerts.topic,
     )
     guard = GuardStack(app, names.stack("guard"), settings=settings, env=env, alerts=evaluation.alerts, now=now)
-    # These know the LLM stack by name only: CloudFormation cannot see that they come after it.
+    # These refer to the LLM stack by name only, so CloudFormation cannot derive the order.
     rag.add_stack_dependency(llm)
     guard.add_stack_dependency(llm)
     tag_everything(app, settings.stage, settings.tags)
@@ -86,8 +88,8 @@ def main() -> int:
     except RuntimeError as error:
         if "ValidationFailed" not in str(error):
             raise
-        # The findings themselves are printed by the CDK already.
-        sys.stderr.write(f"Stage {stage}: the templates break a rule; mend it or acknowledge it with a reason.\n")
+        # The CDK has printed the findings already.
+        sys.stderr.write(f"Stage {stage}: the templates break a rule; fix it or acknowledge it with a reason.\n")
         return 1
     return 0
 

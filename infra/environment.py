@@ -1,4 +1,4 @@
-"""Environment variables that several deployables share; the names are those of docs/architecture.md."""
+"""Environment variables that several deployables share; docs/environment.md lists them all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ OPIK_CONSTANTS = {
     # The SDK reports usage and errors to its maker by default.
     "OPIK_SENTRY_ENABLE": "false",
     "OPIK_ANALYTICS_ENABLE": "false",
-    # Without a bound, a server that accepts and never answers holds up the exit for minutes.
+    # Without a limit, a server that accepts and never answers delays the exit for minutes.
     "OPIK_DEFAULT_FLUSH_TIMEOUT": "5",
     "OPIK_LOG_START_TRACE_SPAN": "false",
 }
 
 
 def opik_environment(settings: DeploymentSettings) -> dict[str, str]:
-    """Where traces and scores go, but for the key."""
+    """Opik's address, workspace and project, without the key."""
     monitoring = settings.monitoring
     return {
         "OPIK_URL_OVERRIDE": monitoring.opik_url,
@@ -29,12 +29,12 @@ def opik_environment(settings: DeploymentSettings) -> dict[str, str]:
 
 
 def opik_sdk_environment(settings: DeploymentSettings) -> dict[str, str]:
-    """The same for what uses Opik's SDK, with the SDK's own switches."""
+    """The same with the switches of Opik's SDK, for processes that use it."""
     return {**opik_environment(settings), **OPIK_CONSTANTS}
 
 
 def opik_page_url(settings: DeploymentSettings) -> str:
-    """Opik's page for people: the configured one, else what its API address starts with."""
+    """Opik's web page: the configured one, else derived from its API address."""
     return settings.monitoring.page_url or settings.monitoring.opik_url.split("/api")[0]
 
 
@@ -42,7 +42,7 @@ def opik_trace_url(settings: DeploymentSettings) -> str:
     """The page of one trace, with `{trace_id}` in it.
 
     A trace's page lies below the id of its project, which only Opik knows: its redirect finds it, as the SDK's own
-    links do. The local collector has its traces at a path of their own.
+    links do. The local collector shows a trace under its id alone.
     """
     if settings.evaluation.trace_url:
         return settings.evaluation.trace_url

@@ -7,15 +7,59 @@ what another stack imports. Everything else is named by CloudFormation, so that 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from infra.settings.deployment import DeploymentSettings
-
-DELIVERY = "twin-delivery"
-"""What the name of everything starts with that belongs to the account's pipeline, not to a stage."""
+PROJECT = "llm-twin"
+"""Value of the tag `project` on every resource."""
+PREFIX = "twin-"
+"""Start of the name of everything that belongs to a stage or to the account's pipeline."""
+STACKS = ("network", "llm", "business", "evaluation", "guard")
+"""Stacks of every stage, in the order of their deployment."""
+OPTIONAL_STACKS = ("vectors",)
+"""Stacks that only some settings have; they hold data."""
+DELIVERY = f"{PREFIX}delivery"
+"""Prefix of everything that belongs to the account's pipeline, not to a stage."""
 DELIVERY_STACK = DELIVERY
+BOOTSTRAP_QUALIFIER = "hnb659fds"
+"""Qualifier of the CDK bootstrap stack unless the settings name another; the CDK's own default."""
 
 
-def served_component(settings: DeploymentSettings) -> str | None:
+class _Llm(Protocol):
+    @property
+    def mode(self) -> str: ...
+
+
+class StageSettings(Protocol):
+    """The settings that names depend on."""
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def llm(self) -> _Llm: ...
+
+
+def stage_prefix(stage: str) -> str:
+    """Prefix of the name of everything that belongs to a stage."""
+    return f"{PREFIX}{stage}"
+
+
+def parameter_path(stage: str) -> str:
+    """Prefix of the names of a stage's parameters in Systems Manager."""
+    return f"/twin/{stage}/"
+
+
+def watermark_parameter(stage: str) -> str:
+    """Parameter that holds the time up to which a stage's samples are judged."""
+    return f"{parameter_path(stage)}evaluation/watermark"
+
+
+def bootstrap_parameter(qualifier: str) -> str:
+    """Parameter that holds the version of the CDK bootstrap stack."""
+    return f"/cdk-bootstrap/{qualifier}/version"
+
+
+def served_component(settings: StageSettings) -> str | None:
     """The inference component that callers name; None for an endpoint that holds the model itself and refuses one."""
     return Names.of(settings).inference_component if settings.llm.mode == "inference-component" else None
 
@@ -27,12 +71,12 @@ class Names:
     prefix: str
 
     @classmethod
-    def of(cls, settings: DeploymentSettings) -> Names:
+    def of(cls, settings: StageSettings) -> Names:
         """The names of a stage."""
         return cls(settings.prefix)
 
     def stack(self, name: str) -> str:
-        """Name of a stack: `network`, `llm`, `business`, `evaluation` or `guard`."""
+        """Name of a stack, one of `STACKS` or `OPTIONAL_STACKS`."""
         return f"{self.prefix}-{name}"
 
     @property

@@ -1,4 +1,4 @@
-"""`python -m localcloud --root DIR`: the supervisor, in the foreground."""
+"""`python -m localcloud --root DIR`: the supervisor in the foreground."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from localcloud.supervisor import Supervisor
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 1 with a sentence when it cannot."""
+    """Run until SIGTERM or SIGINT. Returns the exit status: 1 after a sentence on standard error when it cannot run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder whose .local holds everything")
     root: Path = parser.parse_args().root.resolve()

@@ -1,6 +1,7 @@
-"""Runs a command that dies with its parent: `python bound_exec.py PARENT_PID COMMAND...`. Linux only.
+"""Execution of a command that is killed when its parent ends: `python bound_exec.py PARENT_PID COMMAND...`.
 
-A file of its own, run with -S -E, so that it starts in milliseconds and is replaced by the command.
+The binding works on Linux only; elsewhere the command runs without it. The file imports nothing of ours and is run with
+-S -E, so that it starts in milliseconds.
 """
 
 import os
@@ -11,12 +12,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
+    """Replace this process by the command, after Linux was told to kill it when its parent ends.
+
+    Exits with 1 when the parent has ended already. Source: prctl(2), PR_SET_PDEATHSIG.
+    """
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != int(sys.argv[1]):
-            sys.exit(1)  # the parent died before the request above
+            sys.exit(1)  # the parent ended before the call above
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - the command comes from the supervisor
 
 

@@ -1,7 +1,7 @@
-"""What the local cloud tells a person."""
+"""The error that commands show to a person."""
 
 from __future__ import annotations
 
 
 class LocalCloudError(RuntimeError):
-    """The local cloud cannot go on; the message is a sentence that says what was wrong and what to do."""
+    """The local cloud cannot start or continue; the message says in a sentence what is wrong and what to do."""

@@ -1,4 +1,4 @@
-"""Start, stop and ask after the local cloud of a folder."""
+"""Start, stop and status of the local cloud of a folder."""
 
 from __future__ import annotations
 
@@ -22,24 +22,30 @@ POLL_SECONDS = 0.1
 STOP_SECONDS = 20.0
 MIB = 1024**2
 NEEDED_BYTES = 200 * MIB
-"""Logs, databases and synthesized templates of a deployment; less fails half-way, with a worse explanation."""
+"""Space for logs, databases and synthesized templates of a deployment, checked before the start."""
 
 
 def status(root: Path) -> State | None:
-    """The running local cloud of `root`, or None.
+    """State of the local cloud of `root`, or None when it is not running and ready.
 
     Raises:
-        LocalCloudError: when its state file cannot be read.
+        LocalCloudError: its state file cannot be read.
     """
     state = read_state(root)
     return state if state is not None and state.ready and _is_supervisor(state.pid, root) else None
 
 
 def start(root: Path, timeout: float) -> State:
-    """The running local cloud of `root`, started when it does not run; leftovers of a killed one are ended first.
+    """State of the local cloud of `root`, which is started when it is not running.
+
+    Processes that a killed supervisor left behind are ended first.
+
+    Args:
+        root: folder whose `.local` holds state, data and logs.
+        timeout: seconds until it must be ready.
 
     Raises:
-        LocalCloudError: when it does not get ready within `timeout` seconds, with the reason.
+        LocalCloudError: it cannot be started or is not ready in time; the message has the reason.
     """
     running = status(root)
     if running is not None:
@@ -69,7 +75,10 @@ def start(root: Path, timeout: float) -> State:
 
 
 def stop(root: Path) -> None:
-    """End the supervisor and whatever else carries the mark of `root`; no state file is left."""
+    """End the supervisor and every other process that `ROOT_MARKER` marks with `root`; removes the state file.
+
+    The supervisor gets `STOP_SECONDS` to stop its processes; what is left then is killed.
+    """
     ours = [process for process in psutil.process_iter() if _is_marked(process, root)]
     supervisors = [process for process in ours if _runs_supervisor(process)]
     for process in supervisors:

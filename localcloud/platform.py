@@ -1,4 +1,4 @@
-"""The local cloud's own processes: emulator, Opik collector, Qdrant server, webhook sink."""
+"""Platform processes of the local cloud: emulator, Opik collector, Qdrant server, webhook sink."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 
 from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK, is_taken
-from localcloud.process import Child, answers, base_environment
-from localcloud.runner.backoff import delay
+from localcloud.process import Child, answers, base_environment, restart_delay
 from localcloud.state import ProcessState
 
 START_SECONDS = 45.0
@@ -21,10 +20,13 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Part:
-    """One process.
+    """One platform process.
 
     Attributes:
-        durable: whether it finds all that it held in its files again, so that it may be started anew.
+        port_name: its key in `State.ports`.
+        module: what `python -m` runs.
+        health_path: path whose 2xx answer means that it is ready.
+        durable: whether it keeps its data in files, so that it may be restarted after a crash.
     """
 
     port_name: str
@@ -42,9 +44,9 @@ PARTS = (
 
 
 class Platform:
-    """Starts every part, and those that keep their data in files again when they die.
+    """Starts the platform processes, and restarts durable ones after a crash.
 
-    The emulator holds what was deployed in memory: when it dies, that is shown as failed, with its reason.
+    The emulator keeps deployed resources in memory, so it is not restarted: its state is `failed`, with the reason.
     """
 
     def __init__(self, root: Path, ports: Mapping[str, int]) -> None:
@@ -55,10 +57,10 @@ class Platform:
         self._next_start = dict.fromkeys(ports, 0.0)
 
     def start(self) -> None:
-        """Start all parts and wait until each is ready.
+        """Start all parts and wait up to `START_SECONDS` until each is ready.
 
         Raises:
-            LocalCloudError: naming the part that is not, with the last line of its log.
+            LocalCloudError: a port is taken, or a part did not get ready; names the part and its last log line.
         """
         for part in PARTS:
             if is_taken(port := self._ports[part.port_name]):
@@ -70,7 +72,9 @@ class Platform:
             child = self._children[part.port_name]
             while not answers(self.url(part.port_name) + part.health_path):
                 if child.exit_code() is not None or time.monotonic() > deadline:
-                    raise LocalCloudError(f"{part.module} did not get ready: {child.last_words()} (log: {child.log})")
+                    raise LocalCloudError(
+                        f"{part.module} did not get ready: {child.last_log_line()} (log: {child.log})"
+                    )
                 time.sleep(POLL_SECONDS)
 
     def url(self, port_name: str) -> str:
@@ -78,7 +82,7 @@ class Platform:
         return f"http://{LOOPBACK}:{self._ports[port_name]}"
 
     def tick(self) -> None:
-        """Start again what died and may be, at growing distances."""
+        """Restart durable parts that ended, each with a growing delay."""
         now = time.monotonic()
         for part in PARTS:
             name = part.port_name
@@ -87,18 +91,18 @@ class Platform:
                 continue
             child.kill()
             self._restarts[name] += 1
-            self._next_start[name] = now + delay(self._restarts[name])
+            self._next_start[name] = now + restart_delay(self._restarts[name])
             self._children[name] = self._spawn(part)
 
     def stop(self) -> None:
-        """End every part."""
+        """Stop every part; those that do not end within `STOP_SECONDS` are killed."""
         for child in self._children.values():
             child.terminate()
         for child in self._children.values():
             child.stop(STOP_SECONDS)
 
     def states(self) -> list[ProcessState]:
-        """How each part is."""
+        """State of each part that was started, `healthy` or `failed`."""
         return [self._state(part) for part in PARTS if part.port_name in self._children]
 
     def _spawn(self, part: Part) -> Child:
@@ -124,5 +128,5 @@ class Platform:
             status="failed" if dead else "healthy",
             restarts=self._restarts[part.port_name],
             log=str(child.log),
-            reason=child.last_words() if dead else "",
+            reason=child.last_log_line() if dead else "",
         )

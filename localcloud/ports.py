@@ -11,49 +11,49 @@ from pathlib import Path
 from localcloud.errors import LocalCloudError
 
 LOOPBACK = "127.0.0.1"
-FIRST = 20_000
-EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
-USUAL_EPHEMERAL_START = 32_768
-FEWEST = 1_000
+FIRST_PORT = 20_000
+EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+DEFAULT_EPHEMERAL_START = 32_768
+MIN_CANDIDATES = 1_000
 TRIES = 100
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now; see `free_ports`."""
+    """One port of the loopback address that is free now; see `free_ports`."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports of the loopback address that nobody listens on now.
+    """Different ports of the loopback address that are free now.
 
-    They lie below those that the system gives to outgoing connections: one of these, however short, could otherwise
-    have the port by the time that it is listened on.
+    They lie below the range that the system gives to outgoing connections, since a connection, however short, could
+    otherwise take a port between this call and the moment at which a server listens on it.
 
     Raises:
-        LocalCloudError: when this user cannot listen there.
+        LocalCloudError: this user may not listen there.
     """
     with contextlib.ExitStack() as probes:
         try:
-            return [_take(probes.enter_context(socket.socket())) for _ in range(count)]
+            return [_bind_free_port(probes.enter_context(socket.socket())) for _ in range(count)]
         except OSError as error:
             raise LocalCloudError(f"No port of {LOOPBACK} can be taken: {error.strerror}.") from None
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on this port of the loopback address."""
+    """Whether a process listens on this port of the loopback address."""
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def _take(probe: socket.socket) -> int:
+def _bind_free_port(probe: socket.socket) -> int:
     end = _ephemeral_start()
-    candidates = random.sample(range(FIRST, end), TRIES) if end - FIRST >= FEWEST else []
-    if not any(_binds(probe, port) for port in candidates):
-        probe.bind((LOOPBACK, 0))  # any port, the best that is left
+    candidates = random.sample(range(FIRST_PORT, end), TRIES) if end - FIRST_PORT >= MIN_CANDIDATES else []
+    if not any(_try_bind(probe, port) for port in candidates):
+        probe.bind((LOOPBACK, 0))  # any free port of the system
     return int(probe.getsockname()[1])
 
 
-def _binds(probe: socket.socket, port: int) -> bool:
+def _try_bind(probe: socket.socket, port: int) -> bool:
     try:
         probe.bind((LOOPBACK, port))
     except OSError as error:
@@ -66,6 +66,6 @@ def _binds(probe: socket.socket, port: int) -> bool:
 def _ephemeral_start() -> int:
     """First port for outgoing connections (ip(7), `ip_local_port_range`); macOS and others have a later one."""
     try:
-        return int(EPHEMERAL.read_text().split()[0])
+        return int(EPHEMERAL_RANGE.read_text().split()[0])
     except (OSError, ValueError, IndexError):
-        return USUAL_EPHEMERAL_START
+        return DEFAULT_EPHEMERAL_START

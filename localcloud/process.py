@@ -1,4 +1,4 @@
-"""One child process: its own process group, its own log, bound to the supervisor's life."""
+"""Child processes with a process group and a log of their own, which end with the supervisor; delays of restarts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,40 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LOG_LIMIT_BYTES = 10 * 1024**2
+"""A log above this size is moved to `<name>.log.1` before the next start."""
+FIRST_RESTART_SECONDS = 0.5
+LONGEST_RESTART_SECONDS = 30.0
 ROOT_MARKER = "LOCALCLOUD_ROOT"
-"""Variable that marks every process of a local cloud with its folder, so that orphans can be found."""
+"""Environment variable that names the folder of a local cloud in each of its processes, so that orphans are found."""
 BOUND_EXEC = Path(__file__).with_name("bound_exec.py")
 REPOSITORY = Path(__file__).resolve().parent.parent
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
-"""What a child gets of the developer's environment; nothing else may leak into what a template declares."""
+INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
+"""Variables that a child gets from the developer's environment; no other may mix with what a template declares."""
 
 
 def base_environment(root: Path) -> dict[str, str]:
-    """The environment that every child starts from."""
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    """Environment of every child of the local cloud in `root`, before its own variables are added."""
+    kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", ROOT_MARKER: str(root)}
+
+
+def restart_delay(crashes: int) -> float:
+    """Seconds before the restart after `crashes` crashes in a row: 0.5, 1, 2, ... up to 30; 0 without a crash."""
+    if crashes == 0:
+        return 0.0
+    return float(min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2 ** (crashes - 1)))
 
 
 class Child:
     """A running child process.
+
+    Args:
+        command: program and arguments.
+        environment: the whole environment; nothing is inherited.
+        log: file that its output is appended to.
+
+    Attributes:
+        started: `time.monotonic()` of its start.
 
     Raises:
         OSError: when it cannot be started or its log cannot be written.
@@ -56,14 +74,15 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """Process id, which is also the id of its process group."""
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """Its exit code, or None while it runs."""
+        """Exit code (negative: the signal that ended it), or None while it runs."""
         return self._process.poll()
 
-    def last_words(self) -> str:
-        """The log line of this run that best says why it ended."""
+    def last_log_line(self) -> str:
+        """Last log line of this run, or its last `Configuration error:` line, cut to 500 characters."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
@@ -71,16 +90,16 @@ class Child:
         return (named or lines or ["it printed nothing"])[-1][:500]
 
     def terminate(self) -> None:
-        """Ask the whole group to end."""
+        """Send SIGTERM to the whole group."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the whole group now, and reap it."""
+        """Send SIGKILL to the whole group, and wait for the process itself."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask, wait up to `grace_seconds`, then end the whole group."""
+        """Terminate the group, wait up to `grace_seconds` for the process, then kill what is left of the group."""
         self.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_seconds)
@@ -94,9 +113,10 @@ class Child:
 
 
 def answers(url: str, timeout: float = 1.0) -> bool:
-    """Whether a GET of `url`, which is plain HTTP, succeeds.
+    """Whether a GET of `url` (plain HTTP) is answered with 2xx within `timeout` seconds.
 
-    Asked ten times a second while a process starts: a client of httpx would load the system's certificates each time.
+    It is called ten times a second while a process starts; a client of httpx would load the system's certificates each
+    time.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What runs now: `.local/state.json`, written by the supervisor, read by everybody else."""
+"""State of a running local cloud: `.local/state.json`, written by the supervisor, read by every other program."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from localcloud.errors import LocalCloudError
 
 VERSION = 1
+"""Format of the file; a file with another one is refused."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,14 @@ class ProcessState:
     """One process, or one declared resource that could not be started.
 
     Attributes:
-        kind: platform, ecs, sagemaker or lambda.
-        resource: what the template calls it.
-        status: starting, healthy, unhealthy, failed or stopped.
+        name: unique within the local cloud.
+        kind: `platform`, `ecs`, `sagemaker` or `lambda`.
+        resource: the declared resource, e.g. `ECS service twin-local-rag`, or the module of a platform process.
+        pid: process id, None without a process.
+        port: port of the loopback address that it listens on.
+        status: `starting`, `healthy`, `unhealthy` or `failed`.
+        restarts: how often it was started again.
+        log: path of its log file.
         reason: why it failed, in a sentence.
     """
 
@@ -36,7 +42,14 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class State:
-    """The local cloud as a whole."""
+    """The local cloud as a whole.
+
+    Attributes:
+        pid: process id of the supervisor.
+        ports: port by name (`aws`, `opik`, `qdrant`, `sink`, `sagemaker_runtime`).
+        ready: whether every platform process is up.
+        processes: platform processes, then those of declared resources.
+    """
 
     pid: int
     ports: dict[str, int]
@@ -45,15 +58,15 @@ class State:
 
 
 def state_path(root: Path) -> Path:
-    """Where the state of the local cloud under `root` is kept."""
+    """Path of the state file of the local cloud in `root`."""
     return root / ".local" / "state.json"
 
 
 def read_state(root: Path) -> State | None:
-    """The state last written, or None.
+    """State last written, or None when there is no file.
 
     Raises:
-        LocalCloudError: when the file is not a state.
+        LocalCloudError: the file is damaged or of another format version.
     """
     path = state_path(root)
     try:
@@ -71,7 +84,7 @@ def read_state(root: Path) -> State | None:
 
 
 def write_state(root: Path, state: State) -> None:
-    """Replace the state file at once, so that no reader sees half of it."""
+    """Replace the state file atomically, so that no reader sees half of it."""
     path = state_path(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".new")

@@ -1,4 +1,33 @@
-"""The supervisor: platform processes, SageMaker runtime, and the runner's loop; it takes all of them with it."""
+"""The supervisor: the one long-running process of a local cloud, which starts and watches all others.
+
+`twin local-start` (through `localcloud/lifecycle.py`) starts it as `python -m localcloud --root DIR`. All its state
+lies in `DIR/.local`, all its ports on 127.0.0.1.
+
+1. A file lock makes sure that one supervisor runs per folder. Free ports are chosen.
+2. The SageMaker runtime (`sagemaker_runtime/`) is served on a thread of this process. It forwards each invocation to
+   a model process by a routing table in memory.
+3. The platform (`platform.py`) starts four child processes and waits for each to be ready: the AWS emulator, the Opik
+   collector, the Qdrant server, and the sink that stands for Slack.
+4. Then the loop, twice a second, more slowly when nothing has changed for ten seconds:
+   - the platform restarts children that died;
+   - the runner (`runner/reconcile.py`) reads from the emulator which SageMaker components and ECS services are
+     declared, and starts, replaces and stops processes until they match. It tells the routing table and the load
+     balancer's target groups which of them serve. Lambda functions run inside the emulator; the runner only checks
+     their roles;
+   - the state of every process is written to `.local/state.json`, which `twin` reads.
+
+So the real CDK deploys into the emulator, and the runner starts what it declared at its next pass.
+
+When something fails:
+
+- A part that does not get ready ends the start, with the last line of its log.
+- A child that dies is started again with growing pauses. The emulator is not: it holds what was deployed in memory,
+  so its death is shown as failed.
+- A container that exits with a configuration error, crashes three times early, or is not healthy within 40 seconds is
+  given up. `twin deploy` ends with its reason; processes of the release before go on serving.
+- SIGTERM or SIGINT stops runner, runtime and platform in this order and removes the state file. On Linux children die
+  with a supervisor that was killed; `twin local-stop` ends whatever carries the mark of the folder.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +54,7 @@ from localcloud.sagemaker_runtime.routing import RoutingTable
 from localcloud.state import State, state_path, write_state
 
 TICK_SECONDS = 0.5
-# Reading all that is declared costs a tenth of a core at that pace: a local cloud in which nothing happens slows down.
+# Reading all declared resources costs a tenth of a core at that pace, so it is slower after a time without changes.
 QUIET_TICK_SECONDS = 1.5
 QUIET_AFTER_SECONDS = 10.0
 RUNTIME_START_SECONDS = 10.0
@@ -34,7 +63,7 @@ logger = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """One local cloud in `root`/.local."""
+    """The process that runs one local cloud, with its files in `root`/.local."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -42,20 +71,20 @@ class Supervisor:
         self._written: State | None = None
 
     def run(self) -> None:
-        """Run until a signal asks to stop, then stop everything.
+        """Run until SIGTERM or SIGINT, then stop every process. Call it on the main thread.
 
         Raises:
-            LocalCloudError: when a part does not get ready, or another supervisor runs in this folder.
+            LocalCloudError: a part does not get ready, or another supervisor runs in this folder.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        with self._only_one():
+        with self._exclusive():
             names = (*(part.port_name for part in PARTS), "sagemaker_runtime")
             ports = dict(zip(names, free_ports(len(names)), strict=True))
             platform = Platform(self._root, ports)
             table = RoutingTable()
             try:
-                with _serving(table, ports["sagemaker_runtime"]):
+                with _serve_runtime(table, ports["sagemaker_runtime"]):
                     platform.start()
                     runner = Runner(self._root, ports, table)
                     try:
@@ -86,7 +115,7 @@ class Supervisor:
         self._stopping.set()
 
     @contextmanager
-    def _only_one(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         path = self._root / ".local" / "supervisor.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as lock:
@@ -98,7 +127,7 @@ class Supervisor:
 
 
 @contextmanager
-def _serving(table: RoutingTable, port: int) -> Iterator[None]:
+def _serve_runtime(table: RoutingTable, port: int) -> Iterator[None]:
     """The SageMaker runtime, on its own thread."""
     server = uvicorn.Server(uvicorn.Config(Perimeter(create_app(table)), host=LOOPBACK, port=port, log_level="warning"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

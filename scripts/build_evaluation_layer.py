@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scripts.build_embedding_model import ModelSourceError
 from scripts.build_embedding_model import build as build_model
-from scripts.checkout import EMBEDDING_MODEL, ROOT
+from twin.target.paths import EMBEDDING_MODEL, ROOT
 
 OUT = ROOT / ".local" / "build" / "evaluation-layer"
 MODEL_RECIPE = ("build_embedding_model.py", "minilm_graph.py")
@@ -36,7 +36,7 @@ AWS_SERVICES = (
     *("bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "lambda", "sagemaker-runtime", "secretsmanager"),
     *("sns", "ssm", "stepfunctions", "sts"),
 )
-"""Whose descriptions botocore keeps: those that a function makes a client of, and STS for credentials."""
+"""Services whose descriptions botocore keeps: those that a function makes a client of, and STS for credentials."""
 # tokenizers asks for the hub's client to download by name; the functions load files only.
 UNUSED_PACKAGES = ("bin", "hf_xet", "huggingface_hub", "fsspec", "filelock")
 UNUSED_FILES = ("*.pyi", "*.c", "*.h", "*.a")
@@ -80,7 +80,7 @@ def build(out: Path, *, python: str = PYTHON, machine: str = MACHINES[0]) -> int
 
 
 def stamp(python: str, machine: str) -> dict[str, str]:
-    """What a layer is made from: an outdated one is recognised by it."""
+    """Inputs of a layer, by which an outdated one is recognised."""
     recipes = [ROOT / "scripts" / name for name in ("build_evaluation_layer.py", *MODEL_RECIPE)]
     recipe = hashlib.sha256(b"".join(path.read_bytes() for path in recipes)).hexdigest()
     lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()

@@ -1,7 +1,7 @@
-"""The collector's SDK suite against the pinned Opik SDK, the newest ones, and a real Opik. `make opik-compatibility`.
+"""The Opik suite of the collector against the pinned SDK, the newest ones, and a real Opik. `make opik-compatibility`.
 
 The newest SDKs are installed without dependencies into environments under `.local/venvs`, which see everything else
-through the project's own; nothing is installed into that. A newer SDK that needs a package which the project lacks
+through the project's environment, which is left unchanged. A newer SDK that needs a package which the project lacks
 fails by that package's name. Needs the package registry, and is therefore no part of `make test`.
 """
 
@@ -16,7 +16,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.checkout import ROOT
+from twin.target.paths import ROOT
 
 VENVS = ROOT / ".local" / "venvs"
 SUITE = "tests/integration/opik"
@@ -63,7 +63,7 @@ def passes(python: Path, tests: str, environment: Mapping[str, str] | None = Non
 
 
 def real_server() -> dict[str, str] | None:
-    """Where the tests find a real Opik, from the variables that Opik's SDK reads; None when none is named."""
+    """Variables that point the tests to a real Opik, from those of Opik's SDK; None when they name no server."""
     key, url = os.environ.get("OPIK_API_KEY", ""), os.environ.get("OPIK_URL_OVERRIDE", "")
     if not key and not url:
         return None

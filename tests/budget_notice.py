@@ -1,10 +1,10 @@
-"""AWS Budgets' notice to a topic, with the lines of the real one."""
+"""AWS Budgets' message to a topic, with the lines of the real one."""
 
 from __future__ import annotations
 
 
-def letter(budget: str, limit: str, amount: str, kind: str = "ACTUAL") -> str:
-    """What is sent when the cost of a kind is above the limit; amounts as `$1,000.00`."""
+def notice(budget: str, limit: str, amount: str, kind: str = "ACTUAL") -> str:
+    """The message that a budget's cost of a kind is above its limit; amounts as `$1,000.00`."""
     return "\n".join(
         (
             "AWS Budget Notification November 21, 2026",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scripts.checkout import VENV
+from twin.target.paths import VENV
 
 TWIN = str(VENV / "bin" / "twin")
 

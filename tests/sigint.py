@@ -1,10 +1,10 @@
-"""Programs that Ctrl-C reaches, whatever this process was started with."""
+"""SIGINT in programs that tests start."""
 
 from __future__ import annotations
 
 import signal
 
 
-def heed_interrupts() -> None:
-    """As `preexec_fn`: a shell that starts the tests in the background has them, and all they start, ignore SIGINT."""
+def restore_sigint() -> None:
+    """Let Ctrl-C end a program, as its `preexec_fn`: what a shell starts in the background ignores SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Processes that hang."""
+"""Suspended processes: they keep their ports and answer nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """A process that holds its port and answers nothing; it must not end meanwhile."""
+def suspended(pid: int) -> Iterator[None]:
+    """Suspend a process (SIGSTOP) for the length of the block; it must not end meanwhile."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

@@ -1,4 +1,4 @@
-"""`twin`: all commands together, and how each of them ends."""
+"""The program `twin`: every command, and the exit codes."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run a command; what a person can mend ends as one sentence and exit code 1, Ctrl-C as 130."""
+    """Run a command; an error that the user can fix is one sentence and exit code 1, Ctrl-C exit code 130."""
     try:
         # Without standalone mode typer hands a command's exit code back instead of exiting with it.
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - what nobody foresaw is raised again by _report
+    except Exception as error:  # noqa: BLE001 - an unexpected error is raised again by _report
         code = _report(error)
     if code == INTERRUPTED:
         print("\nInterrupted.", file=sys.stderr)
@@ -60,7 +60,7 @@ def _report(error: Exception) -> int:
     from localcloud.lifecycle import LocalCloudError
     from twin.target.errors import TwinError
 
-    # Usage errors of typer know how to show themselves; their class is not part of its public interface.
+    # Usage errors of typer have a method to show themselves; their class is not part of its public interface.
     show, exit_code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(exit_code, int):
         show()

@@ -1,1 +1,1 @@
-"""What the service is measured against, labelled as such."""
+"""Baselines that the service is measured against."""

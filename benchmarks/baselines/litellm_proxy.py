@@ -1,4 +1,4 @@
-"""LiteLLM proxy as a user would put it before the same endpoint: one uvicorn worker, a master key, no telemetry."""
+"""Baseline: LiteLLM proxy in front of the same endpoint, with one uvicorn worker, a master key and no telemetry."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ from typing import Literal
 from benchmarks.load import Plan
 from benchmarks.processes import Server, free_folder, server_core
 from benchmarks.stub_llm import STANDARD, Timetable
-from benchmarks.world import QUESTION, World
-from localcloud.ports import free_port
+from benchmarks.testbed import QUESTION, Testbed
+from localcloud.ports import LOOPBACK, free_port
 
 Upstream = Literal["sagemaker", "openai"]
 
 MODEL_NAME = "twin"
 
 
-def _parameters(world: World, upstream: Upstream, timetable: Timetable) -> dict[str, str]:
+def _parameters(testbed: Testbed, upstream: Upstream, timetable: Timetable) -> dict[str, str]:
     if upstream == "openai":
         return {
             "model": "openai/stub",
-            "api_base": f"{world.stub_url}/{timetable.path}/v1",
+            "api_base": f"{testbed.stub_url}/{timetable.path}/v1",
             "api_key": "none",
         }
-    url = f"{world.runtime_url}/endpoints/{timetable.path}/invocations-response-stream"
+    url = f"{testbed.runtime_url}/endpoints/{timetable.path}/invocations-response-stream"
     return {"model": f"sagemaker_chat/{timetable.path}", "sagemaker_base_url": url}
 
 
 @contextmanager
 def serve(
-    world: World, python: Path, upstream: Upstream, timetable: Timetable = STANDARD
+    testbed: Testbed, python: Path, upstream: Upstream, timetable: Timetable = STANDARD
 ) -> Iterator[tuple[Server, str]]:
-    """The proxy on the server's core, and its address.
+    """Run the proxy on the server's core; yields the process and its address.
 
     Args:
-        world: where stub and runtime are.
+        testbed: addresses of stub and runtime.
         python: interpreter of the benchmark environment.
-        upstream: "sagemaker" goes through the SageMaker runtime, as the service does; "openai" goes to the stub
-            itself, which spares the proxy a hop, signatures and event-stream frames.
-        timetable: of the stub.
+        upstream: "sagemaker" calls the SageMaker runtime, as the service does; "openai" calls the stub directly,
+            without the runtime, signatures and event-stream frames.
+        timetable: of the stub's answers.
 
     Raises:
         BenchmarkError: it does not start.
     """
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{LOOPBACK}:{port}"
     config = {
-        "model_list": [{"model_name": MODEL_NAME, "litellm_params": _parameters(world, upstream, timetable)}],
-        "general_settings": {"master_key": master_key(world)},
+        "model_list": [{"model_name": MODEL_NAME, "litellm_params": _parameters(testbed, upstream, timetable)}],
+        "general_settings": {"master_key": master_key(testbed)},
         "litellm_settings": {"telemetry": False, "num_retries": 0},
     }
     # JSON is YAML.
     file = free_folder(f"litellm-{upstream}") / "config.yaml"
     file.write_text(json.dumps(config))
-    command = [str(python.with_name("litellm")), "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(python.with_name("litellm")), "--config", str(file), "--host", LOOPBACK, "--port", str(port)]
     environment = {
-        **world.aws_environment,
+        **testbed.aws_environment,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_TELEMETRY": "False",
         "LITELLM_LOG": "ERROR",
@@ -72,13 +72,13 @@ def serve(
         server.stop()
 
 
-def master_key(world: World) -> str:
-    """A key in the shape that the proxy asks for."""
-    return f"sk-{world.key}"
+def master_key(testbed: Testbed) -> str:
+    """The service's key in the form that the proxy requires."""
+    return f"sk-{testbed.key}"
 
 
-def ask(world: World, url: str, users: int, requests: int, timetable: Timetable = STANDARD) -> Plan:
-    """The service's question in OpenAI's shape, streamed."""
+def ask(testbed: Testbed, url: str, users: int, requests: int, timetable: Timetable = STANDARD) -> Plan:
+    """Plan of the service's questions in OpenAI's form, streamed."""
     body = {
         "model": MODEL_NAME,
         "messages": [{"role": "user", "content": QUESTION}],
@@ -86,5 +86,5 @@ def ask(world: World, url: str, users: int, requests: int, timetable: Timetable 
         "stream": True,
     }
     path = "/v1/chat/completions"
-    key = master_key(world)
+    key = master_key(testbed)
     return Plan("openai", url, body, users, requests, timetable.tokens, timetable.total_ms, path=path, key=key)

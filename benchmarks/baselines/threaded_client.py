@@ -1,7 +1,7 @@
-"""Streams chat completions from a SageMaker endpoint into asyncio.
+"""Baseline: streaming client of a SageMaker endpoint over boto3 and a pool of threads.
 
-boto3 blocks, so every invocation occupies a thread of an explicit pool. asyncio's default pool has a handful of
-threads: with it the first token of one caller waits for the last token of another.
+boto3 blocks, so every invocation occupies a thread. The pool is explicit, since asyncio's default pool has few threads,
+and the first token of one caller would wait for the last token of another.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from services.common.sagemaker.errors import InvocationError, InvocationTimeout,
 
 CONNECT_TIMEOUT_SECONDS = 3
 DEFAULT_CONCURRENCY = 128
-# One more attempt, and only for what boto3 holds to be transient. It can never repeat a token: attempts end where the
-# response begins.
 MAX_ATTEMPTS = 2
+"""One retry, for errors that boto3 treats as transient; none once the response has begun, so no token is repeated."""
 
 _END = object()
 
@@ -104,7 +103,7 @@ class SageMakerChat:
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        # Waiting here would be a queue without a bound; the caller can retry, and knows when it makes sense.
+        # Refused instead of queued, since the queue would have no bound.
         if self._slots.locked():
             raise Throttled(f"This service already has as many requests at endpoint {self.endpoint_name} as it may.")
         async with self._slots:
@@ -128,6 +127,7 @@ class _StreamCall:
         self._cancelled.set()
 
     def run(self) -> None:
+        """Invoke the endpoint and queue its chunks, then `_END` or the translated error. Blocks; for a pool thread."""
         started = False
         try:
             if self._cancelled.is_set():
@@ -151,6 +151,6 @@ class _StreamCall:
             self._put(chunk)
 
     def _put(self, item: object) -> None:
-        # The loop may be gone at shutdown; nobody waits for the answer then.
+        # The loop may be closed at shutdown, when no caller waits for the answer.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.queue.put_nowait, item)

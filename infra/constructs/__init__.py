@@ -1,1 +1,1 @@
-"""The resources: one construct per thing that is deployed."""
+"""Constructs: one package per subject."""

@@ -1,4 +1,4 @@
-"""What every group of settings is, and the kinds of values that several of them have."""
+"""Base class of all groups of settings, and types of values that several of them use."""
 
 from __future__ import annotations
 

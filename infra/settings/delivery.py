@@ -1,4 +1,4 @@
-"""Who may deploy from outside the account."""
+"""Access of one GitHub repository to the account."""
 
 from __future__ import annotations
 
@@ -6,41 +6,44 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from infra.names import BOOTSTRAP_QUALIFIER
 from infra.settings.base import Group
 
 Workflow = Literal["preview", "deploy", "teardown", "evaluate"]
 
 
 class DeliverySettings(Group):
-    """The trust of this account in one GitHub repository."""
+    """Access of one GitHub repository to the account."""
 
     repository: str | None = Field(
         None,
-        description="GitHub repository OWNER/NAME that may deploy; empty leaves the Delivery stack out.",
+        description="GitHub repository OWNER/NAME that may deploy; empty: no delivery stack.",
         pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}$",
     )
     owner_id: int | None = Field(
-        None, description="Numeric id of the owner, where GitHub puts ids into the token's subject.", ge=1
+        None, description="Numeric id of the owner, where the token's subject holds ids.", ge=1
     )
     repository_id: int | None = Field(
-        None, description="Numeric id of the repository, where GitHub puts ids into the token's subject.", ge=1
+        None, description="Numeric id of the repository, where the token's subject holds ids.", ge=1
     )
     branch: str = Field("main", description="The only branch that deploys.", pattern=r"^[\w.-]+(/[\w.-]+)*$")
     workflows: tuple[Workflow, ...] = Field(
         ("preview", "deploy", "teardown", "evaluate"),
-        description="Workflows with a role here; previews belong into an account of their own where there is one.",
+        description="Workflows with a role here; previews should have a separate account.",
         min_length=1,
     )
     stages: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")], ...] = Field(
-        ("dev", "prod"), description="Lasting stages that deploy, teardown and evaluate may touch.", min_length=1
+        ("dev", "prod"),
+        description="Permanent stages that the workflows deploy, teardown and evaluate may change.",
+        min_length=1,
     )
     provider_arn: str | None = Field(
         None,
-        description="GitHub's OIDC provider, where the account has one: it can have only one.",
+        description="ARN of GitHub's OIDC provider, if the account has one; an account can have only one.",
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:oidc-provider/token\.actions\.githubusercontent\.com$",
     )
     qualifier: str = Field(
-        "hnb659fds", description="Qualifier of the CDK bootstrap stack.", pattern=r"^[A-Za-z0-9_-]{1,10}$"
+        BOOTSTRAP_QUALIFIER, description="Qualifier of the CDK bootstrap stack.", pattern=r"^[A-Za-z0-9_-]{1,10}$"
     )
 
     @model_validator(mode="after")

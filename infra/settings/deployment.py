@@ -18,6 +18,7 @@ import pydantic_settings
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.names import stage_prefix
 from infra.settings.delivery import DeliverySettings
 from infra.settings.edge_limits import ORIGIN_FACING, PREFIX_LIST
 from infra.settings.evaluation import EvaluationSettings
@@ -33,9 +34,9 @@ CONFIG = Path(__file__).parent.parent / "config"
 PREFIX = "TWIN_"
 NESTING = "__"
 STAGE_VARIABLE = f"{PREFIX}STAGE"
-"""Would rename every resource of another stage's settings."""
+"""Refused when it names another stage: it would rename every resource."""
 EPHEMERAL = re.compile(r"pr-[1-9]\d{0,6}")
-"""Stages of pull requests; they share one file."""
+"""Stages of pull requests; they share one settings file."""
 EPHEMERAL_FILE = "preview"
 
 
@@ -44,7 +45,7 @@ class SettingsError(ValueError):
 
 
 class DeploymentSettings(BaseSettings):
-    """Everything that may differ between two deployments."""
+    """All settings of one stage."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter=NESTING, extra="forbid", frozen=True, validate_default=True
@@ -52,32 +53,34 @@ class DeploymentSettings(BaseSettings):
 
     stage: str = Field(description="Name of the stage, part of every name.", pattern=r"^[a-z][a-z0-9-]{0,19}$")
     account: str | None = Field(
-        None, description="AWS account; empty leaves the template independent of the account.", pattern=r"^\d{12}$"
+        None, description="AWS account; empty: templates that fit any account.", pattern=r"^\d{12}$"
     )
     region: str = Field("us-east-1", description="AWS region.", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     release: str = Field(
-        "0.1.0", description="Release that runs; the tag of the service's image.", pattern=r"^[\w][\w.-]{0,127}$"
+        "0.1.0", description="Release to run; the tag of the service's image.", pattern=r"^[\w][\w.-]{0,127}$"
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Further tags of every resource.")
     network: NetworkSettings = Field(NetworkSettings.model_validate({}), description="The VPC.")
     llm: LlmSettings = Field(LlmSettings.model_validate({}), description="The LLM microservice.")
     rag: RagSettings = Field(RagSettings.model_validate({}), description="The RAG service.")
     vectors: VectorSettings = Field(description="The vector store.")
-    retrieval: RetrievalSettings = Field(RetrievalSettings.model_validate({}), description="How documents are found.")
-    monitoring: MonitoringSettings = Field(description="Where traces go.")
+    retrieval: RetrievalSettings = Field(RetrievalSettings.model_validate({}), description="Retrieval of documents.")
+    monitoring: MonitoringSettings = Field(description="Traces, logs, dashboard.")
     embedding: EmbeddingSettings = Field(EmbeddingSettings.model_validate({}), description="The embedding model.")
-    evaluation: EvaluationSettings = Field(EvaluationSettings.model_validate({}), description="Judging of answers.")
+    evaluation: EvaluationSettings = Field(
+        EvaluationSettings.model_validate({}), description="Collection and evaluation of sampled answers, and alarms."
+    )
     judge: JudgeSettings = Field(JudgeSettings.model_validate({}), description="The model that judges answers.")
-    guard: GuardSettings = Field(GuardSettings.model_validate({}), description="Protection of the purse.")
+    guard: GuardSettings = Field(GuardSettings.model_validate({}), description="Cost limits.")
     delivery: DeliverySettings = Field(
-        DeliverySettings.model_validate({}), description="Who may deploy from outside the account."
+        DeliverySettings.model_validate({}), description="Access of one GitHub repository to the account."
     )
 
     @model_validator(mode="after")
     def _hosts_where_there_is_a_way_out(self) -> DeploymentSettings:
         if self.vectors.hosted and self.network.layout == "private" and not self.network.nat_gateways:
             raise ValueError(
-                "vectors.hosted needs a way out for its machine (Qdrant's release, Systems Manager): "
+                "vectors.hosted needs internet access for its machine (Qdrant's release, Systems Manager): "
                 "network.nat_gateways of 1 or more, or network.layout public"
             )
         return self
@@ -115,12 +118,12 @@ class DeploymentSettings(BaseSettings):
 
     @property
     def prefix(self) -> str:
-        """What the name of everything that belongs to this stage starts with."""
-        return f"twin-{self.stage}"
+        """Prefix of the name of everything that belongs to this stage."""
+        return stage_prefix(self.stage)
 
     @property
     def availability_zones(self) -> tuple[str, ...]:
-        """Zones of the VPC, never looked up."""
+        """Zones of the VPC; synthesis makes no look-up."""
         return self.network.availability_zones or (f"{self.region}a", f"{self.region}b")
 
     def expires_at(self, now: datetime) -> datetime:
@@ -173,7 +176,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_variables(names: Iterable[str]) -> None:
-    """A misspelt group would otherwise be ignored; a misspelt key inside a group is refused by the group itself."""
+    """Refuse a misspelt group, which would otherwise be ignored; groups refuse misspelt keys themselves."""
     groups = {f"{PREFIX}{name.upper()}" for name in DeploymentSettings.model_fields}
     for name in names:
         group = name.split(NESTING)[0]
@@ -188,7 +191,7 @@ def _explain(error: ValidationError, stage: str) -> str:
     for problem in error.errors(include_url=False, include_input=False):
         parts = [str(part) for part in problem["loc"]]
         if not parts:
-            # What several groups together get wrong names them itself.
+            # A check across several groups names them in its own message.
             sentences.append(f"{problem['msg'].removeprefix('Value error, ')}. See infra/config/{stage}.toml.")
             continue
         variable = PREFIX + NESTING.join(part.upper() for part in parts[:2])

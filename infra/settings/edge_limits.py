@@ -1,11 +1,11 @@
-"""What CloudFront itself fixes for an API behind it."""
+"""CloudFront's limits and addresses, for an API behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 CERTIFICATE_REGION = "us-east-1"
-"""Where CloudFront looks for certificates, whatever the origin's region:
+"""Region of CloudFront's certificates, for origins of any region:
 https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html."""
 MOST_READ_SECONDS = 120
 """Longest origin response timeout, for the first byte and between two reads, at the default quota:

@@ -1,4 +1,4 @@
-"""Collection and judging of sampled answers."""
+"""Collection and evaluation of sampled answers, and alarms."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from infra.settings.base import Group
 
 
 class Threshold(Group):
-    """What a quality metric may fall to before people are told."""
+    """Alarm thresholds of one quality metric."""
 
     mean: float | None = Field(None, description="Alarm below this mean.", gt=0, lt=1)
     p10: float | None = Field(None, description="Alarm when a tenth of the answers scores below this.", gt=0, lt=1)
 
 
 class EvaluationSettings(Group):
-    """Collection and judging of sampled answers, and what raises an alarm."""
+    """Collection and evaluation of sampled answers, and alarms."""
 
     dataset: str = Field(
         "LLMTwinMonitoringDataset", description="Opik dataset of sampled answers.", min_length=1, max_length=150
@@ -25,18 +25,18 @@ class EvaluationSettings(Group):
     metric_namespace: str = Field("LLMTwin", description="CloudWatch namespace.", pattern=r"^[A-Za-z][\w./#-]{0,200}$")
     runtime: Literal["python3.12", "python3.13", "python3.14"] = Field("python3.14", description="Lambda runtime.")
     batch_size: int = Field(50, description="Samples per call of the collector.", ge=1, le=50)
-    batch_window_seconds: int = Field(60, description="How long the collector waits to fill a batch.", ge=0, le=300)
+    batch_window_seconds: int = Field(60, description="Longest wait of the collector to fill a batch.", ge=0, le=300)
     interval_minutes: int = Field(60, description="Time between two evaluations.", ge=5, le=1440)
     collect_timeout_seconds: int = Field(120, description="Longest run of the collector.", ge=10, le=900)
     evaluate_timeout_seconds: int = Field(900, description="Longest run of an evaluation.", ge=30, le=900)
     memory_mb: int = Field(1024, description="Memory of a function.", ge=256, le=10240)
     evaluate_every: int = Field(
-        50, description="New samples after which an evaluation is started before its time.", ge=1, le=100_000
+        50, description="New samples that start an evaluation before the interval is over.", ge=1, le=100_000
     )
     shard_size: int = Field(
-        300, description="Samples that one call judges; more of them go over the state machine.", ge=1, le=500
+        300, description="Samples that one call judges; larger runs go through the state machine.", ge=1, le=500
     )
-    shard_concurrency: int = Field(8, description="Shards that the state machine judges at a time.", ge=1, le=100)
+    shard_concurrency: int = Field(8, description="Shards that the state machine judges in parallel.", ge=1, le=100)
     retention_days: dict[str, Annotated[int, Field(ge=1, le=3650)]] = Field(
         {"LLMTwinMonitoringDataset": 90}, description="Days that the items of each dataset are kept."
     )
@@ -50,12 +50,12 @@ class EvaluationSettings(Group):
     queue_age_seconds: int = Field(
         900, description="Alarm when a sample waits longer to be collected.", ge=60, le=345_600
     )
-    latency_p99_seconds: float = Field(30, description="Alarm when the model's p99 is slower.", gt=0, le=300)
+    latency_p99_seconds: float = Field(30, description="Alarm when the model's p99 latency is higher.", gt=0, le=300)
     alert_emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = Field(
-        (), description="Addresses that get every alert by e-mail as well; each must confirm the first one."
+        (), description="Addresses that also get every alert by e-mail; each must confirm its subscription."
     )
     messages_per_hour: int = Field(
-        30, description="Chat messages in an hour, beyond which alerts go by e-mail only.", ge=1, le=1000
+        30, description="Chat messages per hour; further alerts go by e-mail only.", ge=1, le=1000
     )
     trace_url: str | None = Field(
         None,
@@ -70,11 +70,12 @@ class EvaluationSettings(Group):
         multiple_of=60,
     )
     missing_data: Literal["breaching", "notBreaching", "ignore"] = Field(
-        "breaching", description="What the quality alarm makes of a window without scores: no evaluation is bad news."
+        "breaching",
+        description="How the quality alarms count a window without scores; `breaching`: no evaluation is an alarm.",
     )
     platform_has_dependencies: bool = Field(
         False,
-        description="The platform's interpreter already holds the functions' dependencies: no layer need be built.",
+        description="Whether the platform's interpreter has the functions' dependencies; then no layer is built.",
     )
     runbook_url: str = Field(
         "https://example.com/llm-twin/runbook", description="Page that an alert links to.", pattern=r"^https?://\S+$"

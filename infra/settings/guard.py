@@ -1,4 +1,4 @@
-"""Protection of the purse."""
+"""Cost limits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class OfficeHours(Group):
-    """When the LLM may be awake."""
+    """Hours in which the LLM may run."""
 
     days: tuple[Day, ...] = Field(
         ("mon", "tue", "wed", "thu", "fri"), description="Days of the week.", min_length=1, max_length=7
     )
-    start: time = Field(time(8), description="From then on the LLM may wake; whole minutes, hh:mm.")
-    end: time = Field(time(18), description="From then on it sleeps; later than start on the same day, hh:mm.")
+    start: time = Field(time(8), description="Start of the hours in which the LLM may run; whole minutes, hh:mm.")
+    end: time = Field(
+        time(18), description="End of the hours, when the LLM is stopped; later than start on the same day, hh:mm."
+    )
     time_zone: str = Field(
         "UTC",
         description="IANA time zone of both, like Europe/Berlin; AWS follows its daylight saving time.",
@@ -35,7 +37,7 @@ class OfficeHours(Group):
     @field_validator("time_zone")
     @classmethod
     def _exists(cls, value: str) -> str:
-        # A machine without a time zone database cannot say; AWS then does.
+        # Without a time zone database the check is left to AWS.
         known = zoneinfo.available_timezones()
         if known and value not in known:
             raise ValueError(f"{value} is no IANA time zone")
@@ -54,37 +56,38 @@ class OfficeHours(Group):
 
 
 class GuardSettings(Group):
-    """Protection of the purse."""
+    """Cost limits."""
 
-    enabled: bool = Field(True, description="Delete the LLM stack when its time is up.")
-    ttl_hours: int = Field(8, description="Life of the LLM stack since its last deployment.", ge=1, le=720)
+    enabled: bool = Field(True, description="Delete the LLM stack at the end of its life.")
+    ttl_hours: int = Field(8, description="Life of the LLM stack after its last deployment, in hours.", ge=1, le=720)
     expires_at: AwareDatetime | None = Field(
         None, description="Fixed end of life instead of ttl_hours, with a time zone."
     )
     monthly_budget_usd: float | None = Field(
         None,
-        description="US dollars in a calendar month: people are told at 80 % spent and when 100 % are foreseen. Empty: "
+        description="Limit in US dollars per calendar month; alerts at 80 % spent and when 100 % are forecast. Empty: "
         "no budget.",
         gt=0,
         le=1_000_000,
     )
     budget_of: Literal["account", "stage"] = Field(
         "account",
-        description="Whose costs the budget counts. `stage` counts what carries the stage's tag, and nothing at all "
+        description="Costs that the budget counts. `stage` counts resources with the stage's tag, and nothing at all "
         "until the tag `stage` is activated for cost allocation.",
     )
     kill_switch: bool = Field(
         False,
-        description="Delete the LLM stack when 100 % of monthly_budget_usd are spent, not only tell people. The budget "
-        "may count the whole account (budget_of): not for a stage that must not go away.",
+        description="Delete the LLM stack when 100 % of monthly_budget_usd are spent, besides the alert. The budget "
+        "may count the whole account (budget_of): not for a stage that must keep running.",
     )
 
     office_hours: OfficeHours | None = Field(
-        None, description="When the LLM may be awake; outside it sleeps, whoever asks. Empty: always."
+        None,
+        description="Hours in which the LLM may run; outside them it stays stopped. Empty: always.",
     )
 
     @model_validator(mode="after")
     def _switches_on_a_budget(self) -> GuardSettings:
         if self.kill_switch and self.monthly_budget_usd is None:
-            raise ValueError("kill_switch needs monthly_budget_usd: the budget pulls it")
+            raise ValueError("kill_switch needs monthly_budget_usd: the budget triggers it")
         return self

@@ -14,17 +14,17 @@ PROFILE = re.compile(r"^(us|eu|apac|jp|au|us-gov|global)\.(?P<model>.+)$")
 
 
 class JudgeSettings(Group):
-    """Who judges besides the scores that cost nothing, and how much that may cost."""
+    """The model that judges answers besides the free scores, and its cost limit."""
 
     provider: Literal["none", "sagemaker", "bedrock", "openai"] = Field(
-        "none", description="Who judges; `openai` is any OpenAI-compatible address."
+        "none", description="Provider of the judge; `openai` is any OpenAI-compatible address."
     )
     model: str | None = Field(
         None, description="openai and bedrock: the model, or inference profile, that judges.", max_length=200
     )
     endpoint_name: str | None = Field(
         None,
-        description="sagemaker: the endpoint, of this account; empty means the twin's own, which its judging wakes.",
+        description="sagemaker: the endpoint, of this account; empty: the twin's own, which judging wakes.",
         pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$",
     )
     inference_component_name: str | None = Field(
@@ -33,10 +33,10 @@ class JudgeSettings(Group):
         pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$",
     )
     url: ServiceUrl | None = Field(None, description="openai: base address of the API, usually with `/v1`.")
-    input_price: float = Field(0, description="US dollars per million tokens that the judge reads.", ge=0)
-    output_price: float = Field(0, description="US dollars per million tokens that the judge writes.", ge=0)
-    monthly_cap_usd: float = Field(10, description="US dollars in a calendar month; then judging stops.", ge=0)
-    concurrency: int = Field(8, description="Judgements at the same time.", ge=1, le=64)
+    input_price: float = Field(0, description="US dollars per million input tokens of the judge.", ge=0)
+    output_price: float = Field(0, description="US dollars per million output tokens of the judge.", ge=0)
+    monthly_cap_usd: float = Field(10, description="US dollars per calendar month after which judging stops.", ge=0)
+    concurrency: int = Field(8, description="Parallel calls of the judge.", ge=1, le=64)
 
     @model_validator(mode="after")
     def _has_what_the_provider_needs(self) -> JudgeSettings:
@@ -48,7 +48,7 @@ class JudgeSettings(Group):
         if missing := needs[self.provider] - given:
             raise ValueError(f"provider {self.provider} needs {' and '.join(sorted(missing))}")
         if surplus := given - allowed:
-            raise ValueError(f"provider {self.provider} has no use for {' and '.join(sorted(surplus))}")
+            raise ValueError(f"provider {self.provider} does not use {' and '.join(sorted(surplus))}")
         if self.inference_component_name and not self.endpoint_name:
             raise ValueError("inference_component_name belongs to an endpoint_name: set both or neither")
         return self

@@ -22,11 +22,13 @@ IMAGES = {
 
 
 class DataCapture(Group):
-    """SageMaker's copies of what is asked and answered."""
+    """SageMaker's data capture: copies of requests and answers."""
 
     bucket: str = Field(description="Bucket in the stage's region, which must exist.", pattern=BUCKET)
-    percentage: int = Field(10, description="Share of the requests.", ge=1, le=100)
-    kms_key_arn: str | None = Field(None, description="Key of the files; empty: the bucket's own.", pattern=KMS_KEY_ARN)
+    percentage: int = Field(10, description="Share of the requests, in percent.", ge=1, le=100)
+    kms_key_arn: str | None = Field(
+        None, description="KMS key of the files; empty: the bucket's own.", pattern=KMS_KEY_ARN
+    )
 
 
 class LlmSettings(Group):
@@ -36,23 +38,24 @@ class LlmSettings(Group):
         "Qwen/Qwen2.5-7B-Instruct", description="Model on the Hugging Face hub.", pattern=r"^[\w.-]+/[\w.-]+$"
     )
     model_revision: str = Field(
+        # pragma: allowlist nextline secret - commit of the model on the hub
         "a09a35458c702b33eeacc393d103063234e8bc28",
         description="Commit of the model on the hub. A branch name would let a restart change the model.",
         pattern=r"^[0-9a-f]{40}$",
     )
     weights: Literal["hub", "s3"] = Field(
         "hub",
-        description="Where the endpoint loads the model from: the hub, or a bucket that `twin model stage` filled; "
+        description="Source of the model's weights: the hub, or a bucket that `twin model stage` filled; "
         "then the container has no network.",
     )
     weights_bucket: str | None = Field(
         None,
-        description="Bucket of the weights, which must exist and is never deleted; empty: one of the stage's own, made "
+        description="Existing bucket of the weights, which is never deleted; empty: a bucket of the stage, made "
         "by `twin model stage` and deleted with the stage.",
         pattern=BUCKET,
     )
     weights_kms_key_arn: str | None = Field(
-        None, description="Key of the weights in their bucket; empty: S3's own.", pattern=KMS_KEY_ARN
+        None, description="KMS key of the weights in their bucket; empty: S3's own.", pattern=KMS_KEY_ARN
     )
     container: Literal["vllm", "lmi"] = Field(
         "vllm", description="AWS's container around vLLM: vLLM's own server, or LMI (DJL Serving)."
@@ -66,18 +69,18 @@ class LlmSettings(Group):
     inference_ami_version: str = Field(
         # The AMI that AWS names for this container: .../vllm/deployment/sagemaker/ (see `image`).
         "al2-ami-sagemaker-inference-gpu-3-1",
-        description="SageMaker's machine image, which decides the GPU driver.",
+        description="SageMaker's machine image, which determines the GPU driver.",
         pattern=r"^[a-z0-9-]{1,63}$",
     )
     mode: Literal["inference-component", "real-time"] = Field(
         "inference-component",
-        description="How the endpoint holds the model: as a component that sleeps at no cost, or in the endpoint "
-        "itself, which always runs.",
+        description="How the endpoint holds the model: as an inference component that scales to zero, or in the "
+        "endpoint itself, which always runs.",
     )
     instance_type: InstanceType = Field("ml.g6.2xlarge", description="Instance type of the endpoint.")
     fallback_instance_types: tuple[InstanceType, ...] = Field(
         (),
-        description="Further instance types, in this order, for when AWS has none of the first; the model must fit "
+        description="Further instance types, in this order, when AWS has no capacity of the first; the model must fit "
         "each.",
         max_length=4,
     )
@@ -90,22 +93,24 @@ class LlmSettings(Group):
     accelerators: int = Field(1, description="GPUs per copy of the model.", ge=1, le=16)
     memory_mb: int = Field(16384, description="Host memory reserved per copy.", ge=128, le=2_000_000)
     max_copies: int = Field(
-        1, description="Copies of the model at most; the minimum is always 0 (asleep).", ge=1, le=50
+        1, description="Maximum number of copies of the model; the minimum is always 0.", ge=1, le=50
     )
-    # 0 is for a deployment over a component that sleeps: SageMaker creates none without copies.
+    # 0 is for a deployment over a component without copies; SageMaker creates none without.
     initial_copies: int = Field(
         1, description="Copies after a deployment; the first one needs at least 1.", ge=0, le=50
     )
     concurrency_per_copy: float = Field(
         8, description="Concurrent requests per copy that scaling aims at.", ge=1, le=512
     )
-    scale_in_cooldown_seconds: int = Field(900, description="Quiet time before a copy is taken away.", ge=60, le=7200)
+    scale_in_cooldown_seconds: int = Field(
+        900, description="Time without load before a copy is removed.", ge=60, le=7200
+    )
     max_model_len: int = Field(8192, description="Longest prompt plus answer in tokens.", ge=512, le=1_048_576)
     dtype: Literal["auto", "bfloat16", "float16"] = Field("bfloat16", description="Number format of the weights.")
     quantization: Literal["none", "awq", "gptq", "fp8", "bitsandbytes"] = Field(
         "none",
         description="fp8 and bitsandbytes: the container quantizes while it loads. awq and gptq: the model's files are "
-        "quantized so, which the preflight checks. none: as the files are.",
+        "quantized this way, which the preflight checks. none: as the files are.",
     )
     startup_timeout_seconds: int = Field(
         1800,
@@ -115,18 +120,20 @@ class LlmSettings(Group):
     )
     rollback_errors: int | None = Field(
         3,
-        description="Failed requests in one minute of an update that take it back; empty: none do.",
+        description="Failed requests in one minute of an update that roll it back; empty: no rollback.",
         ge=1,
         le=10_000,
     )
     bake_seconds: int = Field(
-        180, description="How long each step of an update is watched for such errors.", ge=60, le=3600
+        180, description="Time for which each step of an update is watched for such errors.", ge=60, le=3600
     )
     data_capture: DataCapture | None = Field(
-        None, description="Questions and answers as files in a bucket; a table. Empty: none."
+        None, description="Capture of questions and answers into a bucket; a table. Empty: none."
     )
-    request_timeout_seconds: float = Field(60, description="What the RAG service waits for an answer.", ge=1, le=300)
-    max_output_tokens: int = Field(512, description="Longest answer.", ge=16, le=16384)
+    request_timeout_seconds: float = Field(
+        60, description="Time that the RAG service waits for an answer.", ge=1, le=300
+    )
+    max_output_tokens: int = Field(512, description="Longest answer in tokens.", ge=16, le=16384)
     temperature: float = Field(0.1, description="Sampling temperature.", ge=0, le=2)
     environment: Environment = Field(default_factory=dict, description="Further environment of the container.")
     hub_token_secret_arn: SecretArn | None = Field(
@@ -135,7 +142,7 @@ class LlmSettings(Group):
     )
     kms_key_arn: str | None = Field(
         None,
-        description="Key for the endpoint's storage; SageMaker refuses it for instance types with NVMe disks.",
+        description="KMS key of the endpoint's storage; SageMaker refuses it for instance types with NVMe disks.",
         pattern=KMS_KEY_ARN,
     )
 
@@ -160,7 +167,7 @@ class LlmSettings(Group):
     def _real_time_always_runs(self) -> LlmSettings:
         if self.mode == "real-time" and self.initial_copies == 0:
             raise ValueError(
-                'initial_copies of 0 is for mode = "inference-component": a real-time endpoint cannot sleep'
+                'initial_copies of 0 is for mode = "inference-component": a real-time endpoint cannot scale to zero'
             )
         return self
 
@@ -177,10 +184,10 @@ class LlmSettings(Group):
 
     @property
     def container_image(self) -> str:
-        """The image, still with `{region}`."""
+        """Container image, with the placeholder `{region}`."""
         return self.image or IMAGES[self.container]
 
     @property
     def weights_prefix(self) -> str:
-        """Where the model's files are in their bucket: id and revision in it keep every version apart."""
+        """Prefix of the model's files in their bucket, which holds id and revision."""
         return f"models/{self.model_id}/{self.model_revision}/"

@@ -17,7 +17,7 @@ class NetworkSettings(Group):
     )
     availability_zones: tuple[str, ...] = Field(
         (),
-        description="Zones to use; empty means zones a and b of the region. Synthesis looks nothing up.",
+        description="Zones to use; empty means zones a and b of the region. Synthesis makes no look-up.",
         max_length=4,
     )
     layout: Literal["public", "private"] = Field(

@@ -24,42 +24,45 @@ class RagSettings(Group):
     )
     desired_count: int | None = Field(
         None,
-        description="Tasks; empty leaves the number to autoscaling, so that a deployment does not reset it.",
+        description="Number of tasks; empty: autoscaling decides, and a deployment does not reset it.",
         ge=0,
         le=50,
     )
-    min_tasks: int = Field(1, description="Tasks at least.", ge=1, le=50)
-    max_tasks: int = Field(4, description="Tasks at most.", ge=1, le=50)
+    min_tasks: int = Field(1, description="Minimum number of tasks.", ge=1, le=50)
+    max_tasks: int = Field(4, description="Maximum number of tasks.", ge=1, le=50)
     cpu_target_percent: int = Field(60, description="CPU load that scaling aims at.", ge=10, le=90)
     requests_per_task: int = Field(
         600, description="Requests per minute and task that scaling aims at.", ge=10, le=100_000
     )
     ttft_p90_seconds: float = Field(
         5.0,
-        description="Time to the first token, of the slowest tenth of answers, above which scaling adds a task.",
+        description="p90 of the time to the first token above which scaling adds a task.",
         ge=0.1,
         le=600,
     )
     spot: bool = Field(
         False,
-        description="Run every task on Fargate Spot: up to 70 % off; AWS may end any of them at two minutes' notice.",
+        description="Run every task on Fargate Spot: up to 70 % off; AWS may stop any of them at two minutes' notice.",
     )
     tmpfs_mb: int = Field(64, description="Size of /tmp, the only place that a task can write to.", ge=16, le=1024)
     documents_bucket: str | None = Field(
         None,
-        description="Bucket that `twin ingest s3://...` reads in the service's place; empty lets it read none.",
+        description="Bucket that `twin ingest s3://...` reads with the service's role; empty: none.",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     )
     retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)
-    sample_rate: float = Field(0.5, description="Share of answers that go to evaluation.", ge=0, le=1)
+    sample_rate: float = Field(0.5, description="Share of answers that are sampled for evaluation.", ge=0, le=1)
     idle_timeout_seconds: int = Field(
-        120, description="Patience of load balancer and CloudFront between two bytes of a stream.", ge=30, le=4000
+        120,
+        description="Idle timeout of load balancer and CloudFront: longest time between two bytes of a stream.",
+        ge=30,
+        le=4000,
     )
     drain_seconds: int = Field(60, description="Time for running streams to end when a task stops.", ge=0, le=110)
     edge: Literal["cloudfront", "load_balancer", "internal"] = Field(
         "cloudfront",
-        description="Who speaks HTTPS to callers: CloudFront before an internal load balancer; a load balancer on the "
-        "internet, with its certificate; or nobody, and the API is plain HTTP inside the VPC.",
+        description="Where HTTPS ends: at CloudFront, before an internal load balancer; at a load balancer on the "
+        "internet, with its certificate; or nowhere, and the API is plain HTTP inside the VPC.",
     )
     edge_prefix_list: str | None = Field(
         None,
@@ -73,11 +76,11 @@ class RagSettings(Group):
         pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[\w-]+$",
     )
     domain_name: str | None = Field(
-        None, description="Name that the certificate is for.", pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$"
+        None, description="Domain name of the certificate.", pattern=r"^[a-z0-9.-]+\.[a-z]{2,}$"
     )
     web_acl: bool = Field(
         False,
-        description="A web ACL at the load balancer: a rate per address, AWS's common rules and known bad inputs; 8 "
+        description="Web ACL at the load balancer: rate limit per address, AWS's common rules and known bad inputs; 8 "
         "USD a month and 0.60 per million requests.",
     )
     web_acl_requests_per_address: int = Field(

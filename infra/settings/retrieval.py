@@ -1,4 +1,4 @@
-"""Where documents are and how they are found."""
+"""Vector store, embedding model and retrieval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.settings.base import AbsolutePath, Group, ServiceUrl
 
 
 class HostedVectors(Group):
-    """Qdrant on a machine of the stage's own."""
+    """Qdrant on an EC2 machine of the stage."""
 
     instance_type: str = Field(
         "t4g.micro",
@@ -19,11 +19,12 @@ class HostedVectors(Group):
     )
     machine_image: str = Field(
         "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64",
-        description="Amazon Linux 2023: an image's id, or the public SSM parameter of the newest at deployment.",
+        description="Amazon Linux 2023: an AMI's id, or the public SSM parameter of the newest at deployment.",
         pattern=r"^(ami-[0-9a-f]{8,17}|/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-[\w.]+-arm64)$",
     )
     qdrant_version: str = Field("1.19.1", description="Release of Qdrant.", pattern=r"^\d+\.\d+\.\d+$")
     qdrant_sha256: str = Field(
+        # pragma: allowlist nextline secret - digest of a release of Qdrant
         "0e607c11705fab22f7d667f4749bc0b6b60a8fa9e91de71880a6ebafbbda1b26",
         description="SHA-256 of that release's qdrant-aarch64-unknown-linux-musl.tar.gz.",
         pattern=r"^[0-9a-f]{64}$",
@@ -33,7 +34,7 @@ class HostedVectors(Group):
     backup_days: int = Field(14, description="Days that a daily backup is kept.", ge=1, le=365)
     volume_snapshots_kept: int = Field(
         0,
-        description="Daily EBS snapshots of the whole volume that are kept, besides the backups; 0: none.",
+        description="Number of daily EBS snapshots of the whole volume to keep, besides the backups; 0: none.",
         ge=0,
         le=100,
     )
@@ -44,21 +45,21 @@ class HostedVectors(Group):
 
 
 class VectorSettings(Group):
-    """The vector store: exactly one of an address elsewhere and a machine of the stage's own."""
+    """The vector store: exactly one of an external address and a machine of the stage."""
 
     url: ServiceUrl | None = Field(
         None, description="Qdrant's address. Its API key is put into Secrets Manager after deployment."
     )
     hosted: HostedVectors | None = Field(
-        None, description="Qdrant in the stage's own VPC, in the place of `url`; a table, may be empty."
+        None, description="Qdrant in the stage's VPC instead of `url`; a table, may be empty."
     )
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> VectorSettings:
         if (self.url is None) == (self.hosted is None):
             raise ValueError(
-                "exactly one of url (Qdrant elsewhere) and hosted (Qdrant on a machine of the stage's own) is needed; "
-                """TWIN_VECTORS='{"url": null, "hosted": {}}' replaces the one by the other"""
+                "exactly one of url (external Qdrant) and hosted (Qdrant on a machine of the stage) is needed; "
+                """TWIN_VECTORS='{"url": null, "hosted": {}}' replaces url by hosted"""
             )
         return self
 
@@ -72,15 +73,15 @@ class EmbeddingSettings(Group):
 
 
 class RetrievalSettings(Group):
-    """How documents are found; what a re-ranker needs belongs to it and to no other."""
+    """Retrieval of documents; each re-ranker has its own setting."""
 
-    tenant: str = Field("default", description="Whose documents are read.", min_length=1, max_length=100)
+    tenant: str = Field("default", description="Tenant whose documents are read.", min_length=1, max_length=100)
     candidates: int = Field(20, description="Documents that are re-ranked.", ge=1, le=100)
     query_understanding: Literal["deterministic", "llm"] = Field(
-        "deterministic", description="Who rephrases a question and finds the filters in it; llm asks the served model."
+        "deterministic", description="How a question is rephrased and its filters found; `llm` asks the served model."
     )
     reranker: Literal["blend", "cross-encoder", "tei", "sagemaker", "llm"] = Field(
-        "blend", description="Who orders what the searches found."
+        "blend", description="How search results are ordered."
     )
     reranker_model: AbsolutePath | None = Field(None, description="cross-encoder: its directory inside the image.")
     reranker_url: ServiceUrl | None = Field(None, description="tei: address of the server with POST /rerank.")
@@ -90,7 +91,7 @@ class RetrievalSettings(Group):
 
     @property
     def reranker_settings(self) -> dict[str, str]:
-        """What the re-ranker is given, by name."""
+        """The set settings of the re-ranker, by name."""
         given = {
             "reranker_model": self.reranker_model,
             "reranker_url": self.reranker_url,

@@ -1,4 +1,4 @@
-"""Delivery stack: lets one GitHub repository's workflows work on this account without a long-lived key.
+"""Delivery stack: access of one GitHub repository's workflows to this account, without a long-lived key.
 
 It belongs to the account, not to a stage: `twin ci set-up` deploys it once, and no workflow names the repository in its
 settings, so that none can deploy, change or delete its own trust together with a stage.
@@ -20,13 +20,13 @@ from infra.settings.delivery import Workflow
 from infra.settings.deployment import DeploymentSettings
 
 LONGEST_JOB = cdk.Duration.hours(2)
-"""A deployment that waits for a GPU, or the deletion of every expired stage."""
+"""Time for a deployment that waits for a GPU, or for the deletion of every expired stage."""
 
 PREVIEW_IMAGE_LIFE = cdk.Duration.days(14)
 
 
 class DeliveryStack(cdk.Stack):
-    """GitHub's OIDC provider, the ceiling of all workflows, and one role for each."""
+    """GitHub's OIDC provider, the permissions boundary of all workflows, and one role for each."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: DeploymentSettings, env: cdk.Environment
@@ -95,5 +95,5 @@ class DeliveryStack(cdk.Stack):
                 acknowledge(
                     scope,
                     f"AwsSolutions-IAM5[Resource::{text}]",
-                    "Names end in what CloudFormation draws; lists and secrets are limited by action or by tag.",
+                    "Names end in a generated suffix; lists and secrets are limited by action or by tag.",
                 )

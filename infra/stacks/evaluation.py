@@ -20,13 +20,15 @@ from infra.settings.deployment import DeploymentSettings
 
 
 class EvaluationStack(cdk.Stack):
-    """From the samples queue to the message in the chat."""
+    """Samples queue, evaluation functions, alarms, dashboard and notification."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: DeploymentSettings, env: cdk.Environment
     ) -> None:
         super().__init__(scope, construct_id, env=env, description="LLM twin: evaluation")
         evaluation = settings.evaluation
+        # The alerts topic and Opik's key belong to the stage rather than to its evaluation. They stay here, where the
+        # RAG and guard stacks import them: moving them would replace both in every deployed stage.
         self.opik_key = placeholder_secret(self, "OpikApiKey", "API key of Opik")
         webhook = placeholder_secret(self, "SlackWebhook", "Incoming webhook that alerts are posted to")
         self.samples = SamplesQueue(
@@ -86,7 +88,7 @@ class EvaluationStack(cdk.Stack):
     def _dashboard(
         self, settings: DeploymentSettings, functions: dict[str, ServiceFunction], run: MonitoringRun
     ) -> None:
-        # Here, because its library is 7 MB of Python, which stages without a dashboard need not load.
+        # Here, because its library is 7 MB of Python, which stages without a dashboard do not load.
         from infra.constructs.monitoring.dashboard import Dashboard
 
         Dashboard(

@@ -1,4 +1,4 @@
-"""Guard stack: takes the expensive part away when its time is up, and tells people what the month costs."""
+"""Guard stack: deletes the LLM stack at the end of its life, and watches the monthly budget."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.names import Names
 from infra.settings.deployment import DeploymentSettings
 
 DELETION_TIMEOUT = cdk.Duration.minutes(15)
-"""Lambda's longest: the function waits until the stack is gone, so that a failed deletion is seen."""
+"""Lambda's maximum: the function waits until the stack is gone, so that a failed deletion is reported."""
 
 
 class GuardStack(cdk.Stack):
@@ -34,8 +34,8 @@ class GuardStack(cdk.Stack):
         alerts: AlertsTopic,
         now: datetime,
     ) -> None:
-        super().__init__(scope, construct_id, env=env, description="LLM twin: guard of the purse")
-        doomed = Names.of(settings).stack("llm")
+        super().__init__(scope, construct_id, env=env, description="LLM twin: cost limits")
+        llm_stack_name = Names.of(settings).stack("llm")
         layers = [DependencyLayer(self, "Dependencies", settings=settings.evaluation).layer]
         expire = ServiceFunction(
             self,
@@ -43,17 +43,17 @@ class GuardStack(cdk.Stack):
             handler="services.guard.handlers.expire",
             description="Deletes the LLM stack at the end of its life",
             settings=settings.evaluation,
-            environment={"STAGE": settings.stage, "STACK_NAMES": doomed},
+            environment={"STAGE": settings.stage, "STACK_NAMES": llm_stack_name},
             timeout=DELETION_TIMEOUT,
             log_retention_days=settings.monitoring.log_retention_days,
             layers=layers,
         )
-        self._may_delete(expire.role, doomed)
+        self._allow_deletion(expire.role, llm_stack_name)
         FunctionSchedule(
             self,
             "EndOfLife",
             expression=f"at({settings.expires_at(now):%Y-%m-%dT%H:%M:%S})",
-            description=f"Deletes {doomed}",
+            description=f"Deletes {llm_stack_name}",
             service=expire,
             enabled=settings.guard.enabled,
         )
@@ -68,11 +68,11 @@ class GuardStack(cdk.Stack):
                 settings=settings,
                 usd=usd,
                 alerts=alerts,
-                stacks=doomed,
+                stacks=llm_stack_name,
                 timeout=DELETION_TIMEOUT,
                 layers=layers,
             )
-            self._may_delete(switch.stop.role, doomed)
+            self._allow_deletion(switch.stop.role, llm_stack_name)
             what = "The deletion of the LLM stack over a spent budget"
             alarms.service("Spending", switch.stop, what, what)
             cdk.CfnOutput(self, "KillSwitchTopicArn", value=switch.topic.topic_arn)
@@ -80,8 +80,8 @@ class GuardStack(cdk.Stack):
             MonthlyBudget(self, "Month", settings=settings, usd=usd, topic=alerts.topic)
         cdk.CfnOutput(self, "ExpireFunctionName", value=expire.function.function_name)
 
-    def _may_delete(self, role: iam.Role, stack: str) -> None:
-        """CloudFormation deletes with the role that the stack was deployed with: nothing but the call is needed."""
+    def _allow_deletion(self, role: iam.Role, stack: str) -> None:
+        """Allow deleting one stack; CloudFormation does it with the role that the stack was deployed with."""
         stack_arn = self.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack}/*")
         role.add_to_policy(
             iam.PolicyStatement(
@@ -93,5 +93,5 @@ class GuardStack(cdk.Stack):
         acknowledge(
             role,
             f"AwsSolutions-IAM5[Resource::{readable(self, stack_arn)}]",
-            "A stack's ARN ends in an id that CloudFormation draws; the name before it is exact.",
+            "A stack's ARN ends in an id that CloudFormation generates; the name before it is exact.",
         )

@@ -14,7 +14,7 @@ from infra.settings.deployment import DeploymentSettings
 
 
 class LlmStack(cdk.Stack):
-    """The LLM microservice. It exports nothing, so that it may go and come back under the others."""
+    """The LLM microservice. It exports nothing, so that it can be deleted and deployed again while the others stay."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: DeploymentSettings, env: cdk.Environment

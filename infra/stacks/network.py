@@ -6,14 +6,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from infra.constructs.rag.fargate_api import PORT
+from infra.constructs.rag.fargate_api import PORT, Placement
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.edge_limits import ORIGIN_FACING
 
 PUBLIC, TASKS, BALANCER = "public", "tasks", "balancer"
-"""Groups of subnets."""
+"""Names of the subnet groups."""
 
 
 class NetworkStack(cdk.Stack):
@@ -43,13 +43,24 @@ class NetworkStack(cdk.Stack):
             acknowledge(
                 self.vpc,
                 "AwsSolutions-VPC7",
-                "Flow logs are paid by volume; the stage turns them on with network.flow_logs.",
+                "Flow logs are paid by volume; network.flow_logs enables them.",
             )
         # CloudFormation replaces a security group whose description changes: these keep their first one.
         self.load_balancer_group = self._group("LoadBalancerGroup", "Load balancer of the business service")
         self.service_group = self._group("ServiceGroup", "Tasks of the business service")
         self._rules(settings)
         self._endpoints(settings)
+
+    @property
+    def api_placement(self) -> Placement:
+        """Where the RAG service runs."""
+        return Placement(
+            vpc=self.vpc,
+            load_balancer_subnets=self.load_balancer_subnets,
+            load_balancer_group=self.load_balancer_group,
+            task_subnets=self.task_subnets,
+            service_group=self.service_group,
+        )
 
     def _group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
         outbound = construct_id == "ServiceGroup"
@@ -102,7 +113,7 @@ def _task_subnet_type(settings: DeploymentSettings) -> ec2.SubnetType:
 
 
 def _callers(settings: DeploymentSettings) -> ec2.IPeer:
-    """Who may speak to the load balancer."""
+    """Addresses that may call the load balancer."""
     rag = settings.rag
     if rag.edge == "load_balancer":
         return ec2.Peer.any_ipv4()
@@ -128,5 +139,5 @@ def _subnets(settings: DeploymentSettings) -> list[ec2.SubnetConfiguration]:
         return [public, group(TASKS, _task_subnet_type(settings))]
     if settings.rag.edge == "load_balancer":
         return [public]
-    # CloudFront reaches load balancers in private subnets; these have no way out and cost nothing.
+    # CloudFront reaches load balancers in private subnets; these have no route out and cost nothing.
     return [public, group(BALANCER, ec2.SubnetType.PRIVATE_ISOLATED)]

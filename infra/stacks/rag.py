@@ -42,13 +42,8 @@ class RagStack(cdk.Stack):
         api = FargateApi(
             self,
             "Api",
-            settings=settings.rag,
-            release=settings.release,
-            vpc=network.vpc,
-            load_balancer_group=network.load_balancer_group,
-            service_group=network.service_group,
-            load_balancer_subnets=network.load_balancer_subnets,
-            task_subnets=network.task_subnets,
+            settings=settings,
+            placement=network.api_placement,
             environment={
                 **service_environment(settings),
                 "QDRANT_URL": vectors.url if vectors else str(settings.vectors.url),
@@ -63,9 +58,6 @@ class RagStack(cdk.Stack):
                 "OPIK_API_KEY": ecs.Secret.from_secrets_manager(opik_key),
                 **self._sentry(settings.monitoring.sentry_dsn_secret_arn),
             },
-            log_retention_days=settings.monitoring.log_retention_days,
-            namespace=settings.evaluation.metric_namespace,
-            stage=settings.stage,
         )
         task_permissions.grant(api.task, settings, samples=samples, keys=(api_keys, qdrant_key, opik_key))
         ApiAlarms(self, "Alarms", topic=alerts, api=api)

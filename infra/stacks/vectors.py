@@ -1,4 +1,4 @@
-"""Vectors stack: Qdrant on a machine of the stage's own. It outlives the others where the data is to be kept."""
+"""Vectors stack: Qdrant hosted by the stage. It is kept when the others are deleted, where the data is to be kept."""
 
 from __future__ import annotations
 

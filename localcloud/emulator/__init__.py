@@ -1,4 +1,5 @@
-"""MiniStack with what our stacks need on top: missing resource types, SageMaker, Application Auto Scaling, corrections.
+"""MiniStack, extended by missing resource types, SageMaker, Application Auto Scaling, and patches of differences to
+AWS.
 
 MiniStack's hooks are private, so its version is pinned exactly and the contract tests speak through boto3.
 """

@@ -1,4 +1,4 @@
-"""`python -m localcloud.emulator --host H --port N --data DIR`: the emulator until it is told to stop."""
+"""`python -m localcloud.emulator --host H --port N --data DIR`: the emulator, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import argparse
 import os
 from pathlib import Path
 
+from localcloud.account import CREDENTIAL_VARIABLES
+from localcloud.ports import LOOPBACK
+
 
 def main() -> None:
     """Set MiniStack's environment, install the plugin, serve."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
@@ -25,25 +28,29 @@ def main() -> None:
 
 
 def environment(host: str, port: int, data: Path) -> dict[str, str]:
-    """What MiniStack and the Lambdas that it runs get: loopback only, no Docker, no metadata service."""
+    """Environment of MiniStack and of the Lambda functions that it runs: loopback, no Docker, no metadata service.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on, and of the endpoint that functions call.
+        data: folder for temporary files and for persisted state; both folders are created.
+    """
     return {
         "BIND_HOST": host,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
-        # Services with ports of their own, which two local clouds would fight over.
+        # Services with fixed ports, of which only one local cloud could run at a time.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "TMPDIR": str(_made(data / "tmp")),
-        "STATE_DIR": str(_made(data / "state")),
+        "TMPDIR": str(_create_folder(data / "tmp")),
+        "STATE_DIR": str(_create_folder(data / "state")),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
-        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **CREDENTIAL_VARIABLES,
     }
 
 
-def _made(path: Path) -> Path:
+def _create_folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path.resolve()
 

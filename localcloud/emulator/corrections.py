@@ -1,4 +1,9 @@
-"""Where MiniStack 1.5.33 differs from AWS in ways that our stacks meet."""
+"""Patches of MiniStack 1.5.33 where it differs from AWS in ways that our stacks meet.
+
+Every `_patch_*` function says what MiniStack does, what AWS does with the page that documents it, and when the patch
+can go. All of them replace private names, which is why MiniStack is pinned exactly. After an upgrade, leave out one
+call of `install` at a time: a patch that no test in tests/integration/emulator misses is no longer needed.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +19,26 @@ METRIC_MATH = "(metric-math)"
 
 
 def install() -> None:
-    """Apply every correction."""
-    _missing_images_are_an_error()
-    provisioners._normalize_container_defs = lambda definitions: [camel_case(item) for item in definitions]
-    _task_definitions_keep_all_that_is_declared()
-    _services_keep_their_grace_period()
-    _load_balancers_are_in_their_subnets_network()
-    _secrets_are_referred_to_by_arn()
-    _metric_math_alarms_are_kept()
-    _alarms_look_at_their_own_dimensions()
-    _rules_keep_their_prefix_lists()
-    _vpc_origins_are_called_as_they_say()
+    """Apply every patch. Call it once, before the emulator serves."""
+    _patch_describe_images()
+    _patch_container_definitions()
+    _patch_task_definitions()
+    _patch_service_grace_period()
+    _patch_load_balancer_vpc()
+    _patch_secret_ref()
+    _patch_metric_math_alarms()
+    _patch_alarm_dimensions()
+    _patch_prefix_lists()
+    _patch_vpc_origins()
 
 
 def camel_case(value: Any, parent: str = "") -> Any:
-    """A container definition as the ECS API spells it; MiniStack left secrets and health checks as templates do."""
+    """A CloudFormation value with its keys spelled as the ECS API does (`ValueFrom` becomes `valueFrom`).
+
+    Args:
+        value: any JSON value of a template; lists and objects are walked through.
+        parent: the respelled key that holds `value`; the keys below one of `FREE_FORM` are data and stay as they are.
+    """
     if isinstance(value, list):
         return [camel_case(item, parent) for item in value]
     if not isinstance(value, dict):
@@ -39,11 +49,17 @@ def camel_case(value: Any, parent: str = "") -> Any:
     return {key: camel_case(item, key) for key, item in spelled.items()}
 
 
-def _missing_images_are_an_error() -> None:
-    # A 200 without images makes the CDK believe that the image is there, and it skips the build.
+def _patch_describe_images() -> None:
+    """Answer DescribeImages for a missing image with an error.
+
+    MiniStack 1.5.33 answers 200 without images, so that the CDK takes the image as pushed and skips its build. AWS
+    answers ImageNotFoundException (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html).
+    Remove it when MiniStack answers that error.
+    """
     describe = ecr._describe_images
 
     def describe_images(request: dict[str, Any]) -> Any:
+        """DescribeImages, refused when the repository exists and lacks a requested image."""
         repository = request.get("repositoryName")
         wanted = request.get("imageIds") or []
         if repository in ecr._repositories and not all(ecr._find_image(repository, image) for image in wanted):
@@ -53,11 +69,29 @@ def _missing_images_are_an_error() -> None:
     ecr._describe_images = describe_images
 
 
-def _task_definitions_keep_all_that_is_declared() -> None:
-    # MiniStack drops the platform and the storage, and keeps volumes as templates spell them.
+def _patch_container_definitions() -> None:
+    """Spell every key of a container definition as the ECS API does.
+
+    MiniStack 1.5.33 respells five of the nested settings and keeps the others, secrets and health checks among them, as
+    templates spell them. AWS describes all of them in camel case
+    (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html). Remove it when
+    `_normalize_container_defs` does so at every depth.
+    """
+    provisioners._normalize_container_defs = lambda definitions: [camel_case(item) for item in definitions]
+
+
+def _patch_task_definitions() -> None:
+    """Keep the platform, the storage and the volumes of a task definition.
+
+    MiniStack 1.5.33 drops RuntimePlatform and EphemeralStorage of a template, and keeps Volumes as the template spells
+    them. AWS describes all three, in camel case
+    (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html). Remove it when MiniStack's
+    AWS::ECS::TaskDefinition does.
+    """
     create = provisioners._ecs_task_def_create
 
     def create_task_definition(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        """Physical id (the ARN) and attributes of the new revision, completed in MiniStack's store."""
         arn, attributes = create(logical_id, properties, stack)
         kept = provisioners._ecs._task_defs[arn.rpartition("/")[2]]
         for name in ("RuntimePlatform", "EphemeralStorage", "Volumes"):
@@ -65,17 +99,23 @@ def _task_definitions_keep_all_that_is_declared() -> None:
                 kept |= camel_case({name: properties[name]})
         return arn, attributes
 
-    # Its update, which registers the next revision, calls it by name.
+    # MiniStack's update, which registers the next revision, calls the create function by its module-level name.
     provisioners._ecs_task_def_create = create_task_definition
     provisioners._RESOURCE_HANDLERS["AWS::ECS::TaskDefinition"]["create"] = create_task_definition
 
 
-def _services_keep_their_grace_period() -> None:
-    # MiniStack hands it to an update and not to a creation.
+def _patch_service_grace_period() -> None:
+    """Keep the health check grace period of a service that CloudFormation creates.
+
+    MiniStack 1.5.33 passes HealthCheckGracePeriodSeconds to UpdateService and leaves it out of CreateService. AWS takes
+    it in both (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html). Remove it when
+    `_ecs_service_create` passes it on.
+    """
     handlers = provisioners._RESOURCE_HANDLERS["AWS::ECS::Service"]
     create = handlers["create"]
 
     def create_service(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        """Physical id (the ARN) and attributes; the grace period, in seconds, is set by an update that follows."""
         arn, attributes = create(logical_id, properties, stack)
         if seconds := properties.get("HealthCheckGracePeriodSeconds"):
             cluster = properties.get("Cluster", "default")
@@ -86,12 +126,19 @@ def _services_keep_their_grace_period() -> None:
     handlers["create"] = create_service
 
 
-def _load_balancers_are_in_their_subnets_network() -> None:
-    # The resource type has no network of its own, and MiniStack named one that is not there.
+def _patch_load_balancer_vpc() -> None:
+    """Put a load balancer into the VPC of its subnets.
+
+    MiniStack 1.5.33 reads the VPC from a property `VpcId`, which the resource type does not have, and otherwise names
+    `vpc-00000001`, which does not exist. AWS describes the VPC of the subnets
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancer.html). Remove it when
+    MiniStack derives the VPC from `Subnets`.
+    """
     handlers = provisioners._RESOURCE_HANDLERS["AWS::ElasticLoadBalancingV2::LoadBalancer"]
     create = handlers["create"]
 
     def create_balancer(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        """Physical id (the ARN) and attributes of a load balancer in the VPC of its first known subnet."""
         subnets = (ec2._subnets.get(subnet) for subnet in properties.get("Subnets") or ())
         network = next((subnet["VpcId"] for subnet in subnets if subnet), None)
         located = {**properties, "VpcId": network} if network else properties
@@ -101,22 +148,31 @@ def _load_balancers_are_in_their_subnets_network() -> None:
     handlers["create"] = create_balancer
 
 
-def _secrets_are_referred_to_by_arn() -> None:
-    # Ref of a secret is its ARN on AWS; MiniStack returned the name, and policies then granted the wrong resource.
+def _patch_secret_ref() -> None:
+    """Make Ref of a secret its ARN.
+
+    MiniStack 1.5.33 returns the secret's name, so that policies which use Ref grant access to a resource that does not
+    exist. AWS returns the ARN
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html).
+    Remove it when `_sm_secret_create` returns the ARN as the physical id.
+    """
     handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
 
     def name_of(arn: str) -> str:
+        """The key of a secret in MiniStack's store; an ARN that is not there comes back as it is."""
         secrets = provisioners._sm._secrets
         return next((name for name, secret in secrets.items() if secret["ARN"] == arn), arn)
 
     def create_secret(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        """Physical id (the ARN instead of the name) and attributes."""
         _, attributes = create(logical_id, properties, stack)
         return attributes["Arn"], attributes
 
     def update_secret(
         arn: str, old: dict[str, Any], new: dict[str, Any], stack: str, logical_id: str | None = None
     ) -> tuple[str, dict[str, Any]]:
+        """Physical id (the ARN instead of the name) and attributes after an update in place or a replacement."""
         _, attributes = update(name_of(arn), old, new, stack, logical_id)
         return attributes["Arn"], attributes
 
@@ -128,11 +184,17 @@ def _secrets_are_referred_to_by_arn() -> None:
     )
 
 
-def _metric_math_alarms_are_kept() -> None:
-    # Kept and listed, never evaluated: MiniStack has no metric math, and refusing would fail the whole stack.
+def _patch_metric_math_alarms() -> None:
+    """Keep alarms over metric math instead of failing the whole stack.
+
+    MiniStack 1.5.33 raises for a template's `Metrics`, since it has no metric math. AWS evaluates the expression
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html). Here such an alarm is
+    stored and listed, and its state never changes. Remove it when MiniStack takes `Metrics`.
+    """
     record = provisioners._cw_metric_alarm_record
 
     def with_metric_math(name: str, properties: dict[str, Any]) -> Any:
+        """MiniStack's record of an alarm; one over metric math names the placeholder metric `METRIC_MATH`."""
         if not properties.get("Metrics"):
             return record(name, properties)
         plain = {key: value for key, value in properties.items() if key != "Metrics"}
@@ -143,31 +205,43 @@ def _metric_math_alarms_are_kept() -> None:
     provisioners._cw_metric_alarm_record = with_metric_math
 
 
-class _OneSeries:
-    """The metric store with only one series to look through; reads and writes by key see all of it."""
+class _SingleSeriesStore:
+    """MiniStack's metric store, in which an iteration sees one series only; reads and writes by key see all of it.
+
+    Keys are (namespace, metric name, dimensions), values are lists of data points.
+    """
 
     def __init__(self, store: Any, dimensions: str) -> None:
         self._store = store
         self._dimensions = dimensions
 
     def items(self) -> list[tuple[Any, Any]]:
+        """Keys and data points of the series with these dimensions."""
         return [(key, points) for key, points in self._store.items() if key[2] == self._dimensions]
 
     def get(self, key: Any) -> Any:
+        """Data points of any series, or None."""
         return self._store.get(key)
 
     def __setitem__(self, key: Any, points: Any) -> None:
         self._store[key] = points
 
 
-def _alarms_look_at_their_own_dimensions() -> None:
-    # MiniStack mixes every series of a metric's name: one stage's good answers would hide another's bad ones.
+def _patch_alarm_dimensions() -> None:
+    """Evaluate an alarm over the series with its own dimensions.
+
+    MiniStack 1.5.33 mixes all series of a metric's name, so that good scores of one stage hide bad ones of another. AWS
+    treats each combination of dimensions as a metric of its own
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Dimension). Remove it when
+    `_evaluate_alarm` compares the dimensions.
+    """
     evaluate = cloudwatch._evaluate_alarm
 
     def evaluate_own_series(alarm: dict[str, Any]) -> None:
+        """MiniStack's evaluation, for whose duration the metric store shows the alarm's series only."""
         store = cloudwatch._metrics
         own = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
-        cloudwatch._metrics = _OneSeries(store, own)
+        cloudwatch._metrics = _SingleSeriesStore(store, own)
         try:
             evaluate(alarm)
         finally:
@@ -176,11 +250,18 @@ def _alarms_look_at_their_own_dimensions() -> None:
     cloudwatch._evaluate_alarm = evaluate_own_series
 
 
-def _rules_keep_their_prefix_lists() -> None:
-    # MiniStack answers and matches the prefix lists of a security group's rule, and never reads them from a request.
+def _patch_prefix_lists() -> None:
+    """Read the prefix lists of a security group's rule from the request.
+
+    MiniStack 1.5.33 describes and matches `PrefixListIds` of a rule, and never reads them from AuthorizeSecurityGroup*
+    or RevokeSecurityGroup*. AWS takes them in both
+    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html). Remove it when
+    `_parse_ip_permissions` reads them.
+    """
     parse = ec2._parse_ip_permissions
 
     def with_prefix_lists(request: Any, prefix: str) -> Any:
+        """The rules below `prefix` (`IpPermissions`) of a query request, each with its prefix lists."""
         rules = parse(request, prefix)
         for number, rule in enumerate(rules, start=1):
             kept = rule["PrefixListIds"]
@@ -194,11 +275,18 @@ def _rules_keep_their_prefix_lists() -> None:
     ec2._parse_ip_permissions = with_prefix_lists
 
 
-def _vpc_origins_are_called_as_they_say() -> None:
-    # MiniStack's data plane takes protocol and ports from custom origins only, and would speak HTTPS to all others.
+def _patch_vpc_origins() -> None:
+    """Call a VPC origin with the protocol and the ports of its endpoint configuration.
+
+    MiniStack 1.5.33 takes protocol and ports from custom origins only, and calls every other origin with the viewer's
+    protocol on port 80 or 443. AWS uses those of the VPC origin
+    (https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_VpcOriginEndpointConfig.html). Remove it when
+    `_dataplane_origin` reads `VpcOriginConfig`.
+    """
     parse = cloudfront._dataplane_origin
 
     def with_vpc_origin(element: Any) -> Any:
+        """MiniStack's form of an origin element; ports and read timeout (seconds) as the VPC origin says."""
         origin = parse(element)
         named = cloudfront._find(element, "VpcOriginConfig")
         known = None if named is None else cloudfront._vpc_origins.get(cloudfront._text(named, "VpcOriginId"))

@@ -1,7 +1,11 @@
-"""Answers the CDK's looks at a stack in progress as soon as there is something to see.
+"""Long polling for the CDK's DescribeStacks calls of a stack in progress.
 
-Between two looks the CDK waits five seconds, which no option changes, and most stacks are made in one here. Its look
-is kept until the stack has settled instead; whoever else asks is answered at once.
+The CDK command line polls a stack every five seconds, which no option changes, while most stacks are created in one
+second here. Its call is held until the stack is no longer in progress; every other caller is answered at once.
+
+MiniStack 1.5.33 answers DescribeStacks at once, as AWS does
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html), so this patch of
+`handle_request` is for speed, not for fidelity. It can go when the CDK's poll interval can be set.
 """
 
 from __future__ import annotations
@@ -20,30 +24,32 @@ CDK = "aws-cdk/"
 LONGEST_SECONDS = 30.0
 POLL_SECONDS = 0.05
 
-_ending = asyncio.Event()
+_stopping = asyncio.Event()
 
 
 def install() -> None:
-    """Keep the CDK's DescribeStacks of a stack in progress."""
+    """Hold the CDK's DescribeStacks calls of a stack in progress. Call it once, before the emulator serves."""
     handle = cloudformation.handle_request
 
-    async def handle_late(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any) -> Any:
-        name = _looked_at(body) if CDK in headers.get("user-agent", "") else ""
+    async def handle_when_settled(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any) -> Any:
+        """MiniStack's entry point of CloudFormation; held for at most `LONGEST_SECONDS` and answered as it is then."""
+        name = _described_stack(body) if CDK in headers.get("user-agent", "") else ""
         deadline = time.monotonic() + LONGEST_SECONDS
-        while name and _in_progress(name) and not _ending.is_set() and time.monotonic() < deadline:
+        while name and _in_progress(name) and not _stopping.is_set() and time.monotonic() < deadline:
             with suppress(TimeoutError):
-                await asyncio.wait_for(_ending.wait(), POLL_SECONDS)
+                await asyncio.wait_for(_stopping.wait(), POLL_SECONDS)
         return await handle(method, path, headers, body, query)
 
-    cloudformation.handle_request = handle_late
+    cloudformation.handle_request = handle_when_settled
 
 
 def stop() -> None:
-    """Answer every look that is kept: an emulator that ends waits for its callers."""
-    _ending.set()
+    """Answer every call that is held, since the server waits for its callers before it ends."""
+    _stopping.set()
 
 
-def _looked_at(body: bytes) -> str:
+def _described_stack(body: bytes) -> str:
+    """The stack that a DescribeStacks request names, or an empty string for any other request."""
     request = parse_qs(body.decode(errors="replace"))
     return request.get("StackName", [""])[0] if request.get("Action") == ["DescribeStacks"] else ""
 

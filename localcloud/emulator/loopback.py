@@ -1,4 +1,4 @@
-"""Calls the emulator's own API from a resource type, with CloudFormation's strings turned into the modelled types."""
+"""Client of the emulator's own API for resource types; strings of templates become the types of the service model."""
 
 from __future__ import annotations
 
@@ -12,33 +12,49 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from ministack.core.responses import get_region
 
-ABSENT = ("NotFound", "NoSuchEntity", "Could not find", "ObjectNotFoundException", "does not exist")
-"""What AWS services answer when a resource is already gone."""
+from localcloud.account import CLIENT_ARGUMENTS
+from localcloud.ports import LOOPBACK
+
+NOT_FOUND = ("NotFound", "NoSuchEntity", "Could not find", "ObjectNotFoundException", "does not exist")
+"""Parts of the errors with which AWS services answer for a resource that does not exist."""
 
 
 class Loopback:
-    """A botocore client per service and region, made once; used by worker threads."""
+    """A botocore client per service and region, created on first use. Safe for many threads."""
 
     def __init__(self, port: int) -> None:
-        self._endpoint = f"http://127.0.0.1:{port}"
+        self._endpoint = f"http://{LOOPBACK}:{port}"
         self._session = botocore.session.get_session()
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
     def call(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Call an operation with those of `parameters` that it knows."""
+        """The response of an operation, called with those of `parameters` that its model knows.
+
+        Args:
+            service: botocore's name of the service.
+            operation: name as in the API reference, e.g. `CreateModel`.
+            parameters: CloudFormation properties; None counts as absent.
+
+        Raises:
+            ClientError: the API refused the call.
+        """
         client = self._client(service)
         shape = client.meta.service_model.operation_model(operation).input_shape
         known = {key: value for key, value in parameters.items() if key in shape.members and value is not None}
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**coerce(shape, known))
         return answer
 
-    def forget(self, service: str, operation: str, parameters: dict[str, Any]) -> None:
-        """Call a delete operation; a resource that is gone already is as good as deleted."""
+    def delete(self, service: str, operation: str, parameters: dict[str, Any]) -> None:
+        """Call a delete operation; succeeds when the resource does not exist, so that a deletion can be repeated.
+
+        Raises:
+            ClientError: any other error of the API.
+        """
         try:
             self.call(service, operation, parameters)
         except ClientError as error:
-            if not any(word in str(error) for word in ABSENT):
+            if not any(part in str(error) for part in NOT_FOUND):
                 raise
 
     def _client(self, service: str) -> Any:
@@ -47,17 +63,23 @@ class Loopback:
             if key not in self._clients:
                 self._clients[key] = self._session.create_client(
                     service,
-                    region_name=key[1],
                     endpoint_url=self._endpoint,
-                    aws_access_key_id="test",
-                    aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
                     config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
+                    **{**CLIENT_ARGUMENTS, "region_name": key[1]},
                 )
             return self._clients[key]
 
 
 def coerce(shape: Any, value: Any) -> Any:
-    """`value` with templates' strings made what botocore's `shape` says."""
+    """`value` of a template, with scalars converted to the types of botocore's `shape`, at every depth.
+
+    Args:
+        shape: botocore's model of the value, or None to leave it as it is.
+        value: any JSON value.
+
+    Raises:
+        ValueError: a string does not hold the number that the model requires.
+    """
     if shape is None or value is None:
         return value
     kind = shape.type_name

@@ -1,4 +1,4 @@
-"""One page of a list, as AWS's list operations cut them."""
+"""Pagination of lists, as in AWS's List and Describe operations."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ Item = TypeVar("Item")
 
 
 def page(items: Sequence[Item], request: Mapping[str, Any], default: int) -> tuple[Sequence[Item], dict[str, str]]:
-    """Those of `items` that `request` asks for, and the fields that lead to the next ones.
+    """One page of `items`, and the response fields that lead to the next one (`NextToken`, or nothing on the last
+    page).
 
     Args:
         items: the whole list, in an order that is the same for every page.
-        request: `MaxResults` is the most that a page holds, `NextToken` what the page before ended with.
-        default: how long a page is when the request does not say.
+        request: `MaxResults` is the largest number of items, `NextToken` the token of the page before.
+        default: number of items when the request has no `MaxResults`.
 
     Raises:
-        ServiceError: `ValidationException` for a token that no page ended with.
+        ServiceError: `ValidationException` for a token that no page returned.
     """
     token = str(request.get("NextToken") or "0")
     if not token.isdecimal() or int(token) > len(items):

@@ -1,4 +1,4 @@
-"""Installs everything that this package adds to MiniStack."""
+"""Installation of everything that this package adds to MiniStack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Hooks into MiniStack: a JSON-protocol service, and CloudFormation resource types."""
+"""Registration of our services and CloudFormation resource types in MiniStack.
+
+MiniStack 1.5.33 has no public way to add either, so this module writes into its private tables: the router and the
+state map for services, the provisioners' tables for resource types. AWS has a service API and a resource type for
+everything that is registered here. An entry can go when MiniStack brings that service or type itself:
+`register_resource_types` already leaves out a type that MiniStack has. The whole module can go when MiniStack has a
+plugin interface.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +29,7 @@ Created = tuple[str, dict[str, Any]]
 
 
 class ServiceError(Exception):
-    """An error as the AWS API answers it."""
+    """An error as the AWS API answers it: HTTP 400 with `code` as its type and the message as its text."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -30,7 +37,13 @@ class ServiceError(Exception):
 
 
 class JsonService:
-    """A service of the awsJson1.1 protocol: each operation is a function from request to response."""
+    """A service of the awsJson1.1 protocol: each operation is a function from request to response, both JSON objects.
+
+    Attributes:
+        name: the service's name in MiniStack, and the first part of its host name.
+        target_prefix: what its `X-Amz-Target` header begins with, dot included.
+        stores: state by store name.
+    """
 
     name: str
     target_prefix: str
@@ -43,11 +56,15 @@ class JsonService:
         return self.stores.setdefault(name, AccountRegionScopedDict())
 
     def operations(self) -> Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]:
-        """Operation name to function."""
+        """Functions by operation name, as in the `X-Amz-Target` header after the dot."""
         raise NotImplementedError  # every service is a subclass
 
     async def handle_request(self, method: str, path: str, headers: Any, body: bytes, query_params: Any) -> Any:
-        """MiniStack's entry point of a service."""
+        """Answer one request; MiniStack's entry point of a service.
+
+        An unknown operation is answered as UnknownOperationException, a `ServiceError` by its code, both with status
+        400.
+        """
         target = headers.get("x-amz-target") or headers.get("X-Amz-Target") or ""
         operation = self.operations().get(target.rpartition(".")[2])
         if operation is None:
@@ -58,20 +75,27 @@ class JsonService:
             return error_response_json(error.code, str(error), 400)
 
     def reset(self) -> None:
+        """Drop all state, of every account and region; MiniStack's reset endpoint calls it."""
         for store in self.stores.values():
             store.clear()
 
     def get_state(self) -> dict[str, Any]:
+        """State by store name, for MiniStack to persist when it stops."""
         return dict(self.stores)
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Take over what `get_state` gave before a restart, as scoped dictionaries or as plain ones read from JSON."""
         for name, value in (state or {}).items():
             scoped = value if isinstance(value, AccountRegionScopedDict) else AccountRegionScopedDict.from_dict(value)
             self.store(name)._data.update(scoped._data)
 
 
 def register_service(service: JsonService) -> None:
-    """Make MiniStack route, reset and persist `service` as one of its own."""
+    """Make MiniStack route, reset and persist `service` as one of its own.
+
+    MiniStack 1.5.33 looks a service up by module name in `SERVICE_REGISTRY`, `_state_map` and the router's patterns, so
+    the service is put there behind a module that exists in memory only.
+    """
     module_name = service.name.replace("-", "_")
     module: Any = types.ModuleType(f"ministack.services.{module_name}")
     module.handle_request = service.handle_request
@@ -92,7 +116,7 @@ class ResourceType:
 
     Attributes:
         create: (logical id, properties, stack name) to physical id and attributes.
-        delete: (physical id, properties); a resource that is gone already is as good as deleted.
+        delete: (physical id, properties); succeeds for a resource that does not exist.
         update: (physical id, old properties, new properties) to physical id and attributes, in place.
         immutable: properties whose change replaces, as the type's public schema lists them; `Outer/Inner` is a property
             inside another.
@@ -106,11 +130,15 @@ class ResourceType:
     name: str | None = None
 
     def handlers(self, name: str) -> dict[str, Any]:
-        """The form in which MiniStack keeps a type."""
+        """MiniStack's table entry of the type called `name`."""
         inner = [path for path in self.immutable if "/" in path]
 
         def update(physical_id: str, old: Properties, new: Properties, stack: str, logical_id: str = "") -> Created:
-            # MiniStack itself replaces when an outer property says so, and knows no inner ones.
+            """Physical id and attributes after an update in place, or after a replacement for a changed inner property.
+
+            MiniStack 1.5.33 replaces for changed top-level properties only; CloudFormation does so for nested ones,
+            too.
+            """
             if any(_inside(old, path) != _inside(new, path) for path in inner):
                 created: Created = provisioners._replace_resource(name, physical_id, old, new, stack, logical_id)
                 return created
@@ -127,12 +155,16 @@ def _inside(properties: Properties, path: str) -> Any:
 
 
 def physical_name(stack: str, logical_id: str, longest: int = 63) -> str:
-    """A name as CloudFormation generates it; a replacement gets another one."""
+    """A name as CloudFormation generates it, of at most `longest` characters; a replacement gets another one."""
     return str(provisioners._physical_name(stack, logical_id, max_len=longest))
 
 
 def register_resource_types(types_by_name: Mapping[str, ResourceType]) -> list[str]:
-    """Add the types that MiniStack does not have, on its worker thread, where they may call the API back."""
+    """Add the types that MiniStack does not have; returns their names.
+
+    MiniStack 1.5.33 provisions most types on its event loop, where a type that calls the emulator's own API would wait
+    for itself, so `_runs_on_worker_thread` is extended by the added types.
+    """
     missing = [name for name in types_by_name if name not in provisioners._RESOURCE_HANDLERS]
     for name in missing:
         resource_type = types_by_name[name]

@@ -1,1 +1,1 @@
-"""Opik-compatible collector: what the unmodified SDK and a browser need, over one SQLite file."""
+"""Opik-compatible collector over one SQLite file: the API that the unmodified SDK uses, and pages for a browser."""

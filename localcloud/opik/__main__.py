@@ -1,4 +1,4 @@
-"""`python -m localcloud.opik --host H --port N --data DIR`: the collector until it is told to stop."""
+"""`python -m localcloud.opik --host H --port N --data DIR`: the collector, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import uvicorn
 
 from localcloud.opik.app import create_app
 from localcloud.perimeter import Perimeter
+from localcloud.ports import LOOPBACK
 
 MAX_TRACES = 50_000
+"""Default of `--max-traces`."""
 
 
 def main() -> None:
-    """Serve."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--max-traces", type=int, default=MAX_TRACES, help="older traces are dropped")

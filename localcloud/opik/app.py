@@ -1,4 +1,4 @@
-"""The collector's application."""
+"""The collector as an ASGI application."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(data: Path, max_traces: int) -> FastAPI:
-    """The collector over `data`/opik.sqlite, keeping at most `max_traces` traces."""
+    """Application over `data`/opik.sqlite, which keeps at most `max_traces` traces.
+
+    Bodies that lack a field or hold a wrong value are answered with 400 and a sentence.
+    """
     store = Store(data / "opik.sqlite", max_traces)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        """Close the database when the application ends."""
         yield
         store.database.close()
 
@@ -31,15 +35,18 @@ def create_app(data: Path, max_traces: int) -> FastAPI:
         app.include_router(module.router(store))
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        """Answer an HTTPException in the SDK's form of an error."""
         return _error(error.status_code, str(error.detail))
 
     @app.exception_handler(KeyError)
-    async def incomplete(_: Request, error: KeyError) -> JSONResponse:
+    async def missing_field(_: Request, error: KeyError) -> JSONResponse:
+        """Answer 400 for a body without a field that the route reads."""
         return _error(400, f"The body lacks the field {error}.")
 
     @app.exception_handler(ValueError)
-    async def wrong(_: Request, error: ValueError) -> JSONResponse:
+    async def invalid_value(_: Request, error: ValueError) -> JSONResponse:
+        """Answer 400 for a value that the route cannot use."""
         return _error(400, str(error))
 
     return app

@@ -1,4 +1,4 @@
-"""What traces are listed, searched and counted by: a slim row per trace, instead of reading all documents."""
+"""Table with one small row per trace, by which traces are listed, searched and counted without reading documents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from localcloud.opik.database import Database, Document
-from localcloud.opik.times import duration_ms, moment
+from localcloud.opik.times import duration_ms, parse_time
 
 VERSION = 1
-"""Of the rows' content: a file with another one is read anew."""
+"""Version of the rows' content: in a file with another one, all rows are written again."""
 TEXT_LIMIT = 2_000
-"""Characters of the input, and of the output, that a search sees."""
+"""Characters of the input, of the output and of the error that a search covers."""
 TAG_MARK = "\n"
 
 TABLE = """
@@ -27,7 +27,7 @@ CREATE INDEX IF NOT EXISTS trace_facts_ms ON trace_facts(ms, id);
 
 
 class TraceFacts:
-    """The rows; whoever writes or deletes a trace tells them."""
+    """The rows. Code that writes or deletes a trace must also call `put` or `delete` here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,12 +39,13 @@ class TraceFacts:
                 database.rows(f"PRAGMA user_version={VERSION}")
 
     def put(self, trace: Document) -> None:
-        """Insert or replace the row of a whole trace."""
+        """Insert or replace the row of a trace, which must be complete."""
         row = _row(trace)
         marks = ",".join("?" * len(row))
         self._database.rows(f"INSERT OR REPLACE INTO trace_facts VALUES({marks})", row)
 
     def delete(self, id: str) -> None:
+        """Delete the row of a trace; an unknown id is ignored."""
         self._database.rows("DELETE FROM trace_facts WHERE id=?", (id,))
 
     def _rebuild(self) -> None:
@@ -54,19 +55,24 @@ class TraceFacts:
 
 
 def model_of(trace: Document) -> str | None:
-    """The model that a trace's metadata name."""
+    """Model id in the metadata of a trace or experiment, or None."""
     metadata = trace.get("metadata")
     found = metadata.get("model_id") or metadata.get("model") if isinstance(metadata, dict) else None
     return str(found) if found else None
 
 
 def _row(trace: Document) -> tuple[Any, ...]:
-    started, tags = moment(trace.get("start_time")), trace.get("tags")
+    started, tags = parse_time(trace.get("start_time")), trace.get("tags")
     try:
         ms = duration_ms(trace)
     except (ValueError, TypeError):
         ms = None
-    texts = (trace["id"], _said(trace.get("input")), _said(trace.get("output")), _said(trace.get("error_info")))
+    texts = (
+        trace["id"],
+        _text_of(trace.get("input")),
+        _text_of(trace.get("output")),
+        _text_of(trace.get("error_info")),
+    )
     return (
         trace["id"],
         trace.get("project_id"),
@@ -80,8 +86,8 @@ def _row(trace: Document) -> tuple[Any, ...]:
     )
 
 
-def _said(value: Any) -> str:
-    """The beginning of every text in `value`, without names of fields and punctuation."""
+def _text_of(value: Any) -> str:
+    """All values in `value` as text, a line each, cut to `TEXT_LIMIT` characters; field names are left out."""
     parts: list[str] = []
     waiting, length = [value], 0
     while waiting and length < TEXT_LIMIT:

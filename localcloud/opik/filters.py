@@ -1,4 +1,7 @@
-"""Opik's filters: a list of {field, key, operator, value}, all of which must hold."""
+"""Opik's filters: a list of {field, key, operator, value}, all of which must match.
+
+The SDK translates its Opik Query Language (`filter_string`) into them.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +50,10 @@ ORDERED: dict[str, Callable[[float, float], bool]] = {
 
 
 def parse(filters: Any) -> list[Document]:
-    """Filters as they come: a list, its JSON, or nothing.
+    """Filters of a request: a list or its JSON; empty for None or an empty text.
 
     Raises:
-        ValueError: when it is neither.
+        ValueError: it is neither.
     """
     found = json.loads(filters) if isinstance(filters, str) and filters else filters
     if not found:
@@ -61,11 +64,11 @@ def parse(filters: Any) -> list[Document]:
 
 
 def matches(document: Document, filters: list[Document]) -> bool:
-    """Whether every filter holds for `document`."""
-    return all(_holds(document, one) for one in filters)
+    """Whether every filter matches `document`; one with an unknown operator or an incomparable value does not."""
+    return all(_matches_one(document, one) for one in filters)
 
 
-def _holds(document: Document, one: Document) -> bool:
+def _matches_one(document: Document, one: Document) -> bool:
     have, operator, want = _value(document, one), one["operator"], one.get("value")
     if operator in ("is_empty", "is_not_empty"):
         return bool(bool(have) == (operator == "is_not_empty"))

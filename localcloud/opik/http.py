@@ -1,4 +1,4 @@
-"""Bodies in, answers out, in the SDK's shapes."""
+"""Request bodies and responses in the forms that the SDK uses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from fastapi.responses import Response
 from localcloud.opik.database import Document
 
 PRIVATE = "/api/v1/private"
+"""Prefix of the API that the SDK calls."""
 
 
 async def read_json(request: Request) -> Document:
-    """The request's JSON object, unzipped when it says so.
+    """The JSON object of the body, decompressed when `Content-Encoding` is gzip; empty for an empty body.
 
     Raises:
-        HTTPException: 400 with a sentence when it is none.
+        HTTPException: 400 when the body is not a JSON object.
     """
     raw = await request.body()
     try:
@@ -37,29 +38,33 @@ PageNumber = Annotated[int, Query(alias="page", ge=1)]
 
 
 def created(path: str, id: str) -> Response:
-    """201 with the place of what was made."""
+    """201 with the address of the new document in `Location`, from which the SDK takes the id."""
     return Response(status_code=201, headers={"Location": f"{PRIVATE}/{path}/{id}"})
 
 
-def done() -> Response:
-    """204."""
+def no_content() -> Response:
+    """204, without a body."""
     return Response(status_code=204)
 
 
-def found(document: Document | None, what: str) -> Document:
-    """`document`, or 404."""
+def or_404(document: Document | None, what: str) -> Document:
+    """`document` itself.
+
+    Raises:
+        HTTPException: 404 when it is None; `what` names its kind in the message.
+    """
     if document is None:
         raise HTTPException(404, f"{what} not found")
     return document
 
 
 def page(documents: Sequence[Document], number: int, size: int) -> Document:
-    """One page of a list, counted from 1."""
+    """Response with page `number` (from 1) of a list, `size` documents each; an empty page beyond the end."""
     content = list(documents[(number - 1) * size : number * size])
     return {"page": number, "size": len(content), "total": len(documents), "content": content}
 
 
-def lines(documents: Iterable[Any]) -> Response:
-    """One JSON document a line."""
+def json_lines(documents: Iterable[Any]) -> Response:
+    """Response with one JSON document per line, as the SDK reads streams."""
     content = "".join(f"{json.dumps(document)}\n" for document in documents)
     return Response(content, media_type="application/octet-stream")

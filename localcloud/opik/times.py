@@ -1,4 +1,4 @@
-"""Moments and durations of documents."""
+"""Times and durations of documents."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from localcloud.opik.database import Document
 
 
-def moment(value: Any) -> datetime | None:
-    """A time as Opik writes it, in UTC; None when it is none. Without an offset it is taken as UTC."""
+def parse_time(value: Any) -> datetime | None:
+    """An ISO 8601 time in UTC, or None when it is not one; a time without an offset counts as UTC."""
     try:
         read = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     except ValueError:
@@ -18,7 +18,11 @@ def moment(value: Any) -> datetime | None:
 
 
 def duration_ms(document: Document) -> float | None:
-    """Milliseconds from start to end, or None while it runs."""
+    """Milliseconds from start to end of a trace or span, or None without one of them.
+
+    Raises:
+        ValueError: one of them is not an ISO 8601 time.
+    """
     times: list[Any] = [document.get("start_time"), document.get("end_time")]
     if not all(times):
         return None

@@ -1,4 +1,4 @@
-"""Traces by what a person asks for, a page at a time."""
+"""Search of traces, one page at a time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ORDERS = {
     "highest": "s.value DESC, f.id DESC",
 }
 BY_SCORE = ("lowest", "highest")
-# A score's parent is "trace:<id>". SQLite counts nothing about a table that grows, and without that takes every trace
-# with every score: it is told where to begin.
+# A score's parent is "trace:<id>". SQLite has no statistics of a growing table and would join every trace with every
+# score, so CROSS JOIN and INDEXED BY fix the order.
 BY_TRACE = """trace_facts f
   CROSS JOIN scores s INDEXED BY scores_of_owner ON s.name=? AND s.parent='trace:' || f.id"""
 BY_VALUE = """scores s INDEXED BY scores_by_value
@@ -25,19 +25,19 @@ BY_VALUE = """scores s INDEXED BY scores_by_value
 
 @dataclass(frozen=True)
 class TraceQuery:
-    """What traces are wanted; an empty field wants anything.
+    """Conditions for traces; an empty field is no condition.
 
     Attributes:
-        text: in the id, the input, the output or the error; case does not matter.
+        text: part of the id, the input, the output or the error; case does not matter.
         state: one of `STATES`.
-        name: of the trace.
-        project: its id.
-        tag: one of the trace's tags.
-        day: of its start, YYYY-MM-DD in UTC.
-        slower_ms: least duration in milliseconds.
+        name: name of the trace.
+        project: id of its project.
+        tag: one of its tags.
+        day: day of its start, YYYY-MM-DD in UTC.
+        slower_ms: minimum duration in milliseconds.
         score: name of a feedback score that the trace has.
         at_least, at_most: bounds of that score.
-        order: one of `ORDERS`; by score only with a `score`, else by time.
+        order: one of `ORDERS`; `BY_SCORE` orders need a `score` and otherwise count as `newest`.
     """
 
     text: str = ""
@@ -54,7 +54,7 @@ class TraceQuery:
 
 
 def search(database: Database, query: TraceQuery, offset: int, limit: int) -> tuple[list[str], int]:
-    """Ids of one page in order, and how many traces there are in all."""
+    """Ids of `limit` matching traces after the first `offset`, in order, and the number of all matching traces."""
     where, values = _where(query)
     order = query.order if query.score or query.order not in BY_SCORE else "newest"
     source = "trace_facts f"
@@ -83,17 +83,17 @@ def _where(query: TraceQuery) -> tuple[str, list[Any]]:
 
 
 def names(database: Database) -> list[str]:
-    """Names of traces, in order."""
-    return _each(database, "trace_facts", "name")
+    """All names of traces, sorted."""
+    return _distinct(database, "trace_facts", "name")
 
 
 def score_names(database: Database) -> list[str]:
-    """Names of feedback scores, in order."""
-    return _each(database, "scores", "name")
+    """All names of feedback scores, sorted."""
+    return _distinct(database, "scores", "name")
 
 
-def _each(database: Database, table: str, column: str) -> list[str]:
-    """Distinct values from one step down the index each, however many rows share them."""
+def _distinct(database: Database, table: str, column: str) -> list[str]:
+    """Distinct values of an indexed column, with one index lookup per value instead of one per row."""
     statement = f"""
       WITH RECURSIVE found(one) AS (
         SELECT MIN({column}) FROM {table}

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from localcloud.perimeter import Perimeter
+from localcloud.ports import LOOPBACK
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import DataFolderInUseError, Engine
 from localcloud.qdrant.errors import QdrantError
@@ -19,10 +20,10 @@ SHUTDOWN_SECONDS = 2
 def main() -> int:
     """Serve until SIGTERM or SIGINT, then flush. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m localcloud.qdrant", description="A Qdrant-compatible server.")
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the collections")
-    parser.add_argument("--api-key", help="asked of every caller when given")
+    parser.add_argument("--api-key", help="required from every caller when given")
     arguments = parser.parse_args()
     try:
         engine = Engine(arguments.data)
@@ -45,7 +46,7 @@ def main() -> int:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
     finally:
-        engine.close()  # also when the port was taken and the application never started
+        engine.close()  # also when the port is taken and the application never starts
     return 0
 
 

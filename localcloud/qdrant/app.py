@@ -1,4 +1,4 @@
-"""The server as an ASGI application: Qdrant's paths over an engine, blocking work in a bounded thread pool."""
+"""The server as an ASGI application: Qdrant's paths over an engine, whose blocking calls run in a thread pool."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ from localcloud.qdrant.errors import QdrantError, engine_errors
 
 T = TypeVar("T")
 
-#: The release whose REST interface this is; clients compare it with their own.
 VERSION = "1.20.0"
+"""Qdrant release whose REST interface this is; clients compare it with their own version."""
 WORKERS = 4
+"""Threads that run the engine's blocking calls."""
 
 
 def create_app(engine: Engine, api_key: str | None = None) -> FastAPI:
-    """The server over an engine, which it closes when it shuts down.
+    """Application over an engine, which it closes when it shuts down.
 
     Args:
-        engine: owns the data.
-        api_key: when set, every call but the health ones needs it.
+        engine: the collections.
+        api_key: required from every caller but on the health paths; None requires no key.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="engine")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        """Close pool and engine when the application ends."""
         yield
-        await asyncio.to_thread(pool.shutdown)  # what was begun is finished before the files are closed
+        await asyncio.to_thread(pool.shutdown)  # running operations end before the files are closed
         engine.close()
 
     app = FastAPI(
@@ -65,9 +67,11 @@ def _health() -> APIRouter:
     router = APIRouter()
 
     async def root() -> Response:
+        """Answer `GET /` with name and version."""
         return JSONResponse({"title": "qdrant - vector search engine", "version": VERSION})
 
     async def check() -> Response:
+        """Answer the health paths with 200, as a server whose shards are loaded does."""
         return PlainTextResponse("all shards are ready")
 
     router.add_api_route("/", root, methods=["GET"])
@@ -102,7 +106,7 @@ class _Routes:
         return router
 
     def points(self) -> APIRouter:
-        """Points: writing, reading, searching."""
+        """Writing, reading and searching of points."""
         router = APIRouter(prefix="/collections/{name}")
         insert: TypeAdapter[models.PointInsertOperations] = TypeAdapter(models.PointInsertOperations)
         selector: TypeAdapter[models.PointsSelector] = TypeAdapter(models.PointsSelector)
@@ -126,7 +130,7 @@ class _Routes:
 
     async def _list(self) -> Response:
         started = time.perf_counter()
-        # Off the event loop: the engine's lock may be held by a deletion that waits for a busy collection.
+        # In the pool, since the engine's lock may be held by a deletion that waits for a busy collection.
         names = await self._run(self._engine.names)
         return http.success({"collections": [{"name": name} for name in names]}, started)
 
@@ -162,11 +166,12 @@ class _Routes:
         return http.success(found[0], started)
 
     def _operate(self, name: str, operation: Callable[[Collection, Any], T], data: bytes, adapter: Any) -> T:
-        with engine_errors():  # values that the engine's own types refuse
+        with engine_errors():  # for values that the engine's own types refuse
             return operation(self._engine.get(name), http.parse(data, adapter))
 
     def _read(self, adapter: TypeAdapter[T], operation: Callable[[Collection, T], Any]) -> Callable[..., Any]:
         async def endpoint(name: str, request: Request) -> Response:
+            """Run the read and answer its result; refusals are raised as `QdrantError`."""
             started = time.perf_counter()
             data = await http.read_body(request)
             return http.success(await self._run(lambda: self._operate(name, operation, data, adapter)), started)
@@ -174,9 +179,10 @@ class _Routes:
         return endpoint
 
     def _write(self, adapter: TypeAdapter[T], operation: Callable[[Collection, T], int]) -> Callable[..., Any]:
-        """Writes always wait: an answer means that the operation is in the log, also with `wait=false`."""
+        """A handler that answers once the operation is in the write-ahead log, also with `wait=false`."""
 
         async def endpoint(name: str, request: Request) -> Response:
+            """Run the write and answer its number; refusals are raised as `QdrantError`."""
             started = time.perf_counter()
             data = await http.read_body(request)
             number = await self._run(lambda: self._operate(name, operation, data, adapter))

@@ -1,4 +1,4 @@
-"""The collections in a folder: one shard of the embedded engine each, owned by this process alone."""
+"""Collections in a folder that one process owns: each is one shard of the embedded engine."""
 
 from __future__ import annotations
 
@@ -24,16 +24,22 @@ MAX_NAME = 255
 _FORBIDDEN = set('<>:"/\\|?*\0\x1f')  # Qdrant's rule for collection names
 _DESCRIPTION: Final = "collection.json"
 _SHARD: Final = "shard"
-# The write-ahead log is replayed after a kill; flushing now and then keeps it, and that start, short.
+# Updates between two flushes: they are replayed from the write-ahead log at the start after a kill.
 _FLUSH_EVERY: Final = 200
 
 
 class DataFolderInUseError(RuntimeError):
-    """Another process owns the data folder."""
+    """The data folder is owned by another process."""
 
 
 class Collection:
-    """One collection. Every access to its shard is inside `use()`, one at a time."""
+    """One collection. Every access to its shard goes through `use()`, one at a time. Safe for many threads.
+
+    Attributes:
+        folder: holds its description and its shard.
+        request: the request that created it.
+        schema: names and dimensions of its vectors.
+    """
 
     def __init__(self, folder: Path, request: models.CreateCollection, shard: edge.EdgeShard) -> None:
         self.folder = folder
@@ -46,11 +52,11 @@ class Collection:
 
     @contextlib.contextmanager
     def use(self) -> Iterator[edge.EdgeShard]:
-        """The shard, locked.
+        """Lock the shard and yield it.
 
         Raises:
-            QdrantError: 404 when the collection was deleted meanwhile; what the engine refuses, as 400; what it failed
-                at, as 500.
+            QdrantError: 404 when the collection was deleted meanwhile, 400 for what the engine refuses, 500 for a
+                failure of the engine.
         """
         with self._lock:
             if self._closed:
@@ -59,7 +65,7 @@ class Collection:
                 yield self._shard
 
     def update(self, operation: edge.UpdateOperation) -> int:
-        """Apply an operation; once this returns it is in the write-ahead log. Returns the operation's number.
+        """Apply an operation and return its number, counted from 1 since the start; it is in the write-ahead log then.
 
         Raises:
             QdrantError: as `use`.
@@ -72,7 +78,7 @@ class Collection:
             return self._updates
 
     def close(self) -> None:
-        """Flush and let go of the files. Nothing can be done with it afterwards."""
+        """Flush and close the shard; `use` raises 404 afterwards. Further calls do nothing."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -87,36 +93,38 @@ class Engine:
         """Open the folder and every collection in it.
 
         Args:
-            data: made when it does not exist.
+            data: folder of the collections; created when it does not exist.
 
         Raises:
-            DataFolderInUseError: another process has it.
-            OSError: it cannot be used.
-            QdrantError: a collection in it cannot be loaded.
+            DataFolderInUseError: another process uses the folder.
+            OSError: the folder cannot be used.
+            QdrantError: the engine cannot load a collection.
+            ValueError: a collection's description is damaged.
+            KeyError: a collection's description lacks a field.
         """
         self._root = data / "collections"
         self._root.mkdir(parents=True, exist_ok=True)
-        self._owned = _own(data / ".lock")
+        self._folder_lock = _lock_folder(data / ".lock")
         self._lock = threading.Lock()
         self._collections: dict[str, Collection] = {}
         for folder in sorted(self._root.iterdir()):
             if folder.name.startswith("."):
-                shutil.rmtree(folder)  # half made or half removed when the process was killed
+                shutil.rmtree(folder)  # left by a kill during a creation or a deletion
                 continue
             described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
             request = models.CreateCollection.model_validate(described["request"])
             self._collections[described["name"]] = Collection(folder, request, _load(folder))
 
     def names(self) -> list[str]:
-        """Of all collections, sorted."""
+        """Names of all collections, sorted."""
         with self._lock:
             return sorted(self._collections)
 
     def get(self, name: str) -> Collection:
-        """A collection.
+        """The collection of that name.
 
         Raises:
-            QdrantError: 404 when there is none.
+            QdrantError: 404 when it does not exist.
         """
         with self._lock:
             found = self._collections.get(name)
@@ -125,10 +133,15 @@ class Engine:
         return found
 
     def create(self, name: str, request: models.CreateCollection) -> None:
-        """Make a collection; it exists as a whole or not at all, also after a kill.
+        """Create a collection; after a kill it exists as a whole or not at all.
+
+        Args:
+            name: 1 to `MAX_NAME` characters, without those that Qdrant forbids.
+            request: vectors and settings.
 
         Raises:
-            QdrantError: 409 when the name is taken, 422 for a name or a vector size out of bounds.
+            QdrantError: 409 when the name is taken, 422 for a name or a vector size out of bounds, 400 for vectors that
+                this server does not support.
         """
         if not name or len(name) > MAX_NAME or _FORBIDDEN & set(name):
             raise validation_error(f'collection_name: must have 1 to {MAX_NAME} characters and none of <>:"/\\|?*')
@@ -150,7 +163,7 @@ class Engine:
             self._collections[name] = Collection(folder, request, _load(folder))
 
     def delete(self, name: str) -> bool:
-        """Remove a collection and its files. Returns whether there was one."""
+        """Delete a collection and its files; returns whether it existed."""
         with self._lock:
             collection = self._collections.pop(name, None)
             if collection is None:
@@ -161,15 +174,15 @@ class Engine:
         return True
 
     def close(self) -> None:
-        """Flush everything and release the folder."""
+        """Flush and close every collection, and release the folder."""
         with self._lock:
             for collection in self._collections.values():
                 collection.close()
             self._collections.clear()
-            self._owned.close()
+            self._folder_lock.close()
 
 
-def _own(path: Path) -> IO[str]:
+def _lock_folder(path: Path) -> IO[str]:
     handle = path.open("w", encoding="utf-8")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The edges of the HTTP interface: body limit, key check, and Qdrant's shape of answers and refusals."""
+"""HTTP layer: body limit, API key check, and Qdrant's envelope of answers and errors."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/livez"})
 
 
 class RequireKey:
-    """ASGI middleware: every path but the health ones needs the key, in `api-key` or as a bearer token."""
+    """ASGI middleware that requires the key, in the header `api-key` or as a bearer token, on all but `OPEN_PATHS`."""
 
     def __init__(self, app: ASGIApp, api_key: str) -> None:
         self._app = app
         self._key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 401."""
+        """Pass the request on, or answer 401."""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             headers = dict(scope["headers"])
             bearer = headers.get(b"authorization", b"")
@@ -42,7 +42,7 @@ class RequireKey:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body.
+    """The whole request body.
 
     Raises:
         QdrantError: 413 above `MAX_BODY_BYTES`.
@@ -56,10 +56,10 @@ async def read_body(request: Request) -> bytes:
 
 
 def parse(data: bytes, adapter: TypeAdapter[T]) -> T:
-    """A body as the client's own model of it.
+    """A JSON body as the client library's model of it.
 
     Raises:
-        QdrantError: 400, naming the first place that is wrong.
+        QdrantError: 400, naming the first field that is wrong.
     """
     try:
         return adapter.validate_json(data)
@@ -70,14 +70,14 @@ def parse(data: bytes, adapter: TypeAdapter[T]) -> T:
 
 
 def success(result: Any, started: float) -> Response:
-    """An answer in Qdrant's envelope; `started` is of `time.perf_counter()`."""
+    """A result in Qdrant's envelope, with the seconds since `started` (`time.perf_counter()`)."""
     body = {"result": result, "status": "ok", "time": time.perf_counter() - started}
-    # Vectors make up most of it, and the json module spends three quarters of a search's time on their floats.
+    # orjson, since the json module spends three quarters of a search's time on the floats of vectors.
     return Response(orjson.dumps(body), media_type="application/json")
 
 
 def refusal(status: int, message: str) -> Response:
-    """A refusal in Qdrant's envelope."""
+    """An error in Qdrant's envelope."""
     return JSONResponse({"status": {"error": message}, "time": 0.0}, status)
 
 
@@ -93,6 +93,6 @@ async def on_http_error(_: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """Answer anything unforeseen without showing it; the log gets its kind."""
+    """Answer any other exception with 500; its text goes to standard error only."""
     sys.stderr.write(f"{request.method} {request.url.path} failed: {type(error).__name__}: {error}\n")
     return refusal(500, "Service internal error: see the server's log.")

@@ -1,4 +1,4 @@
-"""Server-side inference: text to sparse BM25 vectors, by the engine's own implementation."""
+"""Server-side inference: sparse BM25 vectors of texts, by the engine's own implementation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _OPTIONS = ("k", "b", "avg_len", "language", "lowercase", "ascii_folding", "min_
 
 
 def embed(document: models.Document, *, as_query: bool) -> edge.SparseVector:
-    """The sparse vector of a text; documents carry term weights, queries only the terms.
+    """The sparse vector of a text: term weights for a document, terms of equal weight for a query.
 
     Raises:
-        QdrantError: 400 for another model, or options that the engine does not take.
+        QdrantError: 400 for another model or an unknown option.
     """
     if document.model.lower() != MODEL:
         raise wrong_input(f"Model `{document.model}` is not available; this server infers `{MODEL}` only.")

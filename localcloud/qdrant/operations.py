@@ -1,4 +1,8 @@
-"""What can be done with a collection's points; blocking, for worker threads. Results are ready for JSON."""
+"""Operations on a collection's points. They block, and return values that JSON can represent.
+
+Every operation raises QdrantError with status 400 or 422 for a request that does not fit the collection, 404 for a
+collection that was deleted meanwhile, and 500 for a failure of the engine.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from localcloud.qdrant.translate_schema import collection_config, index_type
 
 
 def describe(collection: Collection) -> dict[str, Any]:
-    """What `get_collection` shows."""
+    """Result of `GET /collections/{name}`: status, counts, configuration and payload indexes."""
     with collection.use() as shard:
         info = shard.info()
     return {
@@ -45,7 +49,7 @@ def describe(collection: Collection) -> dict[str, Any]:
 
 
 def upsert(collection: Collection, request: models.PointInsertOperations) -> int:
-    """Write points; the same id replaces. Returns the operation's number."""
+    """Write points, replacing those with the same id. Returns the operation's number."""
     points = edge_points(request, collection.schema)
     if not points:
         raise wrong_input("Empty update request")
@@ -55,7 +59,7 @@ def upsert(collection: Collection, request: models.PointInsertOperations) -> int
 
 
 def delete(collection: Collection, request: models.PointsSelector) -> int:
-    """Remove points by id or by filter. Returns the operation's number."""
+    """Delete points by id or by filter. Returns the operation's number."""
     if isinstance(request, models.FilterSelector):
         return collection.update(edge.UpdateOperation.delete_points_by_filter(required_filter(request.filter)))
     ids: list[int | UUID | str] = [point_id(value) for value in request.points]
@@ -63,7 +67,7 @@ def delete(collection: Collection, request: models.PointsSelector) -> int:
 
 
 def create_index(collection: Collection, request: models.CreateFieldIndex) -> int:
-    """Index a payload field; again for the same field and type changes nothing. Returns the operation's number."""
+    """Index a payload field; an index of the same type is kept. Returns the operation's number."""
     return collection.update(
         edge.UpdateOperation.create_field_index(request.field_name, index_type(request.field_schema))
     )
@@ -75,14 +79,15 @@ def delete_index(collection: Collection, field: str) -> int:
 
 
 def query(collection: Collection, request: models.QueryRequest) -> dict[str, Any]:
-    """Answer one universal query."""
+    """Answer one universal query: `points`, best first, each with id, score and what was selected."""
     return query_batch(collection, [request])[0]
 
 
 def query_batch(collection: Collection, requests: list[models.QueryRequest]) -> list[dict[str, Any]]:
-    """Answer several queries, in their order; one that is refused refuses all."""
+    """Answer several queries, in their order; a query that is refused fails all."""
 
     def vector_of(key: Any, name: str) -> Any:
+        """The vector of that name of a stored point; 404 without the point or the vector."""
         check_name(name, collection.schema)
         with collection.use() as shard:
             found = shard.retrieve([key], False, True)
@@ -100,7 +105,7 @@ def query_batch(collection: Collection, requests: list[models.QueryRequest]) -> 
 
 
 def scroll(collection: Collection, request: models.ScrollRequest) -> dict[str, Any]:
-    """One page of points in the order of their ids, or of a payload field."""
+    """One page of points in the order of their ids or of a payload field, and the id that the next page begins with."""
     given = edge.ScrollRequest(
         offset=None if request.offset is None else point_id(request.offset),
         limit=limit_of(request.limit),
@@ -118,7 +123,7 @@ def scroll(collection: Collection, request: models.ScrollRequest) -> dict[str, A
 
 
 def retrieve(collection: Collection, request: models.PointRequest) -> list[dict[str, Any]]:
-    """Points by id; ids that do not exist are left out."""
+    """Points with these ids; ids that do not exist are left out."""
     with collection.use() as shard:
         records = shard.retrieve(
             [point_id(value) for value in request.ids],
@@ -129,14 +134,14 @@ def retrieve(collection: Collection, request: models.PointRequest) -> list[dict[
 
 
 def count(collection: Collection, request: models.CountRequest) -> dict[str, int]:
-    """How many points match."""
+    """Exact number of points that match."""
     where = edge_filter(request.filter)
     with collection.use() as shard:
         return {"count": shard.count(edge.CountRequest(exact=True, filter=where))}
 
 
 def facet(collection: Collection, request: models.FacetRequest) -> dict[str, Any]:
-    """Values of an indexed payload field with their numbers of points, most frequent first."""
+    """Values of an indexed payload field with the number of points of each, most frequent first."""
     given = edge.FacetRequest(
         request.key, limit_of(request.limit), exact=bool(request.exact), filter=edge_filter(request.filter)
     )

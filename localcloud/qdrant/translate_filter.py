@@ -1,4 +1,4 @@
-"""Filters: from the REST model to the engine's."""
+"""Translation of filters from the REST models to the engine's."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from localcloud.qdrant.translate_points import point_id
 
 
 def edge_filter(given: models.Filter | None) -> edge.Filter | None:
-    """The same filter for the engine; None stays None.
+    """The engine's form of a filter; None stays None.
 
     Raises:
-        QdrantError: 400 for a condition that this server does not have, or an id that is none.
+        QdrantError: 400 for a condition that this server does not support, or an invalid point id.
     """
     return None if given is None else required_filter(given)
 
 
 def required_filter(given: models.Filter) -> edge.Filter:
-    """As `edge_filter`, where there must be one."""
+    """As `edge_filter`, for a request that must have a filter."""
     least = given.min_should
     return edge.Filter(
         must=_conditions(given.must),

@@ -1,4 +1,4 @@
-"""Points: ids, vectors and payloads, from the REST models to the engine and back."""
+"""Translation of points (ids, vectors, payloads) from the REST models to the engine's and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MODES = {
 
 
 def point_id(value: Any) -> int | UUID:
-    """An id for the engine.
+    """The engine's form of a point id.
 
     Raises:
         QdrantError: 400 unless it is an unsigned integer or a UUID.
@@ -41,17 +41,17 @@ def point_id(value: Any) -> int | UUID:
 
 
 def wire_id(value: int | UUID | str) -> int | str:
-    """An id as in JSON."""
+    """JSON form of a point id."""
     return value if isinstance(value, int) else str(value)
 
 
 def edge_points(request: models.PointInsertOperations, schema: Schema) -> list[edge.Point]:
-    """The points of an upsert, every vector checked against the collection and texts turned into vectors.
+    """The engine's points of an upsert; vectors are checked against the collection, texts are turned into vectors.
 
-    All checks come before the engine: it keeps the id of a point that it refuses.
+    Everything is checked before the engine gets it, because the engine keeps the id of a point that it refuses.
 
     Raises:
-        QdrantError: 400 or 422, saying what does not fit.
+        QdrantError: 400 or 422, with what does not fit.
     """
     return [
         edge.Point(point_id(key), _vectors(vector, schema), payload or {}) for key, vector, payload in _rows(request)
@@ -59,7 +59,7 @@ def edge_points(request: models.PointInsertOperations, schema: Schema) -> list[e
 
 
 def update_mode(mode: models.UpdateMode | None) -> edge.UpdateMode | None:
-    """How an upsert treats points that exist; None is the engine's default."""
+    """The engine's mode for points that exist already; None is its default."""
     return None if mode is None else _MODES[mode]
 
 
@@ -74,10 +74,16 @@ def check_name(name: str, schema: Schema) -> None:
 
 
 def edge_vector(value: Any, name: str, schema: Schema, *, as_query: bool) -> Any:
-    """One vector under a name: a list of floats for dense ones, the engine's sparse vector for sparse ones.
+    """The engine's form of one named vector: a list of floats when dense, its sparse vector when sparse.
+
+    Args:
+        value: vector, sparse vector or text of the request.
+        name: vector name, empty for the one without a name.
+        schema: vectors of the collection.
+        as_query: whether a text is embedded as a query instead of as a document.
 
     Raises:
-        QdrantError: 400 or 422, saying what does not fit.
+        QdrantError: 400 or 422, with what does not fit.
     """
     check_name(name, schema)
     if isinstance(value, models.Document):
@@ -98,7 +104,7 @@ def edge_vector(value: Any, name: str, schema: Schema, *, as_query: bool) -> Any
 
 
 def wire_record(record: Any, schema: Schema) -> dict[str, Any]:
-    """A record of a scroll or a retrieval as in JSON."""
+    """JSON form of a record of a scroll or a retrieval."""
     shown: dict[str, Any] = {"id": wire_id(record.id)}
     if record.payload is not None:
         shown["payload"] = record.payload
@@ -110,12 +116,12 @@ def wire_record(record: Any, schema: Schema) -> dict[str, Any]:
 
 
 def wire_scored(point: Any, schema: Schema) -> dict[str, Any]:
-    """A search hit as in JSON."""
+    """JSON form of a search hit."""
     return wire_record(point, schema) | {"version": point.version, "score": point.score}
 
 
 def edge_payload_selector(given: models.WithPayloadInterface | None, *, default: bool) -> Any:
-    """Which payload fields to return."""
+    """The engine's selection of payload fields: a selector, or whether to return all of them."""
     match given:
         case None:
             return default
@@ -128,7 +134,7 @@ def edge_payload_selector(given: models.WithPayloadInterface | None, *, default:
 
 
 def edge_vector_selector(given: models.WithVector | None, schema: Schema) -> bool | list[str]:
-    """Which vectors to return.
+    """The engine's selection of vectors: names, or whether to return all of them.
 
     Raises:
         QdrantError: 400 for a name that the collection does not have.
@@ -175,7 +181,7 @@ def _sparse(given: models.SparseVector) -> edge.SparseVector:
 
 
 def _finite(values: list[float]) -> list[float]:
-    # A comparison with NaN is false, so this refuses it too.
+    # Comparisons with NaN are false, so NaN is refused, too.
     if not all(-_FLOAT32_MAX <= value <= _FLOAT32_MAX for value in values):
         raise wrong_input("A vector holds a value that is not a finite 32-bit number.")
     return values

@@ -1,4 +1,4 @@
-"""Universal queries: vectors, prefetch, fusion, order and sampling, from the REST model to the engine's."""
+"""Translation of universal queries (vectors, prefetch, fusion, order, sampling) to the engine's form."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from localcloud.qdrant.translate_points import edge_payload_selector, edge_vecto
 from localcloud.qdrant.translate_schema import DEFAULT_VECTOR, Schema
 
 DEFAULT_LIMIT = 10
-RRF_K = 2  # Qdrant's constant of reciprocal rank fusion
+RRF_K = 2
+"""Qdrant's default constant of reciprocal rank fusion."""
 
-#: Gives the stored vector of a point: (id, vector name) -> vector; raises QdrantError when there is none.
 VectorOf = Callable[[Any, str], Any]
+"""Stored vector of a point by id and vector name; raises QdrantError when there is none."""
 
 
 class QueryTranslator:
-    """Turns queries of one collection into the engine's; a point id as a query becomes that point's vector."""
+    """Translates queries of one collection; a point id as a query becomes that point's vector."""
 
     def __init__(self, schema: Schema, vector_of: VectorOf) -> None:
         self._schema = schema
         self._vector_of = vector_of
 
     def request(self, given: models.QueryRequest) -> edge.QueryRequest:
-        """The whole request.
+        """The engine's form of a whole request.
 
         Raises:
-            QdrantError: 400 or 422, saying what does not fit or is not supported.
+            QdrantError: 400 or 422, with what does not fit or is not supported; 404 for the id of an unknown point.
         """
         _refuse_lookup(given)
         prefetches = self._prefetches(given.prefetch)
@@ -69,7 +70,7 @@ class QueryTranslator:
         )
 
     def _query(self, given: Any, using: str | None, where: Any, *, has_prefetch: bool) -> tuple[Any, Any]:
-        """The engine's query, and the filter, which for a query by id leaves out that point."""
+        """The engine's query and filter; the filter of a query by point id leaves out that point."""
         name = using or DEFAULT_VECTOR
         match given:
             case None:
@@ -100,10 +101,10 @@ class QueryTranslator:
 
 
 def edge_order(given: models.OrderByInterface) -> edge.OrderBy:
-    """Order by a payload field, which needs a range index.
+    """The engine's order by a payload field, which needs a range index.
 
     Raises:
-        QdrantError: 400 for a start that the engine does not take.
+        QdrantError: 400 for a start value that the engine does not take.
     """
     if isinstance(given, str):
         return edge.OrderBy(given)
@@ -114,10 +115,10 @@ def edge_order(given: models.OrderByInterface) -> edge.OrderBy:
 
 
 def limit_of(value: int | None) -> int:
-    """How many results.
+    """Number of results, `DEFAULT_LIMIT` without a value.
 
     Raises:
-        QdrantError: 422 below 1.
+        QdrantError: 422 for a value below 1.
     """
     if value is None:
         return DEFAULT_LIMIT

@@ -1,4 +1,4 @@
-"""Collection parameters: from the REST model to the engine's configuration, and to what `get_collection` shows."""
+"""Translation of collection parameters from the REST models to the engine's, and to the answer of `get_collection`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INDEX_TYPES = {
     models.PayloadSchemaType.DATETIME: edge.PayloadSchemaType.Datetime,
     models.PayloadSchemaType.UUID: edge.PayloadSchemaType.Uuid,
 }
-# What a server of the current version reports for settings that nobody gave. They concern speed, not results.
+# Values that a server of this version reports for settings that a request leaves out. They concern speed, not results.
 _HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "max_indexing_threads": 0, "on_disk": False}
 _OPTIMIZER = {
     "deleted_threshold": 0.2,
@@ -42,22 +42,27 @@ _WAL = {"wal_capacity_mb": 32, "wal_segments_ahead": 0, "wal_retain_closed": 1}
 
 @dataclass(frozen=True)
 class Schema:
-    """The vectors of a collection: dense name -> dimension, and the names of the sparse ones."""
+    """Vectors of a collection.
+
+    Attributes:
+        dense: dimension by name.
+        sparse: names of the sparse ones.
+    """
 
     dense: dict[str, int]
     sparse: frozenset[str]
 
     @property
     def unnamed(self) -> bool:
-        """Whether points have one vector without a name."""
+        """Whether the collection has one dense vector without a name."""
         return DEFAULT_VECTOR in self.dense
 
 
 def schema_of(request: models.CreateCollection) -> Schema:
-    """Names and dimensions of what the collection is to hold.
+    """Names and dimensions of the vectors of a new collection.
 
     Raises:
-        QdrantError: 422 for a dimension out of range, 400 for vectors that this server does not keep.
+        QdrantError: 422 for a dimension out of range, 400 for vectors that this server does not support.
     """
     dense: dict[str, int] = {}
     for name, params in _dense(request).items():
@@ -73,7 +78,7 @@ def schema_of(request: models.CreateCollection) -> Schema:
 
 
 def edge_config(request: models.CreateCollection) -> edge.EdgeConfig:
-    """The engine's configuration. Index and storage settings, which only change speed, are left to the engine."""
+    """The engine's configuration of a new collection, without index and storage settings, which only change speed."""
     dense = {name: edge.EdgeVectorParams(p.size, _DISTANCES[p.distance]) for name, p in _dense(request).items()}
     sparse = {
         name: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if p.modifier is models.Modifier.IDF else None)
@@ -83,7 +88,7 @@ def edge_config(request: models.CreateCollection) -> edge.EdgeConfig:
 
 
 def collection_config(request: models.CreateCollection) -> dict[str, Any]:
-    """The `config` of `get_collection`: what was asked for at creation, the rest as a server's defaults."""
+    """The `config` of `get_collection`: settings of the creating request, and a server's defaults for the others."""
     asked = request.model_dump(mode="json", exclude_none=True, by_alias=True)
     params: dict[str, Any] = {
         "vectors": asked.get("vectors", {}),
@@ -107,10 +112,10 @@ def collection_config(request: models.CreateCollection) -> dict[str, Any]:
 
 
 def index_type(schema: models.PayloadFieldSchema | None) -> edge.PayloadSchemaType:
-    """The engine's type of a payload index; its parameters, which only change speed, are left to the engine.
+    """The engine's type of a payload index; its parameters, which only change speed, are left out.
 
     Raises:
-        QdrantError: 400 when there is none or this server does not build it.
+        QdrantError: 400 without a type, or for a type that this server does not support.
     """
     if schema is None:
         raise wrong_input("field_schema is required.")

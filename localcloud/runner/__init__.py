@@ -1,1 +1,1 @@
-"""Starts what the templates declare: reads the emulator back and keeps processes in step with it."""
+"""Runner of declared resources: reads them from the emulator and keeps processes in step with them."""

@@ -1,4 +1,4 @@
-"""The runner's view of the emulator."""
+"""AWS clients of the emulator, for the runner."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-REGION = "us-east-1"
+from localcloud.account import CLIENT_ARGUMENTS, CREDENTIAL_VARIABLES, REGION
+from localcloud.ports import LOOPBACK
 
 
 class Aws:
-    """boto3 clients of the emulator, made once."""
+    """boto3 clients of the emulator, one per service, created on first use.
+
+    Args:
+        url: address of the emulator.
+        runtime_url: address of the SageMaker runtime, which is a process of its own.
+    """
 
     def __init__(self, url: str, runtime_url: str) -> None:
         self.url = url
@@ -19,20 +25,29 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """The client of a service."""
+        """The boto3 client of a service (boto3's name)."""
         if service not in self._clients:
             self._clients[service] = boto3.client(
                 service,
-                region_name=REGION,
                 endpoint_url=self.url,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
                 config=Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=10),
+                **CLIENT_ARGUMENTS,
             )
         return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> list[Any]:
-        """All items of a paginated list."""
+        """All items of a list operation, page after page.
+
+        Args:
+            service: boto3's name of the service.
+            operation: method of its client.
+            key: response field that holds the items.
+            arguments: passed to the operation.
+
+        Raises:
+            ClientError: the emulator refused the call.
+            BotoCoreError: it does not answer.
+        """
         client = self.client(service)
         if client.can_paginate(operation):
             return [
@@ -41,14 +56,12 @@ class Aws:
         return list(getattr(client, operation)(**arguments).get(key, ()))
 
     def platform_variables(self) -> dict[str, str]:
-        """What AWS's agents give every container, and where this AWS is."""
+        """Environment of every container: what AWS's agents set, and the addresses of this AWS."""
         return {
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **CREDENTIAL_VARIABLES,
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self._runtime_url,
-            "BIND_HOST": "127.0.0.1",
+            "BIND_HOST": LOOPBACK,
         }

@@ -1,4 +1,4 @@
-"""ECS services: task definition to processes, processes to load balancer targets."""
+"""ECS services: a process per task, and the load balancer targets that point to them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,31 @@ from typing import Any
 from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
-from localcloud.runner.grants import missing_grants, secret_needs, variable_needs
+from localcloud.runner.grants import missing_grants, required_by_secrets, required_by_variables
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
 from localcloud.runner.secrets import SecretError, resolve
 from localcloud.state import ProcessState
 
 DEFAULT_HEALTH_PATH = "/"
+"""Default of HealthCheckPath, https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html."""
+DEFAULT_STOP_SECONDS = 30.0
+"""Default of stopTimeout, https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html."""
 
 
 @dataclass(frozen=True)
 class DeclaredService:
-    """An ECS service with its task definition's container."""
+    """An ECS service with one container of its task definition.
+
+    Attributes:
+        name: service name; its cluster is not part of it.
+        desired_count: wanted number of tasks.
+        task_definition: as DescribeTaskDefinition answers it.
+        container: the container behind the load balancer, or the first one.
+        target_group: ARN of the load balancer's target group, None without one.
+        container_port: port that the load balancer sends to, 0 without one.
+        health: health check of the target group.
+    """
 
     name: str
     desired_count: int
@@ -36,15 +49,21 @@ class DeclaredService:
 
     @property
     def environment(self) -> dict[str, str]:
+        """Declared variables: value by name."""
         return {pair["name"]: str(pair["value"]) for pair in self.container.get("environment", ())}
 
     @property
     def secrets(self) -> dict[str, str]:
+        """Declared secrets: `valueFrom` (ARN of a secret or parameter) by variable name."""
         return {pair["name"]: pair["valueFrom"] for pair in self.container.get("secrets", ())}
 
 
 class EcsRunner:
-    """Keeps a replica set per ECS service, and the target groups in step with it."""
+    """Keeps a replica set per ECS service, and registers the serving processes as targets.
+
+    A service is not started, with a reason, when a secret cannot be read, a role lacks a grant that its variables and
+    secrets require, or `PORT` is not the container port.
+    """
 
     def __init__(self, aws: Aws, root: Path) -> None:
         self._aws = aws
@@ -52,26 +71,36 @@ class EcsRunner:
         self._sets: dict[str, ReplicaSet] = {}
 
     def tick(self) -> None:
-        """Read the services back and reconcile."""
+        """Read all services from the emulator, and start, stop and register processes accordingly.
+
+        Raises:
+            ClientError: the emulator refused a call, e.g. for a service that was deleted meanwhile.
+            BotoCoreError: the emulator does not answer.
+        """
         declared = {service.name: service for service in self._declared()}
         for name in [name for name in self._sets if name not in declared]:
             self._sets.pop(name).stop()
         for service in declared.values():
             replicas = self._sets.setdefault(
                 service.name,
-                ReplicaSet(_short(service.name), "ecs", f"ECS service {service.name}", self._root / ".local" / "logs"),
+                ReplicaSet(
+                    _short_name(service.name),
+                    "ecs",
+                    f"ECS service {service.name}",
+                    self._root / ".local" / "logs",
+                ),
             )
             self._apply(service, replicas)
             replicas.tick()
-        self._register(declared)
+        self._register_targets(declared)
 
     def stop(self) -> None:
-        """End every process."""
+        """Stop every process."""
         for replicas in self._sets.values():
             replicas.stop()
 
     def states(self) -> list[ProcessState]:
-        """Every process."""
+        """State of every process, and of every service that failed."""
         return [state for replicas in self._sets.values() for state in replicas.states()]
 
     def _declared(self) -> list[DeclaredService]:
@@ -117,19 +146,20 @@ class EcsRunner:
             replicas.give_up(arn, str(error))
             return
         fingerprint = f"{arn} {_digest({**service.environment, **secrets})}"
-        # Grants that were missing may be there now, so a refused generation is looked at again.
-        if not replicas.complete and (reason := self._refusal(service)):
+        # Missing grants may have been added since, so a refused generation is checked again.
+        if not replicas.complete and (reason := self._configuration_problems(service)):
             replicas.give_up(fingerprint, reason)
             return
         replicas.apply(self._spec(service, fingerprint, secrets))
 
-    def _refusal(self, service: DeclaredService) -> str:
+    def _configuration_problems(self, service: DeclaredService) -> str:
+        """Why the service must not start, as one line; empty when it may."""
         problems = []
         definition = service.task_definition
         if execution := definition.get("executionRoleArn"):
-            problems += missing_grants(self._aws, execution, secret_needs(service.secrets))
+            problems += missing_grants(self._aws, execution, required_by_secrets(service.secrets))
         if task := definition.get("taskRoleArn"):
-            problems += missing_grants(self._aws, task, variable_needs(service.environment))
+            problems += missing_grants(self._aws, task, required_by_variables(service.environment))
         declared = service.environment.get("PORT")
         if declared is not None and service.target_group and int(declared) != service.container_port:
             problems.append(
@@ -140,8 +170,9 @@ class EcsRunner:
 
     def _spec(self, service: DeclaredService, fingerprint: str, secrets: Mapping[str, str]) -> Spec:
         def environment(port: int) -> dict[str, str]:
+            """Environment of the task that listens on `port`."""
             declared = {**service.environment, **secrets}
-            # Each task has an address of its own on AWS; here tasks share one, so the platform moves the port.
+            # On AWS each task has an address of its own; here all share one, so each task gets a port of its own.
             own_port = {"PORT": str(port)} if declared.get("PORT") == str(service.container_port) else {}
             return {**base_environment(self._root), **self._aws.platform_variables(), **declared, **own_port}
 
@@ -152,11 +183,11 @@ class EcsRunner:
             environment=environment,
             health=service.health,
             count=service.desired_count,
-            grace_seconds=float(service.container.get("stopTimeout") or 30),
+            grace_seconds=float(service.container.get("stopTimeout") or DEFAULT_STOP_SECONDS),
         )
 
-    def _register(self, declared: Mapping[str, DeclaredService]) -> None:
-        """Make each target group hold the serving ports, whatever the emulator has done to it meanwhile."""
+    def _register_targets(self, declared: Mapping[str, DeclaredService]) -> None:
+        """Make the targets of each target group exactly the serving ports."""
         elb = self._aws.client("elbv2")
         for name, service in declared.items():
             if service.target_group is None:
@@ -174,7 +205,7 @@ def _targets(addresses: set[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"Id": host, "Port": port} for host, port in sorted(addresses)]
 
 
-def _short(name: str) -> str:
+def _short_name(name: str) -> str:
     return name.rpartition("/")[2]
 
 

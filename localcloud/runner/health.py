@@ -1,4 +1,4 @@
-"""Health checks of a process: how often one may be late, and asking without being held up."""
+"""HTTP health checks of a process that do not block the caller's loop."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from http.client import HTTPConnection, HTTPException
 from localcloud.ports import LOOPBACK
 
 WAIT_SECONDS = 0.3
-"""What one look takes at most: the supervisor's loop serves every other process too."""
+"""Longest time that one call of `Probe.poll` blocks, since the supervisor's loop serves all processes."""
 
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """What a process must answer, as a target group declares it.
+    """Health check as a target group declares it.
 
     Attributes:
-        path: asked by GET; any 2xx is healthy.
-        timeout_seconds: an answer that takes longer has failed.
-        unhealthy_after: failed checks in a row that make a healthy process unhealthy.
+        path: requested by GET; any 2xx answer is healthy.
+        timeout_seconds: a check without an answer by then has failed.
+        unhealthy_after: failed checks in a row after which a healthy process counts as unhealthy.
     """
 
     path: str
@@ -31,7 +31,12 @@ class HealthCheck:
 
 
 class Probe:
-    """The checks of one process, one at a time."""
+    """Checks of one process, one at a time.
+
+    Args:
+        port: port of the loopback address that the process listens on.
+        check: what to request and how long to wait.
+    """
 
     def __init__(self, port: int, check: HealthCheck) -> None:
         self._port = port
@@ -40,10 +45,10 @@ class Probe:
         self._connection: HTTPConnection | None = None
 
     def poll(self) -> bool | None:
-        """Whether the check passed, or None when the answer may still come; the next call goes on waiting for it."""
+        """Whether the current check passed, or None while its answer may still come; the next call continues it."""
         try:
-            connection = self._connection or self._ask()
-            if self._is_answering(connection):
+            connection = self._connection or self._send_request()
+            if self._has_answer(connection):
                 passed = connection.getresponse().status // 100 == HTTPStatus.OK // 100
             elif time.monotonic() < self._deadline:
                 return None
@@ -55,19 +60,19 @@ class Probe:
         return passed
 
     def close(self) -> None:
-        """Give up the check that is under way."""
+        """Abandon the check in progress."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _ask(self) -> HTTPConnection:
+    def _send_request(self) -> HTTPConnection:
         self._deadline = time.monotonic() + self._check.timeout_seconds
         self._connection = HTTPConnection(LOOPBACK, self._port, timeout=WAIT_SECONDS)
         self._connection.request("GET", self._check.path)
         return self._connection
 
     @staticmethod
-    def _is_answering(connection: HTTPConnection) -> bool:
+    def _has_answer(connection: HTTPConnection) -> bool:
         with contextlib.suppress(TimeoutError):
             connection.sock.recv(1, socket.MSG_PEEK)
             return True

@@ -1,4 +1,8 @@
-"""IAM policy evaluation as far as the runner needs it: does a role allow an action on a resource?"""
+"""IAM policy evaluation, as far as the runner needs it: whether statements allow an action on a resource.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html. Conditions,
+boundaries and resource policies are left out.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,13 @@ Statement = Mapping[str, Any]
 
 
 def allows(statements: Iterable[Statement], action: str, resource: str) -> bool:
-    """Whether `statements` allow `action` on `resource`; an explicit deny wins. Conditions are taken as met."""
+    """Whether `statements` allow `action` on `resource`; an explicit deny wins. Conditions count as met.
+
+    Args:
+        statements: statements of identity policies, as in their JSON.
+        action: e.g. `sqs:SendMessage`; case does not matter.
+        resource: ARN; case matters.
+    """
     allowed = False
     for statement in statements:
         if _matches(statement, "Action", action.lower()) and _matches(statement, "Resource", resource):
@@ -23,15 +33,15 @@ def allows(statements: Iterable[Statement], action: str, resource: str) -> bool:
 
 def _matches(statement: Statement, key: str, value: str) -> bool:
     if f"Not{key}" in statement:
-        return not any(_like(pattern, value, key) for pattern in _listed(statement[f"Not{key}"]))
-    return any(_like(pattern, value, key) for pattern in _listed(statement.get(key, ())))
+        return not any(_matches_pattern(pattern, value, key) for pattern in _as_list(statement[f"Not{key}"]))
+    return any(_matches_pattern(pattern, value, key) for pattern in _as_list(statement.get(key, ())))
 
 
-def _listed(value: Any) -> list[str]:
+def _as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _like(pattern: str, value: str, key: str) -> bool:
+def _matches_pattern(pattern: str, value: str, key: str) -> bool:
     return bool(_regex(pattern.lower() if key == "Action" else pattern).fullmatch(value))
 
 

@@ -1,4 +1,4 @@
-"""One pass over everything that the templates declare."""
+"""The runner: reconciles ECS services, SageMaker endpoints and Lambda functions with what the emulator describes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Runner:
-    """Everything that is started because a template declares it."""
+    """The three runners of declared resources, called one after the other."""
 
     def __init__(self, root: Path, ports: Mapping[str, int], table: RoutingTable) -> None:
         aws = Aws(f"http://{LOOPBACK}:{ports['aws']}", f"http://{LOOPBACK}:{ports['sagemaker_runtime']}")
@@ -30,7 +30,11 @@ class Runner:
         self._functions = FunctionChecks(aws)
 
     def tick(self) -> None:
-        """Reconcile once. What changes under the reading (a stack on its way up or down) is read again next time."""
+        """Reconcile once.
+
+        An error of one runner is logged and does not reach the caller: a resource that a stack creates or deletes
+        meanwhile is read again at the next tick.
+        """
         for part in (self._sagemaker, self._ecs, self._functions):
             try:
                 part.tick()
@@ -38,10 +42,10 @@ class Runner:
                 logger.warning("%s: %s", type(part).__name__, error)
 
     def stop(self) -> None:
-        """End every process."""
+        """Stop every process."""
         self._ecs.stop()
         self._sagemaker.stop()
 
     def states(self) -> list[ProcessState]:
-        """Every process and every declared resource that failed."""
+        """State of every process, and of every declared resource that failed."""
         return [*self._sagemaker.states(), *self._ecs.states(), *self._functions.states()]

@@ -1,4 +1,4 @@
-"""A set of like processes kept at its wanted number, with health checks, restarts and rolling replacement."""
+"""A set of equal processes kept at its wanted number, with health checks, restarts and rolling replacement."""
 
 from __future__ import annotations
 
@@ -9,29 +9,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcloud.ports import free_port
-from localcloud.process import Child
-from localcloud.runner.backoff import delay
+from localcloud.process import Child, restart_delay
 from localcloud.runner.health import HealthCheck, Probe
 from localcloud.state import ProcessState
 
 START_SECONDS = 40.0
-"""A process that is not healthy after this long is given up: the local engines start in a few seconds."""
+"""A process that is not healthy by then counts as failed; the local engines start in a few seconds."""
 EARLY_SECONDS = 10.0
+"""A crash within this time of the start is an early one; a process older than this resets the count of crashes."""
 CRASHES_BEFORE_FAILED = 3
+"""Crashes in a row after which an early one ends the restarts."""
 CONFIGURATION_EXIT = 78
-"""sysexits.h EX_CONFIG: trying again cannot help."""
+"""Exit code for a wrong configuration (EX_CONFIG of sysexits.h), after which a restart cannot help."""
 HEALTH_SECONDS = 2.0
+"""Time between two checks of a healthy process."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What to run.
+    """Wanted processes of one declared resource.
 
     Attributes:
-        fingerprint: changes whenever running processes must be replaced.
-        environment: from the chosen port to the whole environment.
+        fingerprint: identifies a generation; another one replaces the running processes.
+        command: program and arguments.
+        environment: the whole environment of a process, from the port that was chosen for it.
+        health: check that a process must pass before it serves.
         count: wanted number of processes.
         grace_seconds: time between the request to stop and the kill.
     """
@@ -49,9 +53,11 @@ class Replica:
     """One process of the set.
 
     Attributes:
+        port: port of the loopback address that it listens on.
         healthy: whether it has passed a check; one that fails too many afterwards is replaced.
-        misses: failed checks since the last that passed.
-        told: whether it was asked to end.
+        failed_checks: failed checks since the last one that passed.
+        next_check: `time.monotonic()` of the next check.
+        stop_requested: whether SIGTERM was sent.
     """
 
     spec: Spec
@@ -59,16 +65,22 @@ class Replica:
     port: int
     probe: Probe
     healthy: bool = False
-    misses: int = 0
+    failed_checks: int = 0
     next_check: float = 0.0
-    told: bool = False
+    stop_requested: bool = False
 
 
 @dataclass
 class ReplicaSet:
     """The processes of one declared resource.
 
-    `serving` are the ports that callers may be sent to: the new generation once it is complete, the old one until then.
+    Attributes:
+        name: part of the names of its processes and of its log file.
+        kind: `ecs` or `sagemaker`.
+        resource: the declared resource, as shown to people.
+        logs: folder of the log file, which all its processes append to.
+        failed: why the wanted generation cannot run, empty while it may.
+        restarts: restarts of all its processes so far.
     """
 
     name: str
@@ -85,41 +97,41 @@ class ReplicaSet:
     _refused: bool = False
 
     def apply(self, spec: Spec) -> None:
-        """Make `spec` what is wanted; a generation that was refused before gets its first try."""
+        """Make `spec` the wanted generation; one that was refused before (`give_up`) is started now."""
         if self._refused or self._spec is None or spec.fingerprint != self._spec.fingerprint:
             self.failed, self._crashes, self._next_start, self._refused = "", 0, 0.0, False
         self._spec = spec
 
     def give_up(self, fingerprint: str, reason: str) -> None:
-        """Record that this generation cannot be started; an older one goes on serving."""
+        """Record why this generation cannot be started; processes of an older one go on serving."""
         if self._spec is None or self._spec.fingerprint != fingerprint:
             self._spec = Spec(fingerprint, (), lambda _: {}, HealthCheck("/"), 0)
         self.failed, self._refused = reason, True
 
     @property
     def complete(self) -> bool:
-        """Whether the wanted generation serves at its wanted number, and nothing else does."""
+        """Whether the wanted generation has its wanted number of healthy processes."""
         return self._spec is not None and not self.failed and len(self._current(healthy=True)) >= self._spec.count
 
     @property
     def serving(self) -> tuple[int, ...]:
-        """Ports of the processes that callers may be sent to."""
+        """Ports that callers may be sent to: of the new generation once it is complete, of the old one until then."""
         new = self._current(healthy=True)
         old = [replica for replica in self._replicas if replica.healthy and replica not in new]
         chosen = new if (self.complete or not old) else old
         return tuple(replica.port for replica in chosen)
 
     def tick(self) -> None:
-        """Look at every process once, and start or stop what has to be."""
+        """Check every process once, then start missing and stop replaced ones."""
         for replica in list(self._replicas):
             self._check(replica)
         self._start_missing()
-        # What was retired in the last pass is out of the load balancer by now.
+        # Processes retired in the last tick are deregistered from the load balancer by now.
         self._end_retired()
         self._retire()
 
     def stop(self) -> None:
-        """End every process now."""
+        """Stop every process now; each gets its grace period, of at most 5 s."""
         everything = [*self._replicas, *(replica for _, replica in self._retired)]
         for replica in everything:
             replica.child.terminate()
@@ -128,7 +140,7 @@ class ReplicaSet:
         self._replicas, self._retired = [], []
 
     def states(self) -> list[ProcessState]:
-        """Every process, and the failure when there is none."""
+        """State of every process; a failure of the wanted generation has an entry of its own."""
         found = [self._state(index, replica) for index, replica in enumerate(self._replicas)]
         if self.failed:
             log = str(self._log())
@@ -160,23 +172,23 @@ class ReplicaSet:
         if now < replica.next_check or (passed := replica.probe.poll()) is None:
             return
         if passed:
-            replica.healthy, replica.misses = True, 0
+            replica.healthy, replica.failed_checks = True, 0
             self._crashes = 0 if now - replica.child.started > EARLY_SECONDS else self._crashes
         elif replica.healthy:
-            replica.misses += 1
-            if replica.misses >= replica.spec.health.unhealthy_after:
+            replica.failed_checks += 1
+            if replica.failed_checks >= replica.spec.health.unhealthy_after:
                 self._replace(replica)
         elif now - replica.child.started > START_SECONDS and self._is_current(replica):
             self._replicas.remove(replica)
             replica.child.stop(1.0)
             self.failed = (
                 f"GET {replica.spec.health.path} was not answered within {START_SECONDS:.0f} s on the port that the "
-                f"template declares; last log line: {replica.child.last_words()}"
+                f"template declares; last log line: {replica.child.last_log_line()}"
             )
         replica.next_check = now + (HEALTH_SECONDS if replica.healthy else 0.0)
 
     def _replace(self, replica: Replica) -> None:
-        """Have another process take the place of one that became unhealthy, as ECS and SageMaker do."""
+        """Replace a process that became unhealthy, as ECS and SageMaker do."""
         health = replica.spec.health
         logger.warning(
             "%s: GET %s did not succeed within %.0f s %d times in a row: the process is replaced.",
@@ -193,12 +205,12 @@ class ReplicaSet:
         self._restart_later()
         early = time.monotonic() - replica.child.started < EARLY_SECONDS
         if code == CONFIGURATION_EXIT or (early and self._crashes >= CRASHES_BEFORE_FAILED):
-            self.failed = f"the container exited with code {code}: {replica.child.last_words()}"
+            self.failed = f"the container exited with code {code}: {replica.child.last_log_line()}"
 
     def _restart_later(self) -> None:
         self._crashes += 1
         self.restarts += 1
-        self._next_start = time.monotonic() + delay(self._crashes)
+        self._next_start = time.monotonic() + restart_delay(self._crashes)
 
     def _start_missing(self) -> None:
         spec = self._spec
@@ -210,7 +222,7 @@ class ReplicaSet:
             self._replicas.append(Replica(spec, child, port, Probe(port, spec.health)))
 
     def _retire(self) -> None:
-        """Take away what the complete new generation has replaced, and what is above the wanted number."""
+        """Retire processes that a complete new generation has replaced, and those above the wanted number."""
         if self._spec is None or not self.complete:
             return
         kept = self._current(healthy=True)[: self._spec.count]
@@ -225,8 +237,8 @@ class ReplicaSet:
     def _end_retired(self) -> None:
         for entry in list(self._retired):
             deadline, replica = entry
-            if not replica.told:
-                replica.told = True
+            if not replica.stop_requested:
+                replica.stop_requested = True
                 replica.child.terminate()
             if replica.child.exit_code() is not None or time.monotonic() > deadline:
                 replica.child.kill()

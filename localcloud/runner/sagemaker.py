@@ -1,4 +1,4 @@
-"""SageMaker endpoints: models to processes, processes to routes, and what came of it back to the control plane."""
+"""SageMaker endpoints: processes for their models, routes to these, and their status back to the control plane."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
+from localcloud.account import ACCESS_KEY, REGION
 from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
@@ -25,16 +26,25 @@ from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, 
 from localcloud.state import ProcessState
 
 CONTAINER = (sys.executable, "-m", "services.llm")
-"""What stands in for every model container."""
+"""Program that runs in place of every model container."""
 PING = HealthCheck("/ping", timeout_seconds=2.0)
-"""https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html: 2 s for each ping."""
+"""2 s for each ping: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html."""
 IN_PROGRESS = ("Creating", "Updating")
 COPIES = "sagemaker:inference-component:DesiredCopyCount"
 
 
 @dataclass(frozen=True)
 class DeclaredUnit:
-    """One thing that runs containers: an inference component, or a variant that names a model."""
+    """One thing that runs containers: an inference component, or a variant that names a model.
+
+    Attributes:
+        kind: `inference-component` or `endpoint`.
+        name: name of the component or endpoint.
+        endpoint: name of its endpoint.
+        status: as described, e.g. `Creating` or `InService`.
+        copies: wanted number of containers.
+        environment: variables of the model's container.
+    """
 
     kind: str
     name: str
@@ -45,11 +55,21 @@ class DeclaredUnit:
 
     @property
     def fingerprint(self) -> str:
+        """Digest of the environment: another one replaces the running containers."""
         return hashlib.sha256(json.dumps(dict(self.environment), sort_keys=True).encode()).hexdigest()[:16]
 
 
 class SageMakerRunner:
-    """Keeps a replica set per unit, the routing table, and each unit's status."""
+    """Keeps a replica set per declared unit, the routing table, and each unit's status in the control plane.
+
+    Args:
+        aws: clients of the emulator.
+        root: folder whose `.local/logs` gets the logs.
+        table: routing table of the SageMaker runtime.
+
+    A component that was scaled to zero starts again `LOCALCLOUD_WAKE_SECONDS` (5) after a call found it so, when a
+    scalable target allows one copy: that stands for the alarm and the scaling policy on AWS.
+    """
 
     def __init__(self, aws: Aws, root: Path, table: RoutingTable) -> None:
         self._aws = aws
@@ -58,12 +78,18 @@ class SageMakerRunner:
         self._sets: dict[str, ReplicaSet] = {}
         self._routes: dict[str, EndpointRoute] = {}
         self._lock = threading.Lock()
-        self._asleep: dict[str, float] = {}
+        self._start_at: dict[str, float] = {}
         self._wake_seconds = float(os.environ.get("LOCALCLOUD_WAKE_SECONDS", "5"))
-        table.on_no_capacity(self._no_capacity)
+        table.on_no_capacity(self._schedule_start)
 
     def tick(self) -> None:
-        """Read the endpoints back and reconcile."""
+        """Read all endpoints from the emulator, and update processes, routes and statuses accordingly.
+
+        Raises:
+            ClientError: the emulator refused a call, e.g. for an endpoint that was deleted meanwhile.
+            BotoCoreError: the emulator does not answer.
+            httpx.HTTPError: a status could not be reported.
+        """
         endpoints = self._endpoints()
         units = {unit.name: unit for _, _, found in endpoints for unit in found}
         for name in [name for name in self._sets if name not in units]:
@@ -79,16 +105,16 @@ class SageMakerRunner:
             replicas.tick()
         self._route(endpoints)
         for unit in units.values():
-            self._settle(unit, self._sets[unit.name])
-        self._wake(units)
+            self._report_result(unit, self._sets[unit.name])
+        self._start_scaled_down(units)
 
     def stop(self) -> None:
-        """End every container."""
+        """Stop every process."""
         for replicas in self._sets.values():
             replicas.stop()
 
     def states(self) -> list[ProcessState]:
-        """Every container."""
+        """State of every process, and of every unit that failed."""
         return [state for replicas in self._sets.values() for state in replicas.states()]
 
     def _endpoints(self) -> list[tuple[str, str, list[DeclaredUnit]]]:
@@ -136,6 +162,7 @@ class SageMakerRunner:
 
     def _spec(self, unit: DeclaredUnit) -> Spec:
         def environment(port: int) -> dict[str, str]:
+            """Environment of the container that listens on `port`."""
             platform = {**self._aws.platform_variables(), "SAGEMAKER_BIND_TO_PORT": str(port)}
             return {**base_environment(self._root), **unit.environment, **platform}
 
@@ -161,7 +188,7 @@ class SageMakerRunner:
     def _urls(self, unit: DeclaredUnit) -> tuple[str, ...]:
         return tuple(f"http://{LOOPBACK}:{port}" for port in self._sets[unit.name].serving)
 
-    def _settle(self, unit: DeclaredUnit, replicas: ReplicaSet) -> None:
+    def _report_result(self, unit: DeclaredUnit, replicas: ReplicaSet) -> None:
         if unit.status not in IN_PROGRESS:
             return
         if replicas.failed:
@@ -180,28 +207,28 @@ class SageMakerRunner:
         headers = {
             "X-Amz-Target": "SageMaker.LocalcloudSettle",
             "Content-Type": "application/x-amz-json-1.1",
-            # The emulator scopes state by the region in the signature; it does not check the signature itself.
-            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request",
+            # The emulator takes the region of its state from the signature, which it does not check.
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{REGION}/sagemaker/aws4_request",
         }
         httpx.post(self._aws.url, content=json.dumps(body), headers=headers, timeout=5, trust_env=False)
 
-    def _no_capacity(self, endpoint: str, component: str) -> None:
+    def _schedule_start(self, endpoint: str, component: str) -> None:
         with self._lock:
-            self._asleep.setdefault(component, time.monotonic() + self._wake_seconds)
+            self._start_at.setdefault(component, time.monotonic() + self._wake_seconds)
 
-    def _wake(self, units: Mapping[str, DeclaredUnit]) -> None:
+    def _start_scaled_down(self, units: Mapping[str, DeclaredUnit]) -> None:
         with self._lock:
-            due = [name for name, when in self._asleep.items() if time.monotonic() >= when]
+            due = [name for name, when in self._start_at.items() if time.monotonic() >= when]
             for name in due:
-                self._asleep.pop(name)
+                self._start_at.pop(name)
         for name in due:
             unit = units.get(name)
-            if unit is not None and unit.copies == 0 and self._may_wake(name):
+            if unit is not None and unit.copies == 0 and self._may_start(name):
                 self._aws.client("sagemaker").update_inference_component_runtime_config(
                     InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": 1}
                 )
 
-    def _may_wake(self, component: str) -> bool:
+    def _may_start(self, component: str) -> bool:
         client = self._aws.client("application-autoscaling")
         where = {"ServiceNamespace": "sagemaker", "ResourceIds": [f"inference-component/{component}"]}
         try:

@@ -1,4 +1,7 @@
-"""Resolves the secrets of a task definition as the ECS agent does."""
+"""Values of a task definition's secrets, resolved as the ECS agent does.
+
+Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive-data.html.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,18 @@ from localcloud.runner.grants import secret_arn
 
 
 class SecretError(RuntimeError):
-    """A secret cannot be handed to the container; the message names it, never its value."""
+    """A secret cannot be injected into the container; the message names it and never contains its value."""
 
 
 def resolve(aws: Aws, secrets: Mapping[str, str]) -> dict[str, str]:
-    """Variable name to secret value.
+    """Secret values by variable name.
+
+    Args:
+        aws: clients of the emulator.
+        secrets: `valueFrom` by variable name: ARN of a Secrets Manager secret, or name or ARN of an SSM parameter.
 
     Raises:
-        SecretError: when one does not exist or lacks the JSON key asked for.
+        SecretError: one of them does not exist or lacks the JSON key of its `valueFrom`.
     """
     return {name: _value(aws, name, value_from) for name, value_from in secrets.items()}
 

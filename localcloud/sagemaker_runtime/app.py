@@ -1,4 +1,7 @@
-"""The sagemaker-runtime API as an ASGI application."""
+"""The sagemaker-runtime API as an ASGI application.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Runtime.html.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from localcloud.sagemaker_runtime import errors, eventstream
-from localcloud.sagemaker_runtime.containers import ContainerClient, stream_ended_late
+from localcloud.sagemaker_runtime.containers import ContainerClient, stream_timed_out
 from localcloud.sagemaker_runtime.limits import AccountIdentity, RuntimeLimits
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from localcloud.sagemaker_runtime.selection import Target, resolve
@@ -30,7 +33,7 @@ INVOKED_VARIANT_HEADER = "x-Amzn-Invoked-Production-Variant"
 STREAM_CONTENT_TYPE_HEADER = "X-Amzn-SageMaker-Content-Type"
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
-# Everything else that a caller sends (its signature above all) is for the API, not for the container.
+# All other headers of a caller, its signature among them, are for the API and not for the container.
 _TO_CONTAINER = (
     "content-type",
     "x-amzn-sagemaker-custom-attributes",
@@ -47,11 +50,16 @@ _TO_CALLER = (
 def create_app(
     table: RoutingTable, limits: RuntimeLimits | None = None, identity: AccountIdentity | None = None
 ) -> Starlette:
-    """The runtime over the routing table.
+    """Application that serves the endpoints of the routing table.
 
     Serves `POST /endpoints/{name}/invocations` (InvokeEndpoint), `POST /endpoints/{name}/invocations-response-stream`
-    (InvokeEndpointWithResponseStream) and `GET /healthz`. The table may change at any time, from any thread. The server
-    must run the application's lifespan: the connections to the containers live in it.
+    (InvokeEndpointWithResponseStream) and `GET /healthz`. The server must run the application's lifespan, which owns
+    the connections to the containers.
+
+    Args:
+        table: may change at any time, from any thread.
+        limits: AWS's limits by default.
+        identity: account and region in messages.
     """
     runtime = _Runtime(table, limits or RuntimeLimits(), identity or AccountIdentity())
     return Starlette(
@@ -60,7 +68,7 @@ def create_app(
             Route("/endpoints/{name}/invocations-response-stream", runtime.invoke_with_stream, methods=["POST"]),
             Route("/healthz", _healthz, methods=["GET"]),
         ],
-        exception_handlers={errors.RuntimeApiError: runtime.error_response, ClientDisconnect: _nobody_listens},
+        exception_handlers={errors.RuntimeApiError: runtime.error_response, ClientDisconnect: _client_disconnected},
         lifespan=runtime.lifespan,
     )
 
@@ -69,12 +77,12 @@ async def _healthz(_: Request) -> Response:
     return Response('{"status":"ok"}', media_type="application/json")
 
 
-async def _nobody_listens(_: Request, __: Exception) -> Response:
+async def _client_disconnected(_: Request, __: Exception) -> Response:
     return Response(status_code=499)
 
 
 class _Runtime:
-    """Both operations; holds the client to the containers for the life of the application."""
+    """Handlers of both operations; owns the client of the containers while the application runs."""
 
     def __init__(self, table: RoutingTable, limits: RuntimeLimits, identity: AccountIdentity) -> None:
         self._table = table
@@ -84,6 +92,7 @@ class _Runtime:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Open the client of the containers, and close it when the application ends."""
         self._containers = ContainerClient(self._limits, self._identity)
         try:
             yield
@@ -91,6 +100,14 @@ class _Runtime:
             await self._containers.aclose()
 
     async def invoke(self, request: Request) -> Response:
+        """Answer InvokeEndpoint: the container's whole body, content type and passed-on headers.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+
+        Raises:
+            RuntimeApiError: the invocation failed; `error_response` answers it.
+            ClientDisconnect: the caller disconnected.
+        """
         target, headers, body = await self._prepare(request, accept_header="accept")
         with self._containers.outstanding.admitted(target.endpoint_name):
             return await _unless_disconnected(request.receive, self._answer(target, headers, body))
@@ -102,6 +119,15 @@ class _Runtime:
             return Response(content, headers={**out, "Content-Type": _content_type(answer.headers)})
 
     async def invoke_with_stream(self, request: Request) -> Response:
+        """Answer InvokeEndpointWithResponseStream: event-stream messages as the container sends its body.
+
+        Source:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html
+
+        Raises:
+            RuntimeApiError: the invocation failed before the first byte; `error_response` answers it.
+            ClientDisconnect: the caller disconnected before the first byte.
+        """
         target, headers, body = await self._prepare(request, accept_header=STREAM_ACCEPT_HEADER)
         resources = contextlib.AsyncExitStack()
         try:
@@ -131,12 +157,12 @@ class _Runtime:
         return target, headers, body
 
     async def error_response(self, _: Request, error: Exception) -> Response:
-        """The error as SDKs parse it; what nobody raised on purpose stays an error of the server."""
+        """The response to a `RuntimeApiError`, in the form that SDKs parse; any other error is raised again."""
         if not isinstance(error, errors.RuntimeApiError):
             raise error
         background = None
         if isinstance(error, errors.NoCapacityError):
-            # After the response, on a worker thread: whoever wakes the component must not delay the caller.
+            # After the response and on a worker thread, so that callbacks do not delay the caller.
             background = BackgroundTask(self._table.report_no_capacity, error.endpoint_name, error.component_name)
         return Response(
             json.dumps(error.body()),
@@ -148,10 +174,17 @@ class _Runtime:
 
 
 class EventStreamResponse(Response):
-    """Sends frames as they come, and lets go of the container as soon as the caller is gone.
+    """Response that sends frames as they arrive, and closes the connection to the container when the caller
+    disconnects.
 
-    Starlette's own streaming response learns of a lost caller only when it sends the next piece; a model that thinks
-    for a minute would work for nobody until then.
+    Starlette's StreamingResponse notices a disconnected caller only when it sends the next piece, so that a slow model
+    would go on working until then.
+
+    Args:
+        frames: event-stream messages.
+        resources: closed when the response ends, for whatever reason.
+        seconds: time within which the stream must end; later it ends with ModelInvocationTimeExceeded.
+        headers: response headers.
     """
 
     def __init__(
@@ -179,14 +212,14 @@ class EventStreamResponse(Response):
                 async for frame in frames:
                     await send({"type": "http.response.body", "body": frame, "more_body": True})
         except TimeoutError:
-            await send({"type": "http.response.body", "body": stream_ended_late(), "more_body": True})
+            await send({"type": "http.response.body", "body": stream_timed_out(), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
     """The request body.
 
-    A body above the limit is read to its end and thrown away: clients send all of it before they read the answer.
+    A body above the limit is read to its end and dropped, since clients send all of it before they read the answer.
 
     Raises:
         RuntimeApiError: ValidationError when the body is larger than `limit` bytes.
@@ -205,10 +238,10 @@ async def _read_body(request: Request, limit: int) -> bytes:
 
 
 async def _unless_disconnected(receive: Receive, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled when the caller goes away first.
+    """The result of `work`, which is cancelled when the caller disconnects first.
 
     Raises:
-        ClientDisconnect: the caller went away.
+        ClientDisconnect: the caller disconnected.
     """
     working = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_disconnected(receive))

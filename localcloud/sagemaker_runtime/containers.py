@@ -1,4 +1,4 @@
-"""One invocation of a model container over HTTP."""
+"""HTTP client of the model containers."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ TIMED_OUT = (
 )
 
 IDLE_SECONDS = 2.0
-# The container has seen nothing of the invocation.
+"""Time after which an idle connection is closed."""
+# With these errors no byte of the invocation has reached the container.
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class ContainerClient:
-    """Sends invocations to containers. One per runtime; made on its event loop, closed when the runtime stops."""
+    """Sends invocations to containers. One per runtime, created on its event loop and closed when the runtime stops.
+
+    Attributes:
+        outstanding: counts of the invocations in progress.
+    """
 
     def __init__(self, limits: RuntimeLimits, identity: AccountIdentity) -> None:
         self._limits = limits
         self._identity = identity
         self.outstanding = OutstandingRequests(limits.max_concurrent)
-        # Deadlines are set per invocation with asyncio; no proxy stands between us and a loopback address. A container
-        # closes idle connections after seconds: ours go first, so that no invocation meets one that is just closing.
+        # Deadlines are set per invocation with asyncio. Containers close idle connections after a few seconds; they are
+        # closed earlier here, so that no invocation is sent on a connection that the container is closing.
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds),
@@ -45,15 +50,14 @@ class ContainerClient:
 
     @asynccontextmanager
     async def invoke(self, target: Target, headers: Mapping[str, str], body: bytes) -> AsyncIterator[ClientResponse]:
-        """Send the invocation to the least loaded container and give its response, whose body is still unread.
+        """Send the invocation to the least loaded container; yields its response, whose body is still unread.
 
-        Leaving the context before the body was read closes the connection, which is how a container learns that nobody
-        listens any more. A container that refuses the connection has seen nothing of the invocation, so the next one
-        is tried.
+        Leaving the context before the body was read closes the connection, which tells the container to stop. When a
+        container refuses the connection, the next one is tried, since no byte of the invocation has reached it.
 
         Raises:
             RuntimeApiError: ServiceUnavailable when no container accepts the connection; ModelError when the container
-                answers anything but 2xx, goes away or takes longer than the limit.
+                answers with another status than 2xx, closes the connection or exceeds the time limit.
         """
         for backend in self.outstanding.by_load(target.backends):
             with self.outstanding.sent_to(backend):
@@ -80,13 +84,13 @@ class ContainerClient:
         except TimeoutError:
             raise errors.model_error(target.log_group, 0, TIMED_OUT, self._identity) from None
         except aiohttp.ClientError as failure:
-            raise self._broken(target, failure) from None
+            raise self._connection_lost(target, failure) from None
 
     async def read(self, target: Target, response: ClientResponse) -> bytes:
         """The whole body of a response.
 
         Raises:
-            RuntimeApiError: ModelError when the container breaks off or takes longer than the limit.
+            RuntimeApiError: ModelError when the container closes the connection or exceeds the time limit.
         """
         try:
             async with asyncio.timeout(self._limits.response_seconds):
@@ -94,19 +98,19 @@ class ContainerClient:
         except TimeoutError:
             raise errors.model_error(target.log_group, 0, TIMED_OUT, self._identity) from None
         except aiohttp.ClientError as failure:
-            raise self._broken(target, failure) from None
+            raise self._connection_lost(target, failure) from None
 
     async def frames(self, response: ClientResponse) -> AsyncGenerator[bytes, None]:
-        """The body as event-stream messages: a PayloadPart per piece as it arrives, then at most one exception.
+        """The body as event-stream messages: PayloadPart events as pieces arrive, then at most one exception message.
 
-        The caller bounds the whole with `stream_ended_late` as the last message.
+        The time limit is the caller's, with `stream_timed_out` as the last message.
         """
         try:
             async for piece in response.content.iter_any():
                 for frame in eventstream.payload_parts(piece):
                     yield frame
         except aiohttp.ClientError as failure:
-            # What came together with the end of the connection is buffered; the reader's public methods refuse it.
+            # Bytes that arrived together with the end of the connection are buffered; the public methods raise instead.
             for frame in eventstream.payload_parts(response.content._read_nowait(-1)):
                 yield frame
             yield stream_failure(failure)
@@ -115,17 +119,17 @@ class ContainerClient:
         original = (await self.read(target, response)).decode(errors="replace")
         return errors.model_error(target.log_group, response.status, original, self._identity)
 
-    def _broken(self, target: Target, failure: aiohttp.ClientError) -> errors.RuntimeApiError:
+    def _connection_lost(self, target: Target, failure: aiohttp.ClientError) -> errors.RuntimeApiError:
         text = f"The container closed the connection before it had answered ({type(failure).__name__})."
         return errors.model_error(target.log_group, 0, text, self._identity)
 
 
 def stream_failure(failure: aiohttp.ClientError) -> bytes:
-    """The exception message for a stream that cannot be continued.
+    """The exception message for a stream that broke off.
 
     `ModelStreamError` with the code `StreamBroken` when the container's connection was reset or closed, and
-    `InternalStreamFailure` for everything that is not the container's doing (both: API reference of
-    InvokeEndpointWithResponseStream).
+    `InternalStreamFailure` for every other error. Source of both:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html.
     """
     if isinstance(failure, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
         message = "The connection between the client and the model was reset or closed."
@@ -135,7 +139,7 @@ def stream_failure(failure: aiohttp.ClientError) -> bytes:
     )
 
 
-def stream_ended_late() -> bytes:
-    """The exception message for a stream that took longer than the limit."""
+def stream_timed_out() -> bytes:
+    """The exception message for a stream that exceeded the time limit."""
     message = "The model failed to finish sending the response within the timeout period allowed."
     return eventstream.exception("ModelStreamError", {"Message": message, "ErrorCode": "ModelInvocationTimeExceeded"})

@@ -11,7 +11,7 @@ MAX_ORIGINAL_MESSAGE_CHARS = 4096
 
 
 class RuntimeApiError(Exception):
-    """An invocation ends with this error instead of a response.
+    """Error that ends an invocation instead of a response.
 
     Attributes:
         error_type: value of the header `x-amzn-errortype`, which becomes the client's error code.
@@ -51,17 +51,17 @@ class NoCapacityError(RuntimeApiError):
 
 
 def validation_error(message: str) -> RuntimeApiError:
-    """The request is wrong: HTTP 400, `ValidationError`."""
+    """Error for an invalid request: HTTP 400, `ValidationError`."""
     return RuntimeApiError("ValidationError", 400, message)
 
 
 def endpoint_not_found(endpoint_name: str, identity: AccountIdentity) -> RuntimeApiError:
-    """No endpoint of that name is in service."""
+    """Error for an endpoint that is not in service: HTTP 400, `ValidationError`."""
     return validation_error(f"Endpoint {endpoint_name} of account {identity.account_id} not found.")
 
 
 def throttled() -> RuntimeApiError:
-    """The endpoint serves as many invocations as it may.
+    """Error for an endpoint at its limit of concurrent invocations: `ThrottlingException`.
 
     HTTP 400, not 429: "Common Errors" of the Amazon SageMaker API reference. SDKs retry by the type, not the status.
     """
@@ -69,14 +69,24 @@ def throttled() -> RuntimeApiError:
 
 
 def service_unavailable() -> RuntimeApiError:
-    """No container of the endpoint accepts connections: HTTP 503, `ServiceUnavailable`."""
+    """Error for an endpoint of which no container accepts connections: HTTP 503, `ServiceUnavailable`."""
     return RuntimeApiError("ServiceUnavailable", 503, "The service is unavailable. Try your call again.")
 
 
 def model_error(
     log_group: str, original_status: int, original_message: str, identity: AccountIdentity
 ) -> RuntimeApiError:
-    """The container answered with an error, or (`original_status` 0) did not answer: HTTP 424, `ModelError`."""
+    """Error of the container: HTTP 424, `ModelError`.
+
+    Args:
+        log_group: named in the message.
+        original_status: the container's HTTP status, 0 when it did not answer.
+        original_message: the container's body, cut to `MAX_ORIGINAL_MESSAGE_CHARS`.
+        identity: account and region in message and ARN.
+
+    Source:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html#API_runtime_InvokeEndpoint_Errors
+    """
     original_message = original_message[:MAX_ORIGINAL_MESSAGE_CHARS]
     side = "client" if 400 <= original_status < 500 else "server"
     message = (

@@ -35,7 +35,7 @@ def encode_message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def payload_parts(data: bytes) -> Iterator[bytes]:
-    """PayloadPart events that carry `data` in order; nothing for no data (clients read an empty part as noise)."""
+    """PayloadPart events that carry `data` in order, each of at most `MAX_PAYLOAD_BYTES`; none for empty data."""
     headers = {
         ":message-type": "event",
         ":event-type": "PayloadPart",

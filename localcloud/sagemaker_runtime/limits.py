@@ -1,13 +1,15 @@
-"""The limits of the runtime and the identity that its messages name."""
+"""Limits of the runtime, and the account and region that its messages name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localcloud.account import ACCOUNT_ID, REGION
+
 
 @dataclass(frozen=True)
 class RuntimeLimits:
-    """What one runtime allows.
+    """Limits of one runtime.
 
     Attributes:
         max_body_bytes: largest request body. 25 MB: "Payload size for invocations", Amazon SageMaker AI quotas.
@@ -29,5 +31,5 @@ class RuntimeLimits:
 class AccountIdentity:
     """Account and region as they appear in messages and ARNs."""
 
-    account_id: str = "000000000000"
-    region: str = "us-east-1"
+    account_id: str = ACCOUNT_ID
+    region: str = REGION

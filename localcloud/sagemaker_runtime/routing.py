@@ -1,4 +1,4 @@
-"""Which model servers stand behind which endpoint: written by the runner, read by the runtime for every invocation."""
+"""Routing table: model servers by endpoint, written by the runner and read by the runtime for every invocation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 NoCapacityCallback = Callable[[str, str], None]
+"""Called with endpoint name and component name."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class ComponentRoute:
     Attributes:
         name: InferenceComponentName, as the caller sends it.
         backends: base URLs of the copies that are healthy now, e.g. `http://127.0.0.1:8080`; empty while none is.
-        desired_copies: copy count that the component should have (0 after scale-in to zero).
-        waking: copies were asked for and are still starting.
+        desired_copies: wanted copy count (0 after a scale-in to zero).
+        waking: whether copies are wanted and none is healthy yet.
     """
 
     name: str
@@ -52,12 +53,12 @@ class RoutingTable:
         self._callbacks: list[NoCapacityCallback] = []
 
     def set_endpoint(self, route: EndpointRoute) -> None:
-        """Add the endpoint, or replace its route; running invocations finish on the route they started with."""
+        """Add the endpoint, or replace its route; invocations in progress finish on the route they started with."""
         with self._lock:
             self._routes[route.endpoint_name] = route
 
     def remove_endpoint(self, name: str) -> None:
-        """Forget the endpoint; unknown names are ignored, so that the call can be repeated."""
+        """Remove the endpoint; an unknown name is ignored, so that the call can be repeated."""
         with self._lock:
             self._routes.pop(name, None)
 
@@ -67,16 +68,16 @@ class RoutingTable:
             return self._routes.get(name)
 
     def on_no_capacity(self, callback: NoCapacityCallback) -> None:
-        """Have `callback(endpoint_name, component_name)` called for each invocation that found no healthy copy.
+        """Register a callback for each invocation that found no healthy copy.
 
-        It stands for the metric NoCapacityInvocationFailures and is called on a worker thread, once per failed
-        invocation: whoever wakes the component decides what a second call means.
+        It stands for the metric NoCapacityInvocationFailures of AWS. It is called on a worker thread, once per failed
+        invocation, also while the component is already starting.
         """
         with self._lock:
             self._callbacks.append(callback)
 
     def report_no_capacity(self, endpoint_name: str, component_name: str) -> None:
-        """Tell every callback about one invocation that found no healthy copy."""
+        """Call every callback for one invocation that found no healthy copy."""
         with self._lock:
             callbacks = tuple(self._callbacks)
         for callback in callbacks:

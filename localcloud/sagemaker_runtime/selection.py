@@ -1,4 +1,4 @@
-"""From an invocation's address to the containers that may serve it, and the choice among them."""
+"""Selection of the containers for an invocation, and counts of the invocations in progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from localcloud.sagemaker_runtime.routing import EndpointRoute, RoutingTable
 
 @dataclass(frozen=True)
 class Target:
-    """Where one invocation may go: base URLs of the containers, the variant, and the log group that explains them."""
+    """Containers that may serve one invocation.
+
+    Attributes:
+        endpoint_name: EndpointName.
+        variant: name of the production variant.
+        backends: base URLs of the containers.
+        log_group: log group that error messages name.
+    """
 
     endpoint_name: str
     variant: str
@@ -30,7 +37,14 @@ def resolve(
     target_variant: str | None,
     identity: AccountIdentity,
 ) -> Target:
-    """Find the containers for an invocation.
+    """The containers for an invocation.
+
+    Args:
+        table: routes of all endpoints.
+        endpoint_name: EndpointName of the request.
+        component_name: InferenceComponentName of the request, or None.
+        target_variant: TargetVariant of the request, or None.
+        identity: account that error messages name.
 
     Raises:
         RuntimeApiError: ValidationError for an unknown endpoint, variant or component, a missing component name, or a
@@ -72,7 +86,11 @@ def _resolve_component(route: EndpointRoute, component_name: str | None) -> Targ
 
 
 class OutstandingRequests:
-    """Invocations in flight, per container (for the least loaded choice) and per endpoint (for throttling)."""
+    """Invocations in progress, per container (to choose the least loaded) and per endpoint (to throttle).
+
+    Args:
+        max_per_endpoint: invocations that one endpoint may have in progress, None for no limit.
+    """
 
     def __init__(self, max_per_endpoint: int | None) -> None:
         self._max_per_endpoint = max_per_endpoint
@@ -82,10 +100,10 @@ class OutstandingRequests:
 
     @contextmanager
     def admitted(self, endpoint_name: str) -> Iterator[None]:
-        """Hold one of the endpoint's places while the invocation runs.
+        """Count one invocation of the endpoint while it runs.
 
         Raises:
-            RuntimeApiError: ThrottlingException when every place is taken.
+            RuntimeApiError: ThrottlingException when the endpoint is at its limit.
         """
         with self._lock:
             if self._max_per_endpoint is not None and self._by_endpoint[endpoint_name] >= self._max_per_endpoint:
@@ -97,13 +115,13 @@ class OutstandingRequests:
             self._release(self._by_endpoint, endpoint_name)
 
     def by_load(self, backends: tuple[str, ...]) -> list[str]:
-        """The containers with the fewest outstanding requests first; equals keep the order of the route."""
+        """The containers, those with the fewest requests in progress first; equal ones keep their order."""
         with self._lock:
             return sorted(backends, key=lambda backend: self._by_backend[backend])
 
     @contextmanager
     def sent_to(self, backend: str) -> Iterator[None]:
-        """Count one outstanding request of the container."""
+        """Count one request of the container while it runs."""
         with self._lock:
             self._by_backend[backend] += 1
         try:
@@ -115,4 +133,4 @@ class OutstandingRequests:
         with self._lock:
             counter[key] -= 1
             if counter[key] <= 0:
-                del counter[key]  # ports change with every restart: forget the idle ones
+                del counter[key]  # ports change with every restart, so idle ones must not stay

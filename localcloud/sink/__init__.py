@@ -1,1 +1,1 @@
-"""A sink for webhooks: what the pipeline would send to Slack or Sentry is recorded and shown here."""
+"""Webhook sink: records what the pipeline would send to Slack or Sentry, and shows it on a page."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from localcloud.perimeter import Perimeter
+from localcloud.ports import LOOPBACK
 from localcloud.sink.app import create_app
 from localcloud.sink.store import MessageStore
 
@@ -16,7 +17,7 @@ from localcloud.sink.store import MessageStore
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m localcloud.sink", description="Record webhooks and show them.")
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the recorded messages")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The sink as an ASGI application."""
+"""The webhook sink as an ASGI application."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECURITY_HEADERS = {
 
 
 class _BodyRefusedError(Exception):
-    """The body is too large or not what its headers say."""
+    """The request body is too large or damaged; `status` is the HTTP status of the answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class _BodyRefusedError(Exception):
 
 
 def create_app(store: MessageStore) -> Starlette:
-    """The sink over a store.
+    """Application that records into `store`.
 
     Serves `POST` on every path (recorded; answered as Slack below `/slack/`, as Sentry on a DSN's paths),
     `GET /messages?after=N`, `GET /` (page) and `GET /healthz`.
@@ -45,11 +45,11 @@ def create_app(store: MessageStore) -> Starlette:
             Route("/", sink.page, methods=["GET"]),
             Route("/{path:path}", sink.receive, methods=["POST"]),
         ],
-        exception_handlers={_BodyRefusedError: _refused},
+        exception_handlers={_BodyRefusedError: _error_response},
     )
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _error_response(_: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, _BodyRefusedError) else 400
     return PlainTextResponse(str(error), status_code=status)
 
@@ -59,20 +59,33 @@ class _Sink:
         self._store = store
 
     async def healthz(self, _: Request) -> Response:
+        """Answer `GET /healthz` with 200 as soon as the server runs."""
         return JSONResponse({"status": "ok"})
 
     async def messages(self, request: Request) -> Response:
+        """Answer `GET /messages?after=N`: messages with a larger id, oldest first, and the last id; 400 for another
+        `after`.
+        """
         after = request.query_params.get("after", "0")
         if not after.isascii() or not after.isdigit() or len(after) > 18:
             return JSONResponse({"error": "after must be a message id (a whole number)"}, status_code=400)
-        found = [{**asdict(message), "json": replies.parsed(message.body)} for message in self._store.after(int(after))]
+        found = [
+            {**asdict(message), "json": replies.parse_json(message.body)} for message in self._store.after(int(after))
+        ]
         last = found[-1]["id"] if found else int(after)
         return JSONResponse({"messages": found, "last": last})
 
     async def page(self, _: Request) -> Response:
+        """Answer `GET /` with the page of all stored messages."""
         return HTMLResponse(page.render(self._store.after(0)), headers=_SECURITY_HEADERS)
 
     async def receive(self, request: Request) -> Response:
+        """Record a POST and answer as the service behind its path: Slack `ok`, Sentry the event id, others the message
+        id.
+
+        Raises:
+            _BodyRefusedError: the body is too large or damaged.
+        """
         path = request.url.path
         kind = replies.kind_of(path)
         body = await _read_body(request)

@@ -1,4 +1,4 @@
-"""The page that shows what arrived. Everything in it came from elsewhere, so everything is escaped."""
+"""HTML page of the received messages. All message content is escaped, since anyone on the machine can send it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from localcloud.sink.replies import parsed
+from localcloud.sink.replies import parse_json
 from localcloud.sink.store import Message
 
 _STYLE = """
@@ -30,7 +30,7 @@ _REFRESH_SECONDS = 5
 
 
 def render(messages: Sequence[Message]) -> str:
-    """The whole page, newest message first."""
+    """HTML of the whole page, newest message first."""
     articles = "\n".join(_article(message) for message in reversed(messages)) or "<p>Nothing has arrived yet.</p>"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -46,7 +46,7 @@ def _article(message: Message) -> str:
 
 
 def _content(message: Message) -> str:
-    payload = parsed(message.body)
+    payload = parse_json(message.body)
     if message.kind == "slack" and isinstance(payload, dict):
         blocks = payload.get("blocks")
         if isinstance(blocks, list) and blocks:

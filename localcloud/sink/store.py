@@ -1,4 +1,4 @@
-"""Messages that arrived, kept in one bounded JSONL file that survives restarts and kills."""
+"""Store of received messages: one bounded JSONL file, readable again after a restart or a kill."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Message:
     """One received POST.
 
     Attributes:
-        id: 1, 2, 3, ... in order of arrival; never used twice in one data folder.
+        id: 1, 2, 3, ... in order of arrival; never reused within one data folder.
         received_at: UTC, ISO 8601.
         path: request path.
         kind: `slack`, `sentry` or `webhook`.
@@ -33,7 +33,15 @@ class Message:
 
 
 class MessageStore:
-    """The last `max_messages` messages. The file holds at most twice as many lines, then it is rewritten."""
+    """The last `max_messages` messages. The file is rewritten when it has twice as many lines. Safe for many threads.
+
+    Args:
+        folder: created when it does not exist.
+        max_messages: older messages are dropped.
+
+    Raises:
+        OSError: the folder or file cannot be used.
+    """
 
     def __init__(self, folder: Path, max_messages: int = MAX_MESSAGES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,10 +54,12 @@ class MessageStore:
         self._rewrite()  # drops a half-written last line, so that the next append starts a line of its own
 
     def add(self, *, received_at: str, path: str, kind: str, content_type: str, body: str) -> Message:
-        """Record a message; it is in the file when this returns.
+        """Record a message, which is in the file when this returns.
+
+        The arguments are those of `Message`; the id is assigned here.
 
         Raises:
-            OSError: the file cannot be written, e.g. the disk is full; the message is then not recorded at all.
+            OSError: the file cannot be written, e.g. because the disk is full; the message is not recorded then.
         """
         with self._lock:
             message = Message(self._last_id + 1, received_at, path, kind, content_type, body)

@@ -1,8 +1,8 @@
-"""Removes what identifies a person or opens a door from text that is about to leave the process.
+"""Removal of personal data and secrets from text that leaves the process.
 
-Every pattern is linear in the length of the text, whoever wrote the text: a run of characters is entered at its start
-only (look-behind) and never given back (possessive repeats), or the work at each position is bounded. Patterns of
-one's own are held to the second rule: they are refused unless an upper bound of the work per character is small.
+Every pattern is linear in the length of the text, also for hostile text: a run of characters is entered at its start
+only (look-behind) and without backtracking (possessive repeats), or the work at each position is bounded. Configured
+patterns must follow the second rule: they are refused unless an upper bound of the work per character is small.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-# The parser of `re`, which is not documented: the only one that knows what the engine will really do.
+# The parser of `re`, which is not documented: no other has exactly the syntax of the engine.
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any, Literal, get_args
 
@@ -19,22 +19,23 @@ Kind = Literal["email", "phone", "key"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MAX_WORK = 10_000
-"""Most steps at one character that a pattern of one's own may cost: the ways to match times the longest match."""
+"""Most steps of a configured pattern at one character: the number of ways to match times the longest match."""
 MAX_DEPTH = 12
-"""Nesting of a value beyond which nothing is passed on."""
+"""Nesting of a value beyond which `HIDDEN` takes its place."""
 HIDDEN = "[not recorded]"
 
 Replace = Callable[[str], str]
 
 _EMAIL = re.compile(r"(?<![\w.%+'-])[\w.%+'-]++@(?=[^\W_])[\w-]++(?:\.[\w-]++)++")
-# With an international prefix, a national zero, or an area code set apart: other long numbers are seldom telephones.
+# With an international prefix, a national zero or a separate area code: other long numbers are seldom telephone
+# numbers.
 _PHONE = re.compile(
     r"(?<![\w+.-])(?:\+\d|\(\+?\d|0\d|00\d)[\d ()./-]{5,22}\d(?!\w)"
     r"|(?<![\w+.-])(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?!\w)"
 )
 _DATE = re.compile(r"\d{1,4}[./ -]\d{1,2}[./ -]\d{1,4}")
 _PHONE_DIGITS = range(7, 16)
-# Well-known prefixes, JSON web tokens, private keys, and whatever is said to be a secret.
+# Well-known prefixes, JSON web tokens, private keys, and values after words such as "password".
 _KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\w+/=:,\s]*+(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
     r"|(?<![\w-])(?:eyJ[\w-]++\.[\w-]++\.[\w-]*+"
@@ -45,41 +46,41 @@ _KEY = re.compile(
 )
 
 
-class PatternRefused(ValueError):  # noqa: N818 - the name says what happened
-    """A pattern of one's own is wrong, or its work is not bounded; the message tells how to write it."""
+class PatternRefused(ValueError):
+    """A configured pattern is wrong, or its work is not bounded; the message says how to write it."""
 
 
 class Anonymiser:
-    """Replaces what it finds by the kind in square brackets; safe to share between threads."""
+    """Replaces personal data and secrets by their kind in square brackets; safe to share between threads."""
 
     def __init__(self, kinds: Sequence[Kind] = KINDS, patterns: Mapping[str, str] | None = None) -> None:
-        """Compile.
+        """Compile the patterns.
 
         Args:
-            kinds: which of the built-in kinds to look for.
-            patterns: further ones: name, which replaces what matches, and regular expression.
+            kinds: built-in kinds to replace.
+            patterns: configured ones: name, which replaces a match, and regular expression.
 
         Raises:
-            PatternRefused: naming the pattern and what is wrong with it.
+            PatternRefused: naming the pattern and its problem.
         """
-        own = {name: bounded(name, pattern) for name, pattern in (patterns or {}).items()}
+        configured = {name: bounded(name, pattern) for name, pattern in (patterns or {}).items()}
         replacements: dict[Kind, Replace] = {
-            # Keys may hold what looks like a telephone, and a URL with a password what looks like an address.
+            # Keys may contain what looks like a telephone number, and a URL with a password what looks like an address.
             "key": lambda text: _KEY.sub("[key]", text),
             "email": lambda text: _EMAIL.sub("[email]", text) if "@" in text else text,
             "phone": lambda text: _PHONE.sub(_phone, text),
         }
-        self._steps: list[Replace] = [_own(name, pattern) for name, pattern in own.items()]
+        self._steps: list[Replace] = [_replacement(name, pattern) for name, pattern in configured.items()]
         self._steps += [step for kind, step in replacements.items() if kind in kinds]
 
     def text(self, text: str) -> str:
-        """The text without what was looked for; linear in its length."""
+        """The text with its personal data and secrets replaced; linear in its length."""
         for step in self._steps:
             text = step(text)
         return text
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """The same for every string in nested mappings, lists and tuples; other values stay, keys as well."""
+        """`text` applied to every string in nested mappings, lists and tuples, but not to keys."""
         if isinstance(value, str):
             return self.text(value)
         if not self._steps or isinstance(value, bool | int | float | None):
@@ -94,7 +95,7 @@ class Anonymiser:
 
 
 class DebugFilter(logging.Filter):
-    """Cleans log records of the level DEBUG: only they may speak of what callers wrote."""
+    """Anonymises log records of the level DEBUG: only they may contain text of callers."""
 
     def __init__(self, anonymiser: Anonymiser) -> None:
         super().__init__()
@@ -117,17 +118,17 @@ def bounded(name: str, pattern: str) -> re.Pattern[str]:
     """Compile a pattern whose work at every character of a text has a small upper bound.
 
     Raises:
-        PatternRefused: naming the pattern and what is wrong with it.
+        PatternRefused: naming the pattern and its problem.
     """
     try:
         parsed = _parser.parse(pattern)
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise PatternRefused(f"Pattern {name!r} is no regular expression: {error}.") from None
+        raise PatternRefused(f"Pattern {name!r} is not a regular expression: {error}.") from None
     ways = _ways(name, parsed)
     shortest, longest = parsed.getwidth()
     if shortest == 0:
-        raise PatternRefused(f"Pattern {name!r} matches nothing at all, which is everywhere.")
+        raise PatternRefused(f"Pattern {name!r} matches the empty text, which is everywhere.")
     if ways * longest > MAX_WORK:
         raise PatternRefused(
             f"Pattern {name!r} may take {ways * longest} steps at each character, at most {MAX_WORK} are accepted: "
@@ -142,7 +143,7 @@ def _ways(name: str, parsed: Any) -> int:
     for code, argument in parsed:
         ways *= _ways_of(name, code, argument)
         if ways > MAX_WORK:
-            break  # more is not needed to refuse it, and numbers may get long
+            break  # enough to refuse it; the exact number may be huge
     return ways
 
 
@@ -169,7 +170,7 @@ _SIMPLE = frozenset(
 )
 
 
-def _own(name: str, pattern: re.Pattern[str]) -> Replace:
+def _replacement(name: str, pattern: re.Pattern[str]) -> Replace:
     return lambda text: pattern.sub(lambda _: f"[{name}]", text)
 
 

@@ -1,8 +1,8 @@
-"""How clients of AWS's control services behave."""
+"""Timeouts and retries of clients of AWS's control services."""
 
 from __future__ import annotations
 
 from botocore.config import Config
 
-# Short calls: bounded so that neither a check nor a shutdown waits for a service that hangs.
+# Short limits, so that neither a check nor a shutdown waits for a service that hangs.
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})

@@ -1,6 +1,6 @@
-"""A circuit breaker: after several failures in a row a dependency is left alone for a while.
+"""A circuit breaker: after several failures in a row a dependency gets no calls for some seconds.
 
-Callers then fail at once instead of queueing behind time limits, and the dependency can recover. Nygard, Release It!
+Callers then fail at once instead of waiting for time limits, and the dependency can recover. Nygard, Release It!
 (2nd edition, 2018), chapter 5.
 """
 
@@ -14,20 +14,20 @@ from typing import Literal
 State = Literal["closed", "half_open", "open"]
 
 OnChange = Callable[[str, State], None]
-"""Told (dependency, state)."""
+"""Called with (dependency, state)."""
 
 FAILURES = 5
 PAUSE_SECONDS = 5.0
 
 
-class CircuitOpen(Exception):  # noqa: N818 - the name says what happened
-    """The dependency is left alone for now; the message is one sentence that a caller may see."""
+class CircuitOpen(Exception):
+    """The dependency gets no calls for now; the message is one sentence that a caller may see."""
 
 
 class CircuitBreaker:
     """State of one dependency, for one event loop.
 
-    Closed: calls pass. Open: none does, for a pause. Half open: one call tries; its outcome closes or opens again.
+    Closed: calls pass. Open: no call passes, for a pause. Half open: one trial call passes, and its outcome decides.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class CircuitBreaker:
         on_change: OnChange = lambda dependency, state: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start closed.
+        """Start in the state closed.
 
         Args:
             dependency: name, for messages and metrics.
-            counts: exceptions that mean the dependency is in trouble; any other outcome tells nothing of that kind.
+            counts: exceptions that count as failures of the dependency; others do not.
             failures: failures in a row that open it.
             pause_seconds: how long it stays open.
-            on_change: told about the state at the start and at every change.
+            on_change: called at the start and at every change.
             clock: seconds, monotonic.
         """
         self._dependency = dependency
@@ -63,7 +63,7 @@ class CircuitBreaker:
 
     @property
     def state(self) -> State:
-        """Where it stands now."""
+        """The present state."""
         return self._state
 
     @contextmanager
@@ -71,7 +71,7 @@ class CircuitBreaker:
         """Make one call to the dependency inside.
 
         Raises:
-            CircuitOpen: it is left alone, or a call is just trying it.
+            CircuitOpen: the circuit is open, or a trial call is running.
         """
         trial = self._enter()
         try:
@@ -80,7 +80,7 @@ class CircuitBreaker:
             self._fail()
             raise
         except BaseException:
-            # A caller who went away, a refused request: nothing is known, so the next call may try at once.
+            # A cancelled call or a refused request shows nothing about the dependency: the next call may be the trial.
             if trial:
                 self._set("open")
             raise

@@ -50,7 +50,7 @@ class Embedder:
         Raises:
             EmbeddingModelError: the directory is missing, incomplete or damaged.
         """
-        # Imported here: whoever only imports this module should not pay for loading them.
+        # Imported here: loading them takes long, and not every importer of this module embeds.
         import onnxruntime
         from tokenizers import Tokenizer
 

@@ -1,6 +1,6 @@
 """Structured logging: one JSON object per line on standard output, with the ids of the request that caused it.
 
-Never log prompts, answers or keys at INFO or above: log lines travel further than the data they speak of.
+Never log prompts, answers or keys at INFO or above: log lines are read by more people than the data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEPT_FILES = 5
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 trace_id_var: ContextVar[str] = ContextVar("trace_id", default="")
 
-# Attributes that every LogRecord has: what else a record carries was passed as `extra` and belongs in the line.
+# Attributes of every LogRecord: any other was passed as `extra` and belongs in the line.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def concern_logger(concern: Concern) -> logging.Logger:
-    """The logger of one concern: who reads or silences it cares about the matter, not about the module."""
+    """The logger of one concern, which is read or silenced as a whole, whatever the module."""
     return logging.getLogger(concern)
 
 
@@ -67,6 +67,6 @@ def configure_logging(level: int = logging.INFO, file: Path | None = None) -> No
     for handler in handlers:
         handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=handlers, force=True)
-    # These speak once per HTTP request at INFO, and httpx with the full address.
+    # These log every HTTP request at INFO, httpx with the full address.
     for noisy in ("httpx", "httpcore", "botocore", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

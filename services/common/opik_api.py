@@ -1,4 +1,4 @@
-"""The calls of Opik's REST API that a service makes while it serves.
+"""Client for the calls of Opik's REST API that a service makes during requests.
 
 The SDK needs 21-38 ms of processor time per trace, and its threads take the interpreter from the event loop for
 milliseconds at a time; one JSON body for a second's worth of traces needs a hundredth of that. Paths and fields are
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 3.0
 TIMEOUT_SECONDS = 8.0
 FEEDBACK_TIMEOUT_SECONDS = 4.0
-SAYING_METADATA = frozenset({"prompt_template_variables", "reason"})
-"""Metadata that hold what a caller or a model said."""
+CONTENT_METADATA = frozenset({"prompt_template_variables", "reason"})
+"""Metadata with text of a caller or a model."""
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -47,9 +47,9 @@ class OpikApi:
             url: address of the API, which ends in `/api`.
             project_name: where traces go.
             workspace: of the project.
-            auth: puts the key into every call; None for a server without keys.
-            anonymiser: cleans everything that is sent; None sends it as it is.
-            content: False keeps questions, prompts, documents and answers back.
+            auth: adds the key to every call; None for a server without keys.
+            anonymiser: applied to everything that is sent; None sends it unchanged.
+            content: False sends no questions, prompts, documents and answers.
             timeout_seconds: longest wait for an answer to `write`.
         """
         self._anonymiser = anonymiser or Anonymiser(())
@@ -65,12 +65,12 @@ class OpikApi:
         )
 
     def encode(self, trace: Trace) -> bytes:
-        """A finished trace as `write` takes it, cleaned: its JSON, and after a line break that of its spans.
+        """A finished trace for `write`, anonymised: its JSON, and after a line break that of its spans.
 
-        A trace that is its caller's has only spans.
+        A trace that the caller writes has only spans.
 
         Raises:
-            TypeError: something in it cannot be JSON.
+            TypeError: a value in it cannot be JSON.
         """
         own = b"" if trace.continued else _json(self._trace(trace))
         return own + b"\n" + b",".join(_json(self._span(span)) for span in trace.spans)
@@ -81,7 +81,7 @@ class OpikApi:
         Raises:
             httpx.HTTPError: Opik does not answer, or refused them.
         """
-        # JSON as it is written here has no line break of its own.
+        # orjson writes no line breaks.
         own, spans = zip(*(each.split(b"\n", 1) for each in encoded), strict=True)
         for path, name, parts in (("/traces/batch", b"traces", own), ("/spans/batch", b"spans", spans)):
             if present := [part for part in parts if part]:
@@ -115,8 +115,8 @@ class OpikApi:
             httpx.HTTPError: Opik does not answer, or refused it.
         """
         score = {"id": trace_id, "project_name": self._project, "name": name, "value": value, "source": "sdk"}
-        told = {} if reason is None else {"reason": self._anonymiser.text(reason)}
-        body = _json({"scores": [{**score, **told}]})
+        given_reason = {} if reason is None else {"reason": self._anonymiser.text(reason)}
+        body = _json({"scores": [{**score, **given_reason}]})
         self._send("PUT", "/traces/feedback-scores", body, FEEDBACK_TIMEOUT_SECONDS)
 
     def close(self) -> None:
@@ -126,14 +126,14 @@ class OpikApi:
     def _send(self, method: str, path: str, content: bytes, timeout: float | None = None) -> None:
         self._http.request(method, path, content=content, timeout=timeout or self._timeout).raise_for_status()
 
-    def _said(self, said: dict[str, Any], *, hide: bool = False) -> Any:
-        """An input or output as it may be sent."""
-        return dict.fromkeys(said, HIDDEN) if hide or not self._content else self._anonymiser.value(said)
+    def _content_of(self, content: dict[str, Any], *, hide: bool = False) -> Any:
+        """An input or output, anonymised or hidden."""
+        return dict.fromkeys(content, HIDDEN) if hide or not self._content else self._anonymiser.value(content)
 
-    def _known(self, metadata: dict[str, Any]) -> Any:
-        """Metadata as they may be sent."""
+    def _metadata_of(self, metadata: dict[str, Any]) -> Any:
+        """Metadata, anonymised or hidden."""
         if not self._content:
-            metadata = {name: HIDDEN if name in SAYING_METADATA else value for name, value in metadata.items()}
+            metadata = {name: HIDDEN if name in CONTENT_METADATA else value for name, value in metadata.items()}
         return self._anonymiser.value(metadata)
 
     def _trace(self, trace: Trace) -> dict[str, Any]:
@@ -143,9 +143,9 @@ class OpikApi:
             name=trace.name,
             start_time=trace.start_time,
             end_time=trace.end_time,
-            input=self._said(trace.input),
-            output=self._said(trace.output),
-            metadata=self._known(trace.metadata),
+            input=self._content_of(trace.input),
+            output=self._content_of(trace.output),
+            metadata=self._metadata_of(trace.metadata),
             tags=trace.tags,
             error_info=self._anonymiser.value(trace.error),
             source="sdk",
@@ -162,9 +162,9 @@ class OpikApi:
             type=span.kind,
             start_time=span.start_time,
             end_time=span.end_time,
-            input=self._said(span.input, hide=hide),
-            output=self._said(span.output, hide=hide),
-            metadata=self._known(span.metadata) or None,
+            input=self._content_of(span.input, hide=hide),
+            output=self._content_of(span.output, hide=hide),
+            metadata=self._metadata_of(span.metadata) or None,
             tags=span.tags or None,
             model=span.model,
             provider=span.provider,

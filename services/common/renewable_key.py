@@ -1,67 +1,61 @@
-"""A key that callers of a service carry, and that changes while they run."""
+"""A key that a client sends with every call, and that is rotated while the client runs."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 
 import boto3
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
 from services.common.aws_config import AWS_CONFIG
 from services.common.logging import concern_logger
+from services.common.secret_values import SecretUnavailableError, read_secret
 
 logger = concern_logger("security")
 
 REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 MIN_AGE_SECONDS = 30.0
-"""A key that stays refused is not read more often than this, whatever is asked meanwhile."""
+"""Shortest time between two reads of a key that stays refused, however many calls are made."""
 
 Reader = Callable[[], str]
-
-
-def secret_reader(arn: str) -> Reader:
-    """What reads a secret of Secrets Manager; the client is made now, with the credentials of now.
-
-    The reader raises `ClientError` or `BotoCoreError` when the secret cannot be read.
-    """
-    client = boto3.client("secretsmanager", config=AWS_CONFIG)
-    return lambda: str(client.get_secret_value(SecretId=arn).get("SecretString", "")).strip()
+"""Returns the present key, or raises SecretUnavailableError."""
 
 
 def key_from_settings(header: str, key: SecretStr | None, secret_arn: str | None) -> RenewableKey:
-    """The key that a process was started with, renewed from the secret that it came from.
+    """The key that a process was started with, which is read again from its secret when it is refused.
 
     Args:
         header: name of the header.
-        key: as it was at the start.
-        secret_arn: of Secrets Manager; None leaves the key at the first.
+        key: the key at the start.
+        secret_arn: of Secrets Manager; None never replaces the first key.
     """
-    return RenewableKey(
-        header, key.get_secret_value() if key else None, secret_reader(secret_arn) if secret_arn else None
-    )
+    read: Reader | None = None
+    if secret_arn:
+        # The client is made now: it finds the credentials that the process has now.
+        read = functools.partial(read_secret, boto3.client("secretsmanager", config=AWS_CONFIG), secret_arn)
+    return RenewableKey(header, key.get_secret_value() if key else None, read)
 
 
 class RenewableKey(httpx.Auth):
-    """Puts a key into a header of every call; one that is refused is read anew, and the call made once more.
+    """Puts a key into a header of every call; a refused key is read again, and the call is repeated once.
 
-    Nothing is polled: as long as the server takes the key, it is the right one. Safe to share between threads and
-    event loops.
+    Nothing is polled: a key that the server accepts is the right one. Safe to share between threads and event loops.
     """
 
     def __init__(
         self, header: str, key: str | None, read: Reader | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Prepare; nothing is read yet.
+        """Keep the parts; nothing is read yet.
 
         Args:
             header: name of the header.
-            key: as it was at the start; None sends none until one is read.
-            read: gives the key of now, blocking; None leaves it at the first.
+            key: the key at the start; None sends none until one is read.
+            read: returns the present key, blocking; None never replaces the first key.
             clock: seconds, monotonic.
         """
         self._header = header
@@ -72,7 +66,7 @@ class RenewableKey(httpx.Auth):
         self._lock = threading.Lock()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """For blocking clients."""
+        """Authentication of blocking clients."""
         key = self._carry(request)
         response = yield request
         if response.status_code in REFUSALS and self._renewed(key):
@@ -80,7 +74,7 @@ class RenewableKey(httpx.Auth):
             yield request
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """For clients on an event loop, which goes on meanwhile."""
+        """Authentication of clients on an event loop; the secret is read in a thread."""
         key = self._carry(request)
         response = yield request
         if response.status_code in REFUSALS and await asyncio.to_thread(self._renewed, key):
@@ -94,7 +88,7 @@ class RenewableKey(httpx.Auth):
         return key
 
     def _renewed(self, refused: str | None) -> bool:
-        """Whether there is now another key than the refused one."""
+        """Whether there is another key than the refused one now."""
         with self._lock:
             if self._key != refused:
                 return True  # by another call, which was refused as well
@@ -104,10 +98,10 @@ class RenewableKey(httpx.Auth):
             self._read_at = now
             try:
                 found = self._read()
-            except (BotoCoreError, ClientError) as error:
-                logger.error("a refused key cannot be read anew", extra={"reason": type(error).__name__})
+            except SecretUnavailableError as error:
+                logger.error("a refused key cannot be read again", extra={"reason": str(error)})
                 return False
-            if not found or found == refused:
+            if found == refused:
                 logger.error("a key is refused, and its secret holds no other", extra={"header": self._header})
                 return False
             self._key = found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
@@ -30,6 +30,17 @@ class ServiceSettings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise ConfigurationError(_sentence(cls, error)) from None
+
+
+class StackListSettings(ServiceSettings):
+    """Settings of a function that is given stacks."""
+
+    stack_names: str = Field(default="", description="Names of stacks, comma separated.")
+
+    @property
+    def stacks(self) -> list[str]:
+        """The stack names, in the order given."""
+        return [name.strip() for name in self.stack_names.split(",") if name.strip()]
 
 
 def _sentence(settings: type[ServiceSettings], error: ValidationError) -> str:

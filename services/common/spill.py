@@ -1,4 +1,4 @@
-"""What waits for somebody who does not answer, beyond what memory may hold: a bounded file."""
+"""A bounded file for records that wait for an unavailable server and do not fit into memory."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ logger = logging.getLogger(__name__)
 
 # Two of them fit into the smallest /tmp that a task gets by default (64 MiB).
 MAX_SPILL_BYTES = 28 * 1024 * 1024
-# Texts that repeat themselves, as prompts and their documents do, shrink to a fifth; the fastest level does it.
+# The fastest level shrinks prompts and their documents to a fifth.
 _LEVEL = 1
 _LENGTH = struct.Struct("<I")
 
 
 def _unnamed_file() -> IO[bytes]:
-    # Without a buffer nothing is left behind that a later call would try to write after a full disk.
+    # Without a buffer, no bytes of a failed write are written by a later call after a full disk.
     return tempfile.TemporaryFile(buffering=0)
 
 
 class SpillFile:
     """Compressed records, first in, first out, in an unnamed temporary file, which the system removes with the process.
 
-    Not thread-safe: its owner guards it or uses it from one thread.
+    Not thread-safe.
     """
 
     def __init__(self, max_bytes: int = MAX_SPILL_BYTES, opener: Callable[[], IO[bytes]] = _unnamed_file) -> None:
-        """Prepare; the file is made with the first record.
+        """Keep the parts; the file is made with the first record.
 
         Args:
-            max_bytes: size of the file that no record may exceed.
+            max_bytes: largest size of the file.
             opener: makes the file, for reading and writing, unbuffered.
         """
         self._max_bytes = max_bytes
@@ -80,7 +80,7 @@ class SpillFile:
         return records
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close and thereby remove the file."""
         if self._file is not None:
             self._file.close()
             self._file = None

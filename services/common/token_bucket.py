@@ -17,14 +17,14 @@ class TokenBucket:
         self._last = clock()
 
     def take(self) -> bool:
-        """Whether one event may pass now."""
+        """Let one event pass; False when it may not pass now."""
         if self.level() < 1:
             return False
         self._tokens -= 1
         return True
 
     def level(self) -> float:
-        """Events that may pass at once now."""
+        """Number of events that may pass at once now."""
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
         self._last = now

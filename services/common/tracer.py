@@ -1,8 +1,8 @@
-"""Sends finished traces to Opik in batches, from a thread of its own.
+"""Sends finished traces to Opik in batches, from a separate thread.
 
-What monitoring takes in has a price, so a token bucket bounds how many traces a second a process sends; whoever ends a
-trace says when it must be sent regardless. While Opik takes none, what waits moves from memory to a bounded file.
-Nothing here raises into a request or waits for Opik.
+Stored traces cost money, so a token bucket bounds the traces per second of a process; `submit` has an argument for
+those that must be sent regardless. While Opik takes none, waiting traces move from memory to a bounded file. Nothing
+here raises into a request or waits for Opik.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BATCH_SECONDS = 1.0
 MAX_BATCH_TRACES = 50
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-# What may pass: the server's trouble, a limit, a proxy's. Anything else says the same to the next attempt.
+# Failures of the server or a proxy, and limits: the next attempt may succeed. Any other status is permanent.
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -43,7 +43,7 @@ class TraceWriter(Protocol):
     """The part of `services.common.opik_api.OpikApi` that the tracer uses."""
 
     def encode(self, trace: Trace) -> bytes:
-        """A finished trace in the form in which it is kept and written."""
+        """A finished trace as the bytes that are kept and written."""
         ...
 
     def write(self, encoded: Sequence[bytes]) -> None:
@@ -69,14 +69,14 @@ class Tracer:
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
-        """Prepare; `start` begins to send.
+        """Keep the parts; `start` begins to send.
 
         Args:
-            writer: takes traces, on the sender's thread; closed at the end. None sends nothing.
-            traces_per_second: budget for traces that nobody insists on.
+            writer: writes traces, on the sender's thread; closed at the end. None sends nothing.
+            traces_per_second: budget for traces that need not be sent.
             batch_seconds: how long a trace waits for others to be sent with.
             max_in_memory: traces in memory before further ones are refused.
-            spill: takes what waits while Opik is away; None makes one of the usual size. Closed at the end.
+            spill: holds waiting traces while Opik is unavailable; None makes one of the usual size. Closed at the end.
             first_pause_seconds: after the first failed attempt; doubles with every further one.
             longest_pause_seconds: between two attempts.
         """
@@ -105,13 +105,13 @@ class Tracer:
         """Hand a finished trace over; never blocks.
 
         Args:
-            trace: must have ended; one that its caller wants is sent even when the budget is spent.
-            always: send this one all the same (errors, requests sampled for evaluation).
+            trace: must have ended; a trace with `wanted` is sent even when the budget is spent.
+            always: send it even when the budget is spent (errors, requests sampled for evaluation).
 
         Returns:
             Whether the trace will be sent.
         """
-        # The budget is charged in both cases, so that insisted traces make the others fewer.
+        # The budget is charged in both cases, so that traces that must be sent leave room for fewer others.
         must = always or trace.wanted
         if self._thread is None or not (self._bucket.take() or must):
             return False
@@ -135,17 +135,17 @@ class Tracer:
 
     @property
     def waiting(self) -> int:
-        """Accepted traces that are not being sent yet, about."""
+        """Approximate number of accepted traces that are not being sent yet."""
         return self._queue.qsize() + self._spill.count
 
     def sent_recently(self, trace_id: str) -> bool:
-        """Whether this process took the trace, which may therefore still be on its way to Opik."""
+        """Whether this process accepted the trace lately: it may not have reached Opik yet."""
         return trace_id in self._recent
 
     def stop(self, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
-        """Send what waits and close the client; blocks for at most about `timeout_seconds`, so not on an event loop.
+        """Send waiting traces and close the client; blocks for about `timeout_seconds`: not for event loops.
 
-        What Opik does not take is offered again until then: it may be restarting as well.
+        Failed attempts are repeated until then: Opik may be restarting as well.
         """
         if self._thread is None:
             return
@@ -178,7 +178,7 @@ class Tracer:
         batch = self._encoded(writer, self._queue.get())
         deadline = time.monotonic() + self._batch_seconds
         while not self._ended and len(batch) < MAX_BATCH_TRACES:
-            # Nobody waits for company once the process is about to end.
+            # No waiting for further traces once the process is about to end.
             pause = 0.0 if self._stopping.is_set() else deadline - time.monotonic()
             try:
                 trace = self._queue.get(timeout=pause) if pause > 0 else self._queue.get_nowait()
@@ -198,7 +198,7 @@ class Tracer:
             return []
 
     def _deliver(self, writer: TraceWriter, batch: list[bytes]) -> None:
-        """Write a batch, again and again while the trouble may pass."""
+        """Write a batch, with retries after transient failures."""
         pause = self._first_pause
         while True:
             try:
@@ -206,22 +206,22 @@ class Tracer:
                 return
             except Exception as error:  # noqa: BLE001 - monitoring fails alone: the thread must live
                 reason = type(error).__name__
-                lasting = not _may_pass(error)
-            if lasting and len(batch) > 1:
-                # One that Opik refuses takes none of the others with it.
+                permanent = not _is_transient(error)
+            if permanent and len(batch) > 1:
+                # A trace that Opik refuses must not lose the others.
                 for encoded in batch:
                     self._deliver(writer, [encoded])
                 return
-            if lasting or (self._stopping.is_set() and time.monotonic() >= self._deadline):
+            if permanent or (self._stopping.is_set() and time.monotonic() >= self._deadline):
                 _lost(len(batch), reason)
                 return
             logger.warning("Opik does not take traces now", extra={"traces": len(batch), "reason": reason})
-            self._put_aside(writer, batch)
+            self._spill_waiting(writer, batch)
             self._pause(pause)
             pause = min(pause * 2, self._longest_pause)
 
-    def _put_aside(self, writer: TraceWriter, batch: list[bytes]) -> None:
-        """Move what waits in memory to the file as long as it takes it; what it refuses joins the batch."""
+    def _spill_waiting(self, writer: TraceWriter, batch: list[bytes]) -> None:
+        """Move traces from memory to the file; one that does not fit joins the batch."""
         while not self._ended:
             try:
                 encoded = self._encoded(writer, self._queue.get_nowait())
@@ -242,7 +242,7 @@ def _lost(traces: int, reason: str) -> None:
     logger.error("traces were not taken by Opik and are lost", extra={"traces": traces, "reason": reason})
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in _TRANSIENT_STATUS
     return isinstance(error, httpx.TransportError)

@@ -1,4 +1,4 @@
-"""Traces, recorded in memory while a request runs, microseconds on the event loop; `tracer` sends them."""
+"""Traces, recorded in memory during a request at a cost of microseconds; `tracer` sends them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Span:
     """One step of a trace. A context manager: leaving it ends the step, an exception ends it as an error.
 
     Attributes:
-        derived: it speaks in words taken from the question, where what identifies somebody is no longer recognised.
-        cost_usd: what the step cost, in US dollars.
+        derived: its text is derived from the question, so that personal data in it is no longer recognised.
+        cost_usd: cost of the step in US dollars.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Span:
 
     @property
     def metadata_of_trace(self) -> dict[str, Any]:
-        """What is known about the whole."""
+        """Metadata of the whole trace."""
         return self.trace.metadata
 
     def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:
@@ -63,11 +63,11 @@ class Span:
 
 
 class Scope(Protocol):
-    """Where steps are recorded: a trace, or a step of it."""
+    """Parent of recorded steps: a trace, or a step of it."""
 
     @property
     def metadata_of_trace(self) -> dict[str, Any]:
-        """What is known about the whole."""
+        """Metadata of the whole trace."""
         ...
 
     def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:
@@ -77,13 +77,13 @@ class Scope(Protocol):
 
 @dataclass
 class Trace:
-    """What happened during one request: a tree of spans and what is known about the whole.
+    """Record of one request: a tree of spans and metadata of the whole.
 
     Attributes:
         continued: it is the caller's, who writes it; only the spans are ours.
         parent_span_id: the caller's span that ours belong to.
         wanted: the caller insists on it.
-        rehearsed: the question is an evaluation's own, which says nothing about what people ask.
+        unsampled: the answer is never offered to the evaluation: its question is a test, not one that a user asked.
     """
 
     name: str
@@ -99,11 +99,11 @@ class Trace:
     continued: bool = False
     parent_span_id: str | None = None
     wanted: bool = False
-    rehearsed: bool = False
+    unsampled: bool = False
 
     @property
     def metadata_of_trace(self) -> dict[str, Any]:
-        """What is known about the whole."""
+        """Metadata of the whole trace."""
         return self.metadata
 
     def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:

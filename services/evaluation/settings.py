@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.common.settings import ServiceSettings
+from services.common.settings import ServiceSettings, StackListSettings
 from services.evaluation.judges.settings import JudgeSettings
 
 
 class OpikSettings(ServiceSettings):
-    """What a Lambda needs to talk to Opik."""
+    """Settings of every function that calls Opik."""
 
     stage: str = Field(description="Deployment stage; dimension of every metric.")
     dataset_name: str = Field(description="Opik dataset that holds the sampled answers.")
@@ -24,7 +24,7 @@ class OpikSettings(ServiceSettings):
 class CollectSettings(OpikSettings):
     """Settings of `collect_samples`."""
 
-    state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
+    state_table_name: str = Field(description="DynamoDB table of the functions' state.")
     evaluate_function_name: str = Field(description="Function that judges samples.")
     evaluate_every: int = Field(ge=1, description="New samples after which an evaluation is started.")
 
@@ -32,7 +32,7 @@ class CollectSettings(OpikSettings):
 class EvaluateSettings(OpikSettings, JudgeSettings):
     """Settings of `evaluate_monitoring`, `judge_shard` and `finish_run`."""
 
-    state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
+    state_table_name: str = Field(description="DynamoDB table of the functions' state.")
     shard_size: int = Field(default=300, ge=1, le=500, description="Samples that one call judges.")
     state_machine_arn: str = Field(default="", description="State machine that judges several shards at a time.")
     evaluate_function_name: str = Field(default="", description="Function that looks for samples after a long run.")
@@ -50,22 +50,17 @@ class ExpireSamplesSettings(OpikSettings):
     retention_days: dict[str, int] = Field(description="JSON: days that the items of each dataset are kept.")
 
 
-class NotifySettings(ServiceSettings):
+class NotifySettings(StackListSettings):
     """Settings of `notify`."""
 
     stage: str = Field(description="Deployment stage, named in the message.")
     release: str = Field(default="", description="Release that runs, named in the message.")
     stack_names: str = Field(default="", description="Stacks whose last deployment is named, comma separated.")
-    state_table_name: str = Field(description="DynamoDB table of what the functions remember.")
+    state_table_name: str = Field(description="DynamoDB table of the functions' state.")
     trace_url: str = Field(pattern=r"^https?://.*\{trace_id\}", description="Page of a trace.")
     messages_per_hour: int = Field(
         default=30, ge=1, description="Messages in an hour, beyond which they are held back."
     )
     slack_webhook_secret_arn: str = Field(description="Secrets Manager secret that holds the webhook's address.")
-    runbook_url: str = Field(description="Page that says what to do about an alarm.")
+    runbook_url: str = Field(description="Page of the runbook.")
     opik_page_url: str = Field(description="Page of the experiments.")
-
-    @property
-    def stacks(self) -> list[str]:
-        """The stack names."""
-        return [name.strip() for name in self.stack_names.split(",") if name.strip()]

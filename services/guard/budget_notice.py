@@ -1,7 +1,7 @@
-"""What AWS Budgets says to a topic: a letter in plain text, whose last lines are `Name: value`.
+"""Parser of the notices of AWS Budgets: plain text, whose last lines are `Name: value`.
 
 Fields as they arrive: `Budget Name`, `Budgeted Amount: $1,000.00`, `Alert Type: ACTUAL` (or `FORECASTED`), `Alert
-Threshold: > $1,000.00`, `ACTUAL Amount: $1,012.50`. Before its first notice AWS Budgets may send other letters.
+Threshold: > $1,000.00`, `ACTUAL Amount: $1,012.50`. Before its first notice AWS Budgets may send other messages.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from decimal import Decimal
 _FIELD = re.compile(r"^[ \t]*+(Budget Name|Budgeted Amount|Alert Type|[A-Za-z]++ Amount):[ \t]*+(\S.*)$", re.MULTILINE)
 _AMOUNT = re.compile(r"\$?\s*(\d[\d,]*(?:\.\d+)?)")
 ACTUAL = "ACTUAL"
-LONGEST = 8192
-"""Characters that are read; a letter has less than a thousand."""
+MAX_CHARACTERS = 8192
+"""Characters that are read; a notice has less than a thousand."""
 
 
 @dataclass(frozen=True)
-class Spent:
-    """A budget that is used up; amounts in US dollars."""
+class SpentBudget:
+    """A budget of which everything is spent; amounts in US dollars."""
 
     budget: str
     limit: Decimal
     actual: Decimal
 
 
-def spent(message: str, budget: str) -> Spent | None:
-    """What the notice says, when it says that all of the named budget is spent; None for every other message."""
-    fields = {name.lower(): value.strip() for name, value in _FIELD.findall(message[:LONGEST])}
+def parse_spent_budget(message: str, budget: str) -> SpentBudget | None:
+    """The named budget, when the message is the notice that all of it is spent; None for every other message."""
+    fields = {name.lower(): value.strip() for name, value in _FIELD.findall(message[:MAX_CHARACTERS])}
     limit, actual = _amount(fields, "budgeted amount"), _amount(fields, "actual amount")
     if fields.get("budget name") != budget or fields.get("alert type", "").upper() != ACTUAL:
         return None
     if limit is None or actual is None or actual < limit:
         return None
-    return Spent(budget, limit, actual)
+    return SpentBudget(budget, limit, actual)
 
 
 def _amount(fields: dict[str, str], name: str) -> Decimal | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from services.common.settings import ServiceSettings
+from services.common.settings import StackListSettings
 
 
-class ExpireSettings(ServiceSettings):
+class ExpireSettings(StackListSettings):
     """Settings of `expire`."""
 
     stage: str = Field(description="Deployment stage.")
@@ -15,19 +15,14 @@ class ExpireSettings(ServiceSettings):
 
     @field_validator("stack_names")
     @classmethod
-    def _names(cls, value: str) -> str:
+    def _at_least_one(cls, value: str) -> str:
         if not [name for name in value.split(",") if name.strip()]:
             raise ValueError("name at least one stack")
         return value
-
-    @property
-    def stacks(self) -> list[str]:
-        """The stack names in deletion order."""
-        return [name.strip() for name in self.stack_names.split(",") if name.strip()]
 
 
 class StopSpendingSettings(ExpireSettings):
     """Settings of `stop_spending`."""
 
     budget_name: str = Field(description="Budget whose notice deletes the stacks.")
-    alerts_topic_arn: str = Field(description="Topic that people are told through.")
+    alerts_topic_arn: str = Field(description="Topic of the alerts.")

@@ -1,4 +1,4 @@
-"""Deletes stacks, one completely before the next."""
+"""Deletion of CloudFormation stacks in order, each complete before the next."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-# Left for the answer when the Lambda's time runs out.
+# Kept back from the Lambda's time, to raise the error before Lambda ends the invocation.
 RESERVE_SECONDS = 10.0
 
 
@@ -21,14 +20,18 @@ class StackDeletionError(RuntimeError):
     """A stack could not be deleted, or not within this invocation; the next invocation continues."""
 
 
-def delete(names: Sequence[str], seconds: float, begun: Callable[[str], None] | None = None) -> dict[str, list[str]]:
+def delete_stacks(
+    cloudformation: Any, names: Sequence[str], seconds: float, on_start: Callable[[str], None] | None = None
+) -> dict[str, list[str]]:
     """Delete stacks in order, because a stack may import from a later one.
 
-    Stacks that do not exist (any more) are passed over, so that the call can be repeated.
+    Stacks that do not exist (any more) are skipped, so that the call can be repeated.
 
     Args:
+        cloudformation: client of `cloudformation`.
+        names: stacks, in the order of their deletion.
         seconds: time that the invocation has left.
-        begun: told the name of each stack whose deletion was not under way before this call.
+        on_start: called with the name of each stack whose deletion was not under way before this call.
 
     Returns:
         `{"deleted": [...], "absent": [...]}`, stack names.
@@ -36,7 +39,6 @@ def delete(names: Sequence[str], seconds: float, begun: Callable[[str], None] | 
     Raises:
         StackDeletionError: a deletion failed, or needs longer than this invocation has.
     """
-    cloudformation = boto3.client("cloudformation")
     deadline = time.monotonic() + seconds - RESERVE_SECONDS
     deleted: list[str] = []
     absent: list[str] = []
@@ -47,8 +49,8 @@ def delete(names: Sequence[str], seconds: float, begun: Callable[[str], None] | 
             continue
         logger.info("deleting stack %s", name)
         cloudformation.delete_stack(StackName=name)
-        if begun is not None and stack["StackStatus"] != "DELETE_IN_PROGRESS":
-            begun(name)
+        if on_start is not None and stack["StackStatus"] != "DELETE_IN_PROGRESS":
+            on_start(name)
         _wait(cloudformation, name, str(stack["StackId"]), deadline)
         deleted.append(name)
     return {"deleted": deleted, "absent": absent}
@@ -58,7 +60,7 @@ def _describe(cloudformation: Any, name_or_id: str) -> dict[str, Any] | None:
     try:
         stacks = cloudformation.describe_stacks(StackName=name_or_id)["Stacks"]
     except ClientError as error:
-        # CloudFormation has no code of its own for a stack that does not exist.
+        # CloudFormation has no error code for a stack that does not exist.
         if "does not exist" in error.response["Error"].get("Message", ""):
             return None
         raise

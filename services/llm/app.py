@@ -67,7 +67,7 @@ def create_app(engine: Engine, model_name: str) -> FastAPI:
         completion = Completion(model_name)
         events = _guarded(engine.generate(request))
         if not request.stream:
-            return JSONResponse(await _whole(events, completion))
+            return JSONResponse(await _collect(events, completion))
         # The first event is awaited here, so that a request that cannot be answered gets its own status.
         first = await anext(events)
         body = _stream(first, events, completion, include_usage=request.include_usage)
@@ -92,7 +92,7 @@ async def _read(request: Request) -> bytes:
 
 
 async def _guarded(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """The engine's events; what it did not expect is logged here and told without its details."""
+    """The engine's events; an unexpected error is logged and answered without its details."""
     async with aclosing(events):
         try:
             async for item in events:
@@ -104,12 +104,12 @@ async def _guarded(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event,
             raise LlmError(500, _INTERNAL) from None
 
 
-async def _whole(events: AsyncGenerator[Event, None], completion: Completion) -> dict[str, object]:
+async def _collect(events: AsyncGenerator[Event, None], completion: Completion) -> dict[str, object]:
     text: list[str] = []
     async with aclosing(events):
         async for item in events:
             if isinstance(item, End):
-                return completion.whole("".join(text), item)
+                return completion.complete("".join(text), item)
             text.append(item.text)
     raise LlmError(500, _INTERNAL)
 

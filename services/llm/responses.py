@@ -11,13 +11,13 @@ from services.llm.engines.base import End
 
 
 class Completion:
-    """Shapes one answer: all its chunks share one id and one creation time."""
+    """Builds one answer: all its chunks share one id and one creation time."""
 
     def __init__(self, model: str) -> None:
         """Start an answer of the model with this name."""
         self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
 
-    def whole(self, text: str, end: End) -> dict[str, Any]:
+    def complete(self, text: str, end: End) -> dict[str, Any]:
         """The answer in one body."""
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end.finish_reason}

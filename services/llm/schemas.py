@@ -30,7 +30,7 @@ class Message(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream carries besides text."""
+    """Options of a stream."""
 
     include_usage: bool = False
 

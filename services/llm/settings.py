@@ -11,7 +11,7 @@ from services.common.settings import ConfigurationError, ServiceSettings
 
 
 class LlmSettings(ServiceSettings):
-    """What `python -m services.llm` reads."""
+    """The environment of `python -m services.llm`."""
 
     sagemaker_bind_to_port: int = Field(8080, ge=1, le=65535, description="port to listen on, set by the platform")
     bind_host: str = Field("127.0.0.1", description="address to listen on")

@@ -22,10 +22,10 @@ from services.rag.settings import RagSettings
 
 
 class Server(uvicorn.Server):
-    """Told to stop, it also sends away those who wait for the model: they could wait longer than it may live."""
+    """uvicorn's server; on shutdown it refuses requests that wait for the model, which could outlast its time limit."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let running answers end, within the time that is set for it."""
+        """Let running answers end, for at most `drain_seconds`."""
         app = self.config.app
         if isinstance(app, FastAPI) and isinstance(found := getattr(app.state, "services", None), Services):
             found.gate.close()

@@ -23,22 +23,23 @@ from services.common.renewable_key import key_from_settings
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tls import authorities
 from services.common.tracer import Tracer
-from services.rag.api import documentation, errors
+from services.rag.api import documentation
 from services.rag.api.auth import KeyStore
-from services.rag.api.deps import Patience, Services
+from services.rag.api.deps import Services, WakeTimeout
 from services.rag.api.limits import RateLimiter
 from services.rag.api.middleware import Gateway
-from services.rag.api.routes import feedback, health, metrics, openai, page, rag
+from services.rag.api.protocol import errors
+from services.rag.api.routes import ROUTERS
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
 from services.rag.pipeline.factory import open_retriever
 from services.rag.pipeline.generate import Generator
 from services.rag.pipeline.prompt import PromptBuilder
 from services.rag.pipeline.rag import RagPipeline
+from services.rag.pipeline.recorder import Facts, Recorder
 from services.rag.pipeline.tokens import TokenCounter, token_counter
 from services.rag.pipeline.waking import WakeGate
 from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
 from services.rag.sampling.feedback import Feedback
-from services.rag.sampling.recorder import Facts, Recorder
 from services.rag.sampling.samples import SampleQueue
 from services.rag.settings import RagSettings
 from services.rag.stores.factory import open_store
@@ -73,8 +74,8 @@ def create_app(settings: RagSettings, embedder: EmbeddingModel) -> FastAPI:
         Gateway, max_request_bytes=settings.max_request_bytes, max_concurrent=settings.max_concurrent_requests
     )
     errors.install(app)
-    for module in (page, health, rag, openai, feedback, metrics):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     documentation.install(app, max_output_tokens=settings.llm_max_output_tokens)
     return app
 
@@ -108,15 +109,15 @@ async def _build(
     samples = SampleQueue(sqs, settings.samples_queue_url)
     samples.start()
     stack.push_async_callback(asyncio.to_thread, samples.stop, SAMPLES_STOP_SECONDS)
-    opinions = Feedback(opik, tracer, samples)
-    stack.callback(opinions.close)
+    feedback = Feedback(opik, tracer, samples)
+    stack.callback(feedback.close)
 
     keys = KeyStore(boto3.client("secretsmanager", config=AWS_CONFIG), settings.api_keys_secret_arn)
     stack.callback(keys.close)
 
     pool = CpuPool(embedder, settings.embedding_threads)
     stack.callback(pool.close)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     stack.push_async_callback(store.close)
     chat = SageMakerChat(
         settings.llm_endpoint_name,
@@ -126,8 +127,8 @@ async def _build(
     )
     stack.push_async_callback(chat.close)
 
-    measures = Metrics()
-    gate = WakeGate(partial(chat.probe, CHECK_TIMEOUT_SECONDS), measures, most=settings.wake_max_held)
+    metrics = Metrics()
+    gate = WakeGate(partial(chat.probe, CHECK_TIMEOUT_SECONDS), metrics, most=settings.wake_max_held)
     stack.callback(gate.close)
     facts = Facts(
         stage=settings.stage,
@@ -138,16 +139,16 @@ async def _build(
         price_per_hour_usd=settings.llm_price_per_hour_usd,
     )
     pipeline = RagPipeline(
-        await open_retriever(settings, store, pool, chat, measures.breaker, stack),
+        await open_retriever(settings, store, pool, chat, metrics.set_breaker_state, stack),
         PromptBuilder(settings.context_max_tokens, tokens, model_len=settings.llm_max_model_len),
         Generator(
             chat,
-            CircuitBreaker("llm", (EndpointUnavailable, InvocationTimeout), on_change=measures.breaker),
+            CircuitBreaker("llm", (EndpointUnavailable, InvocationTimeout), on_change=metrics.set_breaker_state),
             max_output_tokens=settings.llm_max_output_tokens,
             temperature=settings.llm_temperature,
         ),
         gate,
-        Recorder(tracer, samples, measures, anonymiser, tokens, facts),
+        Recorder(tracer, samples, metrics, anonymiser, tokens, facts),
         pool,
         query_max_tokens=settings.query_max_tokens,
     )
@@ -156,11 +157,11 @@ async def _build(
         keys=keys,
         limiter=RateLimiter(settings.requests_per_minute),
         gate=gate,
-        patience=Patience(settings.wake_hold_seconds, settings.wake_hold_silent_seconds),
+        wake_timeout=WakeTimeout(settings.wake_hold_seconds, settings.wake_hold_silent_seconds),
         pipeline=pipeline,
         readiness=Readiness(checks),
-        feedback=opinions,
-        metrics=measures,
+        feedback=feedback,
+        metrics=metrics,
         emf=EmfWriter(settings.metric_namespace, settings.stage) if settings.metric_namespace else None,
         model_id=settings.llm_model_id,
         started=int(time.time()),
@@ -184,7 +185,7 @@ async def _checks(
 
 
 def _opik(settings: RagSettings, anonymiser: Anonymiser) -> OpikApi | None:
-    """The API of Opik, or None when no Opik is configured."""
+    """Client of Opik's API; None when no Opik is configured."""
     if not settings.opik_url_override:
         return None
     return OpikApi(

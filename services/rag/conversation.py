@@ -1,4 +1,4 @@
-"""What a caller asks, and what it sees of an answer in the making."""
+"""Vocabulary of the service: a question with its options, and the events and the end of its answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
-class ClientDisconnected(Exception):  # noqa: N818 - the name says what happened
+class ClientDisconnected(Exception):
     """The caller went away before the answer was complete."""
 
 
@@ -22,7 +22,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the model chooses tokens; None means what the service is configured with.
+    """Options of the model's sampling; None means the service's own setting.
 
     Attributes:
         temperature: 0 (always the likeliest token) to 2.
@@ -39,7 +39,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Question:
-    """A question as the API accepted it.
+    """A question with its options, validated by the API.
 
     Attributes:
         query: the question.
@@ -47,11 +47,11 @@ class Question:
         author: answer only from this author's documents.
         request_id: of the HTTP request.
         received: `time.perf_counter()` when the request arrived; times to a caller count from here.
-        history: earlier turns, oldest first; those that do not fit are left out, oldest first.
+        history: earlier turns, oldest first; those that do not fit are left out, starting with the oldest.
         system: the caller's own instructions to the model.
         sampling: how to generate.
         allow_without_context: answer without documents when retrieval is down, instead of failing.
-        patience_seconds: how long to wait for a model that sleeps.
+        wake_timeout_seconds: longest wait for a model that sleeps.
     """
 
     query: str
@@ -63,15 +63,15 @@ class Question:
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     allow_without_context: bool = False
-    patience_seconds: float = 0.0
+    wake_timeout_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Status:
-    """The pipeline entered a state; `waking` comes repeatedly, as a sign of life.
+    """The pipeline entered a state; `waking` is repeated, which keeps the connection open.
 
     Attributes:
-        state: which.
+        state: the state that was entered.
         waited_seconds: how long this request has waited for the model to wake; None in other states.
     """
 
@@ -102,8 +102,8 @@ class Done:
         model: id of the model.
         usage: `prompt_tokens`, `completion_tokens`, `total_tokens`, and whether they are `estimated`.
         timings: `ttft_ms`, `tpot_ms`, `total_ms` and `steps` with the milliseconds of each step.
-        finish_reason: why the model stopped, in OpenAI's words (`stop`, `length`).
-        degraded: parts of the service that the answer had to do without (`retrieval`, `rerank`).
+        finish_reason: why the model stopped, as OpenAI names it (`stop`, `length`).
+        degraded: parts of the service that were unavailable for the answer (`retrieval`, `rerank`).
     """
 
     trace_id: str
@@ -127,7 +127,7 @@ class Answer:
 
 
 async def collect(events: AsyncGenerator[Event, None]) -> Answer:
-    """The answer that the events tell of.
+    """Collect the events of an answer into one piece.
 
     Raises:
         RuntimeError: the events ended without a `Done`; the pipeline never does that.
@@ -136,7 +136,7 @@ async def collect(events: AsyncGenerator[Event, None]) -> Answer:
     sources: list[dict[str, Any]] = []
     done: Done | None = None
     async with aclosing(events):
-        # To their end: events that are closed after `Done` are those of a caller who went away.
+        # Read to the end: closing after `Done` would count as a caller that went away.
         async for event in events:
             if isinstance(event, Token):
                 texts.append(event.text)

@@ -1,4 +1,4 @@
-"""Asks every dependency whether it would serve a request now."""
+"""Readiness checks of the dependencies: would each serve a request now?"""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.sagemaker import InvocationError
-from services.rag.stores.documents import StoreUnavailable
+from services.rag.errors import StoreUnavailable
 
 CHECK_TIMEOUT_SECONDS = 5.0
-# A check of the LLM asks it for a token, so a healthy state is believed for a while, and a bad one only briefly.
+# A check of the LLM asks it for a token, so a healthy state is cached for some seconds, and a bad one for one second.
 OK_MAX_AGE_SECONDS = 10.0
 DOWN_MAX_AGE_SECONDS = 1.0
 
 Check = Callable[[], Awaitable[None]]
 
 
-class CheckFailed(Exception):  # noqa: N818 - the name says what happened
+class CheckFailed(Exception):
     """A dependency would not serve a request now; the message is one sentence."""
 
 
 class Readiness:
-    """State of all dependencies, checked at the same time and remembered for moments."""
+    """State of all dependencies, checked concurrently and cached for some seconds."""
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
@@ -37,7 +37,7 @@ class Readiness:
         self._until = 0.0
 
     async def states(self) -> dict[str, str | None]:
-        """Per dependency None when it is ready, else one sentence about what is wrong."""
+        """Dependency -> None when it is ready, else one sentence about what is wrong."""
         async with self._lock:
             if not self._known or self._clock() >= self._until:
                 found = await asyncio.gather(*(self._state(check) for check in self._checks.values()))
@@ -59,7 +59,7 @@ class Readiness:
 
 
 def opik_check(url: str, client: httpx.AsyncClient) -> Check:
-    """Whether Opik answers its ping."""
+    """Build the check that Opik answers its ping."""
 
     async def check() -> None:
         try:
@@ -73,7 +73,7 @@ def opik_check(url: str, client: httpx.AsyncClient) -> Check:
 
 
 def queue_check(sqs: Any, queue_url: str, executor: ThreadPoolExecutor) -> Check:
-    """Whether the samples queue exists and answers."""
+    """Build the check that the samples queue exists and answers."""
 
     def read() -> None:
         try:

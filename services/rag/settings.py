@@ -10,23 +10,24 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.common.anonymise import KINDS, Kind, bounded
 from services.common.settings import ServiceSettings
+from services.common.tls import ssl_context_from
 
 
 class StoreSettings(ServiceSettings):
-    """What is needed to reach and fill the document store."""
+    """Settings of the document store and of the embedding model."""
 
     qdrant_url: str = Field(pattern=r"^https?://", description="address of Qdrant, http(s)://host[:port]")
     qdrant_api_key: SecretStr | None = Field(default=None, description="key of Qdrant; unset means none is sent")
     qdrant_api_key_secret_arn: str | None = Field(
-        default=None, description="secret that holds the key, read when Qdrant refuses the one of the start"
+        default=None, description="secret that holds the key, read again when Qdrant refuses the current one"
     )
     qdrant_ca_file: Path | None = Field(
-        default=None, description="certificates that Qdrant is trusted by, in the place of the system's, as a PEM file"
+        default=None, description="PEM file of the certificates to trust for Qdrant, instead of the system's"
     )
-    qdrant_ca_pem: str | None = Field(default=None, description="the same as text; not both")
+    qdrant_ca_pem: str | None = Field(default=None, description="the same as PEM text; set only one of the two")
     qdrant_timeout_seconds: int = Field(default=5, ge=1, le=60, description="upper bound of one call to Qdrant")
     embedding_model_dir: Path = Field(description="directory with model.onnx, tokenizer.json and config.json")
-    tenant: str = Field(default="default", min_length=1, description="whose documents are read and written")
+    tenant: str = Field(default="default", min_length=1, description="tenant whose documents are read and written")
     embedding_threads: int = Field(default=1, ge=1, le=64, description="threads that embed at the same time")
 
     @field_validator("qdrant_ca_file", "qdrant_ca_pem")
@@ -36,28 +37,14 @@ class StoreSettings(ServiceSettings):
             return None
         if info.data.get("qdrant_ca_file") is not None:
             raise ValueError("QDRANT_CA_FILE is set as well: one of them is enough")
-        trusting(value)
+        ssl_context_from(value)
         return value
 
     @property
     def qdrant_trust(self) -> ssl.SSLContext | None:
-        """What trusts only the named certificates; None leaves it to the system's authorities."""
+        """TLS context that trusts only the configured certificates; None means the system's authorities."""
         named = self.qdrant_ca_file or self.qdrant_ca_pem
-        return None if named is None else trusting(named)
-
-
-def trusting(certificates: Path | str) -> ssl.SSLContext:
-    """A context that trusts the certificates in a PEM file or text, and no others.
-
-    Raises:
-        ValueError: there are none in it, or the file cannot be read.
-    """
-    try:
-        if isinstance(certificates, Path):
-            return ssl.create_default_context(cafile=certificates)
-        return ssl.create_default_context(cadata=certificates)
-    except OSError as error:
-        raise ValueError(f"it holds no usable certificate: {error}") from None
+        return None if named is None else ssl_context_from(named)
 
 
 RERANKER_FIELDS = {
@@ -71,15 +58,15 @@ RERANKER_FIELDS = {
 
 
 class RetrievalSettings(StoreSettings):
-    """How documents are found."""
+    """Settings of retrieval."""
 
     retrieval_top_k: int = Field(default=4, ge=1, le=20, description="documents handed to the model")
     retrieval_candidates: int = Field(
-        default=20, ge=1, le=100, description="documents that each collection's search gives, and that are re-ranked"
+        default=20, ge=1, le=100, description="most documents found per collection, and most that are re-ranked"
     )
 
     query_understanding: Literal["deterministic", "llm"] = Field(
-        default="deterministic", description="who rephrases a question and finds the filters in it"
+        default="deterministic", description="how a question is rephrased and its filters are found"
     )
     query_variants: int = Field(default=3, ge=0, le=8, description="rephrasings to search with; 0 switches them off")
     understanding_timeout_seconds: float = Field(
@@ -93,7 +80,7 @@ class RetrievalSettings(StoreSettings):
     )
 
     reranker: Literal["blend", "cross-encoder", "tei", "sagemaker", "llm"] = Field(
-        default="blend", description="who orders what the searches found"
+        default="blend", description="how the found documents are ordered"
     )
     reranker_model: str | None = Field(
         default=None,
@@ -156,14 +143,14 @@ class RagSettings(RetrievalSettings):
         default=8192, ge=512, le=1_048_576, description="the model's window: most tokens of prompt and answer together"
     )
     llm_tokenizer_path: Path | None = Field(
-        default=None, description="tokenizer.json of the served model; without it, budgets rest on an estimate"
+        default=None, description="tokenizer.json of the served model; without it, token counts are estimated"
     )
 
     query_max_tokens: int = Field(default=1000, ge=16, le=131072, description="longest question, in tokens")
     context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, in tokens")
     max_request_bytes: int = Field(default=65536, ge=1024, le=10_485_760, description="largest request body")
     max_concurrent_requests: int = Field(
-        default=256, ge=1, le=10_000, description="requests at the same time, those that wait for the model included"
+        default=256, ge=1, le=10_000, description="most concurrent requests, including those that wait for the model"
     )
     wake_max_held: int = Field(
         default=100, ge=0, le=10_000, description="requests that may wait for a sleeping model; more are refused"
@@ -175,32 +162,34 @@ class RagSettings(RetrievalSettings):
         default=50,
         ge=0,
         le=3600,
-        description="the same for a request that is not streamed: less than the load balancer's idle timeout",
+        description="the same for other requests: less than the load balancer's idle timeout",
     )
     drain_seconds: int = Field(
         default=15, ge=0, le=110, description="time for running answers to end when the service is told to stop"
     )
     requests_per_minute: int = Field(
-        default=120, ge=1, le=100_000, description="rate limit of an API key that has none of its own, per process"
+        default=120, ge=1, le=100_000, description="rate limit of API keys without their own, per process"
     )
 
     log_file: Path | None = Field(default=None, description="file that also gets the log, rotated at 10 MB")
     metric_namespace: str | None = Field(
         default=None, description="CloudWatch namespace; unset writes no metrics to standard output"
     )
-    sentry_dsn: SecretStr | None = Field(default=None, description="where unexpected errors go; unset sends none")
+    sentry_dsn: SecretStr | None = Field(
+        default=None, description="Sentry project for unexpected errors; unset sends none"
+    )
 
     opik_url_override: str | None = Field(default=None, description="address of Opik's API; unset switches tracing off")
     opik_workspace: str = Field(default="default", description="workspace in Opik")
     opik_project_name: str = Field(default="llm-twin", description="project in Opik")
     opik_api_key: SecretStr | None = Field(default=None, description="key of Opik; unset for a server without keys")
     opik_api_key_secret_arn: str | None = Field(
-        default=None, description="secret that holds the key, read when Opik refuses the one of the start"
+        default=None, description="secret that holds the key, read again when Opik refuses the current one"
     )
     traces_per_second: float = Field(default=10, ge=0, le=1000, description="tracing budget of this process")
 
     trace_content: bool = Field(
-        default=True, description="whether traces hold questions, prompts, documents and answers"
+        default=True, description="whether traces contain questions, prompts, documents and answers"
     )
     anonymise: tuple[Kind, ...] = Field(
         default=KINDS, description="what is removed from traces, samples and debug logs, as JSON: email, phone, key"
@@ -209,8 +198,8 @@ class RagSettings(RetrievalSettings):
         default={}, description="further regular expressions, as JSON: name, which replaces what matches, to pattern"
     )
 
-    samples_queue_url: str = Field(pattern=r"^https?://", description="SQS queue that takes sampled answers")
-    sample_rate: float = Field(default=1.0, ge=0, le=1, description="share of the answers that is evaluated")
+    samples_queue_url: str = Field(pattern=r"^https?://", description="SQS queue for sampled answers")
+    sample_rate: float = Field(default=1.0, ge=0, le=1, description="share of answers that are evaluated")
     api_keys_secret_arn: str = Field(min_length=1, description="secret that holds the hashed API keys")
 
     @field_validator("anonymise_patterns")

@@ -1,4 +1,4 @@
-"""The page as its user sees it: by role and name."""
+"""The chat page, found as its user finds it: by role and name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUESTION = "Why is the health check timeout long?"
 
 
 class Chat:
-    """Drives the page."""
+    """Locators and actions of the chat page."""
 
     KEY: ClassVar[str] = SERVICE_KEY
 

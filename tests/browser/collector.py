@@ -1,4 +1,4 @@
-"""A collector with what its pages show, written over its REST API."""
+"""Data for the collector's pages, written over its REST API."""
 
 from __future__ import annotations
 

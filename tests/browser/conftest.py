@@ -1,11 +1,10 @@
-"""A browser, the servers, and a page that must not complain."""
+"""Fixtures of the browser tests: the browser, the servers, and pages that report errors."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,9 +12,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from tests.asgi_server import serving
 from tests.browser.chat import Chat
-from tests.browser.servers import Model, Service, Stage, business_service
+from tests.browser.servers import Model, ScriptedService, Service, rag_service
+from tests.programs import CHROMIUM, path_of
+from tests.worker_groups import share_worker
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,7 +27,7 @@ ARGUMENTS = (
     # Pages of the browser's own for its address bar, made anew for each context: a third of all its work.
     "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup",
 )
-PATIENCE_MS = 15_000
+TIMEOUT_MS = 15_000
 
 DOCUMENTS = {
     "articles/ada-quill/health.md": '---\ntitle: "Health checks"\nauthor: Ada Quill\nurl: https://ada.example/h\n---\n'
@@ -41,13 +41,14 @@ REPORT_VIOLATIONS = """document.addEventListener("securitypolicyviolation",
   (event) => console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`));"""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
+
+
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of the browser: `CHROMIUM_PATH`, or the first that is installed."""
-    path = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser found: install one of {', '.join(BROWSERS)}, or set CHROMIUM_PATH")
-    return path
+def chromium(pytestconfig: pytest.Config) -> str:
+    """Path of the browser."""
+    return path_of(CHROMIUM, pytestconfig)
 
 
 # Package, not session: while Playwright's synchronous interface is up, no other test of this process may run a loop.
@@ -57,21 +58,21 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     for name, text in DOCUMENTS.items():
         (corpus / name).parent.mkdir(parents=True, exist_ok=True)
         (corpus / name).write_text(text, encoding="utf-8")
-    with business_service(corpus, tmp_path_factory.mktemp("scratch")) as running:
+    with rag_service(corpus, tmp_path_factory.mktemp("scratch")) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def staged() -> Iterator[tuple[str, Stage]]:
-    stage = Stage()
-    with serving(stage.app) as url:
-        yield url, stage
+def scripted_server() -> Iterator[tuple[str, ScriptedService]]:
+    scripted = ScriptedService()
+    with serving(scripted.app) as url:
+        yield url, scripted
 
 
 # After the servers: filling the store needs an event loop, and there can be none beside Playwright's.
 @pytest.fixture(scope="package")
-def browser(chromium: str, service: Service, staged: tuple[str, Stage]) -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
+def browser(chromium: str, service: Service, scripted_server: tuple[str, ScriptedService]) -> Iterator[Browser]:
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         yield browser
@@ -80,7 +81,7 @@ def browser(chromium: str, service: Service, staged: tuple[str, Stage]) -> Itera
 
 @pytest.fixture
 def model(service: Service) -> Iterator[Model]:
-    """The model behind the real service, as new; what it still has to say is said when the test ends."""
+    """The model behind the real service, reset; pieces that wait for a cue are sent when the test ends."""
     service.model.reset()
     service.model.aborted.clear()
     service.model.invocations.clear()
@@ -89,11 +90,11 @@ def model(service: Service) -> Iterator[Model]:
 
 
 @pytest.fixture
-def stage(staged: tuple[str, Stage]) -> Iterator[Stage]:
-    """The scripted service, as new."""
-    staged[1].reset()
-    yield staged[1]
-    staged[1].end()
+def scripted(scripted_server: tuple[str, ScriptedService]) -> Iterator[ScriptedService]:
+    """The scripted service, reset."""
+    scripted_server[1].reset()
+    yield scripted_server[1]
+    scripted_server[1].end()
 
 
 @pytest.fixture(scope="package")
@@ -106,7 +107,7 @@ def context_for(browser: Browser) -> Callable[..., BrowserContext]:
         if kind not in contexts:
             # Without motion: painting it takes the time of the tests.
             contexts[kind] = browser.new_context(reduced_motion="reduce", **options)  # type: ignore[arg-type]
-            contexts[kind].set_default_timeout(PATIENCE_MS)
+            contexts[kind].set_default_timeout(TIMEOUT_MS)
             contexts[kind].add_init_script(REPORT_VIOLATIONS)
         return contexts[kind]
 
@@ -115,7 +116,7 @@ def context_for(browser: Browser) -> Callable[..., BrowserContext]:
 
 @pytest.fixture
 def new_page(context_for: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
-    """Opens pages that report; afterwards none may have had an error, a policy violation or a foreign request."""
+    """Opens pages; when the test ends, none may have had an error, a policy violation or a request to another host."""
     problems: list[str] = []
     pages: list[Page] = []
 
@@ -158,6 +159,8 @@ def chat(open_chat: Callable[..., Chat]) -> Chat:
 
 
 @pytest.fixture
-def open_staged(new_page: Callable[..., Page], staged: tuple[str, Stage], stage: Stage) -> Callable[..., Chat]:
+def open_scripted_chat(
+    new_page: Callable[..., Page], scripted_server: tuple[str, ScriptedService], scripted: ScriptedService
+) -> Callable[..., Chat]:
     """Opens the scripted service's page, with the key entered."""
-    return lambda **options: Chat.opened(new_page(staged[0], **options), Chat.KEY)
+    return lambda **options: Chat.opened(new_page(scripted_server[0], **options), Chat.KEY)

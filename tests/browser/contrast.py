@@ -1,4 +1,4 @@
-"""Measures what a page looks like."""
+"""Contrast and overflow of a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page talks to: the real service over a model that waits for its cue, and a stage with a script."""
+"""Servers behind the page: the real service over a model that waits for cues, and a service that plays a script."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from services.rag.api.protocol.rag_codec import frame
 from services.rag.api.routes import page
-from services.rag.api.sse import frame
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
@@ -38,7 +38,7 @@ SLOW_KEY = "slow-key"
 
 
 class Model(Cloud):
-    """A cloud whose model says `pieces`, each on its cue when `waits` is set; breaks off before piece `breaks_at`."""
+    """AWS with a model that sends `pieces`, each on a cue when `waits` is set, and breaks off before `breaks_at`."""
 
     def __init__(self) -> None:
         self.reset()
@@ -57,13 +57,13 @@ class Model(Cloud):
         self._cues = threading.Semaphore(0)
 
     def cue(self, count: int = 1) -> None:
-        """Let the model say its next pieces."""
+        """Let the model send its next pieces."""
         self._cues.release(count)
 
     def _write_answer(self, part: Any, write: Any, request: Any) -> None:
         for number, piece in enumerate(self.pieces):
             if self.waits and not self._cues.acquire(timeout=CUE_SECONDS):
-                raise TimeoutError("nobody gave the model its cue")
+                raise TimeoutError("the model got no cue")
             if number == self.breaks_at:
                 request.connection.shutdown(socket.SHUT_RDWR)
                 raise ConnectionAbortedError
@@ -73,8 +73,8 @@ class Model(Cloud):
         part(b"data: [DONE]\n\n")
 
 
-class Stage:
-    """The page over a scripted `/rag`: for states that last minutes in a real service."""
+class ScriptedService:
+    """A service with the page and a scripted `/rag`, for states that last minutes in a real service."""
 
     def __init__(self) -> None:
         self.reset()
@@ -115,7 +115,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def business_service(corpus: Path, scratch: Path) -> Iterator[Service]:
+def rag_service(corpus: Path, scratch: Path) -> Iterator[Service]:
     """The RAG service with a corpus; `scratch` is a directory for what it keeps."""
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -144,7 +144,7 @@ def business_service(corpus: Path, scratch: Path) -> Iterator[Service]:
 
 async def _fill(corpus: Path, settings: RagSettings) -> None:
     pool = CpuPool(WordEmbedder(), 1)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     await ingest(corpus, store, pool)
     await store.close()
     pool.close()

@@ -99,12 +99,12 @@ def test_a_trace_shows_where_its_time_went_and_what_failed(page: Page, filled: F
 
 def test_experiments_are_chosen_and_compared_worst_item_first(page: Page, filled: Filled) -> None:
     page.goto("/experiments")
-    page.get_by_role("button", name="Compare chosen").click()
-    expect(page.get_by_text("Choose two to 6")).to_be_visible()
+    page.get_by_role("button", name="Compare selected").click()
+    expect(page.get_by_text("Select 2 to 6 experiments to compare.")).to_be_visible()
     page.goto("/experiments")
     for name in filled.experiments:
         page.get_by_role("checkbox", name=f"Compare {name}").check()
-    page.get_by_role("button", name="Compare chosen").click()
+    page.get_by_role("button", name="Compare selected").click()
     means = page.get_by_role("region", name="Means").first
     expect(means.get_by_role("row", name=re.compile("^groundedness"))).to_contain_text("0.739 +0.039 better")
     expect(means.get_by_role("row", name=re.compile("^hallucination"))).to_contain_text(f"{MINUS}0.100 better")
@@ -115,7 +115,7 @@ def test_experiments_are_chosen_and_compared_worst_item_first(page: Page, filled
     page.get_by_role("button", name="Apply").click()
     expect(means.get_by_role("row", name=re.compile("^groundedness"))).to_contain_text(f"{MINUS}0.039 worse")
     page.get_by_role("link", name="Trace in baseline").first.click()
-    expect(page.get_by_text("Judged in")).to_be_visible()
+    expect(page.get_by_role("term").filter(has_text="Experiments")).to_be_visible()
     expect(page.get_by_role("link", name="baseline")).to_have_attribute(
         "href", f"/experiments/{filled.experiments['baseline']}"
     )
@@ -181,7 +181,7 @@ def test_pages_keep_text_as_text_have_landmarks_and_can_be_walked_by_keyboard(pa
         unnamed = "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((c) => !c.labels.length)"
         assert page.evaluate(f"{unnamed}.length") == 0
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_be_focused()
     page.goto(f"/traces/{filled.evil}")

@@ -1,4 +1,4 @@
-"""Thumbs reach the trace of the answer that they are about."""
+"""Feedback on an answer reaches that answer's trace."""
 
 from __future__ import annotations
 

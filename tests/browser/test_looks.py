@@ -1,4 +1,4 @@
-"""Phone and desktop, light and dark; each look leaves a picture in the test's temporary folder."""
+"""The page on phone and desktop, light and dark; screenshots go to the test's temporary folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.contrast import contrasts, overflow
-from tests.browser.servers import Model, Stage
+from tests.browser.servers import Model, ScriptedService
 
 LEAST_CONTRAST = 4.5
 LEAST_TARGET_PX = 40
@@ -89,9 +89,11 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     chat.page.screenshot(path=tmp_path / "whole.png", full_page=True)
 
 
-def test_waiting_for_a_model_looks_like_waiting(open_staged: Callable[..., Chat], stage: Stage, tmp_path: Path) -> None:
-    chat = open_staged(color_scheme="dark", viewport=PHONE)
-    stage.play(("status", {"state": "waking", "waited_seconds": 3.5}))
+def test_waiting_for_a_model_looks_like_waiting(
+    open_scripted_chat: Callable[..., Chat], scripted: ScriptedService, tmp_path: Path
+) -> None:
+    chat = open_scripted_chat(color_scheme="dark", viewport=PHONE)
+    scripted.play(("status", {"state": "waking", "waited_seconds": 3.5}))
     chat.ask()
     expect(chat.turn).to_contain_text("Your question is kept")
     _legible(chat.page)

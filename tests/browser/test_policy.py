@@ -1,4 +1,4 @@
-"""What the service sends with the page: nothing of it may run, load or be framed from elsewhere."""
+"""Security headers of the page: nothing may run, load or be framed from elsewhere."""
 
 from __future__ import annotations
 

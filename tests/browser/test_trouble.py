@@ -1,4 +1,4 @@
-"""A model that sleeps or breaks, keys that are wrong or used up, text that means harm."""
+"""Failures in the page: a model that sleeps or breaks, keys that are wrong or used up, hostile text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from tests.browser.chat import QUESTION, Chat
-from tests.browser.servers import SLOW_KEY, Model, Stage
+from tests.browser.servers import SLOW_KEY, Model, ScriptedService
 
 REQUEST_ID = re.compile(r"Request [0-9a-f-]{36}")
 
@@ -47,12 +47,14 @@ def test_what_was_written_before_the_model_broke_stays(chat: Chat, model: Model)
     expect(chat.button("Good answer")).to_have_count(0)
 
 
-def test_a_connection_that_ends_early_is_no_answer(open_staged: Callable[..., Chat], stage: Stage) -> None:
-    chat = open_staged()
-    stage.play(("token", {"text": "The timeout "}))
+def test_a_connection_that_ends_early_is_no_answer(
+    open_scripted_chat: Callable[..., Chat], scripted: ScriptedService
+) -> None:
+    chat = open_scripted_chat()
+    scripted.play(("token", {"text": "The timeout "}))
     chat.ask()
     expect(chat.answer).to_have_text("The timeout")
-    stage.end()
+    scripted.end()
     expect(chat.notice).to_contain_text("The connection broke before the answer was complete.")
 
 

@@ -1,4 +1,4 @@
-"""What `actions/checkout` and set-up leave on a runner: a copy of the work tree, with this checkout's environment."""
+"""A checkout as on a runner after set-up: a copy of the work tree, with this checkout's environment."""
 
 from __future__ import annotations
 

@@ -15,9 +15,26 @@ import pytest
 
 from tests.program import TWIN
 
-ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.resolve().parents[1]
 # As long as a small model on a warm instance; the start of its container comes on top.
 SLOW_TO_WAKE = {"LOCALCLOUD_WAKE_SECONDS": "20"}
+ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")
+"""Modules that use the one deployment, in their order.
+
+The story comes before the faults: it judges the answers of a fresh deployment, and the faults leave answers without
+context behind, which the evaluation rightly marks down. The jobs of the workflows deploy anew, and the last module
+deletes everything.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the modules of the deployment one worker, and put them first: together they take the longest."""
+    places = {FOLDER / name: place for place, name in enumerate(ONE_DEPLOYMENT)}
+    for item in items:
+        if item.path in places:
+            item.add_marker(pytest.mark.xdist_group("deployment"))
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ SECONDS = 240
 
 @dataclass
 class Step:
-    """What became of one step: `success`, `failure` or `skipped`."""
+    """Outcome of one step: `success`, `failure` or `skipped`."""
 
     outcome: str
     output: str = ""
@@ -36,14 +36,14 @@ class Step:
 
 @dataclass
 class Runner:
-    """A machine of GitHub's: a work tree, and what every step is told.
+    """A machine of GitHub's: a work tree, and the environment of its steps.
 
     Attributes:
         workspace: where `actions/checkout` puts the repository.
         variables: the runner's environment.
         contexts: `github`, `vars`, `needs`, `inputs`.
-        elsewhere: by the step's line or action: why it is not run here, or what stands for it.
-        stages: what the environment's STAGE means here.
+        elsewhere: by the step's line or action: why it is not run here, or a replacement that is called.
+        stages: replacements of the environment's STAGE.
     """
 
     workspace: Path
@@ -61,8 +61,8 @@ class Job:
     """A job that has run.
 
     Attributes:
-        steps: by line or action; a step that stands twice has its last outcome.
-        summary: what the steps put on the page of the run.
+        steps: by line or action; a step that occurs twice has its last outcome.
+        summary: text that the steps put on the page of the run.
     """
 
     def __init__(self, runner: Runner, workflow: Mapping[str, Any], name: str) -> None:
@@ -75,7 +75,7 @@ class Job:
         self.steps: dict[str, Step] = {}
         for file in self._files.values():
             file.write_text("", encoding="utf-8")
-        if self._holds(self._job.get("if", "always()")):
+        if self._is_met(self._job.get("if", "always()")):
             for step in self._job["steps"]:
                 self._step(step)
         self.summary = self._files["SUMMARY"].read_text(encoding="utf-8")
@@ -86,13 +86,13 @@ class Job:
         return bool(self.steps) and not self._failed
 
     def outputs(self) -> dict[str, str]:
-        """What the job hands to those that need it."""
-        return {name: self._told(value) for name, value in self._job.get("outputs", {}).items()}
+        """Outputs of the job for those that need it."""
+        return {name: self._interpolated(value) for name, value in self._job.get("outputs", {}).items()}
 
     def _step(self, step: Mapping[str, Any]) -> None:
         name = step.get("run") or step["uses"].partition("@")[0]
         known = {"outcome": "skipped", "outputs": {}}
-        if self._holds(step.get("if", "success()")):
+        if self._is_met(step.get("if", "success()")):
             self._files["OUTPUT"].write_text("", encoding="utf-8")
             done = self._act(name, step)
             self.steps[name] = done
@@ -105,15 +105,15 @@ class Job:
             self._by_id[step["id"]] = known
 
     def _act(self, name: str, step: Mapping[str, Any]) -> Step:
-        stands = self._runner.elsewhere.get(name)
-        if stands is not None:
-            if callable(stands):
-                stands()
+        replacement = self._runner.elsewhere.get(name)
+        if replacement is not None:
+            if callable(replacement):
+                replacement()
             return Step("success")
         assert "run" in step, f"nothing is known of the action {name}"
         done = subprocess.run(
-            shlex.split(self._told(name)),
-            cwd=self._runner.workspace,
+            shlex.split(self._interpolated(name)),
+            cwd=self._runner.workspace / step.get("working-directory", ""),
             env=self._environment(step),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -125,20 +125,20 @@ class Job:
         return Step("success" if done.returncode == 0 else "failure", done.stdout)
 
     def _environment(self, step: Mapping[str, Any]) -> dict[str, str]:
-        told = {
-            name: self._told(str(value))
+        named = {
+            name: self._interpolated(str(value))
             for level in (self._workflow, self._job, step)
             for name, value in level.get("env", {}).items()
         }
-        if "STAGE" in told:
-            told["STAGE"] = self._runner.stages.get(told["STAGE"], told["STAGE"])
+        if "STAGE" in named:
+            named["STAGE"] = self._runner.stages.get(named["STAGE"], named["STAGE"])
         files = {"GITHUB_OUTPUT": str(self._files["OUTPUT"]), "GITHUB_STEP_SUMMARY": str(self._files["SUMMARY"])}
-        return {**self._runner.variables, "GITHUB_WORKSPACE": str(self._runner.workspace), **files, **told}
+        return {**self._runner.variables, "GITHUB_WORKSPACE": str(self._runner.workspace), **files, **named}
 
-    def _told(self, text: str) -> str:
-        return INTERPOLATED.sub(lambda found: str(self._look(found[1])), text)
+    def _interpolated(self, text: str) -> str:
+        return INTERPOLATED.sub(lambda found: str(self._lookup(found[1])), text)
 
-    def _look(self, path: str) -> Any:
+    def _lookup(self, path: str) -> Any:
         value: Any = {**self._runner.contexts, "steps": self._by_id}
         for part in path.split("."):
             if part == "*":
@@ -149,16 +149,16 @@ class Job:
                 value = value.get(part, "") if isinstance(value, Mapping) else ""
         return value
 
-    def _holds(self, condition: str) -> bool:
+    def _is_met(self, condition: str) -> bool:
         state = {"always": True, "cancelled": False, "failure": self._failed, "success": not self._failed}
         words = TOKEN.findall(condition)
         assert "".join(words) == "".join(condition.split()), condition
-        # Without a function of the job's state a condition holds only while all is well.
+        # Without a function of the job's state a condition holds only while no step has failed.
         if not set(words) & set(FUNCTIONS):
             words = ["success", "(", ")", "&&", "(", *words, ")"]
         python = [self._python(word, words[place + 1 : place + 2]) for place, word in enumerate(words)]
         functions = {name: lambda name=name: state[name] for name in FUNCTIONS}
-        names = {**functions, "contains": lambda values, wanted: wanted in values, "look": self._look}
+        names = {**functions, "contains": lambda values, wanted: wanted in values, "look": self._lookup}
         return bool(eval("".join(python), {"__builtins__": {}, **names}))
 
     def _python(self, word: str, following: list[str]) -> str:

@@ -15,7 +15,7 @@ import pytest
 from localcloud.process import ROOT_MARKER
 from tests.e2e.checkout import environment
 from tests.e2e.conftest import ROOT
-from tests.sigint import heed_interrupts
+from tests.sigint import restore_sigint
 
 LEFT_OUT = shutil.ignore_patterns(".venv", "node_modules", ".git", ".local", "cdk.out", "tests", "*_cache")
 
@@ -43,7 +43,7 @@ def twin(root: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=restore_sigint,
     )
 
 

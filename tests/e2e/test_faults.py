@@ -21,7 +21,7 @@ import pytest
 
 from localcloud.ports import free_port
 from tests.e2e.conftest import ROOT, Twin
-from tests.suspend import stopped
+from tests.suspend import suspended
 
 QUESTION = "What does Bruno measure before he raises the batch size?"
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def test_an_engine_that_dies_mid_stream_is_an_error_event_and_the_next_question_
 
 
 def test_a_collector_that_hangs_costs_callers_nothing_and_loses_no_trace(twin: Twin, api: httpx.Client) -> None:
-    with stopped(twin.process("platform", "opik")["pid"]):
+    with suspended(twin.process("platform", "opik")["pid"]):
         answer = _ask(api)
         assert answer.status_code == 200, answer.text
         assert answer.json()["timings"]["total_ms"] < 10_000
@@ -66,7 +66,7 @@ def test_a_collector_that_hangs_costs_callers_nothing_and_loses_no_trace(twin: T
 
 
 def test_a_store_that_hangs_is_503_in_time_and_named_by_readyz(twin: Twin, api: httpx.Client) -> None:
-    with stopped(twin.process("platform", "qdrant")["pid"]):
+    with suspended(twin.process("platform", "qdrant")["pid"]):
         started = time.monotonic()
         refused = _ask(api)
         assert refused.status_code == 503
@@ -92,7 +92,7 @@ def test_a_queue_that_hangs_costs_callers_nothing_and_loses_no_sample(
     twin: Twin, api: httpx.Client, started: dict[str, Any]
 ) -> None:
     """The emulator stands for SQS, Secrets Manager and the load balancer at once: all of them hang."""
-    with stopped(twin.process("platform", "aws")["pid"]):
+    with suspended(twin.process("platform", "aws")["pid"]):
         answers = [_ask(api) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 200]
         assert all(answer.json()["timings"]["total_ms"] < 10_000 for answer in answers)

@@ -30,6 +30,10 @@ from twin.ci.preview import MARKER
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 IMAGES = "llm-twin/rag"
+SMOKE = '.venv/bin/twin ask --no-sample --require-sources "Why does Ada keep the health check timeout so long?"'
+DEPLOY = ".venv/bin/twin ci deploy"
+WATCH = ".venv/bin/twin ci watch-alarms --minutes 15"
+AS_BEFORE = "the preview's: the same line with the same commit and the same image"
 LASTS = "the local cloud of the other tests stands for it"
 NO_ACTIONS = {
     "actions/checkout": "a copy of the work tree",
@@ -37,6 +41,7 @@ NO_ACTIONS = {
     "actions/upload-artifact": "the file stays where it is",
     "actions/download-artifact": "the file stays where it is",
     "actions/cache/save": "GitHub's cache",
+    "make evaluation-layer": "the local cloud's functions use this environment's packages",
     "aws-actions/configure-aws-credentials": "the emulator takes any key; the trust is tested with the Delivery stack",
 }
 LARGER = "\n[rag]\ncpu = 1024\nmemory_mb = 2048\n"
@@ -52,26 +57,29 @@ def hub() -> Iterator[GitHubServer]:
         yield server
 
 
+def ask_few(checkout: Path) -> None:
+    """Leave only a few of the labelled questions of a checkout."""
+    questions = checkout / "examples" / "retrieval.jsonl"
+    questions.write_text("\n".join(questions.read_text().splitlines()[:QUESTIONS]))
+
+
 class Repository:
     """A repository with a release and a pull request on top of it, and the runner that works on it."""
 
     def __init__(self, folder: Path, twin: Twin, hub: GitHubServer) -> None:
         self.workspace = check_out(folder / "work")
+        ask_few(self.workspace)
         self.good = commit(self.workspace, "What runs")
         settings = self.workspace / "infra" / "config" / "dev.toml"
         settings.write_text(settings.read_text() + LARGER)
         self.pushed = commit(self.workspace, "A larger task")
-        (folder / "few.jsonl").write_text(
-            "\n".join((ROOT / "examples" / "retrieval.jsonl").read_text().splitlines()[:QUESTIONS])
-        )
         self._hub = hub
         self._cloud = {
             **SLOW_TO_WAKE,
             "TWIN_STATE_ROOT": str(twin.state_root),
             # The check against CloudFormation's schemas is a template test.
             "CDK_VALIDATION": "false",
-            "QUESTIONS": str(folder / "few.jsonl"),
-            "EVERY": "0.3",
+            "WATCH_EVERY_SECONDS": "0.3",
         }
         self.aws = f"http://127.0.0.1:{twin.state()['ports']['aws']}"
         self.client("ecr").create_repository(repositoryName=IMAGES)
@@ -159,7 +167,7 @@ def previewed(repository: Repository) -> Job:
 
     def base() -> None:
         shutil.rmtree(repository.workspace / "base", ignore_errors=True)
-        check_out(repository.workspace / "base")
+        ask_few(check_out(repository.workspace / "base"))
 
     return repository.run(
         "preview",
@@ -168,8 +176,6 @@ def previewed(repository: Repository) -> Job:
         event=repository.pull_request("synchronize", "preview"),
         elsewhere={
             "actions/checkout": base,
-            "make -C base local-start": LASTS,
-            "make -C base local-stop": LASTS,
             "make local-start": LASTS,
             "make local-stop": LASTS,
             "make benchmark ARGS=--quick": measured,
@@ -231,7 +237,7 @@ def test_a_pull_request_is_deployed_measured_and_told(
     assert "+" in difference
     assert f"| sources_recall | {QUESTIONS} | " in body and "| 95 % interval |" in body
     assert "| gateway p50 against its floor | 1.10 x | at most 1.3 | reached |" in body
-    assert "_The preview stands._" in body and "Not measured" not in body
+    assert "_The preview is deployed._" in body and "Not measured" not in body
     assert "[Run](https://github.example/octo-lab/llm-twin/actions/runs/1)" in body
     assert body.partition("\n")[2].strip() == previewed.summary.strip()
     assert running_image(repository).endswith(repository.pushed)
@@ -261,7 +267,7 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
         "staging",
         event_name="push",
         elsewhere={
-            "make ci-deploy": "the preview's: the same line with the same commit and the same image",
+            DEPLOY: AS_BEFORE,
             "actions/cache/restore": lambda: shutil.copy(scores, repository.workspace / "good-scores.json"),
         },
     )
@@ -271,11 +277,11 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
 
     needs = {"staging": {"outputs": {"digest": good}}}
     refused = repository.run("deploy", "production", event_name="push", needs=needs)
-    assert "was built and tested" in refused.steps["make ci-deploy"].output
-    assert refused.steps["make ci-smoke"].outcome == "skipped"
-    assert "has no good release yet" in refused.steps["make ci-rollback"].output
+    assert "was built and tested" in refused.steps[DEPLOY].output
+    assert refused.steps[SMOKE].outcome == "skipped"
+    assert "has no good release yet" in refused.steps[".venv/bin/twin ci rollback"].output
 
-    only = ("make ci-deploy", "make ci-smoke", "make ci-watch-alarms MINUTES=15")
+    only = (DEPLOY, SMOKE, WATCH)
     kept = repository.run(
         "deploy",
         "production",
@@ -293,16 +299,11 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
             "production",
             event_name="push",
             needs=needs,
-            elsewhere={"make ci-deploy": "the preview's: the same line with the same commit and the same image"},
+            elsewhere={DEPLOY: AS_BEFORE},
         )
-    assert [name for name, step in released.steps.items() if step.outcome == "failure"] == [
-        "make ci-watch-alarms MINUTES=15"
-    ]
-    assert (
-        "Alarms since the release: twin-local-business-made-up."
-        in released.steps["make ci-watch-alarms MINUTES=15"].output
-    )
-    assert released.steps["make ci-remember"].outcome == "skipped"
+    assert [name for name, step in released.steps.items() if step.outcome == "failure"] == [WATCH]
+    assert "Alarms since the release: twin-local-business-made-up." in released.steps[WATCH].output
+    assert released.steps[".venv/bin/twin ci remember"].outcome == "skipped"
     assert f"**Rolled back** stage local to `{repository.good}` with image `{good}`." in released.summary
     assert running_image(repository).endswith(repository.good)
 
@@ -319,12 +320,12 @@ def test_a_teardown_needs_the_name_twice_and_leaves_other_stages_alone(repositor
         inputs = {"stage": "pr-9", "confirm": confirm}
         return repository.run("teardown", "stage", event_name="workflow_dispatch", environment=on_aws, inputs=inputs)
 
-    assert "nothing is deleted" in by_hand("pr-90").steps["make ci-teardown"].output
+    assert "nothing is deleted" in by_hand("pr-90").steps[".venv/bin/twin ci teardown"].output
     done = by_hand("pr-9")
     assert done.succeeded, failures(done)
     assert "0 survivors of pr-9." in done.summary
     night = repository.run("teardown", "expired", event_name="schedule", environment=on_aws)
-    assert "Past their time: none" in night.steps["make ci-teardown-expired STAGE=dev"].output
+    assert "Past their time: none" in night.steps[".venv/bin/twin ci teardown-expired --stage dev"].output
     assert not repository.run("teardown", "expired", event_name="workflow_dispatch").steps
     names = {each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]}
     assert "twin-local-business" in names and stack not in names

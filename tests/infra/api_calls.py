@@ -15,7 +15,7 @@ OPERATIONS_BY_PATH = {
     "invocations": "sagemaker:InvokeEndpoint",
     "invocations-response-stream": "sagemaker:InvokeEndpointWithResponseStream",
 }
-"""What the service signs and sends by itself, without boto3, and how the path ends."""
+"""Actions of requests that the service signs and sends without boto3, by the end of the path."""
 ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -24,11 +24,11 @@ ACTIONS = {
 }
 """Operations whose action is called otherwise."""
 NAMESAKES = {"cloudwatch:GetDataset", "dynamodb:Query"}
-"""What reads like an operation and is a method of Opik's client, or an answer's question."""
+"""Names that look like an operation and are methods of Opik's client, or an attribute of an answer."""
 
 
 def actions_of(*modules: str) -> set[str]:
-    """IAM actions that the modules, and every module of ours that they import, call."""
+    """IAM actions that the modules, and every module of the project that they import, call."""
     trees = {module: tree for module in reachable(*modules) if (tree := _tree(module))}
     services = {name for tree in trees.values() for name in _clients(tree)}
     named = {name for tree in trees.values() for name in _names(tree)}

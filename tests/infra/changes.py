@@ -1,4 +1,4 @@
-"""What CloudFormation does with each resource between two templates, by the public schemas of the resource types.
+"""Updates and replacements between two templates, by the public schemas of the resource types.
 
 A changed property that its schema calls create-only replaces the resource; any other change updates it in place. A
 resource that refers to a replaced one changes with it.
@@ -16,7 +16,7 @@ from .conftest import Template
 Action = Literal["update", "replace"]
 REGION = "us-east-1"
 NAMES_FOR_LIFE = ("EndpointName", "InferenceComponentName")
-"""Fixed on purpose: callers know the endpoint and its component by them, and nothing below replaces either."""
+"""Fixed on purpose: callers name the endpoint and its component by them, and no change below replaces either."""
 
 
 def schema(kind: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def create_only(kind: str) -> set[str]:
 
 
 def fixed_names(resource: Template) -> set[str]:
-    """Properties by which a template itself names a resource, where two of a name cannot stand side by side."""
+    """Properties by which a template itself names a resource, of which two cannot exist at a time."""
     kind, properties = resource["Type"], resource.get("Properties", {})
     identifying = {path.removeprefix("/properties/") for path in schema(kind).get("primaryIdentifier") or ()}
     candidates = {name for name in create_only(kind) | identifying if name.endswith("Name")}

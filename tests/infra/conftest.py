@@ -1,4 +1,4 @@
-"""Templates of every stage, each synthesized once, whichever worker asks first."""
+"""Templates of every stage, each synthesized once for all workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from scripts.checkout import JSII_CACHE
+from tests.worker_groups import share_worker
+from twin.target.paths import JSII_CACHE
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -22,6 +23,10 @@ STACKS = ("network", "llm", "business", "evaluation", "guard")
 
 Template = dict[str, Any]
 Templates = dict[str, Template]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 def resources(template: Template, kind: str) -> dict[str, Template]:
@@ -56,13 +61,13 @@ Synthesize = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
-    """Synthesize a stage, with variables set for its settings; gives the folder, which is for reading only."""
+    """Synthesize a stage, with variables set for its settings; returns the folder, which must not be changed."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def run(stage: str, variables: Mapping[str, str] | None = None) -> Path:
-        told = json.dumps(variables or {}, sort_keys=True)
-        output = shared / f"cdk-{stage}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+        settings = json.dumps(variables or {}, sort_keys=True)
+        output = shared / f"cdk-{stage}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
         with output.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (output / "manifest.json").is_file():
@@ -76,6 +81,8 @@ def _synthesize(stage: str, variables: Mapping[str, str], output: Path) -> None:
     import aws_cdk as cdk
 
     from infra.app import build
+    from infra.constructs.functions.service_function import NOT_BUILT
+    from infra.constructs.shared.acknowledge import acknowledge
     from infra.settings.deployment import load_settings
 
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
@@ -84,6 +91,8 @@ def _synthesize(stage: str, variables: Mapping[str, str], output: Path) -> None:
             patch.setenv(name, value)
         app = cdk.App(outdir=str(output), context=context)
         build(app, load_settings(stage), NOW)
+        # Printed at every synthesis; test_templates.py checks that a real one warns.
+        acknowledge(app, f"Annotation::{NOT_BUILT}", "Tests read templates, they run no function.")
         app.synth()
 
 

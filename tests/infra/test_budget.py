@@ -1,4 +1,4 @@
-"""Templates stay well below what CloudFormation takes, so that a stage can grow before it must be cut up."""
+"""Templates stay well below CloudFormation's limits, so that a stage can grow before it must be split."""
 
 from __future__ import annotations
 

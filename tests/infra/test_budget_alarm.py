@@ -1,4 +1,4 @@
-"""The monthly budget: what it counts, when it speaks, and that its words get through."""
+"""The monthly budget: costs, thresholds, and permission to publish its notifications."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def changed(synthesize: Synthesize) -> Templates:
     )
 
 
-def test_people_are_told_when_most_is_spent_and_when_too_much_is_foreseen(dev: Templates) -> None:
+def test_the_topic_is_notified_when_most_is_spent_and_when_too_much_is_forecast(dev: Templates) -> None:
     properties = only(dev["guard"], "Budgets::Budget")
     assert properties["Budget"] == {
         "BudgetType": "COST",
@@ -53,7 +53,7 @@ def test_budgets_of_this_account_alone_may_publish_and_encrypt(dev: Templates) -
         assert arn == ["arn:aws:budgets::", account, ":*"]
 
 
-def test_only_a_spent_budget_pulls_the_kill_switch(templates: dict[str, Templates]) -> None:
+def test_only_a_spent_budget_triggers_the_kill_switch(templates: dict[str, Templates]) -> None:
     guard = templates["dev"]["guard"]
     ((topic, switch),) = resources(guard, "SNS::Topic").items()
     assert "AlertsKey" in str(switch["Properties"]["KmsMasterKeyId"])
@@ -68,7 +68,7 @@ def test_only_a_spent_budget_pulls_the_kill_switch(templates: dict[str, Template
     assert set(resources(guard, "SNS::TopicPolicy")) <= set(budget["DependsOn"])
 
 
-def test_production_is_not_taken_away_unless_asked_for(templates: dict[str, Templates]) -> None:
+def test_production_has_no_kill_switch_by_default(templates: dict[str, Templates]) -> None:
     guard = templates["prod"]["guard"]
     told = only(guard, "Budgets::Budget")["NotificationsWithSubscribers"]
     assert [each["Notification"]["Threshold"] for each in told] == [80, 100]
@@ -87,8 +87,8 @@ def test_a_budget_of_the_stage_counts_what_carries_its_tag(changed: Templates) -
     assert budget["BudgetLimit"]["Amount"] == 12.5
 
 
-def test_previews_have_no_budget_and_nobody_else_may_speak(synthesize: Synthesize) -> None:
+def test_previews_have_no_budget_and_budgets_may_not_publish_there(synthesize: Synthesize) -> None:
     templates = read(synthesize("pr-12"), "pr-12")
     assert resources(templates["guard"], "Budgets::Budget") == {}
     assert statements(templates["evaluation"]) == []
-    assert resources(templates["evaluation"], "CloudWatch::Dashboard") == {}, "gone before anybody looks"
+    assert resources(templates["evaluation"], "CloudWatch::Dashboard") == {}, "deleted before a dashboard is of use"

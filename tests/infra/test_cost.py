@@ -1,4 +1,4 @@
-"""The price of the real templates: the lowest-cost stage stays below two dollars a day when nobody asks."""
+"""The price of the real templates: the lowest-cost stage stays below two dollars a day without questions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_dev_has_no_nat_and_no_gpu_that_is_awake_when_idle(estimates: dict[str, 
     assert gpu.monthly[OFFICE] == 195 * gpu.price.usd
 
 
-def test_the_vector_store_of_dev_is_billed_by_somebody_else(assemblies: dict[str, Path]) -> None:
+def test_the_vector_store_of_dev_is_billed_elsewhere(assemblies: dict[str, Path]) -> None:
     assert "qdrant.example.com" in external_services(assembly.read(assemblies["dev"]))
 
 

@@ -1,4 +1,4 @@
-"""The dashboard draws metrics that exist, under the names of those who publish them."""
+"""The dashboard draws metrics that exist, under the names by which they are published."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dashboard(dev: Templates) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def judged(synthesize: Synthesize) -> dict[str, Any]:
-    """The dashboard of a stage with a judge, on an instance whose price nobody knows."""
+    """The dashboard of a stage with a judge, on an instance of unknown price."""
     variables = {
         "TWIN_JUDGE__PROVIDER": "bedrock",
         "TWIN_JUDGE__MODEL": "eu.amazon.nova-lite-v1:0",
@@ -71,7 +71,7 @@ def test_there_is_one_and_its_name_is_the_stages(templates: dict[str, Templates]
     assert resources(templates["local"]["evaluation"], "CloudWatch::Dashboard") == {}
 
 
-def test_every_metric_of_the_service_is_drawn_and_none_that_nobody_publishes(
+def test_every_metric_of_the_service_is_drawn_and_no_unpublished_one(
     dashboard: dict[str, Any], judged: dict[str, Any]
 ) -> None:
     free = {score.name for score in SCORES if not score.judged}

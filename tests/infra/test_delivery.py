@@ -1,4 +1,4 @@
-"""The Delivery stack: whose token becomes which role, and what that role may do."""
+"""The delivery stack: trust in GitHub's tokens, and permissions of each role."""
 
 from __future__ import annotations
 
@@ -47,8 +47,12 @@ def template(assembled: Path) -> Template:
 
 @pytest.fixture(scope="module")
 def told(synthesize: Synthesize) -> Template:
-    """The stack of an account that has a provider, for a repository whose ids are known."""
-    ids = {"TWIN_DELIVERY__OWNER_ID": "11", "TWIN_DELIVERY__REPOSITORY_ID": "22"}
+    """The stack of an account that has a provider and a bootstrap of its own, for a repository whose ids are known."""
+    ids = {
+        "TWIN_DELIVERY__OWNER_ID": "11",
+        "TWIN_DELIVERY__REPOSITORY_ID": "22",
+        "TWIN_DELIVERY__QUALIFIER": "other1",
+    }
     return stack(synthesize("dev", {**VARIABLES, **ids, "TWIN_DELIVERY__PROVIDER_ARN": PROVIDER}))
 
 
@@ -138,6 +142,12 @@ def test_a_provider_that_the_account_has_is_used(told: Template) -> None:
     assert role(told, "deploy")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Federated": PROVIDER}
 
 
+def test_templates_and_roles_use_the_bootstrap_of_the_settings_qualifier(template: Template, told: Template) -> None:
+    for stack, qualifier in ((template, "hnb659fds"), (told, "other1")):
+        assert stack["Parameters"]["BootstrapVersion"]["Default"] == f"/cdk-bootstrap/{qualifier}/version"
+        assert f"role/cdk-{qualifier}-deploy-role-" in json.dumps(stack)
+
+
 @pytest.mark.parametrize(
     ("workflow", "environment", "ref"),
     [
@@ -149,7 +159,7 @@ def test_a_provider_that_the_account_has_is_used(told: Template) -> None:
         ("evaluate", "evaluation", "refs/heads/main"),
     ],
 )
-def test_the_workflow_in_its_environment_is_let_in_and_no_other(
+def test_the_workflow_in_its_environment_is_trusted_and_no_other(
     template: Template, workflow: str, environment: str, ref: str
 ) -> None:
     good = token(workflow, environment, ref)
@@ -176,14 +186,14 @@ def test_a_token_with_one_wrong_claim_is_refused(template: Template, workflow: s
         assert not admits(template, workflow, {name: kept for name, kept in good.items() if name != claim}), claim
 
 
-def test_only_previews_are_let_in_from_a_pull_request(template: Template) -> None:
+def test_only_previews_are_trusted_from_a_pull_request(template: Template) -> None:
     for workflow in WORKFLOWS:
         operators = set(conditions(template, workflow))
         assert operators == ({"StringEquals", "StringLike"} if workflow == "preview" else {"StringEquals"})
         assert "*" not in json.dumps(conditions(template, workflow)["StringEquals"])
 
 
-def test_ids_in_the_subject_shut_out_a_repository_of_the_same_name(told: Template) -> None:
+def test_ids_in_the_subject_refuse_a_repository_of_the_same_name(told: Template) -> None:
     by_name = token("teardown", "teardown", "refs/heads/main")
     with_ids = {**by_name, "sub": "repo:octo-lab@11/llm-twin@22:environment:teardown", "repository_id": "22"}
     assert admits(told, "teardown", with_ids)
@@ -210,7 +220,7 @@ def test_a_role_has_the_ceiling_and_never_exceeds_it(template: Template, workflo
 
 
 @EVERY_WORKFLOW
-def test_actions_are_named_and_resources_are_ours(template: Template, workflow: str) -> None:
+def test_actions_are_named_and_resources_are_the_projects(template: Template, workflow: str) -> None:
     ours = re.compile(
         r"arn:aws:("
         r"cloudformation:\S+:stack/(twin-[a-z*-]+-\*|CDKToolkit)/\*"
@@ -243,7 +253,7 @@ def test_nothing_makes_resources_but_a_template_and_only_a_teardown_removes_any(
         assert any(removes.search(action) for action in actions) == (workflow in {"preview", "teardown"})
 
 
-def test_policies_fit_into_what_iam_takes(template: Template) -> None:
+def test_policies_fit_into_iams_limits(template: Template) -> None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: characters without white space.
     def length(found: list[Template]) -> int:
         known = [{**each, "Resource": [text(one) for one in listed(each["Resource"])]} for each in found]

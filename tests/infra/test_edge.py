@@ -1,4 +1,4 @@
-"""What callers reach: HTTPS always, and no way around it."""
+"""The edge that callers reach: HTTPS only, and no path around it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def incoming(network: Template, port: int) -> list[Template]:
 
 
 @EVERY_STAGE
-def test_callers_speak_https_and_nothing_is_cached_or_compressed(templates: dict[str, Templates], stage: str) -> None:
+def test_callers_use_https_and_nothing_is_cached_or_compressed(templates: dict[str, Templates], stage: str) -> None:
     business = templates[stage]["business"]
     behaviour = configuration(business)["DefaultCacheBehavior"]
     assert behaviour["ViewerProtocolPolicy"] == "https-only"
@@ -68,7 +68,7 @@ def test_a_stream_is_waited_for_as_long_as_by_the_load_balancer(templates: dict[
 
 
 @EVERY_STAGE
-def test_the_load_balancer_hears_cloudfront_and_nobody_else(templates: dict[str, Templates], stage: str) -> None:
+def test_the_load_balancer_accepts_cloudfront_only(templates: dict[str, Templates], stage: str) -> None:
     network, business = templates[stage]["network"], templates[stage]["business"]
     assert only(business, "ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internal"
     (rule,) = incoming(network, 80)
@@ -127,7 +127,7 @@ def test_a_domain_at_cloudfront_means_tls_1_2_and_newer() -> None:
     }
 
 
-def test_a_load_balancer_of_ones_own_is_public_over_https_only(synthesize: Synthesize) -> None:
+def test_a_load_balancer_without_cloudfront_is_public_over_https_only(synthesize: Synthesize) -> None:
     variables = {
         "TWIN_RAG__EDGE": "load_balancer",
         "TWIN_RAG__CERTIFICATE_ARN": CERTIFICATE,

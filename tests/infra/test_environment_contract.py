@@ -1,4 +1,4 @@
-"""What the templates declare is what the services read: neither side imports the other, so a test compares them."""
+"""The environment contract: variables that templates declare are those that services read, without any import."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def compare(declared: set[str], settings: type[ServiceSettings], besides: frozen
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_business_service_gets_what_it_reads(stage: str, templates: dict[str, Templates]) -> None:
+def test_the_rag_service_gets_what_it_reads(stage: str, templates: dict[str, Templates]) -> None:
     (task,) = resources(templates[stage]["business"], "ECS::TaskDefinition").values()
     (container,) = task["Properties"]["ContainerDefinitions"]
     declared = {pair["Name"] for pair in (*container["Environment"], *container["Secrets"])}

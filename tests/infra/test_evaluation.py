@@ -137,7 +137,7 @@ def test_every_dead_letter_queue_raises_an_alarm(dev: Templates, stack: str) -> 
 
 
 def every_alarm(templates: Templates) -> dict[str, Template]:
-    """All that speak to people; one that only scales says nothing."""
+    """Alarms that notify; those that only trigger scaling are left out."""
     return {
         name: alarm["Properties"]
         for stack in ("business", "evaluation", "guard")
@@ -152,7 +152,7 @@ def _scales(template: Template, alarm: Template) -> bool:
     return bool(actions) and set(actions) <= set(resources(template, "ApplicationAutoScaling::ScalingPolicy"))
 
 
-def test_every_alarm_speaks_to_the_topic_and_announces_its_recovery(dev: Templates) -> None:
+def test_every_alarm_notifies_the_topic_also_of_its_recovery(dev: Templates) -> None:
     for name, alarm in every_alarm(dev).items():
         assert "AlertsTopic" in str(alarm["AlarmActions"]), name
         assert "AlertsTopic" in str(alarm["OKActions"]), name
@@ -201,7 +201,7 @@ def test_alarms_may_publish_to_the_encrypted_topic_and_reach_notify(dev: Templat
 @pytest.mark.parametrize(
     ("handler", "expression"), [("evaluate_monitoring", "rate(60 minutes)"), ("expire_samples", "rate(1 day)")]
 )
-def test_what_runs_by_the_clock(dev: Templates, handler: str, expression: str) -> None:
+def test_schedules(dev: Templates, handler: str, expression: str) -> None:
     name, _ = function(dev["evaluation"], handler)
     schedules = [found["Properties"] for found in resources(dev["evaluation"], "Scheduler::Schedule").values()]
     arn = {"Fn::GetAtt": [name, "Arn"]}
@@ -246,7 +246,7 @@ def test_memory_and_disk_of_the_endpoint_are_watched_where_sagemaker_publishes_t
     assert all(names[each["Name"]] == each["Value"] for alarm in alarms.values() for each in alarm["Dimensions"])
 
 
-def test_one_alarm_stands_for_all_that_callers_feel(dev: Templates) -> None:
+def test_one_composite_alarm_covers_all_whose_cause_callers_notice(dev: Templates) -> None:
     rule = str(only(dev["evaluation"], "CloudWatch::CompositeAlarm")["AlarmRule"])
     for name in ("Groundedness", "AnswerRelevanceP10", "EndpointErrors", "EndpointLatency"):
         assert f"Alarms{name}" in rule

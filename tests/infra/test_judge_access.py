@@ -99,7 +99,7 @@ def test_an_address_gets_a_secret_for_its_key() -> None:
     [
         ({"provider": "bedrock"}, "needs model"),
         ({"provider": "openai", "model": "m"}, "needs url"),
-        ({"provider": "bedrock", "model": "m", "url": "https://x.example"}, "no use for url"),
+        ({"provider": "bedrock", "model": "m", "url": "https://x.example"}, "does not use url"),
         ({"provider": "sagemaker", "inference_component_name": "c"}, "belongs to an endpoint_name"),
         ({"provider": "openai", "model": "m", "url": "http://x.example"}, "use https"),
     ],

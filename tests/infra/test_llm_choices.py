@@ -24,6 +24,7 @@ from .test_llm import alarms, environment
 from .test_updates import CONFIG, MODEL
 
 KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000"
+# pragma: allowlist nextline secret - commit of the model on the hub
 REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 PREFIX = f"models/Qwen/Qwen2.5-7B-Instruct/{REVISION}/"
 POLICY: dict[str, Action] = {"IAM::Policy": "update"}
@@ -131,7 +132,7 @@ def test_another_revision_is_another_prefix_and_so_another_model(llm: Llm) -> No
         ),
     ],
 )
-def test_lmi_is_told_in_its_own_words(llm: Llm, changed: dict[str, Any], expected: dict[str, str]) -> None:
+def test_lmi_gets_its_own_options(llm: Llm, changed: dict[str, Any], expected: dict[str, str]) -> None:
     template = llm(container="lmi", **changed)
     assert environment(template) == expected
     image = only(template, "SageMaker::Model")["PrimaryContainer"]["Image"]
@@ -143,7 +144,7 @@ def test_lmi_is_told_in_its_own_words(llm: Llm, changed: dict[str, Any], expecte
     ("quantization", "told"),
     [("none", None), ("awq", None), ("gptq", None), ("fp8", "fp8"), ("bitsandbytes", "bitsandbytes")],
 )
-def test_the_engine_is_told_of_quantization_that_it_does_itself(llm: Llm, quantization: str, told: str | None) -> None:
+def test_the_engine_gets_the_quantization_that_it_does_itself(llm: Llm, quantization: str, told: str | None) -> None:
     assert environment(llm(quantization=quantization)).get("SM_VLLM_QUANTIZATION") == told
 
 
@@ -293,7 +294,7 @@ def test_a_changed_choice_updates_or_replaces(llm: Llm, changed: dict[str, Any],
             },
             "asks no hub",
         ),
-        ({"mode": "real-time", "initial_copies": 0}, "cannot sleep"),
+        ({"mode": "real-time", "initial_copies": 0}, "cannot scale to zero"),
         ({"fallback_instance_types": ["ml.g6.2xlarge"]}, "twice"),
         ({"fallback_instance_types": [f"ml.g5.{size}xlarge" for size in (2, 4, 8, 12, 24)]}, "at most 4"),
         ({"weights_bucket": "Not_A_Bucket"}, "weights_bucket"),

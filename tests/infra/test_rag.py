@@ -1,4 +1,4 @@
-"""Business and network stacks: the container, its rights, and who can reach it."""
+"""RAG and network stacks: the container, its permissions, and access to it."""
 
 from __future__ import annotations
 

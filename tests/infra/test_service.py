@@ -1,4 +1,4 @@
-"""The RAG service under way: deployments that take themselves back, scaling, spare capacity, the web ACL."""
+"""The RAG service in operation: rollback of deployments, scaling, Fargate Spot, the web ACL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from aws_cdk import assertions
 from aws_cdk import aws_ec2 as ec2
 
-from infra.constructs.rag.fargate_api import FargateApi
+from infra.constructs.rag.fargate_api import FargateApi, Placement
+from infra.settings.deployment import load_settings
 from infra.settings.rag import RagSettings
 from services.rag.telemetry.emf import EmfWriter
 from services.rag.telemetry.metrics import Measured
@@ -20,7 +21,7 @@ from .conftest import STAGES, Template, Templates, only, resources
 BODIES = "_BODY"
 
 
-def test_a_release_that_fails_after_its_start_is_taken_back(dev: Templates) -> None:
+def test_a_release_that_fails_after_its_start_is_rolled_back(dev: Templates) -> None:
     business = dev["business"]
     deployment = only(business, "ECS::Service")["DeploymentConfiguration"]
     watched = deployment["Alarms"]
@@ -85,23 +86,21 @@ def service(**values: Any) -> Template:
     FargateApi(
         stack,
         "Api",
-        settings=RagSettings.model_validate(values),
-        release="1",
-        vpc=vpc,
-        load_balancer_group=group,
-        service_group=group,
-        load_balancer_subnets=public,
-        task_subnets=public,
+        settings=load_settings("dev").model_copy(update={"rag": RagSettings.model_validate(values)}),
+        placement=Placement(
+            vpc=vpc,
+            load_balancer_subnets=public,
+            load_balancer_group=group,
+            task_subnets=public,
+            service_group=group,
+        ),
         environment={},
         secrets={},
-        log_retention_days=1,
-        namespace="LLMTwin",
-        stage="dev",
     )
     return dict(assertions.Template.from_stack(stack).to_json())
 
 
-def test_spare_capacity_is_asked_for_only_after_the_cluster_offers_it() -> None:
+def test_the_service_uses_fargate_spot_only_after_the_cluster_has_it() -> None:
     template = service(spot=True, edge="internal")
     (made,) = resources(template, "ECS::Service").values()
     assert made["Properties"]["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
@@ -111,7 +110,7 @@ def test_spare_capacity_is_asked_for_only_after_the_cluster_offers_it() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_nobody_runs_on_spare_capacity_unasked(templates: dict[str, Templates], stage: str) -> None:
+def test_no_stage_runs_on_fargate_spot_by_default(templates: dict[str, Templates], stage: str) -> None:
     assert only(templates[stage]["business"], "ECS::Service")["LaunchType"] == "FARGATE"
 
 
@@ -132,7 +131,7 @@ def test_prod_has_a_web_acl_at_its_load_balancer(templates: dict[str, Templates]
     assert not resources(templates["dev"]["business"], "WAFv2::WebACL")
 
 
-def test_behind_cloudfront_the_web_acl_counts_by_an_address_that_no_caller_can_make_up(
+def test_behind_cloudfront_the_web_acl_counts_by_an_address_that_no_caller_can_forge(
     templates: dict[str, Templates],
 ) -> None:
     business = templates["prod"]["business"]

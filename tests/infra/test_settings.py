@@ -1,4 +1,4 @@
-"""Deployment settings: sources, bounds, and sentences that say what to set and where."""
+"""Deployment settings: sources, bounds, and messages that say what to set and where."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_unknown_stage_names_the_known_ones() -> None:
         load_settings("../dev")
 
 
-def test_life_ends_on_a_whole_hour_or_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_life_ends_on_a_whole_hour_or_at_the_fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2030, 1, 1, 23, 30, tzinfo=UTC)
     assert load_settings("dev").expires_at(now) == datetime(2030, 1, 2, 8, tzinfo=UTC)
     monkeypatch.setenv("TWIN_GUARD__EXPIRES_AT", "2030-05-01T02:00:00+02:00")

@@ -1,4 +1,4 @@
-"""The profile `standard` passes what the other stages pass, with one synthesis of its own."""
+"""The profile `standard` passes the checks of the other stages, in a separate synthesis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_cdk_nag_finds_nothing(folder: Path) -> None:
     assert [rule for rule, severity in violations(folder) if severity == "error"] == []
 
 
-def test_it_is_what_its_file_promises(standard: Templates) -> None:
+def test_it_has_what_its_file_describes(standard: Templates) -> None:
     assert resources(standard["network"], "EC2::NatGateway") == {}
     assert only(standard["business"], "ApplicationAutoScaling::ScalableTarget")["MinCapacity"] == 2
     (copies,) = (

@@ -1,4 +1,4 @@
-"""What every stage's templates must hold, whatever their settings."""
+"""Rules for the templates of every stage, with any settings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 
 from infra.app import build
 from infra.constructs.evaluation.judging import LOG_DELIVERY, TRACING
+from infra.constructs.functions import service_function
 from infra.settings.deployment import load_settings
 
 from .conftest import NOW, ROOT, STAGES, Templates, resources
@@ -108,7 +109,7 @@ def test_everything_that_takes_tags_carries_project_and_stage(templates: dict[st
 
 
 def violations(output: Path) -> list[tuple[str, str]]:
-    """Rule and severity of each finding of the synthesis-time checks that nobody acknowledged."""
+    """Rule and severity of each finding of the synthesis-time checks that is not acknowledged."""
     report = json.loads((output / "validation-report.json").read_text())
     return [
         (found["ruleName"], found["severity"]) for plugin in report["pluginReports"] for found in plugin["violations"]
@@ -129,6 +130,21 @@ def test_cdk_nag_watches_the_whole_app(tmp_path: Path) -> None:
         app.synth()
     rules = {rule for rule, severity in violations(tmp_path) if severity == "error"}
     assert {"AwsSolutions-S1", "AwsSolutions-S10"} <= rules
+
+
+def test_a_synthesis_without_the_functions_dependencies_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_function, "LAYER", tmp_path / "not-built")
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    for stage, expected in (("dev", [(f"Annotation::{service_function.NOT_BUILT}", "warning")]), ("local", [])):
+        app = cdk.App(outdir=str(tmp_path / stage), context=context)
+        build(app, load_settings(stage), NOW)
+        app.synth()
+        assert violations(tmp_path / stage) == expected
+
+
+@EVERY_STAGE
+def test_nothing_else_warns(assemblies: dict[str, Path], stage: str) -> None:
+    assert violations(assemblies[stage]) == []
 
 
 def test_the_cdk_command_line_synthesizes_without_credentials_and_network(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a change of the settings does to a deployed stage: updated in place, replaced, or rolled."""
+"""Effect of a changed setting on a deployed stage: updated in place, replaced, or rolled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Action]
     "another container": ({"TWIN_LLM__IMAGE": IMAGE}, {"llm": MODEL}),
     "another instance type": (
         {"TWIN_LLM__INSTANCE_TYPE": "ml.g6e.2xlarge"},
-        # The dashboard knows what an hour of the instance costs.
+        # The dashboard contains the price of the instance.
         {"llm": CONFIG, "evaluation": {"CloudWatch::Dashboard": "update"}},
     ),
     "more copies": ({"TWIN_LLM__MAX_COPIES": "2"}, {"llm": {"ApplicationAutoScaling::ScalableTarget": "update"}}),
@@ -38,7 +38,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Action]
     # The prompts are files of the service's image: either changes with the release.
     "another image or other prompts": (
         {"TWIN_RELEASE": "9.9.9"},
-        # Messages name the release.
+        # Alerts name the release.
         {"business": TASK, "evaluation": {"Lambda::Function": "update"}},
     ),
 }
@@ -62,7 +62,7 @@ def test_a_change_updates_replaces_or_rolls(dev: Templates, synthesize: Synthesi
 
 
 def test_only_names_that_callers_know_are_fixed(dev: Templates) -> None:
-    """Whatever may be replaced one day is named by CloudFormation; these are the exceptions."""
+    """Resources that may be replaced are named by CloudFormation; these are the exceptions."""
     fixed = {
         (resource["Type"].removeprefix("AWS::"), name)
         for template in dev.values()
@@ -73,13 +73,13 @@ def test_only_names_that_callers_know_are_fixed(dev: Templates) -> None:
         ("SageMaker::Endpoint", "EndpointName"),
         # SageMaker writes to groups of its own choice.
         ("Logs::LogGroup", "LogGroupName"),
-        # What the evaluation remembers must outlive its function.
+        # The evaluation's state must outlive its function.
         ("SSM::Parameter", "Name"),
         # Named after their target, with which they are replaced; CloudFormation has no name of its own for them.
         ("ApplicationAutoScaling::ScalingPolicy", "PolicyName"),
         # Its last step needs the name of the machine that it belongs to; only the name and the type replace it.
         ("StepFunctions::StateMachine", "StateMachineName"),
-        # People look for it by its name, which is all that replaces it.
+        # It is found by its name, and only a change of that replaces it.
         ("CloudWatch::Dashboard", "DashboardName"),
         # Named by the CDK after its place in the stack; nothing else replaces it.
         ("CloudWatch::CompositeAlarm", "AlarmName"),

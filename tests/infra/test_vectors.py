@@ -1,4 +1,4 @@
-"""Qdrant on a machine of the stage's own: chosen by settings, closed, least-privileged, priced; its data stays."""
+"""Qdrant hosted by the stage: chosen by settings, closed, least-privileged, priced; its data stays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.constructs.vectors.machine import PROGRAMS, packed
+from infra.constructs.vectors.machine import PROGRAMS, packed_programs
 from infra.constructs.vectors.store import SESSION_MANAGER
 from infra.settings.deployment import SettingsError, load_settings
 from services.rag.settings import RagSettings
@@ -24,7 +24,7 @@ from twin.cost.assumptions import parse
 from twin.cost.estimate import estimate
 from twin.cost.load import IDLE
 from twin.cost.outside import external_services
-from twin.delete.stacks import outputs_read
+from twin.delete.stacks import stacks_read
 
 from .conftest import ROOT, STAGES, Synthesize, Template, Templates, only, read, resources
 from .test_iam import granted, listed
@@ -77,7 +77,7 @@ def user_data(template: Template) -> str:
     [
         ("dev", {"TWIN_VECTORS__HOSTED": "{}"}, "exactly one of url .* and hosted"),
         ("dev", {"TWIN_VECTORS": '{"url": null}'}, "exactly one of url .* and hosted"),
-        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_NETWORK__NAT_GATEWAYS": "0"}, r"needs a way out .*prod\.toml"),
+        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_NETWORK__NAT_GATEWAYS": "0"}, r"needs internet access .*prod\.toml"),
         ("dev", {"TWIN_VECTORS": '{"url": null, "hosted": {"instance_type": "t3.small"}}'}, "hosted.instance_type"),
         ("dev", {"TWIN_VECTORS": '{"url": null, "hosted": {"machine_image": "ami-x86"}}'}, "hosted.machine_image"),
     ],
@@ -111,7 +111,7 @@ def test_the_service_calls_the_store_with_its_key_and_pins_its_certificate(hoste
     assert not [name for name in resources(hosted["business"], "SecretsManager::Secret") if "Qdrant" in name]
 
 
-def test_only_the_service_gets_in_and_the_machine_has_no_door(store: Template, prod: Template) -> None:
+def test_only_the_service_reaches_the_store_and_the_machine_has_no_ingress(store: Template, prod: Template) -> None:
     for template in (store, prod):
         (rule,) = resources(template, "EC2::SecurityGroupIngress").values()
         assert (rule["Properties"]["FromPort"], rule["Properties"]["ToPort"]) == (6333, 6333)
@@ -175,13 +175,13 @@ def test_the_volume_is_snapshotted_when_that_is_asked_for(store: Template, prod:
 
 
 def test_keeping_the_data_keeps_its_network_and_nothing_else(store: Template) -> None:
-    assert outputs_read(store) == {"twin-dev-network"}
+    assert stacks_read(store) == {"twin-dev-network"}
 
 
 def test_user_data_fits_and_holds_no_secret(store: Template) -> None:
     text = user_data(store)
     assert len(text.encode()) < 0.75 * EC2_USER_DATA_BYTES
-    assert packed() in text and "cfn-signal" in text
+    assert packed_programs() in text and "cfn-signal" in text
     assert "resolve:secretsmanager" not in json.dumps(store) and "SecretString" not in json.dumps(machine(store))
 
 
@@ -229,7 +229,7 @@ def test_every_part_is_priced_and_costs_less_than_half_a_dollar_a_day(folder: Pa
     assert sum(own.values()) < 14
 
 
-def test_alarms_tell_of_a_machine_a_disk_and_a_backup_and_have_a_section(hosted: Templates) -> None:
+def test_alarms_watch_machine_disk_and_backup_and_have_a_section(hosted: Templates) -> None:
     alarms = [
         found["Properties"]
         for name, found in resources(hosted["business"], "CloudWatch::Alarm").items()
@@ -248,7 +248,7 @@ def test_alarms_tell_of_a_machine_a_disk_and_a_backup_and_have_a_section(hosted:
     assert all(f"--metric-name {name}" in programs for name in ("VectorDiskUsed", "VectorBackups"))
 
 
-def test_the_programs_read_what_the_machine_is_told(store: Template) -> None:
+def test_the_programs_read_variables_that_the_machine_has(store: Template) -> None:
     told = set(re.findall(r"^([A-Z][A-Z0-9_]+)=", user_data(store), re.MULTILINE))
     programs = "\n".join(file.read_text() for file in PROGRAMS[0].iterdir() if not file.suffix)
     made = set(re.findall(r"^\s*(?:export )?([A-Z][A-Z0-9_]+)=", programs, re.MULTILINE))

@@ -1,1 +1,1 @@
-"""`twin account`: what is done once per AWS account."""
+"""`twin account`: set-up that an AWS account needs once."""

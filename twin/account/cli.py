@@ -1,4 +1,4 @@
-"""`twin account`: what is done once per AWS account."""
+"""`twin account`: set-up that an AWS account needs once."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import typer
 
 from twin.terminal.options import StageOption, progress
 
-app = typer.Typer(
-    no_args_is_help=True, help="Once per AWS account: the CDK's bootstrap, and trust in a GitHub repository."
-)
+app = typer.Typer(no_args_is_help=True, help="Prepare an AWS account, once: bootstrap, trust, connect.")
 
 
 @app.command()
 def bootstrap(stage: StageOption) -> None:
-    """Prepare the stage's account and region for the CDK; takes an administrator's credentials."""
-    from twin.account import trust
+    """Prepare the stage's account and region for the CDK."""
+    from twin.target.bootstrap import bootstrap_account
     from twin.target.stage import connect
 
-    print(f"{trust.bootstrap(connect(stage))} is bootstrapped.")
+    print(f"{bootstrap_account(connect(stage))} is bootstrapped.")
 
 
 @app.command("trust")
@@ -27,7 +25,7 @@ def trust_repository(
     repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME on GitHub.")],
     stage: StageOption,
 ) -> None:
-    """Deploy the Delivery stack: this account trusts that repository's workflows from now on."""
+    """Let a GitHub repository's workflows deploy into this account."""
     from twin.account.trust import deploy_trust
     from twin.target.stage import connect
 
@@ -37,7 +35,7 @@ def trust_repository(
 
 @app.command("connect")
 def connect_github(stage: StageOption) -> None:
-    """Give the repository its deployment environments and the variables that name the roles."""
+    """Set the repository's environments and role variables."""
     from twin.account import trust
     from twin.target.github import GitHub
     from twin.target.github_job import Job

@@ -7,25 +7,15 @@ import os
 from infra.constructs.delivery.trust import ENVIRONMENTS, PULL_REQUESTS
 from infra.names import DELIVERY_STACK
 from twin.target import cdk
-from twin.target.cdk import Progress
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.github import GitHub
+from twin.target.progress import Progress
 from twin.target.stage import Stage
 
 REPOSITORY = "TWIN_DELIVERY__REPOSITORY"
 ROLE = "RoleArn"
 RELEASES, RELEASE_TAGS = "release", "v*"
-
-
-def bootstrap(stage: Stage) -> str:
-    """Make the CDK's own roles and asset bucket in the account and region of `stage`; returns which those are.
-
-    Raises:
-        TwinError: what the CDK said.
-    """
-    account = stage.client("sts").get_caller_identity()["Account"]
-    cdk.bootstrap(account, stage.region, stage.environment)
-    return f"{account}/{stage.region}"
 
 
 def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str, str]:
@@ -42,13 +32,15 @@ def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str,
 
 
 def roles(stage: Stage) -> dict[str, str]:
-    """Role ARNs by workflow, from the Delivery stack's outputs."""
-    described = stage.client("cloudformation").describe_stacks(StackName=DELIVERY_STACK)["Stacks"][0]
-    return {
-        output["OutputKey"].removesuffix(ROLE).lower(): output["OutputValue"]
-        for output in described.get("Outputs", [])
-        if output["OutputKey"].endswith(ROLE)
-    }
+    """Role ARNs by workflow, from the Delivery stack's outputs.
+
+    Raises:
+        TwinError: the Delivery stack is not deployed.
+    """
+    stack = CloudFormation(stage).stack(DELIVERY_STACK)
+    if stack is None:
+        raise TwinError(f"Stack {DELIVERY_STACK} is not deployed: run `twin account trust --stage {stage.name}` first.")
+    return {key.removesuffix(ROLE).lower(): value for key, value in stack.outputs.items() if key.endswith(ROLE)}
 
 
 def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> list[str]:
@@ -73,5 +65,5 @@ def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> 
 
 
 def branch() -> str:
-    """The branch that deploys, as the Delivery stack was told."""
+    """The only branch that deploys: the setting `delivery.branch` of the Delivery stack."""
     return os.environ.get("TWIN_DELIVERY__BRANCH", "main")

@@ -1,1 +1,1 @@
-"""`twin ingest`, `ask`, `trace`: documents in, answers out, and how each came about."""
+"""`twin ingest`, `ask`, `trace`: ingestion of documents, questions, and traces."""

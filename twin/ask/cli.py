@@ -1,4 +1,4 @@
-"""`twin ingest`, `ask`, `trace`: documents in, answers out, and how each came about."""
+"""`twin ingest`, `ask`, `trace`: ingestion of documents, questions, and traces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from twin.target.errors import TwinError
+from twin.target.paths import CORPUS
 from twin.terminal.console import print_json
 from twin.terminal.options import JsonOption, StageOption
 
@@ -15,8 +17,11 @@ app = typer.Typer()
 @app.command()
 def ingest(
     source: Annotated[
-        str, typer.Argument(help="Folder, file, s3://bucket/prefix or Git repository.")
-    ] = "examples/corpus",
+        str,
+        typer.Argument(
+            help="Folder, file, s3://bucket/prefix or Git repository.", show_default="examples/corpus of the checkout"
+        ),
+    ] = str(CORPUS),
     stage: StageOption = "local",
     kind: Annotated[
         str, typer.Option("--type", help="posts, articles or repositories: what a folder without that layout holds.")
@@ -24,12 +29,15 @@ def ingest(
     author: Annotated[str, typer.Option(help="Author of documents that name none.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Read documents, chunk, embed and upsert them; idempotent."""
+    """Read documents, embed them, and store them as vectors.
+
+    Unchanged documents are skipped.
+    """
     from twin.ask import view
-    from twin.ask.ingest import ingest as run
+    from twin.ask.ingest import ingest
     from twin.target.stage import connect
 
-    report = run(connect(stage), source, kind=kind, author=author)
+    report = ingest(connect(stage), source, kind=kind, author=author)
     print_json(report) if as_json else view.show_ingest(report)
 
 
@@ -39,24 +47,35 @@ def ask(
     stage: StageOption = "local",
     author: Annotated[str | None, typer.Option(help="Only this author's documents.")] = None,
     rag: Annotated[bool, typer.Option(help="Retrieve documents first.")] = True,
+    sample: Annotated[bool, typer.Option(help="Let the monitoring evaluation sample the answer.")] = True,
+    require_sources: Annotated[
+        bool, typer.Option("--require-sources", help="Exit with 1 when the answer names no source.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask: streams the answer, then prints sources, tokens, timings and the trace's address."""
+    """Ask a question and stream the answer.
+
+    Sources, token counts, timings and the address of the trace follow. Exit code 1 without a complete answer.
+    """
     from twin.ask import view
-    from twin.ask.ask import ask as run
+    from twin.target.answer import ask
     from twin.target.stage import connect
 
     target = connect(stage)
     if as_json:
-        answer = run(target, query, author=author, enable_rag=rag)
+        answer = ask(target, query, author=author, enable_rag=rag, sample=sample)
         print_json({"answer": answer.text, "sources": answer.sources, **answer.done})
     else:
-        view.ask_and_print(target, query, author=author, enable_rag=rag)
+        answer = view.ask_and_print(target, query, author=author, enable_rag=rag, sample=sample)
+    if not answer.text.strip():
+        raise TwinError("The answer has no text.")
+    if require_sources and not answer.sources:
+        raise TwinError("The answer names no source.")
 
 
 @app.command()
 def trace(trace_id: Annotated[str, typer.Argument(help="Trace id.")], stage: StageOption = "local") -> None:
-    """Show one trace: its spans with durations."""
+    """Show the spans of a trace with their durations."""
     from twin.ask import view
     from twin.target.stage import connect
 

@@ -26,7 +26,7 @@ LAST_LINES = 12
 
 @dataclass
 class Output:
-    """What the program says, line by line: progress, skipped files, a report, and sentences for people."""
+    """Output of the program, line by line: progress, skipped files, a report, and messages."""
 
     report: dict[str, Any] | None = None
     skipped: list[dict[str, str]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Output:
         if code != 0:
             raise TwinError(said or f"Ingest ended with exit code {code}{f' ({why})' if why else ''}.")
         if self.report is None:
-            raise TwinError(f"Ingest is done, but its report got lost on the way. {said}".strip())
+            raise TwinError(f"Ingest is done, but its report was lost. {said}".strip())
         return {**self.report, "skipped": self.skipped}
 
 
@@ -88,12 +88,12 @@ def ingest(stage: Stage, source: str | Path, *, kind: str = "", author: str = ""
 
 
 def _absolute(source: str) -> str:
-    """The program runs in the checkout, whatever folder the caller is in."""
+    """A local source as an absolute path, since the program runs in the checkout."""
     path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() or not _elsewhere(source) else source
+    return str(path.resolve()) if path.exists() or not _is_remote(source) else source
 
 
-def _elsewhere(source: str) -> bool:
+def _is_remote(source: str) -> bool:
     return "://" in source or ":" in source.split("/", 1)[0]
 
 

@@ -1,4 +1,4 @@
-"""A program in the service's own image and network: a one-off ECS task, followed through its logs."""
+"""Runs a program as a one-off ECS task in the service's image and network, followed through its logs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run_task(
 ) -> Ended:
     """Run a command in place of the service's own, with its roles, secrets, subnets and security groups; wait for it.
 
-    Ctrl-C stops the task. When only the way to AWS is lost, it goes on: what it writes is as good without a watcher.
+    Ctrl-C stops the task. When the connection to AWS is lost, the task goes on.
 
     Args:
         stage: a stage on AWS that is deployed.

@@ -1,11 +1,11 @@
-"""How answers, traces and ingests look in a terminal."""
+"""Terminal output of answers, traces and ingests."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from twin.ask.ask import Answer, ask
+from twin.target.answer import Answer, ask
 from twin.target.opik_client import opik_reader
 from twin.target.stage import Stage
 from twin.terminal.console import console, milliseconds_cell, print_table, score_cell
@@ -15,7 +15,9 @@ SHOWN_SKIPPED = 3
 SHOWN_METADATA = ("prompt_name", "prompt_version", "model_id", "embedding_model_id", "reranker_id", "stage", "release")
 
 
-def ask_and_print(stage: Stage, query: str, *, author: str | None = None, enable_rag: bool = True) -> Answer:
+def ask_and_print(
+    stage: Stage, query: str, *, author: str | None = None, enable_rag: bool = True, sample: bool = True
+) -> Answer:
     """Ask, print tokens as they come, then sources, counts and timings."""
     console.print(f"[bold]>[/bold] {query}\n", markup=True)
 
@@ -23,7 +25,7 @@ def ask_and_print(stage: Stage, query: str, *, author: str | None = None, enable
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    answer = ask(stage, query, author=author, enable_rag=enable_rag, on_token=on_token)
+    answer = ask(stage, query, author=author, enable_rag=enable_rag, sample=sample, on_token=on_token)
     sys.stdout.write("\n\n")
     show_answer(stage, answer)
     return answer

@@ -1,1 +1,1 @@
-"""What the delivery workflows do, apart from GitHub: every step runs on a laptop as well."""
+"""Steps of the delivery workflows that no tool does; each runs on a laptop as it runs in a job."""

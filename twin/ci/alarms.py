@@ -1,20 +1,20 @@
-"""Watches a stage's alarms for a while after a release."""
+"""Watch of a stage's alarms after a release."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage
 
 RINGING = "ALARM"
 
 
-def watch(stage: Stage, seconds: float, every: float, progress: Callable[[str], None]) -> int:
+def watch(stage: Stage, seconds: float, every: float, progress: Progress) -> int:
     """Return how many alarms stayed quiet for `seconds`.
 
-    An alarm that rang before the watch is no verdict on the release, unless it stops and starts anew.
+    An alarm that rang before the watch does not count against the release, unless it stops and starts again.
 
     Raises:
         TwinError: an alarm rang, or there is none to watch.
@@ -35,7 +35,7 @@ def watch(stage: Stage, seconds: float, every: float, progress: Callable[[str], 
         time.sleep(min(every, left))
     count = len(_states(stage))
     if not count:
-        raise TwinError(f"Stage {stage.name} has no alarm: nothing would have told of a bad release.")
+        raise TwinError(f"Stage {stage.name} has no alarm: a bad release would go unnoticed.")
     return count - len(before)
 
 

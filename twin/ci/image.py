@@ -1,4 +1,4 @@
-"""Builds the RAG service's image once: for a stage, tagged with the commit, or for a release, with its version."""
+"""Build of the RAG service's image: once for a stage, tagged with the commit, or for a release, with its version."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from twin.target.stage import Stage
 
 DOCKERFILE = ROOT / "images" / "rag" / "Dockerfile"
 REGISTRY = "ghcr.io"
-"""Where releases go: GitHub's own, so that a job's token is all it takes."""
+"""Registry of releases: GitHub's own accepts a job's token."""
 PLATFORM = "linux/arm64"
-"""What the task definition runs on."""
+"""Platform of the task definition."""
 
 
 def publish(stage: Stage, repository: str, commit: str) -> Release:

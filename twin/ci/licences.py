@@ -1,4 +1,4 @@
-"""Licences of what the deployables contain, read from the installed packages' own metadata."""
+"""Licences of the deployables' packages, read from the metadata of the installed packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from twin.target.paths import ROOT
 
 DEPLOYABLES = ("rag", "evaluation", "llm", "embedding-build")
-"""Lock files whose packages are passed on: in an image, in a layer, or in the model's place."""
+"""Lock files whose packages are passed on: in an image or a layer, or as the embedding model."""
 ALLOWED = frozenset(
     {
         *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"),
@@ -39,8 +39,8 @@ class Package:
     """A locked package and its licence.
 
     Attributes:
-        licence: SPDX expression, or the words that the package uses; empty when it says nothing or is not installed.
-        elsewhere: locked for another platform only, and not installed here.
+        licence: SPDX expression, or the package's own wording; empty when it names none or is not installed.
+        elsewhere: whether it is locked for another platform only, and not installed here.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Package:
 
     @property
     def may_be_passed_on(self) -> bool:
-        """Whether each part of the expression offers an allowed licence; what is for elsewhere is not passed on."""
+        """Whether each part of the expression offers an allowed licence; a package for another platform needs none."""
         if self.elsewhere:
             return True
         parts = re.split(r" AND (?![^(]*\))", self.licence)
@@ -87,7 +87,7 @@ def licence_of(described: metadata.PackageMetadata) -> str:
 
 
 def report(found: list[Package]) -> str:
-    """Markdown: how many packages have which licence, and what must be looked at."""
+    """Markdown table of the licences and the number of their packages, with the packages that were not read."""
     counted = Counter(package.licence for package in found if not package.elsewhere)
     lines = [
         "| licence | packages |",

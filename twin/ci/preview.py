@@ -1,4 +1,4 @@
-"""The one comment of a pull request: what the change does, costs and is worth, and that its preview is gone."""
+"""The one comment of a pull request: changes of the stacks, cost, scores, benchmarks and the proof of the deletion."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ MARKER = "<!-- llm-twin-preview -->"
 SECTION = "### "
 DELETION = f"{SECTION}Deletion\n\n"
 CHANGES_SHOWN = 40
-"""Resources per stack; the whole is in the run's log."""
+"""Resources per stack; all of them are in the run's log."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What is known so far; None stands for a step that did not run or failed.
+    """Content of the comment; None means that a step did not run or failed.
 
     Attributes:
         commit: the commit that is previewed.
         run_url: page of the run.
-        url: where the preview answers.
+        url: URL of the preview's API.
         stacks: `cdk diff` per stack.
         cost: the price difference as Markdown (`twin cost --diff --markdown`).
         scores: against main.
         benchmarks: goals of the benchmark reports (`goals` of benchmarks/results/*.json).
-        proof: what `twin delete --json` printed; empty when it broke off.
+        proof: survivors and services as `twin delete --json` prints them; empty when the deletion failed.
     """
 
     commit: str
@@ -42,7 +42,7 @@ class Preview:
 
     @property
     def is_proof_alone(self) -> bool:
-        """Whether this is of a job that deletes and measures nothing."""
+        """Whether the job deleted the preview and measured nothing."""
         measured = (self.stacks, self.cost, self.scores, self.benchmarks)
         return self.proof is not None and all(each is None for each in measured)
 
@@ -50,14 +50,14 @@ class Preview:
 def render(preview: Preview, before: str = "") -> str:
     """The comment in Markdown, without the hidden marker.
 
-    `before`: the comment as it stands; a proof alone keeps what it says was measured.
+    `before`: the present comment; a proof alone keeps its measurements.
     """
     measured = _measured(before) if preview.is_proof_alone else _sections(preview)
     parts = [
         f"## Preview of `{preview.commit[:12]}`",
         _where(preview),
         *measured,
-        f"{DELETION}{_proof(preview.proof) if preview.proof is not None else '_The preview stands._'}",
+        f"{DELETION}{_proof(preview.proof) if preview.proof is not None else '_The preview is deployed._'}",
         f"[Run]({preview.run_url})",
     ]
     return "\n\n".join(parts)
@@ -73,7 +73,7 @@ def _sections(preview: Preview) -> list[str]:
 
 
 def _measured(comment: str) -> list[str]:
-    """What a comment says between its head and the deletion; nothing when it was cut off before that."""
+    """Sections of a comment between its head and the deletion; none when the comment was cut off before that."""
     kept, complete, _ = comment.partition(f"\n\n{DELETION}")
     _, found, sections = kept.partition(f"\n\n{SECTION}")
     return [f"{SECTION}{sections}"] if complete and found else []
@@ -86,7 +86,7 @@ def _section(title: str, value: Any, show: Any) -> str:
 def _where(preview: Preview) -> str:
     if preview.proof is not None:
         gone = preview.proof.get("survivors") == []
-        return "The preview is deleted." if gone else "**The preview is not all gone.**"
+        return "The preview is deleted." if gone else "**The preview is not deleted completely.**"
     return f"Preview: {preview.url}" if preview.url else "**The preview is not up.**"
 
 
@@ -99,7 +99,7 @@ def _stacks(stacks: Sequence[StackChange]) -> str:
         replaced = sum(change.replaces for change in stack.resources)
         note = f", **{replaced} replaced**" if replaced else ""
         lines += [f"`{stack.stack}`: {len(stack.resources)} changes{note}", ""]
-        # Replacements first: they lose state, and must not be what the cut takes.
+        # Replacements first: they lose state and must not be cut off.
         ordered = sorted(stack.resources, key=lambda change: not change.replaces)
         for change in ordered[:CHANGES_SHOWN]:
             text = f"{change.what}: {change.kind} `{_code(change.name)}`"
@@ -140,7 +140,7 @@ def _benchmarks(goals: Sequence[Mapping[str, Any]]) -> str:
 
 def _proof(proof: Mapping[str, Any]) -> str:
     if not proof:
-        return "**The deletion broke off: see the run.**"
+        return "**The deletion failed: see the run.**"
     survivors = proof["survivors"]
     looked = f"looked at {len(proof.get('services') or ())} services"
     if not survivors:
@@ -150,7 +150,7 @@ def _proof(proof: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot end its cell, mention a person or become a tag."""
+    """Text escaped for a table cell: it cannot end the cell, mention a person or become a tag."""
     plain = " ".join(text.split())
     for special, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("@", "@\u200b")):
         plain = plain.replace(special, safe)

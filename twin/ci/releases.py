@@ -1,7 +1,7 @@
-"""Which release of a stage is known to be good, and the way back to it.
+"""Deployment of a release, the last good release of a stage, and the rollback to it.
 
-A release is a commit: templates, prompts and functions are in it, and the image's tag is its hash. Going back means to
-deploy that commit again, from a worktree of its own, with the image that was built for it.
+A release is a commit: templates, prompts and functions are in it, and the image's tag is its hash. A rollback
+deploys that commit again, from a worktree of its own, with the image that was built for it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from infra.names import DELIVERY
+from twin.deploy import local
+from twin.deploy.deploy import deploy, target
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL, ROOT
-from twin.target.stage import Stage
+from twin.target.progress import Progress
+from twin.target.stage import Stage, connect
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -34,7 +37,7 @@ class Release:
     digest: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no commit or digest: both end up in a command line.
+        """Check both: they become part of a command line.
 
         Raises:
             TwinError: one is malformed.
@@ -43,14 +46,33 @@ class Release:
             raise TwinError(f"{self.commit!r} with {self.digest!r} is not a full commit hash with an image digest.")
 
 
-def remember(stage: Stage, release: Release) -> None:
-    """Keep `release` as the stage's last good one."""
+def deploy_release(stage: str, images: str, release: Release, progress: Progress) -> str:
+    """Deploy a release; returns the URL of the API.
+
+    Args:
+        stage: name of the stage; `local` is started when it does not run.
+        images: repository in ECR with the image of the release.
+        release: commit of this checkout, and its image.
+        progress: called with each line of progress.
+
+    Raises:
+        TwinError: the image is missing or another by now, or the deployment failed.
+    """
+    require_same_image(connect(stage), images, release)
+    # A setting of the stacks; the CDK's process inherits it.
+    os.environ["TWIN_RELEASE"] = release.commit
+    deployed = local.start(progress) if stage == "local" else deploy(target(stage), progress)
+    return deployed.outputs["ApiUrl"]
+
+
+def store_last_good(stage: Stage, release: Release) -> None:
+    """Store `release` as the stage's last good one."""
     value = json.dumps(asdict(release))
     stage.client("ssm").put_parameter(Name=_parameter(stage), Value=value, Type="String", Overwrite=True)
 
 
 def last_good(stage: Stage) -> Release:
-    """The release that `remember` kept.
+    """The release that `store_last_good` stored.
 
     Raises:
         TwinError: there is none yet, or it is unreadable.
@@ -87,10 +109,10 @@ def image_digest(stage: Stage, repository: str, tag: str) -> str:
 
 
 def require_same_image(stage: Stage, repository: str, release: Release) -> None:
-    """Refuse to promote anything but what was built.
+    """Refuse to promote any image but the one that was built.
 
     Raises:
-        TwinError: the tag is missing, or means another image by now.
+        TwinError: the tag is missing, or names another image by now.
     """
     found = image_digest(stage, repository, release.commit)
     if found != release.digest:
@@ -98,7 +120,7 @@ def require_same_image(stage: Stage, repository: str, release: Release) -> None:
 
 
 def roll_back(stage: Stage, images: str, repository: Path = ROOT) -> Release:
-    """Deploy the stage's last good release again, with the set-up of that commit and its very image out of `images`.
+    """Deploy the stage's last good release again, with the set-up of that commit and its image from `images`.
 
     Raises:
         TwinError: there is none, its image is gone or another by now, its commit is not in this clone, or its

@@ -1,4 +1,4 @@
-"""What a change does to each stack, by the CDK's own `cdk diff` between two synthesized assemblies: no AWS needed."""
+"""Changes of each stack between two synthesized assemblies, by `cdk diff`; needs no AWS account."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ResourceChange:
 
     @property
     def replaces(self) -> bool:
-        """Whether the resource that stands is, or may be, given up for a new one."""
+        """Whether the existing resource is, or may be, replaced by a new one."""
         return self.what in REPLACEMENTS
 
 
@@ -49,7 +49,7 @@ class StackChange:
 
 
 def compare(base: Path, head: Path) -> list[StackChange]:
-    """Every stack of either assembly, in the order of their names; the CDK is asked about those whose templates differ.
+    """Changes of each stack of either assembly, in the order of their names; `cdk diff` runs where templates differ.
 
     Raises:
         TwinError: a folder is no assembly, or `cdk diff` failed.
@@ -66,7 +66,7 @@ def compare(base: Path, head: Path) -> list[StackChange]:
 
 
 def parse(output: str) -> Iterator[ResourceChange]:
-    """The resources in what `cdk diff --no-color` printed."""
+    """Resources in the output of `cdk diff --no-color`."""
     for line in output.splitlines():
         if found := RESOURCE.match(line):
             what = IMPACT.get(found["impact"] or "", DONE[found["sign"]])
@@ -94,7 +94,7 @@ def _diff(stack: str, head: Path, template: Path) -> str:
         *("--app", str(head.resolve()), "--template", str(template.resolve())),
         *("--no-color", "--no-notices", "--no-version-reporting"),
     ]
-    # Nothing is looked up: without this the SDK would ask the machine for credentials and wait.
+    # No AWS is needed; without this variable the SDK would ask the instance metadata for credentials and wait.
     env = environment({"AWS_EC2_METADATA_DISABLED": "true", "NO_COLOR": "1"})
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
     if done.returncode != 0:

@@ -1,4 +1,4 @@
-"""What a price depends on and a template does not say, each with its default and the reason for it."""
+"""Assumptions behind an estimate that no template contains, each with its default and reason."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Assumptions(BaseModel):
     answer_log_kilobytes: Decimal = Field(Decimal(4), description="Log lines of the service per answer, in kB.", ge=0)
     llm_log_kilobytes: Decimal = Field(Decimal(1), description="Log lines of the LLM per answer, in kB.", ge=0)
     idle_log_megabytes: Decimal = Field(
-        Decimal(50), description="What a log group takes in a month when nobody asks, in MB.", ge=0
+        Decimal(50), description="What a log group takes in a month without questions, in MB.", ge=0
     )
     flow_log_gigabytes: Decimal = Field(Decimal(1), description="Flow logs of a VPC in a month, in GB.", ge=0)
     background_gigabytes: Decimal = Field(
         Decimal(2),
-        description="What a NAT gateway or interface endpoint moves in a month when nobody asks, in GB.",
+        description="What a NAT gateway or interface endpoint moves in a month without questions, in GB.",
         ge=0,
     )
     image_gigabytes: Decimal = Field(

@@ -1,4 +1,4 @@
-"""Where in AWS's price list each price of the table stands: the query for `pricing:GetProducts`."""
+"""Query in AWS's price list (`pricing:GetProducts`) for each price of the table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Query:
 
     Attributes:
         service: service code, like `AmazonECS`.
-        usage: end of the product's usage type; before it stands nothing but the prefix of a region (`EU-`, `USE1-`).
+        usage: end of the product's usage type; before it comes only the prefix of a region (`EU-`, `USE1-`).
         unit: the unit that the list must give, so that a price of another measure is never taken.
         filters: further attributes, matched exactly by AWS.
     """
@@ -35,7 +35,7 @@ MACHINE = {
     "capacitystatus": "Used",
     "marketoption": "OnDemand",
 }
-"""What tells a machine on demand from its other offers; without `marketoption` a capacity block shows it as free."""
+"""Filters for a machine on demand among its other offers; without `marketoption` a capacity block shows it as free."""
 BALANCER = {"operation": "LoadBalancing:Application"}
 
 QUERIES: Mapping[str, Query] = {

@@ -1,4 +1,4 @@
-"""What a pricer says about a resource: charges with their amounts, that it costs nothing, or that nobody knows."""
+"""Outcomes of a pricer: charges with their amounts, free, or unknown."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ def hourly(count: Decimal | int) -> Units:
 
 
 def per_answer(count: Decimal | int, idle: Decimal | int = 0) -> Units:
-    """`count` units per answer, on top of what a month takes when nobody asks."""
+    """`count` units per answer, on top of what a month without questions takes."""
     return lambda load: Decimal(idle) + Decimal(count) * load.answers

@@ -22,7 +22,10 @@ def cost(
     markdown: Annotated[bool, typer.Option(help="Markdown, for a pull request.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What the stage costs: per resource, idle, in office hours, at full load, per 1,000 answers."""
+    """Estimate what a stage costs.
+
+    Per resource: idle, in office hours, at full load, and per 1,000 answers.
+    """
     from twin.cost import stage_cost, view
 
     found = stage_cost.templates(stage, assembly)

@@ -1,4 +1,4 @@
-"""From an assembly, prices and assumptions to what every resource costs in each kind of month."""
+"""Estimate of every resource's cost in each kind of month, from an assembly, prices and assumptions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Estimate:
         return self.monthly(load) / self.assumptions.hours_per_month
 
     def per_thousand(self, load: Load) -> Decimal | None:
-        """USD of 1,000 answers, everything that runs included; None when nobody asks."""
+        """USD of 1,000 answers, everything that runs included; None without questions."""
         return self.monthly(load.name) / load.answers * 1000 if load.answers else None
 
     @property

@@ -1,4 +1,4 @@
-"""The three ways in which a month can go."""
+"""Three kinds of month: idle, in office hours, at full load."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Load:
         hours: length of the month.
         busy_hours: hours in which answers are given.
         answers: answers given in the month.
-        is_full: whether everything that scales stands at its maximum all the time.
+        is_full: whether everything that scales is at its maximum all the time.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Load:
     def between(self, least: Decimal, most: Decimal, held: Decimal = Decimal(0)) -> Decimal:
         """Hours that something runs which scales from `least` to `most`: all of it at full load, else one when busy.
 
-        One also runs for `held` hours, whether anybody asks or not.
+        One also runs for `held` hours, even without questions.
         """
         if self.is_full:
             return most * self.hours

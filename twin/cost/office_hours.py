@@ -20,7 +20,7 @@ class Hours(NamedTuple):
 
     Attributes:
         open: in which the model may be awake; None: in all.
-        held: in which one copy runs whether anybody asks or not.
+        held: in which one copy runs even without questions.
     """
 
     open: Decimal | None
@@ -52,7 +52,7 @@ def of(assembly: Assembly) -> Hours:
 
 def _actions(properties: Mapping[str, Any]) -> Iterator[tuple[list[str], Decimal, Mapping[str, Any]]]:
     for action in properties.get("ScheduledActions") or ():
-        told = CRON.fullmatch(str(action.get("Schedule")))
-        if told:
-            hour = Decimal(told["hour"]) + Decimal(told["minute"]) / 60
-            yield told["days"].split(","), hour, action.get("ScalableTargetAction") or {}
+        cron = CRON.fullmatch(str(action.get("Schedule")))
+        if cron:
+            hour = Decimal(cron["hour"]) + Decimal(cron["minute"]) / 60
+            yield cron["days"].split(","), hour, action.get("ScalableTargetAction") or {}

@@ -1,4 +1,4 @@
-"""What a stage uses and others bill: services that its containers and functions reach by URL."""
+"""Services outside AWS that a stage uses: hosts that its containers and functions reach by URL."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from twin.target.paths import LOCAL
 SHIPPED = Path(__file__).parent / "prices.json"
 REFRESHED = LOCAL / "prices.json"
 HOME_REGION = "us-east-1"
-"""Where every price is known: the stand-in for a region whose price is not in the table."""
+"""Region of which every price is known; its price is used for a region that the table lacks."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def read(path: Path) -> PriceTable:
         document = json.loads(path.read_text(encoding="utf-8"))
         return PriceTable(price for key, entry in document["prices"].items() for price in _prices(key, entry))
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise TwinError(f"The price table {path} is not readable ({error!r}): delete or mend it.") from None
+        raise TwinError(f"The price table {path} is not readable ({error!r}): delete or fix it.") from None
 
 
 def write(table: PriceTable, path: Path) -> None:

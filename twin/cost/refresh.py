@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from twin.cost.catalog import Query, query
 from twin.cost.prices import Price, PriceTable
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 
 API_REGION = "us-east-1"
 """The API lives in a few regions and answers for all of them."""
@@ -45,9 +46,7 @@ def client() -> Any:
     )
 
 
-def refresh(
-    keys: Iterable[str], region: str, known: PriceTable, today: date, progress: Callable[[str], None]
-) -> Refresh:
+def refresh(keys: Iterable[str], region: str, known: PriceTable, today: date, progress: Progress) -> Refresh:
     """Ask for every key in `region`.
 
     Of a tiered price the dearest tier is taken: the first ones are free or, at this size, never left.

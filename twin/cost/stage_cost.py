@@ -15,6 +15,7 @@ from twin.cost.diff import Diff, diff
 from twin.cost.estimate import Estimate, estimate, needed
 from twin.target import cdk
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 
 
 def templates(stage: str, folder: Path | None = None) -> Assembly:
@@ -52,7 +53,7 @@ def compare(base: Path, found: Assembly, assumed: Sequence[str] = ()) -> Diff:
     return diff(cost(assembly.read(base), assumed), cost(found, assumed))
 
 
-def refresh_prices(found: Assembly, progress: cdk.Progress) -> list[refresh.Refresh]:
+def refresh_prices(found: Assembly, progress: Progress) -> list[refresh.Refresh]:
     """Fetch what the assembly needs from the Price List API, and keep it on this machine for every later run.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How prices look in a terminal, in Markdown and as JSON."""
+"""Terminal output of prices, also as Markdown and JSON."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Takes a stage away: what is its own, in which order it goes, and what AWS leaves behind."""
+"""`twin delete`: deletes a stage's stacks in order and the resources that AWS leaves behind."""

@@ -15,28 +15,31 @@ app = typer.Typer()
 @app.command()
 def delete(
     stage: StageOption = "local",
-    keep: Annotated[list[str] | None, typer.Option(help="What holds data and stays: vectors.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, in its order.")] = False,
+    keep: Annotated[list[str] | None, typer.Option(help="Stack with data that stays: vectors.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted, in order.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the stage, wait, list survivors; exit 1 if anything is left. Run it again after an interruption."""
+    """Delete a stage and prove that nothing is left.
+
+    Exit code 1 with the survivors when anything is left. Run it again after an interruption.
+    """
     from localcloud import lifecycle
     from twin.delete import delete as deletion
-    from twin.delete.view import show_plan, show_proof
-    from twin.inventory.listings import services_checked
+    from twin.delete.plan import removals
+    from twin.delete.view import proof, show_removals, show_survivors
     from twin.target.paths import STATE_ROOT
     from twin.target.stage import connect
 
     target, kept = connect(stage), tuple(keep or ())
     if dry_run:
-        planned = deletion.plan(target, keep=kept)
-        print_json([vars(each) for each in planned]) if as_json else show_plan(planned)
+        planned = removals(target, keep=kept)
+        print_json([vars(each) for each in planned]) if as_json else show_removals(planned)
         return
     left = deletion.delete(target, progress, keep=kept)
     if as_json:
-        print_json({"survivors": [vars(s) for s in left], "services": services_checked()})
+        print_json(proof(left))
     else:
-        show_proof(left)
+        show_survivors(left)
     if left:
         raise typer.Exit(1)
     if target.is_local and not kept:

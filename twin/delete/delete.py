@@ -1,47 +1,57 @@
-"""`twin delete`: take the stage down in order, take away what AWS leaves, and prove that nothing is left.
+"""`twin delete`: takes a stage down in order, removes what AWS leaves behind, and proves that nothing is left.
 
-Nothing is remembered between runs: what there is to do is read from AWS each time. A run that was cut short is finished
-by the next one.
+The program runs on the operator's machine and talks to AWS's APIs with the operator's credentials; stacks are deleted
+by CloudFormation. Nothing is remembered between runs: what there is to do is read from AWS each time, so a run that
+was interrupted is finished by the next one, and a run over nothing changes nothing.
+
+1. Ownership (`twin/inventory/ownership.py`): a resource is the stage's own by the history of its stacks, by its tags
+   or by its name. `--keep vectors` takes that stack, the stacks that it uses, and what they hold out of the deletion.
+2. Inference components are deleted first, and waited for: SageMaker deletes no endpoint that still holds one.
+3. What blocks a deletion is emptied: buckets, image repositories, network interfaces that nothing uses
+   (`leftovers.py`: each kind of resource with how to find, empty and remove it).
+4. Stacks (`stacks.py`, `stack_deletion.py`): those that no other stack uses go first, several at the same time. The
+   order is read from the deployed templates, because CloudFormation guards exports but not `Fn::GetStackOutput`.
+5. Leftovers: what AWS is known to leave after a stack is gone, such as log groups that were written to once more.
+6. Survivors (`twin/inventory/survivors.py`): every service that the stacks touch is asked what it has of the stage.
+   Steps 5 and 6 are repeated for a minute while deletions settle. An empty list is the proof; the last list is the
+   result.
+
+When something fails:
+
+- A stack that ends as DELETE_FAILED is deleted again after step 3 and a pause that grows; after four attempts it is
+  left for the list of survivors, with CloudFormation's reason.
+- A stack that is protected against deletion ends the run with the command that lifts the protection.
+- A leftover that cannot be removed yet is reported and tried again; in the end it is in the list.
+
+`plan.py` lists the same removals without making one (`--dry-run`). The command itself is `cli.py`: exit code 1 with
+survivors; without any it also stops the local cloud of stage `local`. docs/deletion.md describes it for operators.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from botocore.exceptions import ClientError
 
 from twin.delete.leftovers import COMPONENTS, LEFTOVERS, Leftover
-from twin.delete.stacks import StackDeletion, standing, users, waves, with_what_they_need
-from twin.inventory.ownership import OPTIONAL_STACKS, Ownership, forms, ownership
+from twin.delete.stack_deletion import StackDeletion
+from twin.delete.stacks import kept_stacks
+from twin.inventory.ownership import Ownership, read_ownership
 from twin.inventory.survivors import Survivor, survivors
-from twin.target.cdk import Progress
 from twin.target.deployment import key_file
-from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage
 
-KEEPABLE = OPTIONAL_STACKS
-"""What `--keep` may name: stacks that hold data."""
 SETTLE_SECONDS = 60.0
 COMPONENT_SECONDS = 1200.0
 LOCAL_POLL_SECONDS = 0.3
 POLL_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Planned:
-    """One removal, in the order in which it comes."""
-
-    step: str
-    kind: str
-    name: str
-
-
 def delete(
     stage: Stage,
     progress: Progress,
-    checked: Callable[[str], None] | None = None,
     *,
     keep: Collection[str] = (),
 ) -> list[Survivor]:
@@ -53,69 +63,30 @@ def delete(
     Raises:
         TwinError: when `keep` names what cannot be kept, or a stack is protected against deletion.
     """
-    kept = _kept(stage, keep)
-    left = take_down(stage, kept, progress, checked)
+    kept = kept_stacks(stage, keep)
+    left = take_down(stage, kept, progress)
     if not left and not kept:
         key_file(stage).unlink(missing_ok=True)
     return left
 
 
-def take_down(
-    stage: Stage, kept: Collection[str], progress: Progress, checked: Callable[[str], None] | None = None
-) -> list[Survivor]:
+def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[Survivor]:
     """Delete everything of the stage but the stacks called `kept`, and list what survives.
 
     Raises:
         TwinError: when a stack is protected against deletion.
     """
-    own = ownership(stage, kept)
+    own = read_ownership(stage, kept)
     poll = LOCAL_POLL_SECONDS if stage.is_local else POLL_SECONDS
     for name in sorted(kept):
         progress(f"{name:<24} kept")
-    _components(own, progress, poll)
-    _empty(own, progress)
-    StackDeletion(stage, kept, lambda: _empty(own, progress), progress, poll).run()
-    return _settle(ownership(stage, kept), progress, checked, poll)
+    _delete_components(own, progress, poll)
+    _empty_all(own, progress)
+    StackDeletion(stage, kept, lambda: _empty_all(own, progress), progress, poll).run()
+    return _sweep(read_ownership(stage, kept), progress, poll)
 
 
-def plan(stage: Stage, *, keep: Collection[str] = ()) -> list[Planned]:
-    """What `delete` would remove, in its order; changes nothing.
-
-    Raises:
-        TwinError: when `keep` names what cannot be kept.
-    """
-    kept = _kept(stage, keep)
-    own = ownership(stage, kept)
-    stacks = {name: stack for name, stack in standing(stage).items() if name not in kept}
-    client = stage.client("cloudformation")
-    found = [Planned("first", COMPONENTS.kind, name) for name in COMPONENTS.find(own)]
-    found += [Planned("emptied", each.kind, name) for each in LEFTOVERS if each.empty for name in each.find(own)]
-    held = {form for planned in found for form in forms(planned.name)}
-    for wave in waves(users(stage, stacks), stacks):
-        for name in wave:
-            found.append(Planned("stack", "stack", name))
-            for page in client.get_paginator("list_stack_resources").paginate(StackName=name):
-                for resource in page["StackResourceSummaries"]:
-                    physical_id = resource.get("PhysicalResourceId") or resource["LogicalResourceId"]
-                    held |= forms(physical_id)
-                    found.append(Planned(name, resource["ResourceType"], physical_id))
-    found += [
-        Planned("left over", each.kind, name) for each in LEFTOVERS for name in each.find(own) if not forms(name) & held
-    ]
-    return found
-
-
-def _kept(stage: Stage, keep: Collection[str]) -> tuple[str, ...]:
-    unknown = sorted(set(keep) - set(KEEPABLE))
-    if unknown:
-        raise TwinError(f"--keep {unknown[0]}: only {', '.join(KEEPABLE)} can be kept.")
-    if not keep:
-        return ()
-    stacks = standing(stage)
-    return tuple(sorted(with_what_they_need(users(stage, stacks), {stage.stack(name) for name in keep})))
-
-
-def _components(own: Ownership, progress: Progress, poll: float) -> None:
+def _delete_components(own: Ownership, progress: Progress, poll: float) -> None:
     names = COMPONENTS.find(own)
     for name in names:
         COMPONENTS.remove(own, name)
@@ -126,7 +97,7 @@ def _components(own: Ownership, progress: Progress, poll: float) -> None:
         names = COMPONENTS.find(own)
 
 
-def _empty(own: Ownership, progress: Progress) -> None:
+def _empty_all(own: Ownership, progress: Progress) -> None:
     for each in LEFTOVERS:
         for name in each.find(own) if each.empty else ():
             assert each.empty is not None  # noqa: S101 - asked for above
@@ -134,17 +105,16 @@ def _empty(own: Ownership, progress: Progress) -> None:
             progress(f"{each.kind:<24} {name} emptied")
 
 
-def _settle(own: Ownership, progress: Progress, checked: Callable[[str], None] | None, poll: float) -> list[Survivor]:
-    """Sweep and look, again for a while: services write their last logs and let interfaces go after the stacks."""
+def _sweep(own: Ownership, progress: Progress, poll: float) -> list[Survivor]:
+    """Delete leftovers and list survivors, repeatedly: services write logs and release interfaces after the stacks."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         for each in LEFTOVERS:
             _remove(each, own, progress)
-        left = survivors(own.stage, checked, own)
-        # A stack that still stands was tried often enough.
+        left = survivors(own.stage, own)
+        # A stack that still exists was tried often enough.
         if not left or time.monotonic() > deadline or any(each.kind == "stack" for each in left):
             return left
-        checked = None
         time.sleep(10 * poll)
 
 
@@ -153,7 +123,7 @@ def _remove(leftover: Leftover, own: Ownership, progress: Progress) -> None:
         try:
             leftover.remove(own, name)
         except ClientError as error:
-            # In use for now: the next look tries again, and the last one lists it.
+            # Still in use: the next round tries again, and the last one lists it.
             progress(f"{leftover.kind:<24} {name}: {error.response['Error']['Message']}")
         else:
             progress(f"{leftover.kind:<24} {name} removed")

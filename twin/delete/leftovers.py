@@ -1,7 +1,7 @@
-"""What goes before the stacks, and what AWS is known to leave after them, kind by kind in the order of the teardown.
+"""Resources that are deleted before the stacks, and those that AWS leaves after them, in the order of deletion.
 
-Finding reads AWS anew each time and removing what is gone already succeeds, so that any of it may be cut short and run
-again.
+Finding reads AWS anew each time and removing what is gone already succeeds, so that a deletion may be interrupted
+and run again.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class Leftover:
     empty: Callable[[Ownership, str], None] | None = None
 
 
-def absent(error: ClientError) -> bool:
+def is_absent(error: ClientError) -> bool:
     """Whether an error says that the resource is gone already."""
     return any(word in str(error) for word in ABSENT)
 
 
-def forget(operation: Callable[..., Any], **arguments: Any) -> None:
-    """Call a delete operation; what is gone already is as good as deleted."""
+def delete_if_present(operation: Callable[..., Any], **arguments: Any) -> None:
+    """Call a delete operation; a missing resource counts as deleted."""
     try:
         operation(**arguments)
     except ClientError as error:
-        if not absent(error):
+        if not is_absent(error):
             raise
 
 
@@ -69,7 +69,7 @@ def _sagemaker(kind: str, plural: str, operation: str) -> Leftover:
         return [name for name, _ in _listed(own, "sagemaker", f"list_{operation}s", plural, name_key)]
 
     def remove(own: Ownership, name: str) -> None:
-        forget(getattr(own.stage.client("sagemaker"), delete), **{name_key: name})
+        delete_if_present(getattr(own.stage.client("sagemaker"), delete), **{name_key: name})
 
     return Leftover(kind, find, remove)
 
@@ -89,7 +89,7 @@ def _scaling() -> Leftover:
     def remove(own: Ownership, name: str) -> None:
         resource, dimension = name.split("|")
         # The target's policies go with it.
-        forget(
+        delete_if_present(
             own.stage.client("application-autoscaling").deregister_scalable_target,
             ServiceNamespace="sagemaker",
             ResourceId=resource,
@@ -106,7 +106,7 @@ def _interfaces() -> Leftover:
         return [name for name, item in found if item.get("Status") == "available"]
 
     def remove(own: Ownership, name: str) -> None:
-        forget(own.stage.client("ec2").delete_network_interface, NetworkInterfaceId=name)
+        delete_if_present(own.stage.client("ec2").delete_network_interface, NetworkInterfaceId=name)
 
     return Leftover("network interface", find, remove, empty=remove)
 
@@ -118,7 +118,7 @@ def _volumes() -> Leftover:
         return [name for name, item in found if item.get("State") == "available"]
 
     def remove(own: Ownership, name: str) -> None:
-        forget(own.stage.client("ec2").delete_volume, VolumeId=name)
+        delete_if_present(own.stage.client("ec2").delete_volume, VolumeId=name)
 
     return Leftover("volume", find, remove)
 
@@ -132,7 +132,7 @@ def _snapshots() -> Leftover:
         ]
 
     def remove(own: Ownership, name: str) -> None:
-        forget(own.stage.client("ec2").delete_snapshot, SnapshotId=name)
+        delete_if_present(own.stage.client("ec2").delete_snapshot, SnapshotId=name)
 
     return Leftover("snapshot", find, remove)
 
@@ -142,7 +142,7 @@ def _log_groups() -> Leftover:
         return [name for name, _ in _listed(own, "logs", "describe_log_groups", "logGroups", "logGroupName")]
 
     def remove(own: Ownership, name: str) -> None:
-        forget(own.stage.client("logs").delete_log_group, logGroupName=name)
+        delete_if_present(own.stage.client("logs").delete_log_group, logGroupName=name)
 
     return Leftover("log group", find, remove)
 
@@ -167,12 +167,12 @@ def _buckets() -> Leftover:
                 for upload in page.get("Uploads", ()):
                     s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
         except ClientError as error:
-            if not absent(error):
+            if not is_absent(error):
                 raise
 
     def remove(own: Ownership, name: str) -> None:
         empty(own, name)
-        forget(own.stage.client("s3").delete_bucket, Bucket=name)
+        delete_if_present(own.stage.client("s3").delete_bucket, Bucket=name)
 
     return Leftover("bucket", find, remove, empty)
 
@@ -190,11 +190,11 @@ def _repositories() -> Leftover:
                 if page["imageIds"]:
                     ecr.batch_delete_image(repositoryName=name, imageIds=page["imageIds"])
         except ClientError as error:
-            if not absent(error):
+            if not is_absent(error):
                 raise
 
     def remove(own: Ownership, name: str) -> None:
-        forget(own.stage.client("ecr").delete_repository, repositoryName=name, force=True)
+        delete_if_present(own.stage.client("ecr").delete_repository, repositoryName=name, force=True)
 
     return Leftover("image repository", find, remove, empty)
 
@@ -209,7 +209,7 @@ def _secrets() -> Leftover:
 
     def remove(own: Ownership, arn: str) -> None:
         window: dict[str, Any] = {} if own.stage.name in WITH_RECOVERY else {"ForceDeleteWithoutRecovery": True}
-        forget(own.stage.client("secretsmanager").delete_secret, SecretId=arn, **window)
+        delete_if_present(own.stage.client("secretsmanager").delete_secret, SecretId=arn, **window)
 
     return Leftover("secret", find, remove)
 
@@ -225,8 +225,8 @@ def _task_definitions() -> Leftover:
     def remove(own: Ownership, arn: str) -> None:
         ecs = own.stage.client("ecs")
         # CloudFormation only deregisters: an inactive revision stays listed for good.
-        forget(ecs.deregister_task_definition, taskDefinition=arn)
-        forget(ecs.delete_task_definitions, taskDefinitions=[arn])
+        delete_if_present(ecs.deregister_task_definition, taskDefinition=arn)
+        delete_if_present(ecs.delete_task_definitions, taskDefinitions=[arn])
 
     return Leftover("task definition", find, remove)
 

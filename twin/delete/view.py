@@ -1,14 +1,21 @@
-"""How a deletion plan and its proof look in a terminal."""
+"""Terminal output of a deletion plan and its proof."""
 
 from __future__ import annotations
 
-from twin.delete.delete import Planned
+from typing import Any
+
+from twin.delete.plan import Removal
 from twin.inventory.listings import kinds_checked, services_checked
 from twin.inventory.survivors import Survivor
 from twin.terminal.console import console, print_table
 
 
-def show_proof(left: list[Survivor]) -> None:
+def proof(left: list[Survivor]) -> dict[str, Any]:
+    """The result of a delete for machines: `{"survivors": [...], "services": [names of the services searched]}`."""
+    return {"survivors": [vars(each) for each in left], "services": services_checked()}
+
+
+def show_survivors(left: list[Survivor]) -> None:
     """What survived a delete, or how much was looked at to say that nothing did."""
     looked = f"{kinds_checked()} kinds of resources in {len(services_checked())} services"
     if not left:
@@ -18,9 +25,9 @@ def show_proof(left: list[Survivor]) -> None:
     print_table(f"{len(left)} survivors of {looked}", ("service", "kind", "name", "why"), rows)
 
 
-def show_plan(planned: list[Planned]) -> None:
+def show_removals(planned: list[Removal]) -> None:
     """What a delete would remove, in its order."""
     if not planned:
-        console.print("Nothing of the stage stands.")
+        console.print("Nothing of the stage exists.")
         return
     print_table(f"{len(planned)} removals", ("step", "kind", "name"), [(p.step, p.kind, p.name) for p in planned])

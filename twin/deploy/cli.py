@@ -1,4 +1,4 @@
-"""`twin synth`, `deploy`."""
+"""`twin synth`, `deploy`: the stacks of a stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ app = typer.Typer()
 
 @app.command()
 def synth(stage: StageOption = "local") -> None:
-    """Synthesize the stacks of a stage into cdk.out; needs neither credentials nor network."""
+    """Synthesize the stacks of a stage into cdk.out.
+
+    Needs neither credentials nor network.
+    """
     from twin.target import cdk
     from twin.target.paths import CDK_OUT
 
@@ -22,7 +25,7 @@ def synth(stage: StageOption = "local") -> None:
 
 @app.command()
 def deploy(stage: StageOption = "local", as_json: JsonOption = False) -> None:
-    """Deploy every stack of a stage and wait until the service is ready."""
+    """Deploy a stage and wait until its service is ready."""
     from twin.deploy import deploy as deployment
     from twin.deploy import local
 

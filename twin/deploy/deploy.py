@@ -1,4 +1,34 @@
-"""`twin deploy`, `twin synth`: the real CDK command line, the same for every stage."""
+"""`twin deploy`, `twin synth`: deploy a stage with the real CDK command line, the same way for every stage.
+
+The program runs on the operator's machine or in a workflow. For stage `local` it starts the local cloud first
+(`local.py`); for any other stage it uses the AWS credentials of the shell.
+
+1. Target: which account, region and addresses the stage has (`twin/target/stage.py`).
+2. Overrides (`twin/target/cdk_environment.py`): what only the running stage knows, as environment of the CDK. These
+   are the number of the model's copies now, so that a sleeping endpoint stays asleep, and the local cloud's
+   addresses.
+3. Bootstrap: the CDK's own stack must exist. The local cloud gets it here; on AWS a missing one ends the command with
+   what to run, because bootstrapping is a decision of the account's owner.
+4. `cdk deploy` (`twin/target/cdk.py`): Node runs the CDK, the CDK runs `infra/app.py`, which turns the stage's
+   settings into templates; CloudFormation deploys the stacks, up to four at a time, in the order of their
+   dependencies. The CDK's output is read line by line: completed resources become progress, failed ones are
+   remembered.
+5. Outputs and secrets: read the stacks' outputs, put the hash of this person's API key into its secret (the key
+   itself stays in `.local/keys`), and point the local notifications at the sink.
+6. Ready: ask `/readyz` through the stage's address until every dependency is ready, the LLM included, for 45 seconds
+   at most.
+7. Prompts: register the versions in use in Opik.
+
+When something fails:
+
+- In step 4 CloudFormation rolls back. `failures/` collects the reasons and the last log lines of containers as soon
+  as a resource fails, since the rollback deletes the log groups, and explains them with what to do.
+- In step 6 the error says which dependency is not ready and why ECS stopped tasks; the stacks stay as they are.
+  Locally a process that was given up ends the wait with its reason.
+- In step 7 the failure is printed and the deployment counts as done.
+
+The demo and the drill call the steps one by one (`twin/local/`). docs/doctor.md explains failures for operators.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +36,20 @@ import sys
 import time
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
-
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
 from twin.deploy.failures.report import FailureRecorder, explained_unready
 from twin.prompts.versions import register
 from twin.target import cdk
 from twin.target.api_client import ApiClient
-from twin.target.cdk import Progress
+from twin.target.bootstrap import bootstrap_account
 from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
+from twin.target.cloudformation import CloudFormation
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
 from twin.target.paths import STATE_ROOT
+from twin.target.progress import Progress
 from twin.target.stage import Stage, connect, local_stage
 
 START_SECONDS = 60.0
@@ -29,7 +59,7 @@ BOOTSTRAP_STACK = "CDKToolkit"
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stage that answers."""
+    """A deployed stage whose service is ready."""
 
     stage: Stage
     outputs: dict[str, str]
@@ -49,7 +79,7 @@ def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, on
         TwinError: with what failed and why.
     """
     overrides = deployment_overrides(stage, engine)
-    bootstrap(stage, overrides, progress)
+    ensure_bootstrap(stage, progress)
     deploy_stacks(stage, overrides, progress, only=only)
     return finish(stage)
 
@@ -63,13 +93,13 @@ def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *
     recorder = FailureRecorder(stage)
     names = [stage.stack(name) for name in only]
     try:
-        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.saw)
+        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.record)
     except TwinError as error:
         raise recorder.explained(error) from None
 
 
 def finish(stage: Stage) -> Deployed:
-    """What follows `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
+    """Finish a deployment after `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
 
     Raises:
         TwinError: when the service does not get ready, with the reason.
@@ -86,7 +116,7 @@ def finish(stage: Stage) -> Deployed:
 
 
 def _register_prompts(stage: Stage, found: dict[str, str]) -> None:
-    """Tell Opik the prompts in use; a service that answers is deployed, whatever monitoring says."""
+    """Register the prompts in use in Opik; a failure is printed only, since the service is deployed."""
     reader = OpikReader(stage, found["OpikProjectName"])
     try:
         register(reader.api, PromptLibrary(), reader.project)
@@ -94,25 +124,21 @@ def _register_prompts(stage: Stage, found: dict[str, str]) -> None:
         print(f"   {error}", file=sys.stderr)
 
 
-def bootstrap(stage: Stage, overrides: dict[str, str], progress: Progress) -> None:
-    """Bootstrap the local cloud; on AWS only say how, since bootstrapping is an account owner's decision.
+def ensure_bootstrap(stage: Stage, progress: Progress) -> None:
+    """Bootstrap the local cloud; on AWS refuse with the command, since bootstrapping is the account owner's decision.
 
     Raises:
         TwinError: when an AWS account and region is not bootstrapped.
     """
-    try:
-        stage.client("cloudformation").describe_stacks(StackName=BOOTSTRAP_STACK)
+    if CloudFormation(stage).stack(BOOTSTRAP_STACK) is not None:
         return
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-    account = stage.client("sts").get_caller_identity()["Account"]
     if not stage.is_local:
+        account = stage.client("sts").get_caller_identity()["Account"]
         raise TwinError(
             f"Account {account} has no CDK bootstrap stack in {stage.region}: run "
-            f"`node_modules/.bin/cdk bootstrap aws://{account}/{stage.region}` once."
+            f"`twin account bootstrap --stage {stage.name}` once."
         )
-    cdk.bootstrap(account, stage.region, overrides)
+    bootstrap_account(stage)
     progress(f"{BOOTSTRAP_STACK} bootstrapped")
 
 
@@ -136,7 +162,11 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
 
 
 def refuse_failed_processes() -> None:
-    """Raise when the runner has given a declared resource up."""
+    """Raise when the runner has given up a declared resource.
+
+    Raises:
+        TwinError: naming the resource and the reason.
+    """
     state = lifecycle.status(STATE_ROOT)
     failed = [p for p in (state.processes if state else ()) if p.status == "failed"]
     if failed:

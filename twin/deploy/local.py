@@ -1,17 +1,17 @@
-"""`twin local-start`, `twin local-stop`: the whole pipeline on this machine."""
+"""`twin local-start`, `twin local-stop`: the stage `local` on this machine."""
 
 from __future__ import annotations
 
 from localcloud import lifecycle
 from twin.deploy.deploy import Deployed, deploy, target
-from twin.target.cdk import Progress
 from twin.target.errors import TwinError
 from twin.target.paths import STATE_ROOT
+from twin.target.progress import Progress
 from twin.target.stage import address
 
 
 def start(progress: Progress) -> Deployed:
-    """Local cloud up with every stack deployed; what a failed start had started is stopped again.
+    """Start the local cloud and deploy every stack; a failed start stops what it started.
 
     Raises:
         TwinError: naming the resource that failed and why.
@@ -26,7 +26,11 @@ def start(progress: Progress) -> Deployed:
 
 
 def urls(deployed: Deployed) -> dict[str, str]:
-    """Where a person or a program finds each part of the local cloud."""
+    """Address of each part of the local cloud.
+
+    Raises:
+        TwinError: the deployment is not local.
+    """
     state = deployed.stage.local
     if state is None:
         raise TwinError(f"Stage {deployed.stage.name} is not local.")
@@ -40,5 +44,5 @@ def urls(deployed: Deployed) -> dict[str, str]:
 
 
 def stop() -> None:
-    """Everything down: no process, no port."""
+    """Stop the local cloud: no process and no port is left."""
     lifecycle.stop(STATE_ROOT)

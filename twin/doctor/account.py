@@ -1,4 +1,4 @@
-"""Settings, credentials, account and region: who deploys what to where."""
+"""Checks of settings, credentials, account and region."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _account(context: Context) -> Iterator[Finding]:
     elif wanted == account:
         yield ok("AWS account", account)
     else:
-        why = "the CDK refuses, or the stage comes to stand in an account that nobody meant"
-        mend = f"use a profile of account {wanted}, or change `account` in infra/config/{context.stage.name}.toml"
-        yield failed("AWS account", f"credentials of {account}, settings for {wanted}", why, mend)
+        why = "the CDK refuses, or the stage is deployed to the wrong account"
+        fix = f"use a profile of account {wanted}, or change `account` in infra/config/{context.stage.name}.toml"
+        yield failed("AWS account", f"credentials of {account}, settings for {wanted}", why, fix)
 
 
 def _region(context: Context) -> Iterator[Finding]:

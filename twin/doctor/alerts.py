@@ -1,4 +1,4 @@
-"""Whether bad news reaches somebody: budget, subscriptions of the stage's topics, their confirmation."""
+"""Checks that alerts have receivers: budget, subscriptions of the stage's topics, their confirmation."""
 
 from __future__ import annotations
 
@@ -38,13 +38,11 @@ def _judge(context: Context, topic: str, subscriptions: list[dict[str, str]]) ->
     name = f"{ALERTS} of {topic.rsplit(':', 1)[-1]}"
     page = f"https://{context.stage.region}.console.aws.amazon.com/sns/v3/home?region={context.stage.region}#/topics"
     if not subscriptions:
-        return warning(name, "none", "alarms are raised, and nobody hears of them", f"subscribe an address: {page}")
+        return warning(name, "none", "alarms are raised, but reach no one", f"subscribe an address: {page}")
     pending = [s["Endpoint"] for s in subscriptions if s["SubscriptionArn"] == PENDING]
     if pending:
-        mend = f"follow the link in the message of AWS Notifications, or send it again: {page}"
-        return warning(
-            name, f"not confirmed: {', '.join(pending)}", "SNS sends nothing to an unconfirmed address", mend
-        )
+        fix = f"follow the link in the message of AWS Notifications, or send it again: {page}"
+        return warning(name, f"not confirmed: {', '.join(pending)}", "SNS sends nothing to an unconfirmed address", fix)
     return ok(name, ", ".join(sorted({s["Protocol"] for s in subscriptions})))
 
 
@@ -52,19 +50,19 @@ def _budget(context: Context) -> Iterator[Finding]:
     client, account = context.stage.client("budgets"), context.caller.account
     pages = client.get_paginator("describe_budgets").paginate(AccountId=account)
     budgets = [budget["BudgetName"] for page in pages for budget in page.get("Budgets", ())]
-    mend = "https://console.aws.amazon.com/billing/home#/budgets: a monthly cost budget with an e-mail address"
+    fix = "https://console.aws.amazon.com/billing/home#/budgets: a monthly cost budget with an e-mail address"
     if not budgets:
-        yield warning(BUDGET, "none in this account", "a forgotten endpoint is noticed on the bill", mend)
+        yield warning(BUDGET, "none in this account", "a forgotten endpoint is noticed on the bill", fix)
         return
-    heard = [name for name in budgets if _hearers(client, account, name)]
-    if heard:
-        yield ok(BUDGET, ", ".join(heard))
+    subscribed = [name for name in budgets if _subscribers(client, account, name)]
+    if subscribed:
+        yield ok(BUDGET, ", ".join(subscribed))
     else:
-        yield warning(BUDGET, f"{', '.join(budgets)}: no subscriber", "the budget is exceeded in silence", mend)
+        yield warning(BUDGET, f"{', '.join(budgets)}: no subscriber", "the budget is exceeded in silence", fix)
 
 
-def _hearers(client: Any, account: str, budget: str) -> int:
-    """Addresses that a budget tells; unlike those of SNS they need no confirmation."""
+def _subscribers(client: Any, account: str, budget: str) -> int:
+    """Number of a budget's subscribers; unlike those of SNS they need no confirmation."""
     asked = {"AccountId": account, "BudgetName": budget}
     notifications = client.describe_notifications_for_budget(**asked).get("Notifications", ())
     return sum(

@@ -1,4 +1,4 @@
-"""The API's certificate and domain."""
+"""Checks of the API's certificate and domain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _certificate(context: Context) -> Iterator[Finding]:
     if arn is None:
         yield _without_one(rag.edge)
         return
-    # Settings hold CloudFront to certificates of its own region.
+    # The settings accept only certificates of this region for CloudFront.
     region = CERTIFICATE_REGION if rag.edge == "cloudfront" else context.stage.region
     why = "nothing could speak HTTPS with it"
     renew = f"https://{region}.console.aws.amazon.com/acm/home?region={region}#/certificates/list"
@@ -56,8 +56,8 @@ def _without_one(edge: str) -> Finding:
 def _judge(found: dict[str, Any], domain: str, why: str, page: str) -> Finding:
     names = [found["DomainName"], *found.get("SubjectAlternativeNames", ())]
     if found["Status"] != "ISSUED":
-        mend = f"create the DNS record that ACM asks for: {page}"
-        return failed(CERTIFICATE, f"status {found['Status']}", why, mend)
+        fix = f"create the DNS record that ACM asks for: {page}"
+        return failed(CERTIFICATE, f"status {found['Status']}", why, fix)
     if not any(covers(name, domain) for name in names):
         why = "every client would refuse the connection: the certificate is for other names"
         return failed(CERTIFICATE, f"for {', '.join(dict.fromkeys(names))}, not {domain}", why, page)
@@ -69,7 +69,7 @@ def _judge(found: dict[str, Any], domain: str, why: str, page: str) -> Finding:
 
 
 def covers(name: str, domain: str) -> bool:
-    """Whether a certificate's name is for a domain; a star stands for one label (RFC 6125, section 6.4.3)."""
+    """Whether a certificate's name is for a domain; a star matches one label (RFC 6125, section 6.4.3)."""
     if name.startswith("*."):
         return domain.partition(".")[2] == name[2:]
     return name == domain
@@ -83,9 +83,9 @@ def _domain(context: Context) -> Iterator[Finding]:
     try:
         socket.getaddrinfo(domain, 443)
     except OSError:
-        why = "the service is up, but nobody finds it, and `twin deploy` waits for it in vain"
-        mend = "after the first deployment, point a CNAME or alias record at the stack's output ApiHost"
-        yield warning(DOMAIN, f"{domain} has no address yet", why, mend)
+        why = "the service runs, but the domain does not lead to it, and `twin deploy` waits in vain"
+        fix = "after the first deployment, point a CNAME or alias record at the stack's output ApiHost"
+        yield warning(DOMAIN, f"{domain} has no address yet", why, fix)
         return
     yield ok(DOMAIN, f"{domain} has an address")
 

@@ -1,4 +1,4 @@
-"""A check, and how many of them run: at the same time, each within its time limit."""
+"""Checks, run at the same time, each within its time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, skipped, warning
+from twin.doctor.finding import UNCHECKED, Finding, skipped, warning
 
 REFUSED = {
     "AccessDenied",
@@ -26,7 +26,7 @@ REFUSED = {
 
 
 class Need(Enum):
-    """What a check cannot do without."""
+    """Precondition of a check."""
 
     SETTINGS = auto()
     CREDENTIALS = auto()
@@ -34,11 +34,11 @@ class Need(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One look at one thing; it may find several.
+    """One check; it may give several findings.
 
     Attributes:
-        name: what is looked at; also the name of the finding when the look itself fails.
-        look: yields findings; may raise what AWS and HTTP clients raise.
+        name: what is checked; also the name of the finding when the check could not run.
+        look: yields findings; may raise the errors of AWS and HTTP clients.
         needs: without these the check is skipped.
         seconds: time limit.
     """
@@ -59,7 +59,7 @@ def run(checks: Sequence[Check], context: Context) -> list[Finding]:
         try:
             findings += future.result(left)
         except TimeoutError:
-            findings.append(_unseen(check.name, f"no answer within {check.seconds:g} s", "run the preflight again"))
+            findings.append(_unchecked(check.name, f"no answer within {check.seconds:g} s", "run the preflight again"))
     return findings
 
 
@@ -72,7 +72,7 @@ def _start(check: Check, context: Context) -> Future[list[Finding]]:
         except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
             future.set_exception(error)
 
-    # A daemon, unlike a pool's threads, does not hold up the exit when its look hangs.
+    # A daemon thread, unlike a pool's, does not delay the exit when its check hangs.
     threading.Thread(target=work, name=check.name, daemon=True).start()
     return future
 
@@ -88,15 +88,17 @@ def _look(check: Check, context: Context) -> list[Finding]:
         code = error.response["Error"]["Code"]
         if code in REFUSED:
             return [
-                _unseen(check.name, f"not allowed to look: {error}", f"allow {error.operation_name} to this identity")
+                _unchecked(
+                    check.name, f"not allowed to look: {error}", f"allow {error.operation_name} to this identity"
+                )
             ]
-        return [_unseen(check.name, str(error), "run the preflight again")]
-    # A proxy that answers with a page of its own makes AWS's answers unreadable.
+        return [_unchecked(check.name, str(error), "run the preflight again")]
+    # A proxy that answers with a web page makes AWS's answers unreadable.
     except (BotoCoreError, ResponseParserError, httpx.HTTPError) as error:
         return [
-            _unseen(check.name, f"{type(error).__name__}: {error}", "check the network and run the preflight again")
+            _unchecked(check.name, f"{type(error).__name__}: {error}", "check the network and run the preflight again")
         ]
 
 
-def _unseen(name: str, seen: str, mend: str) -> Finding:
-    return warning(name, seen, "nobody could look, so nobody knows", mend)
+def _unchecked(name: str, seen: str, fix: str) -> Finding:
+    return warning(name, seen, UNCHECKED, fix)

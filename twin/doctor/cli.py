@@ -22,7 +22,10 @@ def doctor(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Preflight: what would fail, why, and how to mend it; exit 1 if a deployment would fail."""
+    """Check what would make a deployment fail, and how to fix it.
+
+    Exit code 1 when a deployment would fail.
+    """
     from twin.doctor import preflight
     from twin.doctor.view import show_findings
 

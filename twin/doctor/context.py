@@ -1,4 +1,4 @@
-"""What checks look with: the stage's settings, its AWS, and who is asking."""
+"""Context of the checks: the stage, its settings, and the caller's identity."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class SharedStage(Stage):
             return super().client(service, **config)
 
     def _new_client(self, service: str, **config: Any) -> Any:
-        patience = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
-        return super()._new_client(service, **{**patience, **config})
+        timeouts = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
+        return super()._new_client(service, **{**timeouts, **config})
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the credentials belong to."""
+    """Owner of the credentials."""
 
     account: str
     arn: str
@@ -43,7 +43,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Context:
-    """Everything that a check may look at.
+    """Inputs of every check.
 
     Attributes:
         stage: the target; its region is the one that the stacks go to.

@@ -1,15 +1,19 @@
-"""What a check has to say."""
+"""Findings of checks."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+UNCHECKED = "The check could not run."
+"""Why a warning is given when its check failed."""
+
 
 class Status(StrEnum):
     """How bad a finding is.
 
-    `FAILED`: the deployment would fail, or would not be what its settings say. `WARNING`: it may, or nobody could look.
+    `FAILED`: the deployment would fail, or would not be what its settings say. `WARNING`: it may, or the check
+    could not run.
     `SKIPPED`: the check does not apply or lacks what it needs. Only `FAILED` makes the preflight fail.
     """
 
@@ -21,20 +25,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The outcome of a check.
 
     Attributes:
-        check: what was looked at.
-        seen: what was seen.
+        check: what was checked.
+        seen: what was found.
         why: what would go wrong because of it; empty when nothing would.
-        mend: the command or page that mends it; empty when nothing need be mended.
+        fix: the command or page that fixes it; empty when nothing is wrong.
     """
 
     check: str
     status: Status
     seen: str
     why: str = ""
-    mend: str = ""
+    fix: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """The finding as JSON has it."""
@@ -46,16 +50,16 @@ def ok(check: str, seen: str) -> Finding:
     return Finding(check, Status.OK, seen)
 
 
-def failed(check: str, seen: str, why: str, mend: str) -> Finding:
+def failed(check: str, seen: str, why: str, fix: str) -> Finding:
     """The deployment would fail."""
-    return Finding(check, Status.FAILED, seen, why, mend)
+    return Finding(check, Status.FAILED, seen, why, fix)
 
 
-def warning(check: str, seen: str, why: str, mend: str) -> Finding:
+def warning(check: str, seen: str, why: str, fix: str) -> Finding:
     """The deployment may fail, or would disappoint."""
-    return Finding(check, Status.WARNING, seen, why, mend)
+    return Finding(check, Status.WARNING, seen, why, fix)
 
 
 def skipped(check: str, reason: str) -> Finding:
-    """Nobody looked."""
+    """The check did not run."""
     return Finding(check, Status.SKIPPED, reason)

@@ -55,7 +55,7 @@ QUANTIZED_BYTES = {"fp8": 1, "bitsandbytes": 0.5 + 4 / 64}
 ONE_GPU = 1
 GPUS: Mapping[str, tuple[int, Mapping[str, int]]] = {
     # Family: GB of one GPU, GPUs by size (1 when not named). https://aws.amazon.com/ec2/instance-types/#Accelerated_Computing
-    # GB as the maker counts them (10^9 bytes), which stays a little below what the driver reports.
+    # GB of 10^9 bytes, a little less than the driver reports.
     "g4dn": (16, {"12xlarge": 4}),
     "g5": (24, {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}),
     "g6": (24, {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}),
@@ -83,7 +83,7 @@ class Gpus:
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model takes memory.
+    """Sizes of a model that decide its memory.
 
     Attributes:
         weights: bytes of all parameters as they are served.

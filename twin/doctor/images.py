@@ -1,4 +1,4 @@
-"""The container images: whether ECR has them where the stacks will look."""
+"""Checks that ECR has the container images where the stacks look for them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def _service_image(context: Context) -> Iterator[Finding]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise
-        mend = f"`aws ecr create-repository --repository-name {repository}`, then {push}"
-        yield failed(SERVICE_IMAGE, f"no repository {repository}", "no task of the service can start", mend)
+        fix = f"`aws ecr create-repository --repository-name {repository}`, then {push}"
+        yield failed(SERVICE_IMAGE, f"no repository {repository}", "no task of the service can start", fix)
         return
     if manifest is None:
         yield failed(SERVICE_IMAGE, f"no {name}", "no task can start: CannotPullContainerError", push)
@@ -52,26 +52,26 @@ def _service_image(context: Context) -> Iterator[Finding]:
 
 
 def _llm_image(context: Context) -> Iterator[Finding]:
-    """Asked for with the call that pulling makes, since other accounts' repositories allow little else."""
+    """Check the LLM's image by the call that pulling makes: other accounts' repositories allow little else."""
     image = context.known.llm.container_image.replace("{region}", context.stage.region)
     parts = IMAGE.fullmatch(image)
     assert parts is not None  # noqa: S101 - the setting's own pattern is stricter
     if parts["region"] != context.stage.region:
-        why = f"SageMaker pulls from ECR of its own region, {context.stage.region}, only"
+        why = f"SageMaker pulls only from ECR of the same region, {context.stage.region}"
         yield failed(LLM_IMAGE, f"{image} is in {parts['region']}", why, "write `{region}` in `image` of [llm]")
         return
     wanted = {"imageTag": parts["tag"]} if parts["tag"] else {"imageDigest": parts["digest"]}
-    mend = "correct `image` in [llm]: https://aws.github.io/deep-learning-containers/vllm/ lists tags and accounts"
+    fix = "correct `image` in [llm]: https://aws.github.io/deep-learning-containers/vllm/ lists tags and accounts"
     try:
         repository = {"registryId": parts["account"], "repositoryName": parts["repository"]}
         manifest = _manifest(context, repository, wanted)
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise
-        yield failed(LLM_IMAGE, f"no repository for {image}", "SageMaker refuses the model", mend)
+        yield failed(LLM_IMAGE, f"no repository for {image}", "SageMaker refuses the model", fix)
         return
     if manifest is None:
-        yield failed(LLM_IMAGE, f"no {image}", "SageMaker refuses the model", mend)
+        yield failed(LLM_IMAGE, f"no {image}", "SageMaker refuses the model", fix)
     else:
         yield ok(LLM_IMAGE, image)
 

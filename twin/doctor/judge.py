@@ -1,4 +1,4 @@
-"""Whether the model that judges answers can be asked: access on Bedrock, an endpoint on SageMaker."""
+"""Checks that the judge model can be called: access on Bedrock, an endpoint on SageMaker."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _bedrock(context: Context, model: str) -> Finding:
 
 
 def _lacking(found: dict[str, Any], *, behind_profile: bool) -> list[str]:
-    """What stands between the account and the model; a profile asks other regions than this one, too."""
+    """What the account lacks to call the model; a profile also calls other regions than this one."""
     agreement = (found.get("agreementAvailability") or {}).get("status")
     states = {
         "not authorized": found.get("authorizationStatus") == "AUTHORIZED",
@@ -72,11 +72,11 @@ def _endpoint(context: Context, name: str) -> Finding:
     except ClientError as error:
         if "Could not find" not in str(error):
             raise
-        mend = "correct `endpoint_name` in [judge], or leave it empty for the twin's own endpoint"
-        return failed(JUDGE, f"no endpoint {name} in {context.stage.region}", WHY, mend)
+        fix = "correct `endpoint_name` in [judge], or leave it empty for the twin's own endpoint"
+        return failed(JUDGE, f"no endpoint {name} in {context.stage.region}", WHY, fix)
     if status != "InService":
-        mend = f"`aws sagemaker describe-endpoint --endpoint-name {name}`"
-        return failed(JUDGE, f"endpoint {name} is {status}", WHY, mend)
+        fix = f"`aws sagemaker describe-endpoint --endpoint-name {name}`"
+        return failed(JUDGE, f"endpoint {name} is {status}", WHY, fix)
     return ok(JUDGE, f"endpoint {name} is in service")
 
 

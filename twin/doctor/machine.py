@@ -1,4 +1,4 @@
-"""This machine: what `make setup` installs, disk, ports, the local cloud."""
+"""Checks of this machine: what `make setup` installs, disk, ports, the local cloud."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from localcloud import lifecycle
 from localcloud.errors import LocalCloudError
 from localcloud.ports import free_port
-from scripts.node import OLDEST_NODE, find_node
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok
+from twin.target.node import OLDEST_NODE, find_node
 from twin.target.paths import EMBEDDING_MODEL, ROOT, STATE_ROOT, VENV
 
 NEEDED_DISK_GB = 1.0

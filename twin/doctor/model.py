@@ -1,4 +1,4 @@
-"""The model: whether it is where the endpoint looks for it, may be read from there, and fits the GPU."""
+"""Checks that the model is where the endpoint looks for it, may be read, and fits the GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.settings.llm import LlmSettings
 from twin.doctor import fit
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, failed, ok, skipped, warning
+from twin.doctor.finding import UNCHECKED, Finding, failed, ok, skipped, warning
 from twin.model import staging
 from twin.model.bucket import Bucket
 from twin.model.hub import Hub, HubError, hub_address
@@ -48,28 +48,28 @@ def _access(context: Context, page: str) -> Finding:
     llm = context.known.llm
     why = "the container cannot download the weights, never gets healthy, and the stack rolls back"
     if llm.hub_token_secret_arn is None:
-        mend = f"accept the terms at {page}, put a token into a secret, set `hub_token_secret_arn` in [llm]"
-        return failed(ACCESS, f"{llm.model_id} is gated, and the endpoint has no token", why, mend)
+        fix = f"accept the terms at {page}, put a token into a secret, set `hub_token_secret_arn` in [llm]"
+        return failed(ACCESS, f"{llm.model_id} is gated, and the endpoint has no token", why, fix)
     token = _secret_token(context)
     if token is None:
         return skipped(ACCESS, "skipped: no credentials to read the endpoint's token with")
     try:
         Hub(token).config(llm.model_id, llm.model_revision)
     except HubError as error:
-        mend = f"accept the terms at {page} as the token's owner; a fine-grained token must allow gated repositories"
-        return failed(ACCESS, f"gated, and the token may not read it: {error}", why, mend)
+        fix = f"accept the terms at {page} as the token's owner; a fine-grained token must allow gated repositories"
+        return failed(ACCESS, f"gated, and the token may not read it: {error}", why, fix)
     return ok(ACCESS, "gated, and the endpoint's token may read it")
 
 
 def _not_there(error: HubError, page: str, model: str, revision: str) -> Finding:
     why = "the container cannot download the weights, and the stack rolls back after its start-up timeout"
     if error.kind == "revision":
-        mend = f"set `model_revision` in [llm] to a commit of {page}/commits/main"
-        return failed(ON_HUB, f"{model} has no revision {revision}", why, mend)
+        fix = f"set `model_revision` in [llm] to a commit of {page}/commits/main"
+        return failed(ON_HUB, f"{model} has no revision {revision}", why, fix)
     if error.kind in ("missing", "refused"):
-        mend = f"look at {page}: correct `model_id`, or set `hub_token_secret_arn` in [llm] if it is private"
-        return failed(ON_HUB, f"no {model} for this caller: {error}", why, mend)
-    return warning(ON_HUB, str(error), "nobody could look, so nobody knows", f"look at {page}")
+        fix = f"look at {page}: correct `model_id`, or set `hub_token_secret_arn` in [llm] if it is private"
+        return failed(ON_HUB, f"no {model} for this caller: {error}", why, fix)
+    return warning(ON_HUB, str(error), UNCHECKED, f"look at {page}")
 
 
 def _staged(context: Context) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def _staged(context: Context) -> Iterator[Finding]:
     bucket = Bucket(context.stage.client("s3"), name, region)
     place = staging.Place(llm.model_id, llm.model_revision, llm.weights_prefix)
     why = "the container starts without the model or with a part of it, never gets healthy, and the stack rolls back"
-    mend = f"`twin model stage --stage {settings.stage}`"
+    fix = f"`twin model stage --stage {settings.stage}`"
     try:
         there = bucket.exists(account)
     except TwinError as error:
@@ -91,9 +91,9 @@ def _staged(context: Context) -> Iterator[Finding]:
     listed = staging.listed(bucket, place) if there else {}
     uri = f"s3://{name}/{place.prefix}"
     if not listed:
-        yield failed(STAGED, f"no complete model in {uri}", why, mend)
+        yield failed(STAGED, f"no complete model in {uri}", why, fix)
     elif wrong := staging.disagreeing(bucket, place, listed):
-        yield failed(STAGED, f"{uri} lacks or has changed {', '.join(wrong)}", why, mend)
+        yield failed(STAGED, f"{uri} lacks or has changed {', '.join(wrong)}", why, fix)
     else:
         yield ok(STAGED, f"{len(listed)} files in {uri}")
 
@@ -113,8 +113,8 @@ def _fits(context: Context) -> Iterator[Finding]:
         shape = fit.shape_of(config, weights, _cache_bytes(llm))
         utilisation = float(_option(llm, "GPU_MEMORY_UTILIZATION") or fit.UTILISATION)
     except (fit.FitUnknownError, HubError) as error:
-        mend = "give the model's files: `twin doctor --model-dir DIR` with config.json and *.safetensors"
-        yield warning(FITS, str(error), "nobody could calculate, so nobody knows", mend)
+        fix = "give the model's files: `twin doctor --model-dir DIR` with config.json and *.safetensors"
+        yield warning(FITS, str(error), UNCHECKED, fix)
         return
     yield from _as_quantized(llm, config)
     for kind, gpus in machines.items():
@@ -126,12 +126,12 @@ def _as_quantized(llm: LlmSettings, config: Mapping[str, Any]) -> Iterator[Findi
     said = (config.get("quantization_config") or {}).get("quant_method")
     if llm.quantization in IN_FILES and said != llm.quantization:
         seen = f"the settings say {llm.quantization}, the model's config.json {said or 'nothing of it'}"
-        mend = f"a model_id whose files are quantized with {llm.quantization}, or another `quantization` in [llm]"
-        yield failed(QUANTIZED, seen, "the weights would take more memory than planned", mend)
+        fix = f"a model_id whose files are quantized with {llm.quantization}, or another `quantization` in [llm]"
+        yield failed(QUANTIZED, seen, "the weights would take more memory than planned", fix)
     elif said and llm.quantization == "bitsandbytes" and said != "bitsandbytes":
         seen = f"the files are quantized with {said} already"
-        mend = '`quantization = "none"` in [llm]: the container knows it from the files'
-        yield failed(QUANTIZED, seen, "vLLM refuses to quantize them again", mend)
+        fix = '`quantization = "none"` in [llm]: the container knows it from the files'
+        yield failed(QUANTIZED, seen, "vLLM refuses to quantize them again", fix)
 
 
 def _too_few(context: Context, kind: str, gpus: fit.Gpus) -> Finding:
@@ -147,13 +147,13 @@ def _judge(context: Context, kind: str, gpus: fit.Gpus, outcome: fit.Fit) -> Fin
         f"weights {outcome.weights / fit.GB:.1f} of {outcome.available / fit.GB:.1f} GB usable per GPU "
         f"({kind}: {gpus.count} x {gpus.memory / fit.GB:.0f} GB, {llm.accelerators} used)"
     )
-    mend = "a bigger `instance_type`, more `accelerators`, a shorter `max_model_len` or a quantized model in [llm]"
+    fix = "a bigger `instance_type`, more `accelerators`, a shorter `max_model_len` or a quantized model in [llm]"
     if outcome.room < 0:
-        return failed(FITS, seen, "the container runs out of GPU memory while it loads the weights", mend)
+        return failed(FITS, seen, "the container runs out of GPU memory while it loads the weights", fix)
     requests = outcome.room / llm.max_model_len
     seen = f"{seen}; cache for {outcome.room} tokens = {requests:.1f} requests of max_model_len {llm.max_model_len}"
     if requests < 1:
-        return failed(FITS, seen, "vLLM refuses to start when one longest sequence does not fit its cache", mend)
+        return failed(FITS, seen, "vLLM refuses to start when one longest sequence does not fit its cache", fix)
     return ok(FITS, seen)
 
 

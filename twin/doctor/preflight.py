@@ -1,4 +1,4 @@
-"""`twin doctor`: what would fail later, said now."""
+"""`twin doctor`: every check of a stage, before it is deployed."""
 
 from __future__ import annotations
 

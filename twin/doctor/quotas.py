@@ -1,4 +1,4 @@
-"""Service Quotas: what the account may start, against what it runs and what the stage needs."""
+"""Checks of Service Quotas against what the account uses and what the stage needs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.names import PROJECT
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
@@ -24,21 +25,21 @@ def _endpoint_instances(context: Context) -> Iterator[Finding]:
     """SageMaker keeps one quota per instance type and use; its code differs by type, so it is found by its name."""
     llm = context.known.llm
     # An update of a real-time endpoint starts all its instances a second time.
-    wished = llm.max_instances * (2 if llm.mode == "real-time" else 1)
+    wanted = llm.max_instances * (2 if llm.mode == "real-time" else 1)
     for kind in llm.instance_types:
         name = f"{kind} for endpoint usage"
         quota = _by_name(context, "sagemaker", name)
         if quota is None:
             why = "SageMaker would refuse the endpoint's configuration"
-            mend = "choose another `instance_type` or `region`: https://aws.amazon.com/sagemaker/ai/pricing/"
-            yield failed("Endpoint instance type", f"{context.stage.region} offers no {kind}", why, mend)
+            fix = "choose another `instance_type` or `region`: https://aws.amazon.com/sagemaker/ai/pricing/"
+            yield failed("Endpoint instance type", f"{context.stage.region} offers no {kind}", why, fix)
             continue
         yield ok("Endpoint instance type", f"{kind} is offered in {context.stage.region}")
         used = _endpoint_instances_in_use(context, kind)
-        # Without a quota a further type is never had, and the deployment goes on with the others.
+        # A further type without quota is never used, and the deployment goes on with the others.
         needed = 1 if kind == llm.instance_type else 0
         unit = "instances of the endpoint"
-        yield _judge(context, f"Quota {name}", quota, used=used, needed=needed, wished=wished, unit=unit)
+        yield _judge(context, f"Quota {name}", quota, used=used, needed=needed, wanted=wanted, unit=unit)
 
 
 def _fargate(context: Context) -> Iterator[Finding]:
@@ -46,9 +47,9 @@ def _fargate(context: Context) -> Iterator[Finding]:
     per_task = rag.cpu / CPU_UNITS_PER_VCPU
     quota = _by_code(context, *FARGATE_VCPU)
     needed = rag.min_tasks * per_task * DURING_A_DEPLOYMENT
-    wished = rag.max_tasks * per_task * DURING_A_DEPLOYMENT
+    wanted = rag.max_tasks * per_task * DURING_A_DEPLOYMENT
     yield _judge(
-        context, "Quota Fargate vCPU", quota, used=None, needed=needed, wished=wished, unit="vCPU of the service"
+        context, "Quota Fargate vCPU", quota, used=None, needed=needed, wanted=wanted, unit="vCPU of the service"
     )
 
 
@@ -62,39 +63,39 @@ def _addresses(context: Context) -> Iterator[Finding]:
     used = len([address for address in described if not _is_ours(address, context)])
     quota = _by_code(context, *ELASTIC_ADDRESSES)
     yield _judge(
-        context, "Quota Elastic IP addresses", quota, used=used, needed=needed, wished=needed, unit="NAT gateways"
+        context, "Quota Elastic IP addresses", quota, used=used, needed=needed, wanted=needed, unit="NAT gateways"
     )
 
 
 def _vpcs(context: Context) -> Iterator[Finding]:
     described = context.stage.client("ec2").describe_vpcs()["Vpcs"]
     used = len([vpc for vpc in described if not _is_ours(vpc, context)])
-    yield _judge(context, "Quota VPCs", _by_code(context, *VPCS), used=used, needed=1, wished=1, unit="VPCs")
+    yield _judge(context, "Quota VPCs", _by_code(context, *VPCS), used=used, needed=1, wanted=1, unit="VPCs")
 
 
 def _judge(
-    context: Context, check: str, quota: dict[str, Any], *, used: float | None, needed: float, wished: float, unit: str
+    context: Context, check: str, quota: dict[str, Any], *, used: float | None, needed: float, wanted: float, unit: str
 ) -> Finding:
-    """`needed` makes the deployment fail, `wished` (the most that scaling may ask for) only disappoints.
+    """Below `needed` the deployment fails; below `wanted`, the most that scaling may ask for, it is limited.
 
-    `used` is what others run of it; None when nobody counts that.
+    `used` is what others use of it; None when that is not counted.
     """
     value, taken = float(quota["Value"]), used or 0
     others = "" if used is None else f", in use by others {used:g}"
-    seen = f"{value:g}{others}, needed {needed:g}" + (f" to {wished:g}" if wished > needed else "")
+    seen = f"{value:g}{others}, needed {needed:g}" + (f" to {wanted:g}" if wanted > needed else "")
     page = (
         f"https://{context.stage.region}.console.aws.amazon.com/servicequotas/home/services/"
         f"{quota['ServiceCode']}/quotas/{quota['QuotaCode']}"
     )
     command = (
         f"aws service-quotas request-service-quota-increase --region {context.stage.region} "
-        f"--service-code {quota['ServiceCode']} --quota-code {quota['QuotaCode']} --desired-value {taken + wished:g}"
+        f"--service-code {quota['ServiceCode']} --quota-code {quota['QuotaCode']} --desired-value {taken + wanted:g}"
     )
-    mend = f"`{command}`, or {page}; new quotas take hours to days"
+    fix = f"`{command}`, or {page}; new quotas take hours to days"
     if value - taken < needed:
-        return failed(check, seen, f"AWS refuses {unit} beyond the quota, and the stack rolls back", mend)
-    if value - taken < wished:
-        return warning(check, seen, f"scaling stops at the quota: no more {unit} than it allows", mend)
+        return failed(check, seen, f"AWS refuses {unit} beyond the quota, and the stack rolls back", fix)
+    if value - taken < wanted:
+        return warning(check, seen, f"scaling stops at the quota: no more {unit} than it allows", fix)
     return ok(check, seen)
 
 
@@ -137,7 +138,7 @@ def _endpoint_instances_in_use(context: Context, instance_type: str) -> int:
 
 def _is_ours(resource: dict[str, Any], context: Context) -> bool:
     tags = {tag["Key"]: tag["Value"] for tag in resource.get("Tags", ())}
-    return tags.get("project") == "llm-twin" and tags.get("stage") == context.stage.name
+    return tags.get("project") == PROJECT and tags.get("stage") == context.stage.name
 
 
 CHECKS = (

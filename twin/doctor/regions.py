@@ -1,4 +1,4 @@
-"""Whether the region has every service and zone that the stacks use."""
+"""Checks that the region has every service and zone that the stacks use."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def _services(context: Context) -> Iterator[Finding]:
         yield ok("Services in the region", f"{region} has all {len(REGIONAL)}")
         return
     why = "stacks with resources of these services cannot be created there"
-    mend = "choose another `region`: https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services/"
-    yield failed("Services in the region", f"{region} lacks {', '.join(missing)}", why, mend)
+    fix = "choose another `region`: https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services/"
+    yield failed("Services in the region", f"{region} lacks {', '.join(missing)}", why, fix)
 
 
 def _zones(context: Context) -> Iterator[Finding]:
@@ -59,13 +59,13 @@ def _zones(context: Context) -> Iterator[Finding]:
     fitting = set(ids)
     if context.known.rag.edge == "cloudfront":
         fitting -= {name for name, zone in ids.items() if zone in WITHOUT_VPC_ORIGINS}
-    mend = f"set `availability_zones` in [network] to two of: {', '.join(sorted(fitting))}"
+    fix = f"set `availability_zones` in [network] to two of: {', '.join(sorted(fitting))}"
     if missing := [zone for zone in wanted if zone not in ids]:
         why = "synthesis looks no zone up, so CloudFormation would fail at the first subnet"
-        yield failed(ZONES, f"this account has no {', '.join(missing)}", why, mend)
+        yield failed(ZONES, f"this account has no {', '.join(missing)}", why, fix)
     elif closed := [zone for zone in wanted if zone not in fitting]:
         seen = f"{', '.join(f'{zone} is {ids[zone]}' for zone in closed)}, which CloudFront's VPC origins cannot reach"
-        yield warning(ZONES, seen, "CloudFront may not be able to call the load balancer in its private subnets", mend)
+        yield warning(ZONES, seen, "CloudFront may not be able to call the load balancer in its private subnets", fix)
     else:
         yield ok(ZONES, ", ".join(wanted))
 

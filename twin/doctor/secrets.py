@@ -1,4 +1,4 @@
-"""Whether somebody put the values into the stage's secrets that no template can hold."""
+"""Checks that the stage's secrets hold the values that no template can."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, ok, skipped, warning
-from twin.doctor.stacks import resources, standing
+from twin.doctor.stacks import created
+from twin.target.cloudformation import CloudFormation
 
 SECRETS = "Secrets"
 UNFILLED = {
@@ -23,10 +24,10 @@ UNFILLED = {
 def _secrets(context: Context) -> Iterator[Finding]:
     client = context.stage.client("secretsmanager")
     arns = [
-        physical
-        for stack in standing(context)
-        for kind, physical in resources(context, stack)
-        if kind == "AWS::SecretsManager::Secret"
+        resource.physical_id
+        for stack in CloudFormation(context.stage).stage_stacks()
+        for resource in created(context, stack)
+        if resource.type == "AWS::SecretsManager::Secret"
     ]
     found = [each for each in (client.describe_secret(SecretId=arn) for arn in arns) if _meaning(each)]
     if not found:
@@ -34,8 +35,8 @@ def _secrets(context: Context) -> Iterator[Finding]:
         return
     empty = [each for each in found if is_untouched(each)]
     for each in empty:
-        mend = f"`aws secretsmanager put-secret-value --secret-id {each['ARN']} --secret-string ...`"
-        yield warning(f"Secret: {each['Description']}", "never filled", _meaning(each), mend)
+        fix = f"`aws secretsmanager put-secret-value --secret-id {each['ARN']} --secret-string ...`"
+        yield warning(f"Secret: {each['Description']}", "never filled", _meaning(each), fix)
     if not empty:
         yield ok(SECRETS, f"{len(found)} filled")
 

@@ -1,18 +1,18 @@
-"""What the account already holds: the CDK's bootstrap, the stage's stacks, and leftovers under their names."""
+"""Checks of the CDK's bootstrap, the stage's stacks, and leftovers under their names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.names import bootstrap_parameter, watermark_parameter
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, warning
 from twin.inventory.survivors import Survivor, survivors
+from twin.target.cloudformation import DELETED, CloudFormation, Resource
 
-VERSION_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 NEEDED_VERSION = 6
 """What templates of `aws-cdk-lib` ask for in their rule CheckBootstrapVersion."""
 STUCK = ("DELETE_FAILED", "UPDATE_ROLLBACK_FAILED")
@@ -23,32 +23,33 @@ SHOWN_LEFTOVERS = 5
 
 def _bootstrap(context: Context) -> Iterator[Finding]:
     where = f"aws://{context.caller.account}/{context.stage.region}"
-    mend = f"run `node_modules/.bin/cdk bootstrap {where}`"
+    parameter = bootstrap_parameter(context.known.delivery.qualifier)
+    fix = f"run `twin account bootstrap --stage {context.stage.name}`"
     why = "the CDK has no bucket for its assets and no roles to deploy with"
     try:
-        found = context.stage.client("ssm").get_parameter(Name=VERSION_PARAMETER)["Parameter"]["Value"]
+        found = context.stage.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ParameterNotFound":
             raise
-        yield failed("CDK bootstrap", f"none in {where}", why, mend)
+        yield failed("CDK bootstrap", f"none in {where}", why, fix)
         return
     version = int(found) if found.isdigit() else 0
     if version < NEEDED_VERSION:
         why = f"the templates' own rule asks for version {NEEDED_VERSION}"
-        yield failed("CDK bootstrap", f"version {found}", why, mend)
+        yield failed("CDK bootstrap", f"version {found}", why, fix)
     else:
         yield ok("CDK bootstrap", f"version {version}")
 
 
 def _stacks(context: Context) -> Iterator[Finding]:
-    for name, status in standing(context).items():
-        check = f"Stack {name}"
+    for name, stack in CloudFormation(context.stage).stage_stacks().items():
+        check, status = f"Stack {name}", stack.status
         if status in STUCK:
             why = "CloudFormation accepts no update of a stack in this state"
             page = f"https://console.aws.amazon.com/cloudformation/home?region={context.stage.region}"
-            mend = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}`, or continue it at {page}"
-            yield failed(check, status, why, mend)
-        elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+            fix = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}`, or continue it at {page}"
+            yield failed(check, status, why, fix)
+        elif stack.in_progress:
             why = "CloudFormation does one thing at a time to a stack"
             yield failed(check, status, why, f"wait: `aws cloudformation describe-stacks --stack-name {name}`")
         elif status in MADE_ANEW:
@@ -60,22 +61,22 @@ def _stacks(context: Context) -> Iterator[Finding]:
 def _leftovers(context: Context) -> Iterator[Finding]:
     """What exists under the stage's names and belongs to no stack.
 
-    A leftover under a fixed name makes the creation fail; others only cost. While a stack stands, resources that AWS
+    A leftover under a fixed name makes the creation fail; others only cost. While a stack exists, resources that AWS
     made for it (interfaces, versions) carry its name without being its own: then only fixed names are looked at.
     """
-    stacks = standing(context)
-    owned = [identifier for stack in stacks for _, identifier in resources(context, stack)]
+    stacks = CloudFormation(context.stage).stage_stacks()
+    owned = [resource.physical_id for stack in stacks for resource in created(context, stack)]
     found = [survivor for survivor in survivors(context.stage) if survivor.kind != "stack"]
     orphans = [survivor for survivor in found if not _is_owned(survivor, owned)]
     fixed = fixed_names(context)
     blocking = [orphan for orphan in orphans if (orphan.kind, orphan.name) in fixed]
     costing = [] if stacks else [orphan for orphan in orphans if orphan not in blocking]
-    mend = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}` lists them; remove each by hand"
+    fix = f"`make delete-inference-pipeline-deployment STAGE={context.stage.name}` lists them; remove each by hand"
     if blocking:
         why = "CloudFormation cannot create what exists already, and rolls the stack back"
-        yield failed("Name collisions", _listed(blocking), why, mend)
+        yield failed("Name collisions", _listed(blocking), why, fix)
     if costing:
-        yield warning("Leftovers", _listed(costing), "no stack owns them any more, and some are paid for", mend)
+        yield warning("Leftovers", _listed(costing), "no stack owns them any more, and some are paid for", fix)
     if not blocking and not costing:
         yield ok("Name collisions", "nothing of an earlier deployment is in the way")
 
@@ -91,29 +92,15 @@ def fixed_names(context: Context) -> set[tuple[str, str]]:
         ("log group", f"/aws/sagemaker/InferenceComponents/{names.inference_component}"),
         ("log group", f"/aws/vendedlogs/states/{names.judging}"),
         ("state machine", names.judging),
-        ("parameter", f"/twin/{context.stage.name}/evaluation/watermark"),
+        ("parameter", watermark_parameter(context.stage.name)),
     }
 
 
-def standing(context: Context) -> dict[str, str]:
-    """Status by name of those stacks of the stage that exist."""
-    client, found = context.stage.client("cloudformation"), {}
-    for name in context.stage.stacks:
-        try:
-            found[name] = str(client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
-    return found
-
-
-def resources(context: Context, stack: str) -> Iterator[tuple[str, str]]:
-    """Type and physical id of everything in a stack."""
-    pages: Any = context.stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
-    for page in pages:
-        for resource in page["StackResourceSummaries"]:
-            if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE":
-                yield str(resource["ResourceType"]), str(resource["PhysicalResourceId"])
+def created(context: Context, stack: str) -> Iterator[Resource]:
+    """The resources of a stack that exist."""
+    for resource in CloudFormation(context.stage).resources(stack):
+        if resource.physical_id and resource.status != DELETED:
+            yield resource
 
 
 def _is_owned(survivor: Survivor, owned: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The endpoint that stands, against what the settings would make of it: whether it can be updated to that at all."""
+"""Checks that the existing endpoint can be updated to what the settings say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from twin.doctor import fit
 from twin.doctor.check import Check
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, failed, ok, skipped, warning
+from twin.doctor.finding import UNCHECKED, Finding, failed, ok, skipped, warning
 
 MODE, ROOM = "Mode of the endpoint", "Room for an update"
 
@@ -19,22 +19,22 @@ def _mode(context: Context) -> Iterator[Finding]:
     client, names, wanted = context.stage.client("sagemaker"), context.names, context.known.llm.mode
     endpoint = _described(client.describe_endpoint, EndpointName=names.endpoint)
     if endpoint is None:
-        yield skipped(MODE, "skipped: no endpoint stands")
+        yield skipped(MODE, "skipped: there is no endpoint")
         return
     config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
     holds_model = any(variant.get("ModelName") for variant in config["ProductionVariants"])
-    stands = "real-time" if holds_model else "inference-component"
-    if stands == wanted:
-        yield ok(MODE, stands)
+    existing = "real-time" if holds_model else "inference-component"
+    if existing == wanted:
+        yield ok(MODE, existing)
         return
     stack = names.stack("llm")
-    mend = f"`aws cloudformation delete-stack --stack-name {stack}`, then deploy; or set `mode` in [llm] back"
+    fix = f"`aws cloudformation delete-stack --stack-name {stack}`, then deploy; or set `mode` in [llm] back"
     why = "SageMaker does not turn one into the other, and the update rolls back"
-    yield failed(MODE, f"{names.endpoint} is {stands}, the settings say {wanted}", why, mend)
+    yield failed(MODE, f"{names.endpoint} is {existing}, the settings say {wanted}", why, fix)
 
 
 def _room(context: Context) -> Iterator[Finding]:
-    """Only a copy that is awake is rolled, and the new one starts before the old one ends."""
+    """Check for a free GPU: an update starts each new copy before it stops the old one."""
     llm, name = context.known.llm, context.names.inference_component
     client = context.stage.client("sagemaker")
     component = _described(client.describe_inference_component, InferenceComponentName=name)
@@ -45,7 +45,7 @@ def _room(context: Context) -> Iterator[Finding]:
     try:
         places = llm.max_instances * (fit.gpus_of(llm.instance_type).count // llm.accelerators)
     except fit.FitUnknownError as error:
-        yield warning(ROOM, str(error), "nobody could calculate, so nobody knows", "compare copies and GPUs by hand")
+        yield warning(ROOM, str(error), UNCHECKED, "compare copies and GPUs by hand")
         return
     seen = f"{copies} awake, places for {places}"
     if places > copies:
@@ -53,15 +53,15 @@ def _room(context: Context) -> Iterator[Finding]:
         return
     why = "a change of the model waits for a GPU until its time limit, and rolls back; other changes do not"
     sleep = f"--inference-component-name {name} --desired-runtime-config CopyCount=0"
-    mend = (
+    fix = (
         "a higher `max_instances` in [llm] (and quota), or put it to sleep first: "
         f"`aws sagemaker update-inference-component-runtime-config {sleep}`"
     )
-    yield warning(ROOM, seen, why, mend)
+    yield warning(ROOM, seen, why, fix)
 
 
 def _described(describe: Any, **names: str) -> Mapping[str, Any] | None:
-    """What stands under a name, or None."""
+    """The resource of this name, or None."""
     try:
         found: Mapping[str, Any] = describe(**names)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""How findings look in a terminal."""
+"""Terminal output of findings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MARKS = {Status.OK: "ok", Status.FAILED: "WRONG", Status.WARNING: "warning", Sta
 
 
 def show_findings(stage: str, findings: list[Finding]) -> None:
-    """The preflight: one line per finding, then what is wrong with its reason and what mends it."""
+    """The preflight: one line per finding, then each problem with its reason and its fix."""
     rows = [(MARKS[f.status], f.check, f.seen) for f in findings]
     print_table(f"Doctor, stage {stage}", ("", "check", "seen"), rows)
     for finding in findings:
         if finding.why:
             console.print(f"{MARKS[finding.status]} {finding.check}: {finding.seen}", markup=False, style="bold")
-            console.print(f"   why:  {finding.why}\n   mend: {finding.mend}", markup=False)
+            console.print(f"   why: {finding.why}\n   fix: {finding.fix}", markup=False)
     counts = [f"{sum(f.status is status for f in findings)} {status}" for status in Status]
     console.print(", ".join(counts), markup=False)

@@ -1,1 +1,1 @@
-"""Offline evaluation: a dataset's questions asked anew, judged, recorded and compared."""
+"""`twin evaluate`, `samples`, `export`: evaluations of answers, retrieval and judges, and what they work on."""

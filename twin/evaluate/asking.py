@@ -1,17 +1,18 @@
-"""A dataset's questions asked at a stage's service, several at a time."""
+"""Asks a stage's service a dataset's questions, several at a time."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from twin.target.api_client import ApiClient, Refused
+from twin.target.api_client import ApiClient, RefusedError
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
+from twin.target.progress import Progress
 
 TRIES = 5
 FIRST_PAUSE_SECONDS = 2.0
@@ -19,20 +20,20 @@ LONGEST_PAUSE_SECONDS = 60.0
 WAKE_SECONDS = 900.0
 """As long as the endpoint of a large model takes from zero copies to its first answer."""
 RECORDED_SECONDS = 90.0
-SAID_EVERY = 10
-_MAY_PASS = frozenset({429, 502, 503, 504})
+PROGRESS_EVERY = 10
+_RETRYABLE = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question that was asked: the id of the answer's trace, or why there is no answer."""
+    """Outcome of one question: the id of the answer's trace, or why there is no answer."""
 
     trace_id: str = ""
     problem: str = ""
 
 
-def await_service(api: ApiClient, progress: Callable[[str], None]) -> None:
-    """Go on once the service can answer; a model that sleeps is woken.
+def await_service(api: ApiClient, progress: Progress) -> None:
+    """Wait until the service can answer; a sleeping model is woken.
 
     Raises:
         TwinError: it cannot be reached, or something else than its model is missing.
@@ -42,21 +43,19 @@ def await_service(api: ApiClient, progress: Callable[[str], None]) -> None:
         return
     if "error" in state:
         raise TwinError(f"The RAG service cannot be reached: {state['error']}.")
-    ill = {name: found for name, found in (state.get("dependencies") or {}).items() if found.get("state") != "ok"}
-    if set(ill) != {"llm"}:
-        reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in ill.items())
+    failing = {name: found for name, found in (state.get("dependencies") or {}).items() if found.get("state") != "ok"}
+    if set(failing) != {"llm"}:
+        reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in failing.items())
         raise TwinError(f"The RAG service is not ready: {reasons or state}.")
     progress("waiting for the model to wake")
     api.wait_until_ready(WAKE_SECONDS)
 
 
-def ask_all(
-    api: ApiClient, questions: Mapping[str, str], concurrency: int, progress: Callable[[str], None]
-) -> dict[str, Asked]:
-    """Ask every question (by item id), each with its trace recorded; refusals that may pass are tried again.
+def ask_all(api: ApiClient, questions: Mapping[str, str], concurrency: int, progress: Progress) -> dict[str, Asked]:
+    """Ask every question (by item id), each with its trace recorded; retryable refusals are tried again.
 
     Raises:
-        TwinError: the very first questions were all in vain: nobody waits for the others.
+        TwinError: none of the first questions was answered.
     """
     done: list[Asked] = []
     counting = threading.Lock()
@@ -68,7 +67,7 @@ def ask_all(
         asked = _ask(api, query)
         with counting:
             done.append(asked)
-            if len(done) % SAID_EVERY == 0 or len(done) == len(questions):
+            if len(done) % PROGRESS_EVERY == 0 or len(done) == len(questions):
                 progress(f"asked {len(done)} of {len(questions)} questions")
         return asked
 
@@ -101,12 +100,12 @@ def read_traces(reader: OpikReader, trace_ids: list[str], concurrency: int) -> d
 
 def _ask(api: ApiClient, query: str, pause: float = FIRST_PAUSE_SECONDS, tries: int = TRIES) -> Asked:
     try:
-        for event in api.ask(query, rehearsal=True):
+        for event in api.ask(query, sample=False):
             if event.name == "done":
                 return Asked(trace_id=str(event.data["trace_id"]))
         return Asked(problem="The stream ended before the service said that it was done.")
-    except Refused as refused:
-        if tries == 1 or refused.status not in _MAY_PASS:
+    except RefusedError as refused:
+        if tries == 1 or refused.status not in _RETRYABLE:
             return Asked(problem=str(refused))
         time.sleep(min(refused.retry_after or pause, LONGEST_PAUSE_SECONDS))
     except TwinError as error:

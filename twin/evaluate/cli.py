@@ -1,4 +1,4 @@
-"""`twin evaluate`, `evaluate-rag`, `evaluate-judges`: how good the answers, the retrieval and the judges are."""
+"""`twin evaluate`, `evaluate-rag`, `evaluate-judges`: quality of the answers, the retrieval and the judges."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from twin.target.errors import TwinError
+from twin.target.paths import JUDGE_PAIRS, RETRIEVAL_QUESTIONS
 from twin.terminal.console import print_json
 from twin.terminal.options import JsonOption, StageOption, progress
 
@@ -30,17 +31,21 @@ def evaluate(
     judge: Annotated[bool, typer.Option(help="Offline: ask the judge of the stage's settings as well.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the monitoring evaluation now; exit 1 when the dataset is missing. With --dataset, an offline evaluation."""
+    """Judge the sampled answers now, or a dataset's questions.
+
+    Without --dataset the monitoring evaluation runs; exit code 1 when its dataset is missing. With --dataset the stage
+    is asked the dataset's questions, offline; exit code 1 when the evaluation is not passed.
+    """
     if dataset:
         _evaluate_offline(stage, dataset, baseline, experiment, newest, concurrency, judge, as_json)
         return
     if baseline or experiment or newest:
         raise TwinError("--baseline, --experiment and --newest are about an offline evaluation: name its --dataset.")
     from twin.evaluate import view
-    from twin.evaluate.monitoring import evaluate as run
+    from twin.evaluate.monitoring import evaluate
     from twin.target.stage import connect
 
-    report = run(connect(stage), full=full)
+    report = evaluate(connect(stage), full=full)
     print_json(report) if as_json else view.show_report(report)
 
 
@@ -50,37 +55,43 @@ def _evaluate_offline(
     from twin.evaluate import view
     from twin.target import opik_sdk
 
-    opik_sdk.keep_quiet()
-    from twin.evaluate.offline import Wish, closed, evaluate_offline
+    opik_sdk.disable_reporting()
+    from twin.evaluate.offline import OfflineEvaluation, evaluate_offline
+    from twin.evaluate.offline_report import gate_failure
     from twin.target.stage import connect
 
-    wish = Wish(dataset, baseline, name, concurrency, newest, judged)
-    report = evaluate_offline(connect(stage), wish, progress)
+    evaluation = OfflineEvaluation(dataset, baseline, name, concurrency, newest, judged)
+    report = evaluate_offline(connect(stage), evaluation, progress)
     print_json(report) if as_json else view.show_offline(report)
-    if reason := closed(report):
+    if reason := gate_failure(report):
         raise TwinError(f"The evaluation is not passed: {reason}.")
 
 
 @app.command("evaluate-rag")
 def evaluate_rag(
-    file: Annotated[Path, typer.Argument(help="JSON lines: query, relevant document ids.")] = Path(
-        "examples/retrieval.jsonl"
-    ),
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: query, relevant document ids.", show_default="examples/retrieval.jsonl of the checkout"
+        ),
+    ] = RETRIEVAL_QUESTIONS,
     stage: StageOption = "local",
     at_least: Annotated[
         list[str] | None, typer.Option(help="Fail below, for example ndcg@10=0.75; may be repeated.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recall, MRR and nDCG of the stage's retrieval on labelled questions; exit 1 below a threshold."""
-    from twin.evaluate import retrieval as command
-    from twin.evaluate import view
+    """Measure the stage's retrieval on labelled questions.
+
+    Recall, MRR and nDCG; exit code 1 below a threshold.
+    """
+    from twin.evaluate import retrieval, view
     from twin.evaluate.thresholds import thresholds
     from twin.target.stage import connect
 
     least = thresholds(at_least or (), "--at-least", "ndcg@10=0.75")
-    report = command.evaluate_rag(connect(stage), file)
-    missed = command.missed(report, least)
+    report = retrieval.evaluate_rag(connect(stage), file)
+    missed = retrieval.missed(report, least)
     print_json({**report, "missed": missed}) if as_json else view.show_retrieval(report)
     if missed:
         raise TwinError(f"Retrieval is not as good as asked: {'; '.join(missed)}.")
@@ -88,9 +99,13 @@ def evaluate_rag(
 
 @app.command("evaluate-judges")
 def evaluate_judges(
-    file: Annotated[Path, typer.Argument(help="JSON lines: id, task, label, query, context, answer.")] = Path(
-        "examples/judge_pairs.jsonl"
-    ),
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="JSON lines: id, task, label, query, context, answer.",
+            show_default="examples/judge_pairs.jsonl of the checkout",
+        ),
+    ] = JUDGE_PAIRS,
     provider: Annotated[
         str, typer.Option(help="Who judges: none (free metrics only), sagemaker, bedrock or openai.")
     ] = "none",
@@ -108,21 +123,25 @@ def evaluate_judges(
     stage: StageOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """How well the judges agree with labelled pairs: agreement, Cohen's kappa, confusion tables."""
+    """Measure how well judges agree with labelled answers.
+
+    Agreement, Cohen's kappa and confusion tables.
+    """
     from twin.evaluate import view
     from twin.target import opik_sdk
 
-    opik_sdk.keep_quiet()
-    from twin.evaluate import judges as command
+    opik_sdk.disable_reporting()
+    from twin.evaluate import judges
+    from twin.evaluate.judge_settings import judge_settings
     from twin.evaluate.thresholds import thresholds
 
-    settings, client = command.chosen(
+    settings, client = judge_settings(
         {"judge_provider": provider, "judge_model": model, "judge_url": url, "judge_endpoint_name": endpoint},
         prices=prices,
         concurrency=concurrency,
         stage=stage,
     )
-    report = command.evaluate_judges(
+    report = judges.evaluate_judges(
         file,
         settings,
         client=client,

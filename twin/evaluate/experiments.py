@@ -30,7 +30,7 @@ class Experiments:
     """The datasets and experiments of one project. Every method raises TwinError when Opik cannot be reached."""
 
     def __init__(self, client: opik.Opik, project: str) -> None:
-        """`open_experiments` is the way to get one."""
+        """Use `open_experiments`."""
         self._client = client
         self._project = project
 
@@ -95,7 +95,7 @@ class Experiments:
         self._await_stored(experiment, len(traces), len(values))
 
     def _await_stored(self, experiment: Any, items: int, scores: int) -> None:
-        """The SDK sends in the background and reports a flush as done while messages wait: only reading back tells."""
+        """Read back until everything is there: the SDK reports a flush as done while messages still wait."""
         self._client.flush(timeout=FLUSH_SECONDS)
         deadline = time.monotonic() + STORED_SECONDS
         while True:
@@ -109,14 +109,14 @@ class Experiments:
 
 @contextmanager
 def open_experiments(reader: OpikReader) -> Iterator[Experiments]:
-    """The SDK at the address, and with the key, of `reader`; what Opik refuses ends as a sentence.
+    """The SDK at the address, and with the key, of `reader`; its errors become TwinError.
 
     Raises:
         TwinError: Opik cannot be reached or refuses.
     """
     api, headers = reader.api, reader.api.headers
     if api.base_url.host == "127.0.0.1":
-        # The SDK obeys a proxy of the caller's shell, which must not sit between a laptop and its own loopback.
+        # The SDK obeys a proxy of the caller's shell, which must not be used for this machine's loopback.
         os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1")))
     try:
         # The SDK tries for twelve seconds before it says so.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from services.common.embedding import Embedder
 from services.common.settings import ConfigurationError
@@ -22,53 +20,10 @@ from services.evaluation.metrics.free import Score
 from services.evaluation.metrics.names import METRICS
 from services.evaluation.metrics.summary import ItemScores
 from services.evaluation.run.opik_metrics import build_metrics, score_answers
-from twin.target.deployment import outputs
+from twin.evaluate.judge_settings import API_KEY_VARIABLE
 from twin.target.errors import TwinError
 from twin.target.paths import EMBEDDING_MODEL
-from twin.target.stage import Stage, connect
-
-API_KEY_VARIABLE = "JUDGE_API_KEY"
-"""Never an option: options are seen by every process of the machine and kept by the shell."""
-
-
-def chosen(
-    names: Mapping[str, str], *, prices: tuple[float, float], concurrency: int, stage: str
-) -> tuple[JudgeSettings, Any]:
-    """The settings of the judge that the options name, and the client of the stage's SageMaker (None for the others).
-
-    Without an endpoint's name, the judge on SageMaker is the stage's own model.
-
-    Raises:
-        TwinError: an option is wrong, or the stage is needed and not there.
-    """
-    given = {name: value for name, value in names.items() if value}
-    client = None
-    if names["judge_provider"] == "sagemaker":
-        target = connect(stage)
-        client = target.client("sagemaker-runtime", max_pool_connections=concurrency)
-        if not names["judge_endpoint_name"]:
-            given |= _own_endpoint(target)
-    try:
-        settings = JudgeSettings.model_validate(
-            {
-                **given,
-                "judge_input_price": prices[0],
-                "judge_output_price": prices[1],
-                "judge_concurrency": concurrency,
-            }
-        )
-    except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        raise TwinError(f"--{str(problem['loc'][0]).removeprefix('judge_')} is wrong: {problem['msg']}.") from None
-    return settings, client
-
-
-def _own_endpoint(stage: Stage) -> dict[str, str]:
-    found = outputs(stage)
-    return {
-        "judge_endpoint_name": found["EndpointName"],
-        "judge_inference_component_name": found.get("InferenceComponentName", ""),
-    }
+from twin.target.progress import Progress, no_progress
 
 
 def evaluate_judges(
@@ -77,7 +32,7 @@ def evaluate_judges(
     *,
     client: Any = None,
     thresholds: Mapping[str, float] | None = None,
-    progress: Callable[[str], None] = lambda _line: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Score the labelled pairs of `file` with the free metrics and, if the settings name one, with a judge.
 
@@ -86,7 +41,7 @@ def evaluate_judges(
         settings: which judge, at what price.
         client: boto3 client of the judge's provider.
         thresholds: goodness threshold by score, the score's default else.
-        progress: told how far it is.
+        progress: takes a line before each score.
 
     Returns:
         `{"file", "pairs", "judge" (None without), "metric_version", "usage" (None without a judge), "scores": [...]}`,
@@ -134,7 +89,7 @@ def _measured(
     pairs: list[LabelledPair],
     concurrency: int,
     thresholds: Mapping[str, float],
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
     mine = {pair.id: pair for pair in pairs if pair.task == task}
     progress(f"{name}: {len(mine)} pairs")

@@ -15,7 +15,7 @@ SAMPLE_SECONDS = 45.0
 
 
 def evaluate_answer(stage: Stage, trace_id: str) -> dict[str, Any]:
-    """Wait until the answer's sample has travelled into the dataset, then evaluate.
+    """Wait until the answer's sample is in the dataset, then evaluate.
 
     Raises:
         TwinError: when it does not arrive, or the evaluation fails.

@@ -1,4 +1,4 @@
-"""How evaluation reports look in a terminal."""
+"""Terminal output of evaluation reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show_offline(report: dict[str, Any]) -> None:
     ]
     columns = ("metric", "items", "before", "now", "diff", "interval", "")
     print_table(f"Against {report['baseline']}", columns, rows)
-    console.print(f"Intervals: {report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples.")
+    console.print(f"Intervals: {_resamples(report)}.", markup=False)
     if low := [each["metric"] for each in report["comparison"] if not each["higher_is_better"]]:
         console.print(f"Low is good: {', '.join(low)}", markup=False)
     if report["not_compared"]:
@@ -66,8 +66,7 @@ def show_retrieval(report: dict[str, Any]) -> None:
     ]
     rows.append(("fell back", *(mode["degraded"] or "" for mode in modes.values())))
     print_table(f"{report['queries']} questions, re-ranker {report['reranker_id']}", ("figure", *modes), rows)
-    resamples = f"{report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples"
-    console.print(f"At least, at most: in {resamples}.", markup=False)
+    console.print(f"At least, at most: in {_resamples(report)}.", markup=False)
 
 
 def show_judges(report: dict[str, Any]) -> None:
@@ -99,3 +98,7 @@ def show_judges(report: dict[str, Any]) -> None:
             f"{usage['dollars']:.4f} US dollars; {usage['repaired']} answers were repaired",
             markup=False,
         )
+
+
+def _resamples(report: dict[str, Any]) -> str:
+    return f"{report['confidence']:.0%} of {report['resamples']} paired bootstrap resamples (seed {report['seed']})"

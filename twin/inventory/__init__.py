@@ -1,1 +1,1 @@
-"""What a stage still owns: the proof after a delete."""
+"""Resources of a stage: which are its own, and which still exist after a delete."""

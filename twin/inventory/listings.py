@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ACCOUNT = "{account}"
-"""In an argument: the account's number, which some services want to be told."""
+"""Placeholder in an argument: the account's number, which some services ask for."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ LISTINGS = (
 )
 SCALED = ("sagemaker", "ecs")
 LISTED_APART = ("kms:key", "ecs:service", "ec2:instance")
-"""What one call does not list."""
+"""Kinds that no single call lists."""
 
 
 def services_checked() -> tuple[str, ...]:

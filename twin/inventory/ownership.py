@@ -1,4 +1,4 @@
-"""Which resources are a stage's own: by the history of its stacks, by its tags, by its names.
+"""Which resources belong to a stage: by the history of its stacks, by its tags, by its names.
 
 Names alone do not reach everything: CloudFormation names secrets and layers after their logical id, without the stack.
 The history of the stacks holds every physical id that they ever had, also of stacks deleted within the last 90 days.
@@ -7,22 +7,18 @@ The history of the stacks holds every physical id that they ever had, also of st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from twin.target.paths import STACKS
+from infra.names import OPTIONAL_STACKS, PROJECT, STACKS, parameter_path
+from twin.inventory.identifiers import id_aliases, ids_of, tags_of
+from twin.target.cloudformation import CloudFormation, StackRecord
 from twin.target.stage import Stage
 
-PROJECT = "llm-twin"
-OPTIONAL_STACKS = ("vectors",)
-"""Stacks that only some settings have."""
-PARTS = (*STACKS, *OPTIONAL_STACKS)
-IDENTIFYING = ("Name", "Arn", "ARN", "Id", "Url")
-"""How the fields end that say which resource an item of a list is, or which one it belongs to."""
-VERSION = re.compile(r":\d+$")
+ALL_STACKS = (*STACKS, *OPTIONAL_STACKS)
+GROUP = "AWS::AutoScaling::AutoScalingGroup"
+VOLUME = "AWS::EC2::Volume"
 
 
 @dataclass(frozen=True)
@@ -30,115 +26,75 @@ class Ownership:
     """What is known of a stage's resources.
 
     Attributes:
-        neighbours: prefixes of other stages whose names start with this stage's name (`dev-2` beside `dev`).
-        history: physical ids of everything that the stage's stacks ever held, in every form that lists use.
-        kept: physical ids of what is to stay, in the same forms.
+        longer_prefixes: prefixes of other stages whose names start with this stage's name (`dev-2` beside `dev`).
+        history: aliases of the physical ids of everything that the stage's stacks ever held.
+        kept: aliases of the physical ids of what is to stay.
         kept_stacks: names of the stacks that are to stay.
     """
 
     stage: Stage
-    neighbours: tuple[str, ...] = ()
+    longer_prefixes: tuple[str, ...] = ()
     history: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     kept_stacks: tuple[str, ...] = ()
 
     def owns(self, name: str, item: Any = None) -> bool:
         """Whether a resource, as its service lists it, is the stage's and not to be kept."""
-        known = forms(name) | identifiers(item)
-        if known & self.kept or any(_starts(name, stack) for stack in self.kept_stacks):
+        known = id_aliases(name) | ids_of(item)
+        if known & self.kept or any(_has_prefix(name, stack) for stack in self.kept_stacks):
             return False
         return bool(known & self.history) or self.is_tagged(item) or self.is_named(name)
 
     def is_named(self, name: str) -> bool:
         """Whether a segment of a name, ARN, URL or path starts with the stage's prefix."""
-        if any(_starts(name, prefix, itself=False) for prefix in self.neighbours):
+        if any(_has_prefix(name, prefix, or_equals=False) for prefix in self.longer_prefixes):
             return False
-        return _starts(name, self.stage.prefix) or f"/twin/{self.stage.name}/" in name
+        return _has_prefix(name, self.stage.prefix) or parameter_path(self.stage.name) in name
 
     def is_tagged(self, item: Any) -> bool:
         """Whether an item of a list carries the stage's tags."""
-        found = tags(item)
+        found = tags_of(item)
         return found.get("project") == PROJECT and found.get("stage") == self.stage.name
 
+    def is_stack(self, name: str) -> bool:
+        """Whether a stack is, by its name, one of the stage's."""
+        return name in {self.stage.stack(part) for part in ALL_STACKS} or self.is_named(name)
 
-def ownership(stage: Stage, kept_stacks: Iterable[str] = ()) -> Ownership:
+
+def read_ownership(stage: Stage, kept_stacks: Iterable[str] = ()) -> Ownership:
     """Read the history of the stage's stacks; `kept_stacks` are the names of those that are to stay."""
-    client = stage.client("cloudformation")
-    stacks = [
-        (found["StackName"], found["StackId"])
-        for page in client.get_paginator("list_stacks").paginate()
-        for found in page["StackSummaries"]
-    ]
-    own = Ownership(stage, neighbours(stage, {name for name, _ in stacks}))
+    cloudformation = CloudFormation(stage)
+    records = list(cloudformation.records())
+    own = Ownership(stage, longer_prefixes(stage, {record.name for record in records}))
     kept = tuple(kept_stacks)
     return Ownership(
         stage,
-        own.neighbours,
-        frozenset(form for name, id_ in stacks if _is_own_stack(own, name) for form in _history(client, id_)),
-        frozenset(form for name in kept for form in held(stage, name)),
+        own.longer_prefixes,
+        frozenset(
+            alias for record in records if own.is_stack(record.name) for alias in _ever_held(cloudformation, record)
+        ),
+        frozenset(alias for name in kept for alias in owned_ids(stage, name)),
         kept,
     )
 
 
-def neighbours(stage: Stage, stacks: Iterable[str]) -> tuple[str, ...]:
-    """Prefixes of stages whose names continue this stage's, as far as their stacks tell."""
-    pattern = re.compile(rf"({re.escape(stage.prefix)}-.+)-({'|'.join(PARTS)})")
+def longer_prefixes(stage: Stage, stacks: Iterable[str]) -> tuple[str, ...]:
+    """Prefixes of other stages whose names start with this stage's name, as far as the names of stacks show."""
+    pattern = re.compile(rf"({re.escape(stage.prefix)}-.+)-({'|'.join(ALL_STACKS)})")
     return tuple(sorted({found[1] for name in stacks if (found := pattern.fullmatch(name))}))
 
 
-def forms(identifier: str) -> set[str]:
-    """An id in the forms in which lists show it: whole, and without what an ARN puts around it."""
-    plain = identifier.split("|")[0]
-    found = {identifier, plain}
-    if plain.startswith("arn:"):
-        resource = plain.split(":", 5)[5]
-        name = re.split("[:/]", resource, maxsplit=1)[-1]
-        found |= {resource, name}
-    if "://" in plain:
-        # A queue's address ends in its name, as its ARN does.
-        found.add(plain.rpartition("/")[2])
-    found |= {VERSION.sub("", form) for form in found}
-    return found - {""}
-
-
-def identifiers(item: Any) -> set[str]:
-    """Every id that an item of a list names, as `forms`."""
-    if isinstance(item, str):
-        return forms(item)
-    if not isinstance(item, Mapping):
-        return set()
-    values = (value for key, value in item.items() if isinstance(value, str) and key.endswith(IDENTIFYING))
-    return {form for value in values for form in forms(value)}
-
-
-def tags(item: Any) -> dict[str, str]:
-    """Tags of an item, however its service spells them."""
-    if not isinstance(item, Mapping):
-        return {}
-    found = item.get("Tags") or item.get("TagSet") or item.get("tags") or ()
-    if isinstance(found, Mapping):
-        return dict(found)
-    return {str(tag.get("Key", tag.get("key"))): str(tag.get("Value", tag.get("value", ""))) for tag in found}
-
-
-def held(stage: Stage, stack: str) -> set[str]:
-    """The stack and everything in it, as `forms`, with its groups' machines and its volumes' snapshots."""
-    found = {stack}
-    groups: list[str] = []
-    volumes: list[str] = []
-    for page in stage.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
-        for resource in page["StackResourceSummaries"]:
-            physical_id = resource.get("PhysicalResourceId") or ""
-            found |= forms(physical_id)
-            if resource["ResourceType"] == "AWS::AutoScaling::AutoScalingGroup" and physical_id:
-                groups.append(physical_id)
-            if resource["ResourceType"] == "AWS::EC2::Volume" and physical_id:
-                volumes.append(physical_id)
-    return found | snapshots_of(stage, volumes) | _machines(stage, groups)
+def owned_ids(stage: Stage, stack: str) -> set[str]:
+    """Aliases of the stack and everything in it, with its groups' machines and its volumes' snapshots."""
+    resources = list(CloudFormation(stage).resources(stack))
+    found = {stack, *(alias for resource in resources for alias in id_aliases(resource.physical_id))}
+    groups = [each.physical_id for each in resources if each.type == GROUP and each.physical_id]
+    volumes = [each.physical_id for each in resources if each.type == VOLUME and each.physical_id]
+    return found | snapshots_of(stage, volumes) | _machines_of(stage, groups)
 
 
 def snapshots_of(stage: Stage, volumes: list[str]) -> set[str]:
-    """Snapshots that were taken of volumes, which no stack lists as its own."""
+    """Snapshots of volumes, which no stack lists."""
     if not volumes:
         return set()
     pages = stage.client("ec2").get_paginator("describe_snapshots")
@@ -150,32 +106,8 @@ def snapshots_of(stage: Stage, volumes: list[str]) -> set[str]:
     }
 
 
-def _starts(name: str, prefix: str, *, itself: bool = True) -> bool:
-    segments = re.split("[:/]", name)
-    return any(segment.startswith(f"{prefix}-") or (itself and segment == prefix) for segment in segments)
-
-
-def _is_own_stack(own: Ownership, name: str) -> bool:
-    return name in {own.stage.stack(part) for part in PARTS} or own.is_named(name)
-
-
-def _history(client: Any, stack_id: str) -> set[str]:
-    found: set[str] = set()
-    try:
-        for page in client.get_paginator("describe_stack_events").paginate(StackName=stack_id):
-            for event in page["StackEvents"]:
-                physical_id = event.get("PhysicalResourceId") or ""
-                if physical_id and physical_id != event["StackId"]:
-                    found |= forms(physical_id)
-    except ClientError as error:
-        # AWS forgets a deleted stack after 90 days, and may do so while it is being read.
-        if "does not exist" not in str(error):
-            raise
-    return found
-
-
-def _machines(stage: Stage, groups: list[str]) -> set[str]:
-    """Machines of auto scaling groups and their volumes, which no stack lists as its own."""
+def _machines_of(stage: Stage, groups: list[str]) -> set[str]:
+    """Machines of auto scaling groups and their volumes, which no stack lists."""
     if not groups:
         return set()
     described = stage.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=groups)
@@ -185,3 +117,18 @@ def _machines(stage: Stage, groups: list[str]) -> set[str]:
         for machine in reservation["Instances"]:
             found |= {disk["Ebs"]["VolumeId"] for disk in machine.get("BlockDeviceMappings", ()) if "Ebs" in disk}
     return found
+
+
+def _ever_held(cloudformation: CloudFormation, record: StackRecord) -> set[str]:
+    """Aliases of every physical id in a stack's events."""
+    return {
+        alias
+        for event in cloudformation.events(record.id)
+        if event.physical_id and event.physical_id != event.stack_id
+        for alias in id_aliases(event.physical_id)
+    }
+
+
+def _has_prefix(name: str, prefix: str, *, or_equals: bool = True) -> bool:
+    segments = re.split("[:/]", name)
+    return any(segment.startswith(f"{prefix}-") or (or_equals and segment == prefix) for segment in segments)

@@ -6,14 +6,16 @@ asked of its own service; what is tagged in services beyond these comes from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.names import PROJECT
+from twin.inventory.identifiers import id_aliases, ids_of
 from twin.inventory.listings import ACCOUNT, LISTED_APART, LISTINGS, SCALED, Listing
-from twin.inventory.ownership import PROJECT, Ownership, forms, identifiers, ownership
+from twin.inventory.ownership import Ownership, read_ownership
 from twin.target.stage import Stage
 
 GONE = {"DELETE_COMPLETE", "DELETE_IN_PROGRESS", "deleted", "deleting", "INACTIVE", "terminated", "shutting-down"}
@@ -22,7 +24,7 @@ STATES = ("StackStatus", "State", "Status")
 
 @dataclass(frozen=True)
 class Survivor:
-    """One resource that outlived the delete, and why, where its service says."""
+    """One resource that still exists after a delete, and why, where its service says."""
 
     service: str
     kind: str
@@ -30,11 +32,9 @@ class Survivor:
     why: str = ""
 
 
-def survivors(
-    stage: Stage, progress: Callable[[str], None] | None = None, own: Ownership | None = None
-) -> list[Survivor]:
+def survivors(stage: Stage, own: Ownership | None = None) -> list[Survivor]:
     """Everything of the stage that still exists; `own` spares reading the history of its stacks again."""
-    own = own or ownership(stage)
+    own = own or read_ownership(stage)
     found: list[Survivor] = []
     existing: set[str] = set()
     for listing in LISTINGS:
@@ -42,13 +42,11 @@ def survivors(
             if is_gone(item):
                 continue
             name = item if listing.name is None else str(item[listing.name])
-            existing |= forms(name) | identifiers(item)
+            existing |= id_aliases(name) | ids_of(item)
             if own.owns(name, item):
                 found.append(Survivor(listing.service, listing.kind, name, _why(item)))
-        if progress is not None:
-            progress(f"{listing.service}: {listing.kind}")
     found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing) + _machines(own, existing)
-    found += _tagged(own, existing, {form for each in found for form in forms(each.name)})
+    found += _tagged(own, existing, {alias for each in found for alias in id_aliases(each.name)})
     return found
 
 
@@ -101,7 +99,7 @@ def _scalable_targets(own: Ownership) -> list[Survivor]:
 
 
 def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
-    """Services of the stage's clusters; one without a cluster is gone, whatever its tags go on saying."""
+    """Services of the stage's clusters; one without a cluster is gone, even if the tagging API still lists it."""
     client = own.stage.client("ecs")
     clusters = [arn for page in client.get_paginator("list_clusters").paginate() for arn in page["clusterArns"]]
     services = [
@@ -110,25 +108,25 @@ def _ecs_services(own: Ownership, existing: set[str]) -> list[Survivor]:
         for page in client.get_paginator("list_services").paginate(cluster=cluster)
         for arn in page["serviceArns"]
     ]
-    existing |= {form for arn in services for form in forms(arn)}
+    existing |= {alias for arn in services for alias in id_aliases(arn)}
     return [Survivor("ecs", "service", arn) for arn in services if own.owns(arn)]
 
 
 def _machines(own: Ownership, existing: set[str]) -> list[Survivor]:
-    """EC2 machines; AWS goes on listing one for an hour after its end."""
+    """EC2 machines; AWS lists one for an hour after its end."""
     found = []
     for page in own.stage.client("ec2").get_paginator("describe_instances").paginate():
         for machine in (each for reservation in page["Reservations"] for each in reservation["Instances"]):
             if machine["State"]["Name"] in GONE:
                 continue
-            existing |= forms(machine["InstanceId"])
+            existing |= id_aliases(machine["InstanceId"])
             if own.owns(machine["InstanceId"], machine):
                 found.append(Survivor("ec2", "instance", machine["InstanceId"]))
     return found
 
 
 def _keys(own: Ownership, existing: set[str]) -> list[Survivor]:
-    """Keys that are not on their way out: AWS deletes none sooner than a week after it was asked to."""
+    """Keys that are not being deleted: AWS deletes one a week after the request at the earliest."""
     client = own.stage.client("kms")
     found = []
     for page in client.get_paginator("list_keys").paginate():
@@ -137,7 +135,7 @@ def _keys(own: Ownership, existing: set[str]) -> list[Survivor]:
                 continue
             if client.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion":
                 continue
-            existing |= identifiers(key)
+            existing |= ids_of(key)
             found.append(Survivor("kms", "key", key["KeyArn"]))
     return found
 
@@ -154,9 +152,9 @@ def _tagged(own: Ownership, existing: set[str], known: set[str]) -> list[Survivo
     for page in client.get_paginator("get_resources").paginate(TagFilters=wanted):
         for arn in (resource["ResourceARN"] for resource in page["ResourceTagMappingList"]):
             service, kind = kind_of(arn)
-            if forms(arn) & (known | own.kept):
+            if id_aliases(arn) & (known | own.kept):
                 continue
-            if (f"{service}:{kind}" in listed or f"{service}:" in listed) and not forms(arn) & existing:
+            if (f"{service}:{kind}" in listed or f"{service}:" in listed) and not id_aliases(arn) & existing:
                 continue
             found.append(Survivor(service, kind or service, arn))
     return found

@@ -16,7 +16,7 @@ app = typer.Typer()
 def demo(
     setup_seconds: Annotated[float, typer.Option(help="How long set-up took, for the table of times.")] = 0.0,
 ) -> None:
-    """From nothing: deploy, ask, watch, judge, alarm, delete, proof."""
+    """Run the whole story on this machine, from deploy to delete."""
     from twin.local.demo import Demo
 
     run = Demo()
@@ -26,7 +26,7 @@ def demo(
 
 @app.command("local-start")
 def local_start(as_json: JsonOption = False) -> None:
-    """Local cloud up with everything deployed and the corpus ingested (idempotent)."""
+    """Start the local cloud, deploy, and ingest the corpus."""
     from twin.ask.ingest import ingest
     from twin.deploy import local
     from twin.target.deployment import api_key
@@ -43,7 +43,7 @@ def local_start(as_json: JsonOption = False) -> None:
 
 @app.command("local-stop")
 def local_stop() -> None:
-    """All of the local cloud down."""
+    """Stop the local cloud."""
     from twin.deploy import local
 
     local.stop()
@@ -55,20 +55,20 @@ def drill(
     query: Annotated[str, typer.Argument(help="The question to ask before and after.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Local alarm drill: a bad LLM release, the alarm's message, and the roll-back."""
-    from twin.ask.ask import ask
+    """Practise an alarm: a bad LLM release and its rollback."""
     from twin.ask.view import ask_and_print
     from twin.evaluate.view import show_report
-    from twin.local import drill as command
+    from twin.local import drill as alarm_drill
     from twin.local.view import show_message
+    from twin.target.answer import ask
     from twin.target.stage import connect
 
     target = connect("local")
     how = (lambda stage, question: ask(stage, question)) if as_json else ask_and_print
     try:
-        seen = command.bad_release(target, query, how, progress)
+        seen = alarm_drill.bad_release(target, query, how, progress)
     finally:
-        restored = command.roll_back(target, query, how, progress)
+        restored = alarm_drill.roll_back(target, query, how, progress)
     if as_json:
         answers = {"bad": {"answer": seen.bad.text}, "restored": {"answer": restored.text}}
         print_json({**answers, "report": seen.report, "message": seen.message})

@@ -1,4 +1,4 @@
-"""`twin demo`: the whole story on this machine, from nothing and back to nothing."""
+"""`twin demo`: deploy, ask, evaluate, alarm, roll back and delete on this machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from localcloud import lifecycle
 from twin.ask.ingest import ingest
 from twin.ask.view import ask_and_print, show_ingest, show_trace
 from twin.delete.delete import delete
-from twin.delete.view import show_proof
+from twin.delete.view import show_survivors
 from twin.deploy import local
-from twin.deploy.deploy import Deployed, bootstrap, deploy_stacks, finish, target
+from twin.deploy.deploy import Deployed, deploy_stacks, ensure_bootstrap, finish, target
 from twin.evaluate.monitoring import evaluate_answer
 from twin.evaluate.view import show_report
 from twin.local.drill import bad_release, roll_back
@@ -71,7 +71,7 @@ class Demo:
             roll_back(stage, QUESTION, ask_and_print, _progress)
         with self.steps.step("Delete, and prove it"):
             left = delete(stage, _progress)
-            show_proof(left)
+            show_survivors(left)
             if left:
                 raise TwinError(f"{len(left)} resources survived the delete.")
 
@@ -79,7 +79,7 @@ class Demo:
         with self.steps.step("Local cloud up, cdk bootstrap"):
             stage = target("local")
             overrides = deployment_overrides(stage)
-            bootstrap(stage, overrides, _progress)
+            ensure_bootstrap(stage, _progress)
         with self.steps.step("cdk deploy --all"):
             deploy_stacks(stage, overrides, _progress)
         with self.steps.step("Ready through the load balancer"):

@@ -1,4 +1,4 @@
-"""The alarm drill: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
+"""`twin drill`: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 
-from twin.ask.ask import Answer
 from twin.deploy.deploy import deploy_stacks
 from twin.evaluate.monitoring import evaluate_answer
-from twin.target.cdk import Progress
+from twin.target.answer import Answer
 from twin.target.cdk_environment import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage, address
 
 MESSAGE_SECONDS = 60.0
@@ -24,7 +24,7 @@ ALARM = "Alarm:"
 
 @dataclass(frozen=True)
 class Drill:
-    """What the drill saw: the bad answer, the report on it, and the message that told people."""
+    """Result of a drill: the bad answer, the report on it, and the alarm's message."""
 
     bad: Answer
     report: dict[str, Any]

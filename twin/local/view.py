@@ -1,4 +1,4 @@
-"""How a Slack message looks in a terminal."""
+"""Terminal output of a Slack message."""
 
 from __future__ import annotations
 

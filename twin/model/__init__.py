@@ -1,1 +1,1 @@
-"""The model's files: from the hub, checked, into a bucket from which the endpoint loads them."""
+"""`twin model`: staging of the model's files from the hub into a bucket."""

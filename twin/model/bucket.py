@@ -1,15 +1,15 @@
-"""The bucket of the weights: made safe, asked what it holds, and filled object by object.
+"""The bucket of the model's weights: created, inspected, and filled object by object.
 
 Every upload carries SHA-256 checksums, which S3 compares with what arrives; afterwards the object's own checksum is
 asked for and compared again. An object keeps the hub's digest of its content as metadata: an object under its final
-key was complete and checked when it came to be.
+key was complete and checked when it was created.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from botocore.exceptions import ClientError
 from twin.model.hub import HubFile
 from twin.model.measure import PART_BYTES, Measured
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 
-Progress = Callable[[str], None]
 DIGEST = "hub-digest"
 LOCATION_FREE_REGION = "us-east-1"
-"""Where S3 refuses to be told the region of a new bucket."""
+"""Region in which S3 takes no location for a new bucket."""
 ABORT_DAYS = 7
 
 
@@ -71,7 +71,7 @@ class Bucket:
             raise
         return True
 
-    def make(self, tags: Mapping[str, str]) -> None:
+    def create(self, tags: Mapping[str, str]) -> None:
         """Create the bucket where it is missing: encrypted, closed to the public and to plain HTTP, tagged.
 
         Each step may be repeated, so that an interrupted creation is completed by the next.

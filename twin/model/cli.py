@@ -10,7 +10,7 @@ import typer
 from twin.terminal.console import console, print_json
 from twin.terminal.options import JsonOption, StageOption, progress
 
-app = typer.Typer(no_args_is_help=True, help="The model's weights in a bucket of the account.")
+app = typer.Typer(no_args_is_help=True, help="Copy the model's weights into a bucket.")
 
 
 @app.command("stage")
@@ -22,7 +22,10 @@ def model_stage(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Download the model once, check it, upload it, check it again; run it again after an interruption."""
+    """Download the model, check it, and upload it.
+
+    Run it again after an interruption.
+    """
     from twin.model.stage_weights import stage_weights
 
     outcome = stage_weights(stage, progress, scratch=scratch, dry_run=dry_run)

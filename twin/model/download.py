@@ -1,22 +1,21 @@
-"""One file of the hub onto this machine; what is there already is continued."""
+"""Download of one file of the hub, which continues an earlier one."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
 from twin.model.hub import Hub, HubFile
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 
-Progress = Callable[[str], None]
 ATTEMPTS = 5
 """How often in a row a download may break off without a single new byte."""
 PAUSE_SECONDS = 2.0
 STEP_BYTES = 512 * 1024**2
-"""After how many bytes the progress is told again."""
+"""Bytes between two lines of progress."""
 MB = 1_000_000
 
 
@@ -50,18 +49,18 @@ def _continue(hub: Hub, model: str, revision: str, file: HubFile, target: Path, 
     first = target.stat().st_size
     with hub.opened(model, revision, file.path, first) as answer:
         continued = answer.status_code == httpx.codes.PARTIAL_CONTENT
-        size, told = (first, first) if continued else (0, 0)
+        size, reported = (first, first) if continued else (0, 0)
         with target.open("ab" if continued else "wb") as out:
             for piece in answer.iter_raw():
                 size += len(piece)
                 if size > file.size:
                     break
                 out.write(piece)
-                if size - told >= STEP_BYTES:
-                    told = size
+                if size - reported >= STEP_BYTES:
+                    reported = size
                     progress(f"{file.path}: {size // MB} of {file.size // MB} MB downloaded")
     if size != file.size:
-        # Too much would be continued for ever; too little without an error cannot be told from a broken connection.
+        # Too much would be continued for ever; too little without an error looks like a broken connection.
         if size > file.size:
             target.unlink()
             raise TwinError(f"The hub sends more of {file.path} than it lists ({file.size} bytes).")

@@ -1,6 +1,6 @@
-"""The model hub's HTTP interface, as far as it is asked here: a model's card, its list of files, and the files.
+"""Client of the model hub: a model's card, its list of files, and the files.
 
-The base address is HF_ENDPOINT, as in the hub's own client; a mirror may stand there. Interface:
+The base address is HF_ENDPOINT, as in the hub's own client; it may name a mirror. Interface:
 https://huggingface.co/docs/hub/api; checksums: `BlobLfsInfo` in
 https://huggingface.co/docs/huggingface_hub/package_reference/hf_api.
 """
@@ -17,21 +17,21 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from infra.settings.base import LOOPBACK
 from services.common.tls import authorities
 
 PUBLIC_HUB = "https://huggingface.co"
 SECONDS = 15.0
 READ_SECONDS = 60.0
-"""How long a download may stand still."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Seconds without a byte after which a download counts as broken."""
 
 Kind = Literal["missing", "revision", "gated", "refused", "other"]
 KINDS: dict[str, Kind] = {"RepoNotFound": "missing", "RevisionNotFound": "revision", "GatedRepo": "gated"}
-"""The hub says what is wrong in the header X-Error-Code; a status alone would not tell a gated model from none."""
+"""The hub says what is wrong in the header X-Error-Code; by the status alone a gated model looks like a missing one."""
 
 
 class HubError(RuntimeError):
-    """The hub does not give what was asked for.
+    """The hub refused a request.
 
     Attributes:
         kind: `missing` (no such model, or a private one), `revision`, `gated`, `refused` (the token is wrong, or may
@@ -45,7 +45,7 @@ class HubError(RuntimeError):
 
 @dataclass(frozen=True)
 class Card:
-    """What the hub tells everybody about a model.
+    """Public facts about a model.
 
     Attributes:
         gated: whether files are handed out only to those whom the owner accepted.
@@ -124,7 +124,7 @@ class Hub:
 
     @contextmanager
     def opened(self, model: str, revision: str, path: str, first: int = 0) -> Iterator[httpx.Response]:
-        """The content of a file from byte `first` on, unread; status 200 means that it begins at 0 all the same.
+        """The unread content of a file from byte `first` on; with status 200 it begins at byte 0 all the same.
 
         Raises:
             HubError: when the file is missing or the token may not read it.

@@ -1,4 +1,4 @@
-"""Checksums of a file on this machine: the hub's, and those that S3 keeps of what is uploaded in parts.
+"""Checksums of a local file: the hub's, and those that S3 keeps of an upload in parts.
 
 S3's checksum of an object that was uploaded in parts is the SHA-256 of the parts' SHA-256 one after the other, in
 base64, with a dash and the number of parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html

@@ -1,22 +1,22 @@
-"""`twin model`: the model's weights into a bucket from which the endpoint loads them."""
+"""`twin model stage`: upload of the model's weights to the bucket that the endpoint loads them from."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from infra.names import Names
+from infra.names import PROJECT, Names
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 from twin.model import staging
 from twin.model.bucket import Bucket
 from twin.model.hub import Hub, HubError, hub_address
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL
+from twin.target.progress import Progress
 from twin.target.stage import connect
 
 TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
@@ -46,7 +46,7 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """The outcome for a person."""
+        """The outcome as a sentence."""
         if not self.uploaded:
             return f"Nothing to upload: all {len(self.present)} files are in {self.uri} with the checksums of the list."
         done = "would be uploaded" if self.dry_run else "uploaded and compared"
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def stage_weights(
-    stage_name: str, progress: Callable[[str], None], *, scratch: Path | None = None, dry_run: bool = False
+    stage_name: str, progress: Progress, *, scratch: Path | None = None, dry_run: bool = False
 ) -> Outcome:
     """Stage the model of a stage's settings.
 
@@ -83,7 +83,7 @@ def stage_weights(
         planned = staging.plan(bucket, place, hub, is_new=is_new)
         if planned.missing and not dry_run:
             if llm.weights_bucket is None:
-                bucket.make({**settings.tags, "project": "llm-twin", "stage": settings.stage})
+                bucket.create({**settings.tags, "project": PROJECT, "stage": settings.stage})
             folder = (scratch or LOCAL / "weights") / place.model / place.revision
             staging.stage(bucket, place, hub, planned, folder, progress)
     except HubError as error:
@@ -119,8 +119,8 @@ def _explained(error: HubError, settings: DeploymentSettings, address: str) -> s
     if error.kind == "revision":
         return f"{llm.model_id} has no revision {llm.model_revision}: take a commit of {page}/commits/main."
     if error.kind == "gated":
-        mend = f"accept its terms at {page} and set {TOKEN} to a token that may read it"
-        return f"{llm.model_id} is gated ({error}): {mend}."
+        fix = f"accept its terms at {page} and set {TOKEN} to a token that may read it"
+        return f"{llm.model_id} is gated ({error}): {fix}."
     if error.kind in ("missing", "refused"):
         return (
             f"The hub has no {llm.model_id} for this caller ({error}): look at {page}, or set {TOKEN} if it is private."

@@ -1,14 +1,14 @@
-"""A model of the hub into a bucket: which files, what is there already, and the rest file by file.
+"""Staging of a model in a bucket: which files, which are there already, and the upload of the rest.
 
 A file is downloaded, compared with the hub's checksum, uploaded, compared again and removed from this machine, so that
 the disk need hold one file at a time. The list of what was staged, beside the folder of the files, is written last:
-where it stands and agrees with the objects, the model is complete and the hub is not asked at all.
+where it exists and agrees with the objects, the model is complete and the hub is not asked at all.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from twin.model.download import MB, download
 from twin.model.hub import Hub, HubFile
 from twin.model.measure import measure
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 
-Progress = Callable[[str], None]
 MARGIN_BYTES = 256 * 1024**2
 """Disk that stays free beside the largest file."""
 OTHER_FORMATS = (".bin", ".pth", ".pt", ".h5", ".msgpack", ".gguf", ".onnx", ".onnx_data", ".ot", ".tflite", ".mlmodel")

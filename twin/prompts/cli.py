@@ -9,17 +9,17 @@ import typer
 from twin.terminal.console import console, print_json, print_table
 from twin.terminal.options import JsonOption
 
-app = typer.Typer(no_args_is_help=True, help="Versions of the prompts and which of them is in use.")
+app = typer.Typer(no_args_is_help=True, help="List, compare and switch versions of the prompts.")
 PromptArgument = Annotated[str, typer.Argument(help="Name of the prompt.")]
 
 
 @app.command("list")
 def prompts_list(as_json: JsonOption = False) -> None:
-    """Every version with its commit, and which is in use."""
+    """List every version with its commit, and which is in use."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    found = command.rows(PromptLibrary())
+    found = versions.rows(PromptLibrary())
     if as_json:
         print_json([vars(row) for row in found])
         return
@@ -33,11 +33,11 @@ def prompts_diff(
     before: Annotated[str | None, typer.Argument(help="Version; the one in use by default.")] = None,
     after: Annotated[str | None, typer.Argument(help="Version; the newest by default.")] = None,
 ) -> None:
-    """The difference between two versions."""
+    """Show the difference between two versions."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    for line in command.diff(PromptLibrary(), name, before, after):
+    for line in versions.diff(PromptLibrary(), name, before, after):
         console.print(line, markup=False)
 
 
@@ -45,17 +45,17 @@ def prompts_diff(
 def prompts_promote(name: PromptArgument, version: Annotated[str, typer.Argument(help="Version.")]) -> None:
     """Put a version in use with the next deployment."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    chosen = command.promote(PromptLibrary(), name, version)
+    chosen = versions.promote(PromptLibrary(), name, version)
     console.print(f"{name}: version {chosen} is in use with the next deployment.")
 
 
 @app.command("rollback")
 def prompts_rollback(name: PromptArgument) -> None:
-    """Put the version in use again that was before, with the next deployment."""
+    """Go back to the earlier version with the next deployment."""
     from services.rag.prompts.library import PromptLibrary
-    from twin.prompts import versions as command
+    from twin.prompts import versions
 
-    chosen = command.rollback(PromptLibrary(), name)
+    chosen = versions.rollback(PromptLibrary(), name)
     console.print(f"{name}: version {chosen} is in use with the next deployment.")

@@ -1,1 +1,1 @@
-"""What a command acts on: a stage, its outputs, and clients of its AWS, API and Opik."""
+"""The target of a command: a stage, its outputs, and clients of its AWS, API and Opik."""

@@ -25,8 +25,8 @@ class Event:
     data: dict[str, Any]
 
 
-class Refused(TwinError):  # noqa: N818 - the name says what happened
-    """The service did not take a question.
+class RefusedError(TwinError):
+    """The service refused a question.
 
     Attributes:
         status: HTTP status.
@@ -36,15 +36,15 @@ class Refused(TwinError):  # noqa: N818 - the name says what happened
     def __init__(self, response: httpx.Response) -> None:
         super().__init__(_refusal(response))
         self.status = response.status_code
-        told = response.headers.get("Retry-After", "")
-        self.retry_after = float(told) if told.isdigit() else 0.0
+        value = response.headers.get("Retry-After", "")
+        self.retry_after = float(value) if value.isdigit() else 0.0
 
 
 class ApiClient:
     """Calls the service through its load balancer.
 
-    Locally the load balancer is the emulator's, which tells load balancers apart by the Host header. The emulator's
-    CloudFront gives an answer out whole, so that streams take the way of the load balancer there.
+    Locally the load balancer is the emulator's, which routes by the Host header. The emulator's
+    CloudFront buffers whole answers, so streams go through the load balancer there.
     """
 
     def __init__(self, stage: Stage, found: dict[str, str] | None = None) -> None:
@@ -55,7 +55,7 @@ class ApiClient:
             headers["Host"] = f"{found['LoadBalancerName']}.alb.localhost"
             base_url = address(stage.local, "aws")
         self._stage = stage
-        # trust_env off: a proxy of the caller's shell must not sit between a laptop and its own loopback.
+        # trust_env off: a proxy of the caller's shell must not be used for this machine's loopback.
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=not stage.is_local)
 
     def __enter__(self) -> ApiClient:
@@ -88,22 +88,22 @@ class ApiClient:
             time.sleep(0.3)
 
     def ask(
-        self, query: str, *, author: str | None = None, enable_rag: bool = True, rehearsal: bool = False
+        self, query: str, *, author: str | None = None, enable_rag: bool = True, sample: bool = True
     ) -> Iterator[Event]:
-        """Ask and stream; a `rehearsal` is traced whatever the service's budget says, and not sampled.
+        """Ask and stream; with `sample` off the answer is always traced and never sampled for evaluation.
 
         Raises:
-            Refused: with the service's own sentence.
+            RefusedError: with the service's own sentence.
             TwinError: the same when it breaks off.
         """
         body = {"query": query, "author": author, "enable_rag": enable_rag, "stream": True}
         try:
             content = {k: v for k, v in body.items() if v is not None}
-            headers = {"X-Debug-Trace": "1", "X-No-Sample": "1"} if rehearsal else {}
+            headers = {} if sample else {"X-Debug-Trace": "1", "X-No-Sample": "1"}
             with self._http.stream("POST", "/rag", json=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     response.read()
-                    raise Refused(response)
+                    raise RefusedError(response)
                 yield from _events(response.iter_lines())
         except httpx.HTTPError as error:
             raise TwinError(f"The RAG service broke the connection: {error or type(error).__name__}.") from None

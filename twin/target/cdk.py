@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from scripts.node import find_node
 from twin.target.errors import TwinError
+from twin.target.node import find_node
 from twin.target.paths import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
+from twin.target.progress import Progress
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(
@@ -22,13 +23,12 @@ EVENT = re.compile(
 RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<reason>.*)$")
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
-Progress = Callable[[str], None]
 Failed = Callable[[str, str, str, str], None]
-"""Told of each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
+"""Called with each failed resource at once: its stack, type, logical id and CloudFormation's reason."""
 
 
 def environment(overrides: Mapping[str, str]) -> dict[str, str]:
-    """The process environment for the CDK command line: caches inside the checkout, no questions, no reports.
+    """The process environment for the CDK command line: caches inside the checkout, no prompts, no telemetry.
 
     Raises:
         TwinError: when set-up has not run.
@@ -58,10 +58,10 @@ def synth(stage: str, overrides: Mapping[str, str], output: Path = CDK_OUT) -> N
     _run(("synth", "--quiet", *_app(stage, output)), {**overrides, "STAGE": stage}, None)
 
 
-def bootstrap(account: str, region: str, overrides: Mapping[str, str]) -> None:
-    """Prepare an account and region for CDK deployments."""
-    # Where a cdk.json is, its app would be synthesized first, whatever the environment is called.
-    _run(("bootstrap", f"aws://{account}/{region}"), overrides, None, folder=LOCAL)
+def bootstrap(account: str, region: str, qualifier: str, overrides: Mapping[str, str]) -> None:
+    """Prepare an account and region for CDK deployments under a qualifier."""
+    # Where a cdk.json is, its app would be synthesized first, although an account and region are given.
+    _run(("bootstrap", f"aws://{account}/{region}", "--qualifier", qualifier), overrides, None, folder=LOCAL)
 
 
 def deploy(

@@ -1,4 +1,4 @@
-"""What only the stage itself knows at deployment: addresses and the model's place locally, and who sleeps anywhere."""
+"""Environment of a deployment that only the stage itself knows: local addresses, and the number of awake copies."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def deployment_overrides(stage: Stage, engine: str = QUOTING_ENGINE) -> dict[str
         TwinError: when the stage's settings are wrong.
     """
     addresses = {} if stage.local is None else _local(stage.local, engine)
-    return {**stage.environment, **addresses, **copies_as_they_are(stage)}
+    return {**stage.environment, **addresses, **current_copies(stage)}
 
 
-def copies_as_they_are(stage: Stage) -> dict[str, str]:
+def current_copies(stage: Stage) -> dict[str, str]:
     """The number of the model's copies, so that a deployment neither wakes a sleeping endpoint nor takes copies away.
 
     CloudFormation hands the template's number to SageMaker with every change of the component.

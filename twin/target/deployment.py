@@ -1,4 +1,4 @@
-"""What is deployed: stack outputs, and the secrets that people, not templates, fill."""
+"""Stack outputs of a stage, its API key, and secrets that no template fills."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL
 from twin.target.stage import Stage, address
@@ -24,42 +23,25 @@ def outputs(stage: Stage) -> dict[str, str]:
     Raises:
         TwinError: when a stack is not deployed.
     """
-    client = stage.client("cloudformation")
+    cloudformation = CloudFormation(stage)
     found: dict[str, str] = {}
-    for stack in stage.stacks:
-        try:
-            described = client.describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
-            message = f"Stack {stack} is not deployed: run `make deploy-inference-pipeline STAGE={stage.name}`."
-            raise TwinError(message) from None
-        found |= {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+    for name in stage.stacks:
+        stack = cloudformation.stack(name)
+        if stack is None:
+            raise TwinError(f"Stack {name} is not deployed: run `make deploy-inference-pipeline STAGE={stage.name}`.")
+        found |= stack.outputs
     return found
 
 
-def is_deployed(stage: Stage) -> bool:
-    """Whether every stack of the stage stands."""
-    client = stage.client("cloudformation")
-    names = {
-        stack["StackName"]
-        for page in client.get_paginator("list_stacks").paginate()
-        for stack in page["StackSummaries"]
-        if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
-    }
-    return set(stage.stacks) <= names
-
-
 def key_file(stage: Stage) -> Path:
-    """Where the plain API key of a stage is kept on this machine, readable by its owner only."""
+    """File of the stage's plain API key on this machine, readable by its owner only."""
     return LOCAL / "keys" / stage.name
 
 
 def ensure_api_key(stage: Stage, secret_arn: str) -> str:
     """The caller's API key: the one kept here when the service knows it, else a new one.
 
-    Only the SHA-256 of a key goes to Secrets Manager. A new key replaces the one of the same person or workflow and
-    nobody else's.
+    Only the SHA-256 of a key goes to Secrets Manager. A new key replaces only the one of the same person or workflow.
     """
     known = _known_keys(stage.secret(secret_arn))
     path = key_file(stage)
@@ -79,14 +61,14 @@ def ensure_api_key(stage: Stage, secret_arn: str) -> str:
 
 
 def key_name() -> str:
-    """Who asks: the workflow on GitHub's runners, whose disks forget every key, else the person."""
+    """Name of the caller's key: the workflow on GitHub's runners, whose disks keep no key, else the user."""
     workflow = os.environ.get("GITHUB_WORKFLOW")
     name = f"github-{workflow}" if workflow else getpass.getuser()
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower())
 
 
 def api_key(stage: Stage) -> str:
-    """The API key that `twin deploy` left here.
+    """The API key that `twin deploy` stored on this machine.
 
     Raises:
         TwinError: when this machine has none for the stage.

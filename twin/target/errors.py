@@ -1,4 +1,4 @@
-"""The one error that a command shows to a person."""
+"""Error that a command shows as one sentence."""
 
 from __future__ import annotations
 

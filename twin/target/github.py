@@ -1,4 +1,4 @@
-"""The few calls to GitHub's REST API: one comment that is kept up to date, environments and variables."""
+"""Calls to GitHub's REST API: one comment that is kept up to date, environments and variables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CUT = "\n\n_Cut: GitHub takes no longer comment. The whole is on the page of the
 
 
 class GitHub:
-    """A repository as its job's token may see it."""
+    """One repository, accessed with a job's token."""
 
     def __init__(self, job: Job) -> None:
         self._repository = job.repository
@@ -49,7 +49,7 @@ class GitHub:
             TwinError: GitHub refused.
         """
         for comment in self._comments(pull_request):
-            # Anybody can write the marker; only a bot's comment is this workflow's own.
+            # Every user can write the marker; a comment of a bot is this workflow's.
             if comment["body"].startswith(marker) and comment["user"]["type"] == "Bot":
                 body = {"body": _fitting(marker, write(comment["body"].removeprefix(f"{marker}\n")))}
                 return str(self._call("PATCH", f"/issues/comments/{comment['id']}", body)["html_url"])
@@ -59,7 +59,7 @@ class GitHub:
     def set_environment(self, name: str, refs: tuple[str, ...], kind: Literal["branch", "tag"] = "branch") -> None:
         """Make the deployment environment `name`, open to jobs of these branches or tags (patterns) only.
 
-        Reviewers of an environment that stands are a person's decision and are left alone.
+        Reviewers of an existing environment are left alone: they are a person's decision.
 
         Raises:
             TwinError: GitHub refused.

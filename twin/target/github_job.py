@@ -1,4 +1,4 @@
-"""What GitHub Actions tells a job by environment variables and the event file."""
+"""A job of GitHub Actions, read from its environment variables and event file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ API = "https://api.github.com"
 
 @dataclass(frozen=True)
 class Job:
-    """The job that runs.
+    """The running job.
 
     Attributes:
         api: base URL of GitHub's REST API.
@@ -61,7 +61,7 @@ class Job:
 
 
 def set_output(name: str, value: str) -> None:
-    """Hand `value` to later steps as an output of this one; outside of GitHub Actions there is nobody to take it.
+    """Set an output of this step for later steps; does nothing outside of GitHub Actions.
 
     Raises:
         TwinError: the value has several lines and could smuggle in further outputs.
@@ -74,7 +74,7 @@ def set_output(name: str, value: str) -> None:
 
 
 def append_step_summary(markdown: str) -> None:
-    """Show Markdown on the page of the run; outside of GitHub Actions there is no page."""
+    """Add Markdown to the page of the run; does nothing outside of GitHub Actions."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(f"{markdown}\n")

@@ -1,4 +1,4 @@
-"""Files that one step hands to another."""
+"""JSON files that one step of a workflow writes for another."""
 
 from __future__ import annotations
 

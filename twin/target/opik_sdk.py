@@ -1,4 +1,4 @@
-"""Opik's SDK in this command line: what it must be told before it is imported."""
+"""Environment of Opik's SDK in this command line, to be set before its import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONSTANTS = {
 }
 
 
-def keep_quiet() -> None:
-    """Keep the SDK from reporting to its makers; what the caller's environment says stays."""
+def disable_reporting() -> None:
+    """Turn the SDK's telemetry off; variables that the caller has set stay."""
     for name, value in CONSTANTS.items():
         os.environ.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""A stage is a target: which AWS, with which credentials, under which stack names."""
+"""A stage: its AWS account and region, credentials, and stack names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from infra.names import STACKS, stage_prefix
 from localcloud import lifecycle
 from localcloud.state import State
 from twin.target.errors import TwinError
-from twin.target.paths import STACKS, STATE_ROOT
+from twin.target.paths import STATE_ROOT
 
 LOCAL_REGION = "us-east-1"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -42,11 +43,11 @@ class Stage:
 
     @property
     def prefix(self) -> str:
-        """What the name of everything that belongs to this stage starts with."""
-        return f"twin-{self.name}"
+        """Prefix of the name of everything that belongs to this stage."""
+        return stage_prefix(self.name)
 
     def stack(self, name: str) -> str:
-        """Full name of one of `STACKS`."""
+        """Full name of one of `STACKS` or `OPTIONAL_STACKS`."""
         return f"{self.prefix}-{name}"
 
     @property
@@ -73,7 +74,7 @@ class Stage:
         settings = {"retries": {"max_attempts": 4, "mode": "standard"}, **config}
         if self.local is None:
             return boto3.client(service, region_name=self.region, config=Config(**settings))
-        # As the SDKs read it: an address of the service's own comes before that of all.
+        # As in the SDKs: the address of one service comes before that of all services.
         own = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
         return boto3.client(
             service,

@@ -1,1 +1,1 @@
-"""Options, progress and tables: what every command shares."""
+"""Options, progress and tables that every command shares."""

@@ -1,4 +1,4 @@
-"""What people see: steps with their times, tables, and nothing but JSON when a machine asks."""
+"""Output of commands: steps with their times, tables, JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def print_json(value: object) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table whose cells are plain text: markup in data is shown, not obeyed."""
+    """A table whose cells are plain text: markup in data is shown as it is."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

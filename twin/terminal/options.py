@@ -1,4 +1,4 @@
-"""Options that many commands share, and how a command tells of its progress."""
+"""Options that many commands share, and the progress of a command."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 
 
 def progress(line: str) -> None:
-    """Show a line on standard error, unless TWIN_QUIET is set and nobody looks at a terminal."""
+    """Show a line on standard error, unless TWIN_QUIET is set and standard error is no terminal."""
     if sys.stderr.isatty() or not os.environ.get("TWIN_QUIET"):
         print(f"   {line}", file=sys.stderr, flush=True)

@@ -1,11 +1,11 @@
-"""`twin vectors`: every point of a stage's vector store into a file or a bucket, and back."""
+"""`twin vectors`: backup of a stage's vector store into a file or a bucket, and its restore."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,8 +14,9 @@ from infra.settings.deployment import SettingsError, load_settings
 from services.vectors.export import Store, StoreError, export_to
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 from twin.target.stage import Stage, address, connect
-from twin.vectors.restore import Restored, restore
+from twin.vectors.restore import RestoreResult, restore
 
 SUFFIX = ".jsonl.gz"
 TUNNEL = (
@@ -39,44 +40,44 @@ def backup(stage_name: str, target: str | None, *, url: str | None = None) -> tu
     """
     stage = _stage(stage_name, url, target)
     target = target or f"vectors-{stage_name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}{SUFFIX}"
-    with _told(), tempfile.TemporaryDirectory() as folder:
+    with _store_errors(), tempfile.TemporaryDirectory() as folder:
         store = store_of(stage_name, stage, url)
         if not _is_s3(target):
             return target, export_to(store, Path(target))
         draft = Path(folder) / f"backup{SUFFIX}"
         counts = export_to(store, draft)
         bucket, key = _bucket_and_key(target)
-        _needed(stage).client("s3").upload_file(str(draft), bucket, key)
+        _required(stage).client("s3").upload_file(str(draft), bucket, key)
         return target, counts
 
 
 def restore_from(
     stage_name: str,
     source: str,
-    progress: Callable[[str], None],
+    progress: Progress,
     *,
     url: str | None = None,
     into: str = "",
     overwrite: bool = False,
-) -> list[Restored]:
+) -> list[RestoreResult]:
     """Load a backup, a file or `s3://bucket/key`, into a store and compare every point.
 
     Args:
         url: another store than the stage's; its key is read from QDRANT_API_KEY.
-        into: what the names of the collections are to start with, to restore beside what is there.
+        into: prefix of the collections' names, to restore beside what is there.
         overwrite: let the backup's points replace points of the same id.
 
     Raises:
         TwinError: the store cannot be reached, the backup is no whole backup, or it does not fit what is there.
     """
     stage = _stage(stage_name, url, source)
-    with _told(), tempfile.TemporaryDirectory() as folder:
+    with _store_errors(), tempfile.TemporaryDirectory() as folder:
         store = store_of(stage_name, stage, url)
         file = Path(source)
         if _is_s3(source):
             file = Path(folder) / "backup"
             bucket, key = _bucket_and_key(source)
-            _needed(stage).client("s3").download_file(bucket, key, str(file))
+            _required(stage).client("s3").download_file(bucket, key, str(file))
         return restore(store, file, progress, into=into, overwrite=overwrite)
 
 
@@ -100,16 +101,16 @@ def store_of(stage_name: str, stage: Stage | None, url: str | None) -> Store:
         raise TwinError(str(error)) from None
     if elsewhere is None:
         raise TwinError(TUNNEL.format(stage=stage_name))
-    stage = _needed(stage)
+    stage = _required(stage)
     return Store(elsewhere, stage.secret(outputs(stage)["QdrantApiKeySecretArn"]), os.environ.get("QDRANT_CA_FILE"))
 
 
 def _stage(name: str, url: str | None, file: str | None) -> Stage | None:
-    """A store and a file that are both named need no stage."""
+    """The stage; None when store and file are both named, which needs none."""
     return None if url is not None and not _is_s3(file or "") else connect(name)
 
 
-def _needed(stage: Stage | None) -> Stage:
+def _required(stage: Stage | None) -> Stage:
     assert stage is not None  # noqa: S101 - connected wherever a bucket or a stage's own store is used
     return stage
 
@@ -127,7 +128,7 @@ def _bucket_and_key(name: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _store_errors() -> Iterator[None]:
     try:
         yield
     except StoreError as error:

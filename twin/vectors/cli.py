@@ -9,7 +9,7 @@ import typer
 from twin.terminal.console import print_json, print_table
 from twin.terminal.options import JsonOption, StageOption, progress
 
-app = typer.Typer(no_args_is_help=True, help="Backups of the vector store.")
+app = typer.Typer(no_args_is_help=True, help="Back up and restore the vector store.")
 StoreOption = Annotated[
     str | None, typer.Option("--url", help="Another Qdrant than the stage's; its key in QDRANT_API_KEY.")
 ]
@@ -22,7 +22,7 @@ def vectors_backup(
     url: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every collection with its points, vectors and payloads into one file."""
+    """Write every collection of the vector store into one file."""
     from twin.vectors.backup import backup
 
     where, counts = backup(stage, target, url=url)
@@ -41,7 +41,10 @@ def vectors_restore(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace points of the same id.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Load a backup and compare every point; deletes nothing, and may be run again after an interruption."""
+    """Load a backup and compare every point.
+
+    Deletes nothing, and may be run again after an interruption.
+    """
     from twin.vectors.backup import restore_from
 
     done = restore_from(stage, source, progress, url=url, into=into, overwrite=overwrite)

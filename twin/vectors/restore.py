@@ -1,4 +1,4 @@
-"""A backup of vectors back into a store: read as a whole first, then written, then compared point by point."""
+"""Restore of a vector backup: read as a whole, then written, then compared point by point."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,27 +15,26 @@ from typing import Any
 
 from services.vectors.export import FORMAT, VERSION, Store, StoreError, path_of
 from twin.target.errors import TwinError
+from twin.target.progress import Progress
 
 BATCH = 128
-MODEL_KEY = "embedding_model_id"
-Progress = Callable[[str], None]
 
 
 @dataclass
-class Held:
-    """What a backup holds of one collection.
+class BackupCollection:
+    """One collection of a backup.
 
     Attributes:
-        made: vectors, sparse vectors, metadata and indexes, as `export.configuration` has them.
+        configuration: vectors, sparse vectors, metadata and indexes, as `export.configuration` has them.
         points: `fingerprint` by id, the id in JSON.
     """
 
-    made: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     points: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoreResult:
     """One collection after a restore.
 
     Attributes:
@@ -49,7 +48,9 @@ class Restored:
     others: int
 
 
-def restore(store: Store, file: Path, progress: Progress, *, into: str = "", overwrite: bool = False) -> list[Restored]:
+def restore(
+    store: Store, file: Path, progress: Progress, *, into: str = "", overwrite: bool = False
+) -> list[RestoreResult]:
     """Load every collection of a backup under its name with `into` before it.
 
     Nothing is written before the whole file was read and every collection was found to fit. No point is ever deleted.
@@ -60,33 +61,33 @@ def restore(store: Store, file: Path, progress: Progress, *, into: str = "", ove
             the backup's or are not in it without `overwrite`, or points that came out otherwise than they went in.
         StoreError: the store cannot be reached or refused.
     """
-    held = read(file)
-    for name, collection in held.items():
-        _fits(store, f"{into}{name}", collection, overwrite)
+    backup = read(file)
+    for name, collection in backup.items():
+        _check_compatible(store, f"{into}{name}", collection, overwrite)
     try:
-        for name, collection in held.items():
-            _make(store, f"{into}{name}", collection.made)
+        for name, collection in backup.items():
+            _create(store, f"{into}{name}", collection.configuration)
         _write(store, file, into, progress)
     except StoreError as error:
         message = f"{error} The restore is not finished and nothing is lost: run the same command again."
         raise TwinError(message) from None
-    return [_compared(store, f"{into}{name}", collection) for name, collection in held.items()]
+    return [_compare(store, f"{into}{name}", collection) for name, collection in backup.items()]
 
 
-def read(file: Path) -> dict[str, Held]:
+def read(file: Path) -> dict[str, BackupCollection]:
     """Check a backup from its header to its end.
 
     Raises:
-        TwinError: it is none, another version's, cut off, damaged, or does not agree with itself.
+        TwinError: the file is no backup, of another version, cut off, damaged, or does not agree with itself.
     """
-    held: dict[str, Held] = {}
+    held: dict[str, BackupCollection] = {}
     name, ended = "", False
     for line in _lines(file):
         if "collection" in line:
             name = line["collection"]["name"]
-            held[name] = Held(line["collection"])
+            held[name] = BackupCollection(line["collection"])
         elif "point" in line:
-            _check_dimensions(file, name, held[name].made, line["point"])
+            _check_dimensions(file, name, held[name].configuration, line["point"])
             held[name].points[json.dumps(line["point"]["id"])] = fingerprint(line["point"])
         elif "end" in line:
             ended = line["end"] == {each: len(collection.points) for each, collection in held.items()}
@@ -135,15 +136,15 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
         raise TwinError(f"{file} is cut off or damaged ({type(error).__name__}).") from None
 
 
-def _sizes(made: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Size and distance of each dense vector by name; the one without a name is the empty one."""
-    vectors = made["vectors"]
+    vectors = configuration["vectors"]
     named = {"": vectors} if "size" in vectors else vectors
     return {name: (params["size"], params["distance"]) for name, params in named.items()}
 
 
-def _check_dimensions(file: Path, name: str, made: Mapping[str, Any], point: Mapping[str, Any]) -> None:
-    sizes = _sizes(made)
+def _check_dimensions(file: Path, name: str, configuration: Mapping[str, Any], point: Mapping[str, Any]) -> None:
+    sizes = _sizes(configuration)
     vectors = point["vector"] if isinstance(point["vector"], dict) else {"": point["vector"]}
     for vector, values in vectors.items():
         if vector in sizes and isinstance(values, list) and values and not isinstance(values[0], list):
@@ -155,14 +156,17 @@ def _check_dimensions(file: Path, name: str, made: Mapping[str, Any], point: Map
                 )
 
 
-def _fits(store: Store, target: str, held: Held, overwrite: bool) -> None:
+def _check_compatible(store: Store, target: str, backup: BackupCollection, overwrite: bool) -> None:
+    # The Qdrant client behind it takes a second to import.
+    from services.rag.stores.qdrant import MODEL_KEY
+
     existing = store.collection(target)
     if existing is None:
         return
     for what, there, here in (
-        ("vectors (size, distance)", _sizes(existing), _sizes(held.made)),
-        ("sparse vectors", sorted(existing["sparse_vectors"]), sorted(held.made["sparse_vectors"])),
-        ("embedding model", existing["metadata"].get(MODEL_KEY), held.made["metadata"].get(MODEL_KEY)),
+        ("vectors (size, distance)", _sizes(existing), _sizes(backup.configuration)),
+        ("sparse vectors", sorted(existing["sparse_vectors"]), sorted(backup.configuration["sparse_vectors"])),
+        ("embedding model", existing["metadata"].get(MODEL_KEY), backup.configuration["metadata"].get(MODEL_KEY)),
     ):
         if there != here:
             raise TwinError(
@@ -173,7 +177,7 @@ def _fits(store: Store, target: str, held: Held, overwrite: bool) -> None:
         return
     different = others = 0
     for point in store.points(target):
-        kept = held.points.get(json.dumps(point["id"]))
+        kept = backup.points.get(json.dumps(point["id"]))
         others += kept is None
         different += kept is not None and kept != fingerprint(point)
     if different or others:
@@ -183,11 +187,11 @@ def _fits(store: Store, target: str, held: Held, overwrite: bool) -> None:
         )
 
 
-def _make(store: Store, target: str, made: Mapping[str, Any]) -> None:
+def _create(store: Store, target: str, configuration: Mapping[str, Any]) -> None:
     if store.collection(target) is None:
-        wanted = {key: made[key] for key in ("vectors", "sparse_vectors", "metadata") if made[key]}
+        wanted = {key: configuration[key] for key in ("vectors", "sparse_vectors", "metadata") if configuration[key]}
         store.call("PUT", path_of(target), wanted)
-    for name, schema in made["indexes"].items():
+    for name, schema in configuration["indexes"].items():
         store.call("PUT", f"{path_of(target)}/index?wait=true", {"field_name": name, "field_schema": schema})
 
 
@@ -212,13 +216,13 @@ def _write(store: Store, file: Path, into: str, progress: Progress) -> None:
     flush()
 
 
-def _compared(store: Store, target: str, held: Held) -> Restored:
-    """Every point of the backup against the store's.
+def _compare(store: Store, target: str, backup: BackupCollection) -> RestoreResult:
+    """Compare every point of the backup with the store's.
 
     Raises:
         TwinError: one is missing or came out otherwise.
     """
-    left = dict(held.points)
+    left = dict(backup.points)
     others = 0
     wrong: list[str] = []
     for point in store.points(target):
@@ -230,5 +234,7 @@ def _compared(store: Store, target: str, held: Held) -> Restored:
     wrong += left
     if wrong:
         some = ", ".join(islice(wrong, 3))
-        raise TwinError(f"{len(wrong)} points of {target} are not as in the backup, like {some}: somebody else writes?")
-    return Restored(target, len(held.points), others)
+        raise TwinError(
+            f"{len(wrong)} points of {target} are not as in the backup, like {some}: is another program writing?"
+        )
+    return RestoreResult(target, len(backup.points), others)

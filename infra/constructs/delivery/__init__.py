@@ -1,1 +1,1 @@
-"""What the workflows may do in the account, and who may be a workflow."""
+"""Permissions of the GitHub workflows in the account, and the trust in their tokens."""

@@ -1,4 +1,4 @@
-"""What each workflow may do: assume the CDK's bootstrap roles, and what `twin` calls itself.
+"""IAM permissions of each workflow: to assume the CDK's bootstrap roles, and for the calls that `twin` makes itself.
 
 CloudFormation makes and removes resources with the bootstrap stack's execution role, so that no workflow needs a
 permission to create anything but through a template. What a delete takes away itself (twin.delete.leftovers) is named
@@ -12,22 +12,21 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra.constructs.shared.tagging import PROJECT
-from infra.names import DELIVERY
+from infra.names import DELIVERY, PROJECT, bootstrap_parameter, stage_prefix
 from infra.settings.delivery import Workflow
 from infra.settings.deployment import DeploymentSettings
 
 PREVIEWS = "pr-*"
 ANY_STAGE = "*"
 PREVIEW_IMAGES = "llm-twin/preview"
-"""Images of pull requests: apart, so that none can take the tag that a commit of the branch will get."""
+"""Repository for images of pull requests; apart, so that none can take the tag that a commit of the branch will get."""
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
 LISTS = (
-    # What the proof of a delete looks at (twin.inventory): calls that read names and cannot be limited to a resource.
+    # Calls by which a delete proves that nothing is left (twin.inventory): they list names, on no single resource.
     "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
     "budgets:ViewBudget",
-    # Without a stack's name this too is a list, and is refused to who may describe some stacks only.
+    # Without a stack's name this lists too, and is refused to a role that may describe some stacks only.
     "cloudformation:DescribeStacks",
     "cloudformation:ListImports",
     "cloudformation:ListStacks",
@@ -86,14 +85,14 @@ LISTS = (
 
 
 class Permissions:
-    """Statements of one account's workflows."""
+    """IAM statements of one account's workflows."""
 
     def __init__(self, stack: cdk.Stack, settings: DeploymentSettings) -> None:
         self._stack = stack
         self._settings = settings
 
     def of(self, workflow: Workflow) -> list[iam.PolicyStatement]:
-        """Everything that the role of a workflow may do."""
+        """Every statement of a workflow's role."""
         lasting = self._settings.delivery.stages
         if workflow == "preview":
             return [
@@ -122,10 +121,9 @@ class Permissions:
         return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting)]
 
     def ceiling(self) -> list[iam.PolicyStatement]:
-        """What no workflow's role may exceed, whatever is attached to it later: what any needs, on any stage.
+        """Permissions boundary of every workflow's role: what any of them needs, on any stage.
 
-        Stages are not told apart here and statements have no names, because a managed policy holds 6,144 characters
-        only.
+        It names neither single stages nor statements, because a managed policy holds 6,144 characters only.
         """
         stages = (ANY_STAGE,)
         needed = [
@@ -146,7 +144,7 @@ class Permissions:
         qualifier = self._settings.delivery.qualifier
         names = [f"cdk-{qualifier}-{role}-role-{self._stack.account}-{self._stack.region}" for role in BOOTSTRAP_ROLES]
         roles = [self._arn("iam", "role", name, region="") for name in names]
-        version = self._arn("ssm", "parameter", f"cdk-bootstrap/{qualifier}/version")
+        version = self._arn("ssm", "parameter", bootstrap_parameter(qualifier).removeprefix("/"))
         toolkit = self._arn("cloudformation", "stack", "CDKToolkit/*")
         return [
             self._allow("UseTheCdksRoles", ("sts:AssumeRole",), roles),
@@ -155,11 +153,11 @@ class Permissions:
         ]
 
     def _stage(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
-        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
+        stacks = [self._arn("cloudformation", "stack", f"{stage_prefix(stage)}-*/*") for stage in stages]
         return [self._allow("ReadTheStagesStacks", ("cloudformation:DescribeStacks",), stacks)]
 
     def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
-        # CloudFormation names a secret after its logical id only, so that tags tell the stages apart.
+        # CloudFormation names a secret after its logical id only, so tags distinguish the stages.
         actions = ("secretsmanager:GetSecretValue", *(("secretsmanager:PutSecretValue",) if write else ()))
         return self._allow(
             "HandOutApiKeys",
@@ -169,7 +167,7 @@ class Permissions:
         )
 
     def _invoke(self, stages: Sequence[str]) -> iam.PolicyStatement:
-        names = [self._colon_arn("lambda", "function", f"twin-{stage}-evaluation-*") for stage in stages]
+        names = [self._colon_arn("lambda", "function", f"{stage_prefix(stage)}-evaluation-*") for stage in stages]
         return self._allow("RunTheEvaluation", ("lambda:InvokeFunction",), names)
 
     def _images(self, *names: str) -> list[iam.PolicyStatement]:
@@ -197,50 +195,52 @@ class Permissions:
 
     def _delete(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
         """What `twin delete` does itself, besides listing."""
-
-        def named(service: str, resource: str) -> list[str]:
-            return [self._arn(service, resource, f"twin-{stage}-*") for stage in stages]
-
-        tagged = _tagged(stages)
-        stacks = [self._arn("cloudformation", "stack", f"twin-{stage}-*/*") for stage in stages]
-        # AWS puts its own path before the name of a function, an endpoint or a state machine.
-        logs = [self._colon_arn("logs", "log-group", f"*twin-{stage}-*") for stage in stages]
-        buckets = [f"arn:{self._stack.partition}:s3:::twin-{stage}-*" for stage in stages]
         return [
-            self._allow(
-                "DeleteTheStagesStacks",
-                (
-                    "cloudformation:DeleteStack",
-                    "cloudformation:DescribeStackEvents",
-                    "cloudformation:GetTemplate",
-                    "cloudformation:ListStackResources",
-                ),
-                stacks,
-            ),
-            self._allow(
-                "DeleteLeftEndpoints",
-                (
-                    "sagemaker:DeleteEndpoint",
-                    "sagemaker:DeleteEndpointConfig",
-                    "sagemaker:DeleteInferenceComponent",
-                    "sagemaker:DeleteModel",
-                ),
-                [
-                    arn
-                    for kind in ("endpoint", "endpoint-config", "inference-component", "model")
-                    for arn in named("sagemaker", kind)
-                ],
-            ),
+            self._delete_stacks(stages),
+            self._delete_endpoints(stages),
+            *self._delete_compute(stages),
+            *self._delete_data(stages),
+        ]
+
+    def _delete_stacks(self, stages: Sequence[str]) -> iam.PolicyStatement:
+        actions = (
+            "cloudformation:DeleteStack",
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        )
+        stacks = [self._arn("cloudformation", "stack", f"{stage_prefix(stage)}-*/*") for stage in stages]
+        return self._allow("DeleteTheStagesStacks", actions, stacks)
+
+    def _delete_endpoints(self, stages: Sequence[str]) -> iam.PolicyStatement:
+        actions = (
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:DeleteEndpointConfig",
+            "sagemaker:DeleteInferenceComponent",
+            "sagemaker:DeleteModel",
+        )
+        kinds = ("endpoint", "endpoint-config", "inference-component", "model")
+        endpoints = [arn for kind in kinds for arn in self._named("sagemaker", kind, stages)]
+        return self._allow("DeleteLeftEndpoints", actions, endpoints)
+
+    def _delete_compute(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """Scaling, task definitions, network interfaces and disks."""
+        tagged = _tagged(stages)
+        return [
             self._allow(
                 "ForgetLeftScaling",
                 ("application-autoscaling:DeregisterScalableTarget",),
                 (self._arn("application-autoscaling", "scalable-target", "*"),),
                 tagged,
             ),
-            # ECS knows no resource for the first, see its table of actions:
+            # ECS has no resource-level permission for the first, see its table of actions:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
             self._allow("DeregisterLeftTaskDefinitions", ("ecs:DeregisterTaskDefinition",), ("*",)),
-            self._allow("DeleteLeftTaskDefinitions", ("ecs:DeleteTaskDefinitions",), named("ecs", "task-definition")),
+            self._allow(
+                "DeleteLeftTaskDefinitions",
+                ("ecs:DeleteTaskDefinitions",),
+                self._named("ecs", "task-definition", stages),
+            ),
             self._allow(
                 "DeleteLeftInterfacesAndDisks",
                 ("ec2:DeleteNetworkInterface", "ec2:DeleteSnapshot", "ec2:DeleteVolume"),
@@ -252,6 +252,14 @@ class Permissions:
                 ),
                 tagged,
             ),
+        ]
+
+    def _delete_data(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """Logs, buckets, images and secrets."""
+        # AWS puts its own path before the name of a function, an endpoint or a state machine.
+        logs = [self._colon_arn("logs", "log-group", f"*{stage_prefix(stage)}-*") for stage in stages]
+        buckets = [f"arn:{self._stack.partition}:s3:::{stage_prefix(stage)}-*" for stage in stages]
+        return [
             self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), logs),
             self._allow(
                 "EmptyAndDeleteLeftBuckets",
@@ -268,15 +276,19 @@ class Permissions:
             self._allow(
                 "DeleteLeftImages",
                 ("ecr:BatchDeleteImage", "ecr:DeleteRepository", "ecr:ListImages"),
-                named("ecr", "repository"),
+                self._named("ecr", "repository", stages),
             ),
             self._allow(
                 "DeleteLeftSecrets",
                 ("secretsmanager:DeleteSecret",),
                 (self._every_secret(),),
-                tagged,
+                _tagged(stages),
             ),
         ]
+
+    def _named(self, service: str, resource: str, stages: Sequence[str]) -> list[str]:
+        """ARNs of what is named after a stage."""
+        return [self._arn(service, resource, f"{stage_prefix(stage)}-*") for stage in stages]
 
     def _arn(self, service: str, resource: str, name: str, region: str | None = None) -> str:
         return self._stack.format_arn(service=service, resource=resource, resource_name=name, region=region)

@@ -1,4 +1,4 @@
-"""Which token of GitHub Actions may become which role.
+"""Trust policies: which token of GitHub Actions may assume which role.
 
 Claims and their condition keys: AWS STS, "Available keys for AWS web identity federation"; the form of the subject:
 GitHub, "OpenID Connect reference" (with ids for repositories that have immutable subjects).
@@ -32,7 +32,7 @@ class Trust:
     alike: dict[str, list[str]]
 
     def principal(self, provider_arn: str) -> iam.WebIdentityPrincipal:
-        """Whoever carries such a token of the provider."""
+        """Principal for the bearer of such a token of the provider."""
         conditions = {"StringEquals": _keyed(self.exact)}
         if self.alike:
             conditions["StringLike"] = _keyed(self.alike)
@@ -43,7 +43,7 @@ def trust(workflow: Workflow, settings: DeliverySettings) -> Trust:
     """The trust in one workflow: repository, environment, workflow file and branch, all of them.
 
     The subject of a job with an environment names no branch, hence the further claims. A pull request's token carries
-    the merge of that pull request; its number is the one thing that cannot be known beforehand.
+    the merge of that pull request; only its number cannot be known beforehand.
     """
     repository = settings.repository or ""
     environments = list(ENVIRONMENTS[workflow])

@@ -1,1 +1,1 @@
-"""From the samples queue to the message in the chat."""
+"""Evaluation of sampled answers: queue, functions, state machine, alarms and chat messages."""

@@ -1,4 +1,4 @@
-"""Sampled answers, from their queue into the dataset."""
+"""Collection of sampled answers from their queue into the dataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.constructs.shared.statements import calls, reads
 
 
 class SampleCollection(Construct):
-    """The function that takes batches off the queue, and has every so many samples judged at once."""
+    """The function that reads batches from the queue and starts an evaluation after every so many samples."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a judging function needs to reach its judge: environment, permissions, and a secret for the key."""
+"""Access of judging functions to their judge: environment, permissions, and a secret for the key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.settings.judge import PROFILE
 
 
 class JudgeAccess(Construct):
-    """One judge for several functions."""
+    """Access to one judge, for several functions."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: DeploymentSettings) -> None:
         super().__init__(scope, construct_id)
@@ -28,7 +28,7 @@ class JudgeAccess(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Names as in `services.evaluation.judges.settings`; what the provider has no use for is absent."""
+        """Names as in `services.evaluation.judges.settings`; those that the provider does not use are absent."""
         judge = self._judge
         if judge.provider == "none":
             return {}
@@ -47,7 +47,7 @@ class JudgeAccess(Construct):
         return {name: value for name, value in found.items() if value}
 
     def grant(self, role: iam.Role) -> None:
-        """Let a role ask the judge."""
+        """Allow a role to call the judge."""
         if self.key:
             role.add_to_policy(reads(self.key))
         if self._judge.provider == "sagemaker":
@@ -75,6 +75,6 @@ class JudgeAccess(Construct):
             acknowledge(
                 role,
                 f"AwsSolutions-IAM5[Resource::{readable(stack, foundation)}]",
-                "An inference profile sends a request to whichever of its regions has room.",
+                "An inference profile sends a request to any of its regions.",
             )
         role.add_to_policy(iam.PolicyStatement(actions=["bedrock:InvokeModel"], resources=resources))

@@ -38,44 +38,12 @@ class Judging(Construct):
         concurrency: int,
         log_retention_days: int,
     ) -> None:
-        """`name` is fixed, because the function that starts the machine is also one that the machine's end calls."""
+        """Declare the machine; `name` is fixed, because the function that starts it is also called at its end."""
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
         # Step Functions writes through a vended delivery, whose groups must have this prefix to fit its policy.
         group = log_group(self, "Logs", log_retention_days, f"/aws/vendedlogs/states/{name}")
         self.arn = self.arn_of(self, name)
-        executions = stack.format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{name}*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
-            ),
-        )
-        functions = [judge.function_arn, finish.function_arn]
-        for sid, actions, resources in (
-            ("Call", ["lambda:InvokeFunction"], functions),
-            # A Distributed Map starts its children as executions of the machine itself.
-            ("StartChildren", ["states:StartExecution"], [self.arn]),
-            ("WatchChildren", ["states:DescribeExecution", "states:StopExecution"], [executions]),
-            ("Deliver", LOG_DELIVERY, ["*"]),
-            ("Trace", TRACING, ["*"]),
-        ):
-            role.add_to_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
-        acknowledge(
-            role, "AwsSolutions-IAM5[Resource::*]", "Log deliveries and X-Ray know no resource for these actions."
-        )
-        acknowledge(
-            role,
-            f"AwsSolutions-IAM5[Resource::{readable(self, executions)}]",
-            "Children of a Distributed Map have names of their own under the machine's.",
-        )
+        role = self._role(name, [judge.function_arn, finish.function_arn])
         self.machine = sfn.CfnStateMachine(
             self,
             "Machine",
@@ -100,9 +68,46 @@ class Judging(Construct):
         )
         self.machine.node.add_dependency(role)
 
+    def _role(self, name: str, function_arns: list[str]) -> iam.Role:
+        stack = cdk.Stack.of(self)
+        executions = stack.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{name}*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+            ),
+        )
+        for sid, actions, resources in (
+            ("Call", ["lambda:InvokeFunction"], function_arns),
+            # A Distributed Map starts its children as executions of the machine itself.
+            ("StartChildren", ["states:StartExecution"], [self.arn]),
+            ("WatchChildren", ["states:DescribeExecution", "states:StopExecution"], [executions]),
+            ("Deliver", LOG_DELIVERY, ["*"]),
+            ("Trace", TRACING, ["*"]),
+        ):
+            role.add_to_policy(iam.PolicyStatement(sid=sid, actions=actions, resources=resources))
+        acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            "Log deliveries and X-Ray actions have no resource-level permissions.",
+        )
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM5[Resource::{readable(self, executions)}]",
+            "Step Functions names the children of a Distributed Map itself, below the machine's name.",
+        )
+        return role
+
     @staticmethod
     def arn_of(scope: Construct, name: str) -> str:
-        """The ARN of the machine called `name`, for those who come before it."""
+        """The ARN of the machine called `name`, for resources that are declared before it."""
         return cdk.Stack.of(scope).format_arn(
             service="states", resource="stateMachine", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
         )
@@ -121,7 +126,7 @@ LOG_DELIVERY = [
         "DescribeLogGroups",
     )
 ]
-"""What https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html asks for."""
+"""Actions that Step Functions needs to log: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html."""
 TRACING = [
     f"xray:{verb}" for verb in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
 ]

@@ -1,4 +1,4 @@
-"""Alarms, from their topic into the chat and to addresses."""
+"""Delivery of alarms from their topic to Slack and to e-mail addresses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WATCHED = ("llm", "business", "evaluation")
 
 
 class Notification(Construct):
-    """The function that words alarms and posts them to Slack; addresses get AWS's own letters."""
+    """The function that formats alarms and posts them to Slack; e-mail addresses get AWS's own messages."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class Notification(Construct):
             acknowledge(
                 role,
                 f"AwsSolutions-IAM5[Resource::{readable(stack, arn)}]",
-                "A stack's ARN ends in an id that is not known before it stands.",
+                "A stack's ARN ends in an id that is unknown before the stack exists.",
             )
         topic.add_subscription(
             subscriptions.LambdaSubscription(self.notify.function, dead_letter_queue=self.notify.dead_letters)
         )
         for address in evaluation.alert_emails:
-            # The second channel needs nothing of ours to work.
+            # The second channel depends on none of this project's code.
             topic.add_subscription(subscriptions.EmailSubscription(address))

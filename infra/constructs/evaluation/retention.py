@@ -1,4 +1,4 @@
-"""Samples leave the datasets when their time is over."""
+"""Retention of samples in the datasets."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ class SampleRetention(Construct):
             self,
             "Daily",
             expression="rate(1 day)",
-            description="Removes samples whose time is over",
+            description="Removes samples that are past their retention",
             service=self.expire,
         )

@@ -1,4 +1,4 @@
-"""What every function of the evaluation is made with."""
+"""Settings and resources that every function of the evaluation uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.settings.deployment import DeploymentSettings
 
 @dataclass(frozen=True)
 class Shared:
-    """The stage's settings, and what the functions have in common."""
+    """The stage's settings and the resources that the functions share."""
 
     settings: DeploymentSettings
     layer: lambda_.ILayerVersion

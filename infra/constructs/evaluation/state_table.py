@@ -1,4 +1,4 @@
-"""The table of what the evaluation functions remember between two calls."""
+"""Table for the state that the evaluation functions keep between calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READ_AND_WRITE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
 
 
 class StateTable(Construct):
-    """Lease, counters, scores of a run under way, announced alarms: small, paid per request, and forgotten in time."""
+    """Lease, counters, scores of a running evaluation, announced alarms: paid per request, expired by age."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -28,10 +28,10 @@ class StateTable(Construct):
         acknowledge(
             self.table,
             "AwsSolutions-DDB3",
-            "Nothing here is worth a restore: what is lost is judged or announced once more.",
+            "No backup: lost state only means that samples are judged, or alarms announced, a second time.",
         )
 
     def allows(self, *verbs: str) -> iam.PolicyStatement:
-        """The right to `GetItem`, `PutItem`, `UpdateItem` or `DeleteItem`."""
+        """Permission for `GetItem`, `PutItem`, `UpdateItem` or `DeleteItem`."""
         actions = [f"dynamodb:{verb}" for verb in verbs]
         return iam.PolicyStatement(actions=actions, resources=[self.table.table_arn])

@@ -1,1 +1,1 @@
-"""Lambda functions of ours and the clocks that call them."""
+"""Lambda functions over `services`, and the schedules that call them."""

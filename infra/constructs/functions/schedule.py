@@ -1,4 +1,4 @@
-"""Schedules that call a function: repeatedly, or once at the end of a stack's life."""
+"""EventBridge schedules that call a function: repeatedly, or once at the end of a stack's life."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.constructs.shared.statements import calls
 
 
 class FunctionSchedule(Construct):
-    """An EventBridge schedule in a group of its own, with a role that may call one function."""
+    """A schedule in its own group, with a role that may call one function."""
 
     def __init__(
         self,
@@ -24,7 +24,8 @@ class FunctionSchedule(Construct):
         service: ServiceFunction,
         enabled: bool = True,
     ) -> None:
-        """
+        """Declare the schedule.
+
         Args:
             scope: parent.
             construct_id: of this construct.
@@ -37,7 +38,7 @@ class FunctionSchedule(Construct):
             ValueError: the function has no dead-letter queue.
         """
         if service.dead_letters is None:
-            raise ValueError(f"{service.node.path} is scheduled, and has no queue for calls that are lost.")
+            raise ValueError(f"{service.node.path} is scheduled but has no dead-letter queue for lost calls.")
         super().__init__(scope, construct_id)
         group = scheduler.CfnScheduleGroup(self, "Group")
         group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)

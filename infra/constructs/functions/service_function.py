@@ -1,4 +1,4 @@
-"""Lambda functions of ours: own role, own log group, own dead-letter queue, no managed policy."""
+"""Lambda functions over `services`: each with its own role, log group and dead-letter queue, no managed policy."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ ROOT = Path(__file__).resolve().parents[3]
 LAYER = ROOT / ".local" / "build" / "evaluation-layer"
 STAMP = "built-from.json"
 LOCK = ROOT / "requirements" / "evaluation.txt"
+NOT_BUILT = "twin:layer-not-built"
+"""Id of the warning that the layer is missing."""
 RUNTIMES = {
     "python3.12": lambda_.Runtime.PYTHON_3_12,
     "python3.13": lambda_.Runtime.PYTHON_3_13,
     "python3.14": lambda_.Runtime.PYTHON_3_14,
 }
-# What the functions run: entry points and what they may import. The root's __init__.py keeps `services` a package.
+# Packages that the functions run and import. The root's __init__.py keeps `services` a package.
 PACKAGES = ("common", "evaluation", "guard")
 SHIPPED = ("*", "!services", "!services/__init__.py", *(f"!services/{name}" for name in PACKAGES))
 LEFT_OUT = ("**/__pycache__", "**/*.pyc")
 
 
 def code() -> lambda_.Code:
-    """The `services` package as far as the functions need it, under its own name."""
+    """The `services` package with the parts that the functions need."""
     patterns = [*SHIPPED, *(f"!services/{name}/**" for name in PACKAGES), *LEFT_OUT]
     return lambda_.Code.from_asset(str(ROOT), exclude=patterns, ignore_mode=cdk.IgnoreMode.GIT)
 
@@ -41,10 +43,10 @@ def code() -> lambda_.Code:
 class DependencyLayer(Construct):
     """The functions' dependencies as one layer.
 
-    The layer is built apart (`make evaluation-layer`), so that synthesis needs no network. Without it, and when it was
-    built for another lock or runtime, the lock file stands in as the recipe, which is enough where the platform's
-    interpreter holds the dependencies; elsewhere the synthesis warns. The asset's hash comes from what the layer was
-    built from, or from the lock: a recipe can never be taken for the built layer of the same lock.
+    The layer is built separately (`make evaluation-layer`), so that synthesis needs no network. Where it is missing, or
+    was built for another lock or runtime, the lock file takes its place. That is enough where the platform has the
+    dependencies; elsewhere the synthesis warns. The asset's hash comes from the built layer's stamp, or from the lock:
+    the lock file alone never has the hash of the layer that is built from it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: EvaluationSettings) -> None:
@@ -70,13 +72,13 @@ class DependencyLayer(Construct):
         )
         if kind == "recipe" and not settings.platform_has_dependencies:
             cdk.Annotations.of(self).add_warning_v2(
-                "twin:layer-not-built",
+                NOT_BUILT,
                 "The evaluation functions' dependencies are not built: they would fail at import.",
             )
 
 
 def _built_from(runtime: str) -> bytes | None:
-    """What the built layer was made from; None when there is none for today's lock and this runtime."""
+    """Stamp of the built layer; None when there is no layer for the current lock and this runtime."""
     stamp = LAYER / STAMP
     if not stamp.is_file():
         return None
@@ -102,10 +104,18 @@ class ServiceFunction(Construct):
         layers: Sequence[lambda_.ILayerVersion] = (),
         asynchronous: bool = True,
     ) -> None:
-        """A function with a role, a log group and, for asynchronous callers, a dead-letter queue of its own.
+        """Declare the function with its role, log group and, for asynchronous callers, dead-letter queue.
 
         Args:
+            scope: parent.
+            construct_id: of this construct.
             handler: module with the function `handler`, such as `services.guard.handlers.expire`.
+            description: shown in the console.
+            settings: runtime and memory.
+            environment: plain variables.
+            timeout: longest run.
+            log_retention_days: of the log group.
+            layers: of the function.
             asynchronous: whether Lambda queues the calls; a function that polls a queue has that queue's own
                 dead-letter queue.
         """

@@ -1,1 +1,1 @@
-"""What ends spending: budget and kill switch."""
+"""Cost limits: monthly budget and kill switch."""

@@ -1,4 +1,4 @@
-"""A monthly budget that tells people, and may pull a switch."""
+"""Monthly budget of AWS Budgets, which notifies the alerts topic and, where wanted, the kill switch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.constructs.shared.tagging import PROJECT
+from infra.names import PROJECT
 from infra.settings.deployment import DeploymentSettings
 
 SPENT_PERCENT = 80
-FORESEEN_PERCENT = 100
+FORECAST_PERCENT = 100
 ALL_PERCENT = 100
 
 
 class MonthlyBudget(Construct):
-    """Tells the topic when 80 % are spent, and when the month is foreseen to end above 100 %.
+    """Notifies the topic when 80 % are spent, and when the month is forecast to end above 100 %.
 
-    Whoever subscribes to the topic hears of it, by chat or e-mail; the topic must let AWS Budgets publish. The budget
-    has no name of ours: CloudFormation replaces one whose notifications change, which a fixed name would forbid.
+    Subscribers of the topic get the notification, by chat or e-mail; the topic must let AWS Budgets publish. The budget
+    has no fixed name: CloudFormation replaces a budget whose notifications change, which a fixed name would prevent.
     """
 
     def __init__(
@@ -31,13 +31,22 @@ class MonthlyBudget(Construct):
         topic: sns.ITopic,
         switch: sns.ITopic | None = None,
     ) -> None:
-        """`usd` is the limit of a calendar month in US dollars; `switch` hears that all of it is spent, only that."""
+        """Declare the budget.
+
+        Args:
+            scope: parent.
+            construct_id: of this construct.
+            settings: of the stage.
+            usd: limit of a calendar month in US dollars.
+            topic: notified at 80 % spent and at 100 % forecast.
+            switch: notified when 100 % are spent, and of nothing else.
+        """
         super().__init__(scope, construct_id)
         props = budgets.CfnBudget
-        # A notification tells one topic at most.
-        told = [("ACTUAL", SPENT_PERCENT, topic), ("FORECASTED", FORESEEN_PERCENT, topic)]
+        # AWS Budgets allows one topic per notification.
+        notifications = [("ACTUAL", SPENT_PERCENT, topic), ("FORECASTED", FORECAST_PERCENT, topic)]
         if switch is not None:
-            told.append(("ACTUAL", ALL_PERCENT, switch))
+            notifications.append(("ACTUAL", ALL_PERCENT, switch))
         self.budget = budgets.CfnBudget(
             self,
             "Budget",
@@ -55,9 +64,9 @@ class MonthlyBudget(Construct):
                         threshold=percent,
                         threshold_type="PERCENTAGE",
                     ),
-                    subscribers=[props.SubscriberProperty(subscription_type="SNS", address=listener.topic_arn)],
+                    subscribers=[props.SubscriberProperty(subscription_type="SNS", address=subscriber.topic_arn)],
                 )
-                for kind, percent, listener in told
+                for kind, percent, subscriber in notifications
             ],
             resource_tags=[
                 props.ResourceTagProperty(key=key, value=value)

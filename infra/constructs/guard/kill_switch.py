@@ -1,8 +1,8 @@
-"""What a spent budget pulls: a topic that only AWS Budgets may publish to, and the function that hears it.
+"""Kill switch of the monthly budget: a topic that only AWS Budgets may publish to, and the function subscribed to it.
 
 AWS Budgets' own actions attach policies and stop EC2 or RDS instances
-(https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-controls.html); none of them ends an endpoint of
-SageMaker, so that a function does it.
+(https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-controls.html); none of them deletes a
+SageMaker endpoint, so a function does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from infra.settings.deployment import DeploymentSettings
 
 
 class KillSwitch(Construct):
-    """The month's budget with a notification of its own for 100 % spent, which deletes stacks."""
+    """The monthly budget with a further notification at 100 % spent, which deletes stacks."""
 
     def __init__(
         self,
@@ -38,19 +38,19 @@ class KillSwitch(Construct):
         timeout: cdk.Duration,
         layers: Sequence[lambda_.ILayerVersion],
     ) -> None:
-        """`stacks` are the names of those to delete, comma separated."""
+        """Declare budget, topic and function; `stacks` are the names of the stacks to delete, comma separated."""
         super().__init__(scope, construct_id)
-        # By its ARN: the key's own policy lets AWS Budgets use it already, and is another stack's.
+        # By its ARN: the key's policy, which is another stack's, lets AWS Budgets use it already.
         key = kms.Key.from_key_arn(self, "Key", alerts.key.key_arn)
         self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
-        heard = self.topic.add_to_resource_policy(
+        policy_statement = self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[budgets_of(self)], actions=["sns:Publish"], resources=[self.topic.topic_arn]
             )
         )
         month = MonthlyBudget(self, "Month", settings=settings, usd=usd, topic=alerts.topic, switch=self.topic)
-        if heard.policy_dependable is not None:
-            month.budget.node.add_dependency(heard.policy_dependable)
+        if policy_statement.policy_dependable is not None:
+            month.budget.node.add_dependency(policy_statement.policy_dependable)
         self.stop = ServiceFunction(
             self,
             "StopSpending",
@@ -71,7 +71,7 @@ class KillSwitch(Construct):
         role.add_to_policy(
             iam.PolicyStatement(sid="TellPeople", actions=["sns:Publish"], resources=[alerts.topic.topic_arn])
         )
-        # What publishing to an encrypted topic takes:
+        # Publishing to an encrypted topic needs both:
         # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
         role.add_to_policy(
             iam.PolicyStatement(

@@ -1,1 +1,1 @@
-"""The model behind its endpoint: container, role, scaling, roll-out, and the names of its metrics."""
+"""SageMaker endpoint of the LLM: container, role, scaling, roll-out, metrics and alarms."""

@@ -1,4 +1,4 @@
-"""What a model container is told by its environment, and where SageMaker finds the weights for it."""
+"""Environment of the model container, and the data source of its weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from aws_cdk import aws_sagemaker as sagemaker
 from infra.settings.llm import LlmSettings
 
 MODEL_FOLDER = "/opt/ml/model"
-"""Where SageMaker puts what a model's data source names."""
+"""Folder into which SageMaker puts the files of a model's data source."""
 QUANTIZED_AT_START = ("fp8", "bitsandbytes")
-"""Of other kinds the engine reads the model's own configuration, and serves faster when it is told nothing:
+"""Quantizations to name to the engine. Others it reads from the model's configuration, and serves faster unnamed:
 https://docs.djl.ai/docs/serving/serving/docs/lmi/user_guides/vllm_user_guide.html#quantization-support"""
 LMI_DTYPES = {"bfloat16": "bf16", "float16": "fp16"}
 
@@ -44,7 +44,7 @@ def _vllm(settings: LlmSettings) -> dict[str, str]:
     else:
         # Answers name the model; without this they would name the folder.
         model = {"SM_VLLM_MODEL": MODEL_FOLDER, "SM_VLLM_SERVED_MODEL_NAME": settings.model_id}
-    quantized = {"SM_VLLM_QUANTIZATION": settings.quantization} if _at_start(settings) else {}
+    quantized = {"SM_VLLM_QUANTIZATION": settings.quantization} if _quantized_at_start(settings) else {}
     return {
         **model,
         **quantized,
@@ -58,12 +58,12 @@ def _vllm(settings: LlmSettings) -> dict[str, str]:
 def _lmi(settings: LlmSettings) -> dict[str, str]:
     """LMI's options as `OPTION_<OPTION>`, which it hands on to vLLM where it does not know them itself.
 
-    Staged weights need no word: LMI looks into the folder. Sources:
+    Staged weights need no option: LMI finds them in the folder. Sources:
     https://docs.djl.ai/docs/serving/serving/docs/lmi/deployment_guide/configurations.html and
     https://docs.djl.ai/docs/serving/serving/docs/lmi/user_guides/vllm_user_guide.html
     """
     hub = {"HF_MODEL_ID": settings.model_id, "OPTION_REVISION": settings.model_revision}
-    quantized = {"OPTION_QUANTIZE": settings.quantization} if _at_start(settings) else {}
+    quantized = {"OPTION_QUANTIZE": settings.quantization} if _quantized_at_start(settings) else {}
     dtype = {"OPTION_DTYPE": LMI_DTYPES[settings.dtype]} if settings.dtype in LMI_DTYPES else {}
     return {
         **(hub if settings.weights == "hub" else {"OPTION_SERVED_MODEL_NAME": settings.model_id}),
@@ -74,5 +74,5 @@ def _lmi(settings: LlmSettings) -> dict[str, str]:
     }
 
 
-def _at_start(settings: LlmSettings) -> bool:
+def _quantized_at_start(settings: LlmSettings) -> bool:
     return settings.quantization in QUANTIZED_AT_START

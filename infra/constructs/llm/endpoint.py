@@ -20,7 +20,7 @@ from infra.settings.llm import DataCapture, LlmSettings
 
 
 class LlmEndpoint(Construct):
-    """An endpoint with one model, under names that outlive every model.
+    """An endpoint with one model, under names that stay the same for every model.
 
     Model and endpoint configuration have no name here: CloudFormation replaces them when their content changes, and
     moves the endpoint and the component to the new ones in place.
@@ -41,31 +41,31 @@ class LlmEndpoint(Construct):
             scope: parent.
             construct_id: of this construct.
             settings: of the model.
-            metrics: what SageMaker measures about the endpoint and the component that they name.
+            metrics: of the endpoint and the component, with their names.
             weights_bucket: bucket of staged weights; read only when the settings say that they are staged.
             log_retention_days: of the containers' logs.
         """
         super().__init__(scope, construct_id)
         self.endpoint_name, self.component_name = metrics.endpoint_name, metrics.component_name
-        # SageMaker writes to these names; declared here, they have a retention and leave with the stack.
+        # SageMaker writes to these names; declared here, they have a retention and are deleted with the stack.
         groups = [log_group(self, "EndpointLogs", log_retention_days, f"/aws/sagemaker/Endpoints/{self.endpoint_name}")]
         if self.component_name is not None:
             name = f"/aws/sagemaker/InferenceComponents/{self.component_name}"
             groups.append(log_group(self, "ContainerLogs", log_retention_days, name))
         image = settings.container_image.replace("{region}", cdk.Stack.of(self).region)
         self.rollout = LlmRollout(self, "Rollout", settings=settings, metrics=metrics)
-        self._may = LlmRole(self, "Execution", image=image)
-        self.role = self._may.role
+        self._execution = LlmRole(self, "Execution", image=image)
+        self.role = self._execution.role
         self.role.add_to_policy(writes_to(*groups))
         if settings.weights == "s3":
-            self._may.reads_weights(weights_bucket, settings.weights_prefix, settings.weights_kms_key_arn)
+            self._execution.allow_weights(weights_bucket, settings.weights_prefix, settings.weights_kms_key_arn)
         if self.rollout.alarms:
-            self._may.watches([alarm.alarm_arn for alarm in self.rollout.alarms])
+            self._execution.allow_alarms([alarm.alarm_arn for alarm in self.rollout.alarms])
         self.model = sagemaker.CfnModel(
             self,
             "Model",
             execution_role_arn=self.role.role_arn,
-            # Staged weights are all that the container needs; to ask a hub it needs a network.
+            # With staged weights the container needs no network; to load from a hub it does.
             enable_network_isolation=True if settings.weights == "s3" else None,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image,
@@ -118,7 +118,7 @@ class LlmEndpoint(Construct):
     def _captures(self, capture: DataCapture) -> sagemaker.CfnEndpointConfig.DataCaptureConfigProperty:
         props = sagemaker.CfnEndpointConfig
         prefix = f"captured/{self.endpoint_name}"
-        self._may.writes_captures(capture, prefix)
+        self._execution.allow_captures(capture, prefix)
         return props.DataCaptureConfigProperty(
             enable_capture=True,
             initial_sampling_percentage=capture.percentage,

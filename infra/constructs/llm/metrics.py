@@ -1,4 +1,4 @@
-"""What SageMaker measures about the LLM endpoint.
+"""CloudWatch metrics that SageMaker publishes about the LLM endpoint.
 
 Namespaces, names, dimensions and statistics: "Amazon SageMaker AI metrics in Amazon CloudWatch",
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
@@ -16,12 +16,12 @@ from infra.settings.deployment import DeploymentSettings
 
 VARIANT = "AllTraffic"
 MINUTE = cdk.Duration.minutes(1)
-"""How often SageMaker publishes."""
+"""Interval at which SageMaker publishes."""
 
 
 @dataclass(frozen=True)
 class LlmMetrics:
-    """Metrics of one endpoint and of the inference component on it, by name: they may be declared elsewhere.
+    """Metrics of one endpoint and of the inference component on it, by name: both may be declared in another stack.
 
     Attributes:
         component_name: None for an endpoint that holds the model itself; its copies are then its instances.
@@ -46,7 +46,7 @@ class LlmMetrics:
     def invocation(
         self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
     ) -> cloudwatch.Metric:
-        """About requests to the model: `Invocations`, `ModelLatency` (microseconds), ..."""
+        """Metric of the requests to the model: `Invocations`, `ModelLatency` (microseconds), ..."""
         return cloudwatch.Metric(
             namespace="AWS/SageMaker",
             metric_name=name,
@@ -59,7 +59,7 @@ class LlmMetrics:
     def copy(
         self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
     ) -> cloudwatch.Metric:
-        """Reported by each copy of the model once a minute: use of what the copy reserved, in percent."""
+        """Metric that each copy of the model reports once a minute: use of what the copy reserved, in percent."""
         return cloudwatch.Metric(
             namespace=f"/aws/sagemaker/{'InferenceComponents' if self.component_name else 'Endpoints'}",
             metric_name=name,
@@ -72,7 +72,7 @@ class LlmMetrics:
     def instance(
         self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = MINUTE
     ) -> cloudwatch.Metric:
-        """Reported by each instance of the endpoint once a minute, in percent."""
+        """Metric that each instance of the endpoint reports once a minute, in percent."""
         return cloudwatch.Metric(
             namespace="/aws/sagemaker/Endpoints",
             metric_name=name,
@@ -83,7 +83,7 @@ class LlmMetrics:
         )
 
     def copies(self) -> cloudwatch.Metric:
-        """Copies that are awake: each reports once a minute."""
+        """Number of running copies: each reports once a minute."""
         return self.copy("CPUUtilizationNormalized", "SampleCount", "Copies")
 
     def instance_minutes(self, label: str | None = None, period: cdk.Duration = MINUTE) -> cloudwatch.Metric:

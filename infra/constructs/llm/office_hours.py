@@ -1,4 +1,4 @@
-"""Office hours of the LLM: outside them no copy of the model may run, whoever asks."""
+"""Office hours of the LLM: outside them no copy of the model runs, even when questions arrive."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OPENS, CLOSES = "office-hours-start", "office-hours-end"
 
 
 def keep_office_hours(target: scaling.CfnScalableTarget, hours: OfficeHours) -> None:
-    """Add two scheduled actions to what scales the copies of a model.
+    """Add two scheduled actions to the scalable target of a model's copies.
 
-    At the end of the hours the most copies become 0, which Application Auto Scaling enforces at once and the waking
-    step cannot exceed; at their start they become what the target allows. A deployment outside the hours leaves the
+    At the end of the hours the maximum becomes 0, which Application Auto Scaling enforces at once and the waking
+    step cannot exceed; at their start it becomes that of the target. A deployment outside the hours leaves the
     target as it is, unless it changes it: then the stage may be awake until the next end.
     """
     least = max(target.min_capacity or 0, 1 if hours.wake_at_start else 0)

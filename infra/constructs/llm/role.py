@@ -1,4 +1,4 @@
-"""What SageMaker may do in the endpoint's name."""
+"""Execution role of the LLM endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.settings.llm import DataCapture
 
 
 class LlmRole(Construct):
-    """The execution role: image, logs and metrics always, everything else when the settings need it."""
+    """Role for image, logs and metrics; weights, captures and alarms are added where the settings need them."""
 
     def __init__(self, scope: Construct, construct_id: str, *, image: str) -> None:
         super().__init__(scope, construct_id)
@@ -43,11 +43,11 @@ class LlmRole(Construct):
         acknowledge(
             self.role,
             "AwsSolutions-IAM5[Resource::*]",
-            "GetAuthorizationToken and PutMetricData know no resource; the latter is held to SageMaker's namespaces.",
+            "Neither action has resource-level permissions; PutMetricData is limited to SageMaker's namespaces.",
         )
 
-    def reads_weights(self, bucket: str, prefix: str, key_arn: str | None) -> None:
-        """Let it read the model's files: this revision and no other object of the bucket."""
+    def allow_weights(self, bucket: str, prefix: str, key_arn: str | None) -> None:
+        """Allow reading the model's files: this revision and no other object of the bucket."""
         arn = f"arn:{self._partition}:s3:::{bucket}"
         files = f"{arn}/{prefix}*"
         self._allow("ReadWeights", ("s3:GetObject",), (files,))
@@ -56,16 +56,16 @@ class LlmRole(Construct):
             self._allow("DecryptWeights", ("kms:Decrypt",), (key_arn,))
         self._wildcard(files, "The files of the one revision that the stage names.")
 
-    def writes_captures(self, capture: DataCapture, prefix: str) -> None:
-        """Let it write captured requests under a prefix."""
+    def allow_captures(self, capture: DataCapture, prefix: str) -> None:
+        """Allow writing captured requests under a prefix."""
         files = f"arn:{self._partition}:s3:::{capture.bucket}/{prefix}/*"
         self._allow("WriteCaptures", ("s3:PutObject",), (files,))
         if capture.kms_key_arn is not None:
             self._allow("EncryptCaptures", ("kms:GenerateDataKey",), (capture.kms_key_arn,))
         self._wildcard(files, "SageMaker names each file of captured requests itself.")
 
-    def watches(self, alarm_arns: Sequence[str]) -> None:
-        """Let it see the alarms that take an update back.
+    def allow_alarms(self, alarm_arns: Sequence[str]) -> None:
+        """Allow reading the alarms that roll an update back.
 
         https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
         """

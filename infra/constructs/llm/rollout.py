@@ -1,9 +1,9 @@
-"""How a change of the model reaches the callers: step by step, watched by alarms, taken back when they go off.
+"""Roll-out of a changed model: step by step, watched by alarms, rolled back when one goes off.
 
 A component of one copy is updated by starting the new copy beside the old one: SageMaker provisions the new capacity
 first, moves the traffic, and ends the old copy. That takes room for one copy more, which managed scaling finds on the
 same instance or starts, when `max_instances` and the account's quota allow it. Without room the update fails after its
-time limit, and the old copy goes on answering. A sleeping component has no copy to roll: it wakes with the new model.
+time limit, and the old copy keeps answering. A sleeping component has no copy to roll: it wakes with the new model.
 
 Limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentRollingUpdatePolicy.html
 """
@@ -21,7 +21,7 @@ LARGEST_BATCH_PERCENT = 50
 """SageMaker's upper bound; of one copy it is that copy."""
 SHORTEST_SECONDS = 600
 ERRORS = {
-    "ModelErrors": ("InvocationModelErrors", "Requests that the model's container refused, broke off or answered late"),
+    "ModelErrors": ("InvocationModelErrors", "Requests that the model's container refused, aborted or answered late"),
     "ServerErrors": ("Invocation5XXErrors", "Requests that ended in a server error"),
 }
 
@@ -39,7 +39,7 @@ class LlmRollout(Construct):
             cloudwatch.Alarm(
                 self,
                 name,
-                alarm_description=f"{what}; an update of the model that is under way is taken back.",
+                alarm_description=f"{what}; an update of the model in progress is rolled back.",
                 metric=metrics.invocation(metric, "Sum"),
                 threshold=errors,
                 evaluation_periods=1,
@@ -51,7 +51,7 @@ class LlmRollout(Construct):
 
     @property
     def seconds(self) -> int:
-        """Time limit of an update: every batch may take its start and its watch; what is taken back comes on top.
+        """Time limit of an update: start and watch time of every batch; a rollback comes on top.
 
         The number of copies is not in it: changing that alone must not touch the component. The bounds of the settings
         keep it below SageMaker's eight hours.
@@ -81,7 +81,7 @@ class LlmRollout(Construct):
     def of_endpoint(self) -> sagemaker.CfnEndpoint.DeploymentConfigProperty:
         """A second fleet beside the first, then all traffic at once; the first stays until the watch is over.
 
-        A rolling update may take half of the instances at most, which one instance has not.
+        A rolling update may replace at most half of the instances, which is impossible with one.
         """
         props = sagemaker.CfnEndpoint
         return props.DeploymentConfigProperty(

@@ -1,4 +1,4 @@
-"""Scaling: of an inference component to zero when idle and awake at the first request; of instances never to zero."""
+"""Scaling of inference components, to zero when idle and up at the first request, and of instances, never to zero."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LlmScaling(Construct):
     """Scales the copies of an inference component between 0 and `max_copies`.
 
     Target tracking cannot leave zero, because a component without copies has no load to measure. The alarm on
-    `NoCapacityInvocationFailures` sees the first refused request and starts the first copy.
+    `NoCapacityInvocationFailures` goes off at the first refused request and starts the first copy.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LlmScaling(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         policy = scaling.CfnScalingPolicy
-        self.target = _by_load(
+        self.target = _target_tracking(
             self,
             "Copies",
             of=component,
@@ -78,7 +78,7 @@ class LlmScaling(Construct):
 
 
 class InstanceScaling(Construct):
-    """Scales a real-time endpoint between 1 and `max_instances` instances of one copy each; the last never sleeps."""
+    """Scales a real-time endpoint between 1 and `max_instances` instances of one copy each."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class InstanceScaling(Construct):
         settings: LlmSettings,
     ) -> None:
         super().__init__(scope, construct_id)
-        _by_load(
+        _target_tracking(
             self,
             "Instances",
             of=endpoint,
@@ -103,7 +103,7 @@ class InstanceScaling(Construct):
         )
 
 
-def _by_load(
+def _target_tracking(
     scope: Construct,
     construct_id: str,
     *,

@@ -1,1 +1,1 @@
-"""Alarms, and the dashboard of a stage."""
+"""Alerts topic, base of all alarms, and the stage's dashboard."""

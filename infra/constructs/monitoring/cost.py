@@ -1,4 +1,4 @@
-"""What answers cost, computed by CloudWatch from what runs."""
+"""Cost of answers, computed by CloudWatch from running instances and judge calls."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIST_PRICES = {
 
 
 class AnswerCost:
-    """Cost of the GPU and of the judge. The rest of a stage costs the same whether people ask or not: `make cost`."""
+    """Cost of the GPU and of the judge. The rest of a stage costs the same with and without questions: `make cost`."""
 
     def __init__(self, settings: DeploymentSettings, service: StageMetrics, llm: LlmMetrics) -> None:
         self._price = settings.monitoring.usd_per_instance_hour or LIST_PRICES.get(settings.llm.instance_type)
@@ -42,12 +42,12 @@ class AnswerCost:
         price = "at an unknown price" if self._price is None else f"at {self._price:g} USD an hour"
         self.explanation = (
             f"Counted are the endpoint's instances ({settings.llm.instance_type} {price}) and the judge. "
-            "What the stage costs besides, whether anybody asks or not: `make cost`."
+            "The stage's other costs do not depend on the number of questions: `make cost`."
         )
         """In Markdown: what is counted and what is not."""
 
     def per_hour(self) -> list[Line]:
-        """US dollars spent in each hour, by what they were spent on."""
+        """US dollars spent in each hour, one line per cause."""
         spent: list[Line] = []
         if self._price is not None:
             minutes = {"minutes": self._minutes()}

@@ -34,7 +34,7 @@ Lines = Sequence[Line]
 class Dashboard(Construct):
     """One dashboard named `twin-<stage>-overview`.
 
-    It shows by name what other stacks run (the endpoint, the service's own metrics), so that nothing is exported.
+    It names metrics of other stacks (the endpoint, the service), so that nothing is exported.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Dashboard(Construct):
         dead_letters: Mapping[str, sqs.IQueue],
         state_machine_arn: str,
     ) -> None:
-        """Declare it.
+        """Declare the dashboard.
 
         Args:
             scope: parent.
@@ -57,9 +57,9 @@ class Dashboard(Construct):
             settings: of the stage.
             samples: queue of sampled answers.
             samples_lost: its dead-letter queue.
-            functions: the stack's functions by what they do.
-            dead_letters: queues of calls that were given up, by the same names.
-            state_machine_arn: what long evaluations run on.
+            functions: the stack's functions by display name.
+            dead_letters: queues of their lost calls, by the same names.
+            state_machine_arn: of the machine for long evaluations.
         """
         super().__init__(scope, construct_id)
         self._settings = settings
@@ -87,7 +87,7 @@ class Dashboard(Construct):
             "Traffic and speed",
             _graph("Requests", [of("Requests", "Sum")]),
             _graph("Server errors", [of("ServerErrors", "Sum"), self._error_rate()], axis=ZERO),
-            _graph("Turned away under load, and waiting for the model", [of("ShedRequests", "Sum"), self._held()]),
+            _graph("Shed under load, and waiting for the model", [of("ShedRequests", "Sum"), self._held_requests()]),
             _graph("Time to first token", _percentiles(of, "TimeToFirstToken"), axis=MILLISECONDS),
             _graph("Time per further token", _percentiles(of, "TimePerOutputToken"), axis=MILLISECONDS),
             _graph("Whole request", _percentiles(of, "RequestTime"), axis=MILLISECONDS),
@@ -104,7 +104,7 @@ class Dashboard(Construct):
             expression="100 * errors / requests", using_metrics=used, label="% of requests", period=FIVE_MINUTES
         )
 
-    def _held(self) -> cloudwatch.Metric:
+    def _held_requests(self) -> cloudwatch.Metric:
         return self._service.of("HeldRequests", "Maximum")
 
     def _quality(self) -> None:
@@ -167,7 +167,7 @@ class Dashboard(Construct):
                 "Invocations",
                 [
                     llm.invocation("Invocations", "Sum", "Invocations"),
-                    llm.invocation("NoCapacityInvocationFailures", "Sum", "Refused: no copy is awake"),
+                    llm.invocation("NoCapacityInvocationFailures", "Sum", "Refused: no copy is running"),
                 ],
             ),
             _graph(
@@ -237,7 +237,7 @@ class Dashboard(Construct):
             ),
             _graph("Throttled", [f.metric_throttles(label=name, period=FIVE_MINUTES) for name, f in each]),
             _graph(
-                "Calls that were given up",
+                "Lost calls",
                 [
                     queue.metric_approximate_number_of_messages_visible(
                         label=name, statistic="Maximum", period=FIVE_MINUTES

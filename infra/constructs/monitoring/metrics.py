@@ -1,4 +1,4 @@
-"""What the services publish about themselves: CloudWatch metrics of one stage by name."""
+"""CloudWatch metrics that the services publish, by stage and name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 Line = cloudwatch.Metric | cloudwatch.MathExpression
-"""What a graph draws."""
+"""One line of a graph."""
 FIVE_MINUTES = cdk.Duration.minutes(5)
 
 
@@ -52,7 +52,7 @@ class StageMetrics:
     def of(
         self, name: str, statistic: str, label: str | None = None, period: cdk.Duration = FIVE_MINUTES
     ) -> cloudwatch.Metric:
-        """One of them."""
+        """The metric `name` of this stage."""
         return cloudwatch.Metric(
             namespace=self.namespace,
             metric_name=name,

@@ -1,1 +1,1 @@
-"""The public API: tasks, load balancer, what stands in front of it, and scaling."""
+"""The public API: Fargate tasks, load balancer, CloudFront, web ACL, scaling and alarms."""

@@ -1,8 +1,9 @@
-"""What callers of the service would notice; a release that sets one off is taken back."""
+"""Alarms on the RAG service's tasks; a release that sets one off is rolled back."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
@@ -11,24 +12,32 @@ from constructs import Construct
 from infra.constructs.monitoring.alarms import Alarms
 from infra.constructs.rag.fargate_api import FargateApi
 
+MINUTE = cdk.Duration.minutes(1)
+
 
 class ApiAlarms(Alarms):
-    """Alarms on the tasks behind a load balancer, which deployments of the service listen to."""
+    """Alarms on the tasks behind a load balancer, which deployments of the service watch."""
 
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, api: FargateApi) -> None:
         super().__init__(scope, construct_id, topic=topic)
-        minute = cdk.Duration.minutes(1)
-        self.unhealthy(
-            "UnhealthyTasks",
-            api.targets.metrics.unhealthy_host_count(period=minute, statistic="Maximum"),
-            "Tasks of the RAG service fail their health check.",
-        )
-        self.unhealthy(
-            "ServerErrors",
-            api.targets.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=minute, statistic="Sum"),
-            "The RAG service answers with server errors.",
-        )
-        # A release whose tasks start and then fail is taken back as well as one whose tasks do not start.
+        metrics = api.targets.metrics
+        watched = [
+            self._above_zero(
+                "UnhealthyTasks",
+                metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
+                "Tasks of the RAG service fail their health check.",
+            ),
+            self._above_zero(
+                "ServerErrors",
+                metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, statistic="Sum"),
+                "The RAG service answers with server errors.",
+            ),
+        ]
+        # The circuit breaker sees only tasks that do not start; these see tasks that start and then fail.
         api.service.enable_deployment_alarms(
-            [alarm.alarm_name for alarm in self.raised], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            [alarm.alarm_name for alarm in watched], behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
         )
+
+    def _above_zero(self, construct_id: str, metric: cloudwatch.IMetric, what: str) -> cloudwatch.Alarm:
+        """Alarm when a count stays above zero for three periods."""
+        return self.alarm(construct_id, metric, what, "unhealthy-service", periods=3)

@@ -1,4 +1,4 @@
-"""CloudFront before an internal load balancer: HTTPS for callers without a domain or certificate of one's own."""
+"""CloudFront before an internal load balancer: HTTPS for callers, without a domain and certificate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from infra.constructs.shared.acknowledge import acknowledge
 from infra.settings.rag import RagSettings
 
 PORT = 80
-"""Of the load balancer: CloudFront would trust no certificate of an internal name."""
+"""Port of the load balancer's listener, plain HTTP: CloudFront would trust no certificate of an internal name."""
 KEEP_ALIVE_SECONDS = 60
 VIEWER_HEADER = "x-viewer-address"
-"""The caller's address, as CloudFront saw it; whatever a caller writes there is overwritten."""
+"""The caller's address, as CloudFront saw it; a value that a caller sends is overwritten."""
 NAME_THE_VIEWER = f"""function handler(event) {{
     var request = event.request;
     request.headers['{VIEWER_HEADER}'] = {{value: event.viewer.ip}};
@@ -29,8 +29,8 @@ class Edge(Construct):
     """A distribution that passes every request on, and the VPC origin through which it reaches the load balancer.
 
     Nothing is cached, changed or compressed: answers are streams, and a compressor would hold their events back.
-    CloudFront waits for the next bytes as long as the load balancer does; a stream that waits for the model says so
-    every few seconds (services/rag/pipeline/waking.py).
+    CloudFront waits for the next bytes as long as the load balancer does; a stream that waits for the model sends an
+    event every few seconds (services/rag/pipeline/waking.py).
 
     With CloudFront's own name and certificate, CloudFront decides which TLS versions callers may use; with a domain
     they are 1.2 and newer.
@@ -50,7 +50,7 @@ class Edge(Construct):
             self,
             "Origin",
             endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(load_balancer),
-            # Unique in the account, and how a teardown recognises the stage's own.
+            # Unique in the account; a teardown recognises the stage's origin by it.
             vpc_origin_name=f"{cdk.Stack.of(self).stack_name}-edge",
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
             http_port=PORT,
@@ -73,13 +73,13 @@ class Edge(Construct):
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
                 allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
-                # Carries `Authorization` on; the load balancer is asked by its own name.
+                # Forwards `Authorization`; the Host header is the load balancer's name.
                 origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
                 compress=False,
                 function_associations=[self._viewer()] if settings.web_acl else None,
             ),
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
-            # The cheapest edge locations; whoever is elsewhere is served from the nearest of them.
+            # The cheapest edge locations; callers elsewhere are served from the nearest of them.
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             domain_names=[settings.domain_name] if settings.domain_name else None,
             certificate=certificate,
@@ -88,7 +88,7 @@ class Edge(Construct):
         self._acknowledge(settings)
 
     def _viewer(self) -> cloudfront.FunctionAssociation:
-        """What the web ACL behind counts by."""
+        """Function that sets the header by which the web ACL counts requests."""
         function = cloudfront.Function(
             self,
             "Viewer",
@@ -101,8 +101,8 @@ class Edge(Construct):
 
     def _acknowledge(self, settings: RagSettings) -> None:
         for rule, reason in {
-            "CFR1": "Who may ask is a question of keys, not of countries.",
-            "CFR2": "A web ACL is a setting, and sits at the load balancer: one place, whatever is in front of it.",
+            "CFR1": "Access is limited by API keys, not by country.",
+            "CFR2": "A web ACL is a setting, at the load balancer, with or without CloudFront in front.",
             "CFR3": "The service logs every request; access logs would add a bucket to empty before each deletion.",
         }.items():
             acknowledge(self.distribution, f"AwsSolutions-{rule}", reason)

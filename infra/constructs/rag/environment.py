@@ -1,4 +1,4 @@
-"""What the service reads from its environment, but for what other resources give it."""
+"""Environment variables of the RAG service that come from settings; other resources add theirs in the stack."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from infra.names import Names, served_component
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.retrieval import RetrievalSettings
 
-# A caller gets our own answer instead of the load balancer's 504.
 SILENCE_MARGIN_SECONDS = 10
+"""How much earlier than the load balancer the service gives up: callers then get its own error, not a 504."""
 
 
 def service_environment(settings: DeploymentSettings) -> dict[str, str]:
-    """Variables by the names that `services.rag.settings` has."""
+    """Variables by the names in `services.rag.settings`."""
     names, component = Names.of(settings), served_component(settings)
     return {
         "STAGE": settings.stage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -17,14 +18,26 @@ from infra.constructs.rag.scaling import ServiceScaling
 from infra.constructs.rag.web_acl import WebAcl
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
+from infra.settings.deployment import DeploymentSettings
 from infra.settings.rag import RagSettings
 
 PORT = 8000
 USER = "10001:10001"
 HEALTH_PATH = "/healthz"
 SPOT = ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)
-"""Every task, none on demand as a base: of one task a base would be all. Spot runs ARM64 from platform 1.4.0 on:
+"""Every task on Spot, without an on-demand base, which of one task would be all. It runs ARM64 from platform 1.4.0 on:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Network of the API: its VPC, and subnets and security group of the load balancer and of the tasks."""
+
+    vpc: ec2.IVpc
+    load_balancer_subnets: ec2.SubnetSelection
+    load_balancer_group: ec2.ISecurityGroup
+    task_subnets: ec2.SubnetSelection
+    service_group: ec2.ISecurityGroup
 
 
 class FargateApi(Construct):
@@ -39,49 +52,72 @@ class FargateApi(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: RagSettings,
-        release: str,
-        vpc: ec2.IVpc,
-        load_balancer_group: ec2.ISecurityGroup,
-        service_group: ec2.ISecurityGroup,
-        load_balancer_subnets: ec2.SubnetSelection,
-        task_subnets: ec2.SubnetSelection,
+        settings: DeploymentSettings,
+        placement: Placement,
         environment: Mapping[str, str],
         secrets: Mapping[str, ecs.Secret],
-        log_retention_days: int,
-        namespace: str,
-        stage: str,
     ) -> None:
+        """Declare the service.
+
+        Args:
+            scope: parent.
+            construct_id: of this construct.
+            settings: of the stage.
+            placement: where in the network load balancer and tasks run.
+            environment: plain variables of the container.
+            secrets: variables of the container that ECS reads from their stores when a task starts.
+        """
         super().__init__(scope, construct_id)
+        rag = settings.rag
+        self.cluster = self._cluster(rag, placement)
+        self.task = self._task(settings, environment, secrets)
+        self.service = self._service(rag, placement)
+        if rag.spot:
+            self._offer_spot()
+        self.load_balancer, self.listener = self._load_balancer(rag, placement)
+        self.targets = self._targets(rag)
+        ServiceScaling(
+            self,
+            "Scaling",
+            settings=rag,
+            service=self.service,
+            targets=self.targets,
+            namespace=settings.evaluation.metric_namespace,
+            stage=settings.stage,
+        )
+        if rag.web_acl:
+            WebAcl(self, "WebAcl", settings=rag, load_balancer=self.load_balancer)
+        self.host, self.url = self._address(rag)
+
+    def _cluster(self, settings: RagSettings, placement: Placement) -> ecs.Cluster:
         insights = ecs.ContainerInsights.ENABLED if settings.container_insights else ecs.ContainerInsights.DISABLED
-        self.cluster = ecs.Cluster(self, "Cluster", vpc=vpc, container_insights_v2=insights)
+        cluster = ecs.Cluster(self, "Cluster", vpc=placement.vpc, container_insights_v2=insights)
         if not settings.container_insights:
             acknowledge(
-                self.cluster, "AwsSolutions-ECS4", "Paid per task; the service publishes its own metrics and traces."
+                cluster, "AwsSolutions-ECS4", "Paid per task; the service publishes its own metrics and traces."
             )
-        self.task = self._task(settings, release, environment, secrets, log_retention_days)
-        self.service = ecs.FargateService(
+        return cluster
+
+    def _service(self, settings: RagSettings, placement: Placement) -> ecs.FargateService:
+        return ecs.FargateService(
             self,
             "Service",
             cluster=self.cluster,
             task_definition=self.task,
             desired_count=settings.desired_count,
-            security_groups=[service_group],
-            vpc_subnets=task_subnets,
+            security_groups=[placement.service_group],
+            vpc_subnets=placement.task_subnets,
             # A public subnet without NAT reaches ECR and SageMaker only from a public address; nothing can get in.
-            assign_public_ip=task_subnets.subnet_type == ec2.SubnetType.PUBLIC,
+            assign_public_ip=placement.task_subnets.subnet_type == ec2.SubnetType.PUBLIC,
             capacity_provider_strategies=[SPOT] if settings.spot else None,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
             max_healthy_percent=200,
             health_check_grace_period=cdk.Duration.seconds(60),
         )
-        if settings.spot:
-            self._offer_spot()
-        self.load_balancer, self.listener = self._load_balancer(
-            settings, vpc, load_balancer_group, load_balancer_subnets
-        )
-        self.targets = self.listener.add_targets(
+
+    def _targets(self, settings: RagSettings) -> elbv2.ApplicationTargetGroup:
+        return self.listener.add_targets(
             "Targets",
             port=PORT,
             protocol=elbv2.ApplicationProtocol.HTTP,
@@ -96,18 +132,6 @@ class FargateApi(Construct):
                 unhealthy_threshold_count=3,
             ),
         )
-        ServiceScaling(
-            self,
-            "Scaling",
-            settings=settings,
-            service=self.service,
-            targets=self.targets,
-            namespace=namespace,
-            stage=stage,
-        )
-        if settings.web_acl:
-            WebAcl(self, "WebAcl", settings=settings, load_balancer=self.load_balancer)
-        self.host, self.url = self._address(settings)
 
     def _offer_spot(self) -> None:
         providers = ecs.CfnClusterCapacityProviderAssociations(
@@ -117,11 +141,11 @@ class FargateApi(Construct):
             capacity_providers=["FARGATE", SPOT.capacity_provider],
             default_capacity_provider_strategy=[],
         )
-        # Before the service it is refused, after the service it cannot go.
+        # ECS refuses a service before its provider is associated, and cannot remove a provider that a service uses.
         self.service.node.add_dependency(providers)
 
     def _address(self, settings: RagSettings) -> tuple[str, str]:
-        """The name that a domain's record points to, and the URL for callers."""
+        """Host that a domain's record points to, and the URL for callers."""
         host = self.load_balancer.load_balancer_dns_name
         if settings.edge == "internal":
             return host, f"http://{host}"
@@ -132,35 +156,49 @@ class FargateApi(Construct):
         return host, f"https://{settings.domain_name or host}"
 
     def _task(
-        self,
-        settings: RagSettings,
-        release: str,
-        environment: Mapping[str, str],
-        secrets: Mapping[str, ecs.Secret],
-        log_retention_days: int,
+        self, settings: DeploymentSettings, environment: Mapping[str, str], secrets: Mapping[str, ecs.Secret]
     ) -> ecs.FargateTaskDefinition:
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
-            cpu=settings.cpu,
-            memory_limit_mib=settings.memory_mb,
+            cpu=settings.rag.cpu,
+            memory_limit_mib=settings.rag.memory_mb,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
+        self._add_container(task, settings, environment, secrets)
+        acknowledge(
+            task, "AwsSolutions-ECS2", "Plain variables hold addresses and numbers; every secret is an ECS secret."
+        )
+        acknowledge(
+            task,
+            "AwsSolutions-IAM5[Resource::*]",
+            "ecr:GetAuthorizationToken, which pulling the image needs, has no resource-level permissions.",
+        )
+        return task
+
+    def _add_container(
+        self,
+        task: ecs.FargateTaskDefinition,
+        settings: DeploymentSettings,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
+    ) -> None:
+        rag = settings.rag
         linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=True)
         linux.add_tmpfs(
             ecs.Tmpfs(
                 container_path="/tmp",  # noqa: S108 - the container's own, a size-limited tmpfs
-                size=settings.tmpfs_mb,
+                size=rag.tmpfs_mb,
                 mount_options=[ecs.TmpfsMountOption.RW, ecs.TmpfsMountOption.NOSUID, ecs.TmpfsMountOption.NODEV],
             )
         )
-        repository = ecr.Repository.from_repository_name(self, "Images", settings.image_repository)
+        repository = ecr.Repository.from_repository_name(self, "Images", rag.image_repository)
         task.add_container(
             "api",
             container_name="api",
-            image=ecs.ContainerImage.from_ecr_repository(repository, tag=release),
+            image=ecs.ContainerImage.from_ecr_repository(repository, tag=settings.release),
             command=["python", "-m", "services.rag"],
             environment={**environment, "PORT": str(PORT)},
             secrets=dict(secrets),
@@ -169,33 +207,24 @@ class FargateApi(Construct):
             linux_parameters=linux,
             port_mappings=[ecs.PortMapping(container_port=PORT, protocol=ecs.Protocol.TCP)],
             # Streams may run for drain_seconds after the stop signal; the margin is for flushing traces.
-            stop_timeout=cdk.Duration.seconds(settings.drain_seconds + 10),
+            stop_timeout=cdk.Duration.seconds(rag.drain_seconds + 10),
             logging=ecs.LogDrivers.aws_logs(
                 stream_prefix="api",
-                log_group=log_group(self, "Logs", log_retention_days),
+                log_group=log_group(self, "Logs", settings.monitoring.log_retention_days),
                 mode=ecs.AwsLogDriverMode.NON_BLOCKING,
             ),
         )
-        acknowledge(
-            task, "AwsSolutions-ECS2", "Plain variables hold addresses and numbers; every secret is an ECS secret."
-        )
-        acknowledge(
-            task,
-            "AwsSolutions-IAM5[Resource::*]",
-            "ecr:GetAuthorizationToken, which pulling the image needs, knows no resource.",
-        )
-        return task
 
     def _load_balancer(
-        self, settings: RagSettings, vpc: ec2.IVpc, group: ec2.ISecurityGroup, subnets: ec2.SubnetSelection
+        self, settings: RagSettings, placement: Placement
     ) -> tuple[elbv2.ApplicationLoadBalancer, elbv2.ApplicationListener]:
         balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
-            vpc=vpc,
+            vpc=placement.vpc,
             internet_facing=settings.edge == "load_balancer",
-            vpc_subnets=subnets,
-            security_group=group,
+            vpc_subnets=placement.load_balancer_subnets,
+            security_group=placement.load_balancer_group,
             idle_timeout=cdk.Duration.seconds(settings.idle_timeout_seconds),
             drop_invalid_header_fields=True,
         )

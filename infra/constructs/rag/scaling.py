@@ -19,10 +19,11 @@ class ServiceScaling(Construct):
     """Scales the tasks between `min_tasks` and `max_tasks`.
 
     Load is tracked; slow first tokens add one task every five minutes at most and never take one away. A policy that
-    tracked them would ask for tasks in proportion, and would keep every other policy from scaling in while nobody asks.
+    tracked them would ask for tasks in proportion, and would keep every other policy from scaling in without traffic.
 
-    More tasks do not wake a model. Minutes in which requests are held for it count as quick, one slow minute is not
-    enough, and no metric means no alarm: a wake-up without end costs one task per five minutes, up to `max_tasks`.
+    More tasks do not wake a model. Minutes in which requests are held for it count as fast, one slow minute is not
+    enough, and a missing metric is no alarm: a wake-up that never ends costs one task per five minutes, up to
+    `max_tasks`.
     """
 
     def __init__(

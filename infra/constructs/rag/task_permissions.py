@@ -1,4 +1,4 @@
-"""What the service's tasks may do: ask the models, hand over samples, read keys that change, read documents."""
+"""Permissions of the service's tasks: call the models, send samples, read keys that change, read documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def grant(
     samples: sqs.IQueue,
     keys: Sequence[secretsmanager.ISecret],
 ) -> None:
-    """Add to the task's role what the settings make it need.
+    """Add to the task's role the permissions that the settings require.
 
     Args:
         task: of the service, and of the ingests that run in its place.

@@ -19,14 +19,14 @@ COUNTED = (
     "GenericRFI_BODY",
     "EC2MetaDataSSRF_BODY",
 )
-"""Rules about bodies, which only count. A load balancer shows 8 kB of a body, and a conversation may be longer; and
-people ask this service about code, paths and addresses. A body here is JSON whose text is never run, opened or fetched:
+"""Rules about bodies, which only count. A load balancer shows the web ACL 8 kB of a body, and a conversation may be
+longer; and questions may be about code, paths and addresses. A body is JSON whose text is never run, opened or fetched:
 https://docs.aws.amazon.com/waf/latest/developerguide/web-acl-setting-body-inspection-limit.html,
 https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html."""
 
 
 class WebAcl(Construct):
-    """A rate per address, and AWS's common rules and known bad inputs.
+    """Rate limit per address, AWS's common rules and known bad inputs.
 
     Regional, at the load balancer: a web ACL for CloudFront exists in us-east-1 only, so that a stage elsewhere would
     need a stack there; this one serves a stage of any region, with or without CloudFront in front.
@@ -63,8 +63,8 @@ def _rate(settings: RagSettings) -> waf.CfnWebACL.RuleProperty:
     statement = waf.CfnWebACL.RateBasedStatementProperty
     limit = settings.web_acl_requests_per_address
     if settings.edge == "cloudfront":
-        # The load balancer sees CloudFront's addresses. A header that the edge writes anew cannot be made up, as the
-        # first entry of X-Forwarded-For can.
+        # The load balancer sees CloudFront's addresses. A caller cannot forge a header that CloudFront overwrites, as
+        # it can the first entry of X-Forwarded-For.
         rate = statement(
             limit=limit,
             evaluation_window_sec=WINDOW_SECONDS,

@@ -1,1 +1,1 @@
-"""Small helpers that constructs of several subjects use."""
+"""Helpers shared by constructs of several subjects."""

@@ -1,4 +1,4 @@
-"""Acknowledges a finding of cdk-nag next to the resource that it is about, always with a reason."""
+"""Acknowledgements of cdk-nag's findings, each with a reason and next to the resource that it is about."""
 
 from __future__ import annotations
 

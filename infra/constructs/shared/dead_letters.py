@@ -1,4 +1,4 @@
-"""Where messages end that nobody could work on: encrypted, TLS only."""
+"""Dead-letter queues: encrypted, TLS only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from constructs import Construct
 
 
 def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
-    """The last stop of messages: kept for 14 days, which is SQS's maximum."""
+    """A queue for messages that could not be processed; it keeps them for 14 days, which is SQS's maximum."""
     return sqs.Queue(
         scope,
         construct_id,

@@ -1,4 +1,4 @@
-"""Log groups that live and die with their stack."""
+"""Log groups with a retention that are deleted with their stack."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RETENTION = {
 
 
 def log_group(scope: Construct, construct_id: str, days: int, name: str | None = None) -> logs.LogGroup:
-    """A log group with retention; named by CloudFormation unless the writing service dictates `name`."""
+    """A log group with retention; named by CloudFormation unless the writing service requires `name`."""
     return logs.LogGroup(
         scope, construct_id, log_group_name=name, retention=RETENTION[days], removal_policy=cdk.RemovalPolicy.DESTROY
     )
 
 
 def writes_to(*groups: logs.LogGroup) -> iam.PolicyStatement:
-    """What a process needs to write to `groups`, and nothing else."""
+    """Permission to write to `groups`."""
     return iam.PolicyStatement(
         sid="WriteOwnLogs",
         actions=["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -1,4 +1,4 @@
-"""Secrets whose values people or `twin` put in after deployment: templates never hold one."""
+"""Secrets whose values are set after deployment, by hand or by `twin`: templates never hold one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def placeholder_secret(scope: Construct, construct_id: str, description: str) ->
 
 
 def empty_key_list(scope: Construct, construct_id: str, description: str) -> secretsmanager.Secret:
-    """The list of hashed API keys; it starts empty, so nobody is let in before a key is issued."""
+    """The list of hashed API keys; it starts empty, so that no request is accepted before a key is issued."""
     secret = secretsmanager.Secret(
         scope,
         construct_id,
@@ -39,5 +39,5 @@ def _rotation_is_manual(secret: secretsmanager.Secret) -> None:
     acknowledge(
         secret,
         "AwsSolutions-SMG4",
-        "The value is issued outside AWS (Opik, Qdrant, Slack, API clients); whoever issues it puts the new one here.",
+        "The value is issued outside AWS (Opik, Qdrant, Slack, API clients); its issuer puts the new one here.",
     )

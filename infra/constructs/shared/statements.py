@@ -1,4 +1,4 @@
-"""Rights that several roles have, each on exactly what it names."""
+"""IAM statements that several roles share, each on one named resource."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 
 
 def reads(secret: secretsmanager.ISecret) -> iam.PolicyStatement:
-    """The right to read a secret's value."""
+    """Permission to read a secret's value."""
     return iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn])
 
 
 def calls(function: lambda_.IFunction) -> iam.PolicyStatement:
-    """The right to call a function."""
+    """Permission to call a function."""
     return iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])

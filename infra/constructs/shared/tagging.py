@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from constructs import IConstruct
 
-PROJECT = "llm-twin"
+from infra.names import PROJECT
 
 
 def tag_everything(scope: IConstruct, stage: str, further: Mapping[str, str]) -> None:

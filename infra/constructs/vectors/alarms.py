@@ -1,4 +1,7 @@
-"""Alarms over the stage's own vector store. They live beside its caller: keeping the data does not keep them."""
+"""Alarms on the stage's own vector store.
+
+They are part of its caller's stack, so that a vector stack that is kept for its data keeps no alarms.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class VectorAlarms(Alarms):
             statistic="Maximum",
             period=cdk.Duration.minutes(5),
         )
-        self._alarm("MachineFailed", status, "The vector store's machine fails its status check.", SECTION, periods=2)
+        self.alarm("MachineFailed", status, "The vector store's machine fails its status check.", SECTION, periods=2)
         disk = cloudwatch.Metric(
             namespace=namespace,
             metric_name="VectorDiskUsed",
@@ -36,7 +39,7 @@ class VectorAlarms(Alarms):
             statistic="Maximum",
             period=cdk.Duration.minutes(15),
         )
-        self._alarm(
+        self.alarm(
             "DiskFullOrSilent",
             disk,
             f"The vector store's volume is fuller than {DISK_PERCENT} %, or Qdrant does not answer.",
@@ -52,12 +55,12 @@ class VectorAlarms(Alarms):
             statistic="SampleCount",
             period=cdk.Duration.hours(6),
         )
-        self._alarm(
+        self.alarm(
             "NoBackup",
             backups,
             "The vector store was not backed up for more than a day.",
             SECTION,
-            # Longer than a day, so that a backup a few minutes later than yesterday's is none too late.
+            # 30 hours: longer than a day, because a backup may start a few minutes later than the day before.
             periods=5,
             threshold=1,
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,

@@ -1,7 +1,7 @@
-"""The machine of the vector store: a group of one, so that it comes back, and what a new one does when it starts.
+"""EC2 machine of the vector store: an auto scaling group of one, which replaces it, and its start-up program.
 
-The volume and the network interface with the store's address are no part of the machine: whichever is alive attaches
-them to itself. A machine that fails, or that an update replaces, is ended first; the next one waits for both.
+The volume and the network interface with the store's address are separate resources, which the running machine attaches
+to itself. A machine that fails, or that an update replaces, is terminated first; its successor waits for both.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from infra.settings.retrieval import HostedVectors
 
 EXPORT = Path(__file__).resolve().parents[3] / "services" / "vectors" / "export.py"
 PROGRAMS = (Path(__file__).with_name("files"), EXPORT)
-"""What a machine gets into /opt/twin."""
+"""Programs that a machine gets into /opt/twin."""
 ENVIRONMENT_FILE = "/etc/twin-vectors.env"
 ROOT_GB = 8
 READY = cdk.Duration.minutes(20)
-"""Within this a machine has attached what it needs, started Qdrant and made a backup; else the deployment failed."""
+"""Time for a machine to attach volume and address, start Qdrant and make a backup; then the deployment fails."""
 
 
 class VectorMachine(Construct):
-    """One EC2 machine without SSH, reached by Session Manager, that replaces itself."""
+    """One EC2 machine without SSH, reached by Session Manager, in a group that replaces it."""
 
     def __init__(
         self,
@@ -40,7 +40,6 @@ class VectorMachine(Construct):
         construct_id: str,
         *,
         settings: HostedVectors,
-        region: str,
         vpc: ec2.IVpc,
         subnet: ec2.ISubnet,
         group: ec2.ISecurityGroup,
@@ -54,7 +53,7 @@ class VectorMachine(Construct):
             self,
             "Template",
             instance_type=ec2.InstanceType(settings.instance_type),
-            machine_image=_image(settings.machine_image, region),
+            machine_image=_image(settings.machine_image, cdk.Stack.of(self).region),
             role=role,
             user_data=start,
             security_group=group,
@@ -78,7 +77,7 @@ class VectorMachine(Construct):
             launch_template=template,
             min_capacity=1,
             max_capacity=1,
-            # The old machine goes before the new one comes: the volume can be at one place only.
+            # The old machine is terminated before the new one starts: only one can have the volume.
             update_policy=autoscaling.UpdatePolicy.rolling_update(max_batch_size=1, min_instances_in_service=0),
             signals=autoscaling.Signals.wait_for_all(timeout=READY),
         )
@@ -87,14 +86,14 @@ class VectorMachine(Construct):
         acknowledge(
             self.group,
             "AwsSolutions-AS3",
-            "A replacement is told by the alarms on the status check and on the store's silence.",
+            "Alarms on the status check and on missing metrics report a replacement.",
         )
 
 
 def _image(name: str, region: str) -> ec2.IMachineImage:
     if name.startswith("ami-"):
         return ec2.MachineImage.generic_linux({region: name})
-    # A parameter of the template: CloudFormation reads it at each deployment, synthesis looks nothing up.
+    # A parameter of the template: CloudFormation reads it at each deployment, synthesis makes no look-up.
     return ec2.MachineImage.from_ssm_parameter(name, os=ec2.OperatingSystemType.LINUX)
 
 
@@ -103,12 +102,12 @@ def _commands(environment: Mapping[str, str]) -> list[str]:
     return [
         "set -euo pipefail",
         "\n".join((f"cat >{ENVIRONMENT_FILE} <<'END'", *lines, "END")),
-        f"mkdir -p /opt/twin && base64 -d <<'END' | tar -xzC /opt/twin\n{packed()}\nEND",
+        f"mkdir -p /opt/twin && base64 -d <<'END' | tar -xzC /opt/twin\n{packed_programs()}\nEND",
         "/opt/twin/setup",
     ]
 
 
-def packed() -> str:
+def packed_programs() -> str:
     """The programs as a base64 text of a compressed archive, the same for the same files."""
     files = sorted(PROGRAMS[0].iterdir()) + list(PROGRAMS[1:])
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Daily snapshots of the vector store's volume, kept by EBS: the whole disk, where the bucket has points only."""
+"""Daily snapshots of the vector store's volume, kept by EBS: the whole disk, while the bucket holds points only."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge, readable
-from infra.constructs.shared.tagging import PROJECT
+from infra.names import PROJECT, stage_prefix
 from infra.settings.retrieval import HostedVectors
 
 TARGET = "volume-snapshots"
-"""Tag of the volume. A policy takes every volume with any of its target tags, so that it has one, of its own."""
+"""Tag of the volume. A policy selects every volume with any of its target tags, so it has a single, unique one."""
 
 
 class VectorSnapshots(Construct):
-    """A policy of Data Lifecycle Manager with a role that may do no more than it does.
+    """A policy of Data Lifecycle Manager and its role.
 
     A snapshot holds the disk of one moment while Qdrant runs, which its write-ahead log is made to recover from.
-    Snapshots carry the stage's tags and stay when the policy goes; a delete of the stage takes them away.
+    Snapshots carry the stage's tags and stay when the policy is deleted; a delete of the stage removes them.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class VectorSnapshots(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
-        cdk.Tags.of(volume).add(TARGET, f"twin-{stage}")
+        cdk.Tags.of(volume).add(TARGET, stage_prefix(stage))
         tags = {"project": PROJECT, "stage": stage}
         role = self._role(stack, stage, volume)
         props = dlm.CfnLifecyclePolicy
@@ -41,11 +41,11 @@ class VectorSnapshots(Construct):
             policy_details=props.PolicyDetailsProperty(
                 policy_type="EBS_SNAPSHOT_MANAGEMENT",
                 resource_types=["VOLUME"],
-                target_tags=[cdk.CfnTag(key=TARGET, value=f"twin-{stage}")],
+                target_tags=[cdk.CfnTag(key=TARGET, value=stage_prefix(stage))],
                 schedules=[
                     props.ScheduleProperty(
                         name="daily",
-                        # An hour after the backup into the bucket has begun.
+                        # An hour after the start of the backup into the bucket.
                         create_rule=props.CreateRuleProperty(
                             interval=24, interval_unit="HOURS", times=[f"{(settings.backup_hour + 1) % 24:02d}:00"]
                         ),
@@ -58,7 +58,7 @@ class VectorSnapshots(Construct):
         policy.node.add_dependency(role)
 
     def _role(self, stack: cdk.Stack, stage: str, volume: ec2.Volume) -> iam.Role:
-        """Of AWS's own policy for this service, what a daily snapshot within the account needs.
+        """Role with the part of AWS's policy for this service that a daily snapshot within the account needs.
 
         https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSDataLifecycleManagerServiceRole.html
         """
@@ -83,10 +83,10 @@ class VectorSnapshots(Construct):
                 iam.PolicyStatement(sid=sid, actions=actions, resources=resources, conditions=conditions)
             )
         for finding, reason in (
-            ("*", "EC2's calls that describe know no resource."),
+            ("*", "EC2's Describe calls have no resource-level permissions."),
             (
                 readable(self, snapshots),
-                "A snapshot's id is drawn when it is taken; only the stage's own may be deleted.",
+                "A snapshot's id is unknown before it exists; only those of the stage may be deleted.",
             ),
         ):
             acknowledge(role, f"AwsSolutions-IAM5[Resource::{finding}]", reason)

@@ -1,27 +1,30 @@
-"""Qdrant on a machine of the stage's own: what stays (data, address, key, certificate), and what may be replaced."""
+"""Qdrant hosted by the stage: resources that stay (data, address, key, certificate), and a replaceable machine."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.constructs.shared.secret import placeholder_secret
-from infra.constructs.shared.tagging import PROJECT
-from infra.constructs.vectors.backups import FOLDER, VectorBackups
 from infra.constructs.vectors.machine import VectorMachine
 from infra.constructs.vectors.snapshots import VectorSnapshots
+from infra.names import PROJECT
 from infra.settings.retrieval import HostedVectors
 
 PORT = 6333
 DATA = "/var/lib/qdrant"
+FOLDER = "daily/"
+"""Of the backups in their bucket."""
 NO_CERTIFICATE = "The machine puts its certificate here when it starts."
+"""Initial value. CloudFormation writes it again, over the certificate, with any change of the parameter."""
 PART = "vectors"
-"""Value of the tag `part`, by which the machine's role knows its own machine."""
+"""Value of the tag `part`, by which the machine's role is limited to this machine."""
 SESSION_MANAGER = [
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -29,7 +32,35 @@ SESSION_MANAGER = [
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 ]
-"""What the agent calls for sessions and tunnels; none of them knows a resource."""
+"""Calls of the SSM agent for sessions and tunnels; none of them has resource-level permissions."""
+
+
+class VectorBackups(Construct):
+    """Bucket of the daily backups: encrypted, closed to the public and to plain HTTP; backups expire after `days`."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, days: int, removal: cdk.RemovalPolicy) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    prefix=FOLDER,
+                    expiration=cdk.Duration.days(days),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            removal_policy=removal,
+        )
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S1",
+            "Only the store's machine writes here; an access log would be one more bucket to keep and to empty.",
+        )
 
 
 class VectorStore(Construct):
@@ -73,6 +104,7 @@ class VectorStore(Construct):
             encrypted=True,
             removal_policy=removal,
         )
+        acknowledge(self.volume, "CloudFormation-Validate::W3010", "Zones are settings: a synthesis makes no look-up.")
         if settings.volume_snapshots_kept:
             VectorSnapshots(self, "Snapshots", settings=settings, stage=stage, volume=self.volume)
         self.interface = self._interface(vpc, subnet, callers)
@@ -82,7 +114,6 @@ class VectorStore(Construct):
             self,
             "Machine",
             settings=settings,
-            region=stack.region,
             vpc=vpc,
             subnet=subnet,
             group=self._outbound(vpc),
@@ -106,7 +137,7 @@ class VectorStore(Construct):
             has_public_address=is_public,
         )
         cdk.Tags.of(self.machine.group).add("part", PART)
-        # A machine starts with all its rights, also the first one.
+        # The first machine, too, must have every permission when it starts.
         self.machine.group.node.add_dependency(role)
 
     def _interface(self, vpc: ec2.IVpc, subnet: ec2.ISubnet, callers: ec2.ISecurityGroup) -> ec2.CfnNetworkInterface:
@@ -138,7 +169,7 @@ class VectorStore(Construct):
         role = iam.Role(
             self,
             "Role",
-            description="What the vector store's machine may do: take its volume and address, back up, say how it is",
+            description="What the vector store's machine may do: attach volume and address, back up, publish metrics",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )
         backups = self.backups.bucket.arn_for_objects(f"{FOLDER}*")
@@ -175,8 +206,14 @@ class VectorStore(Construct):
             )
         )
         for finding, reason in (
-            ("*", "Session Manager's calls and PutMetricData know no resource; the latter is held to one namespace."),
-            (readable(self, machines), "A machine's id is drawn when it starts; its tags say that it is this store's."),
+            (
+                "*",
+                "None has resource-level permissions; PutMetricData is limited to one namespace.",
+            ),
+            (
+                readable(self, machines),
+                "A machine's id is unknown before it exists; its tags limit this to the store's machine.",
+            ),
             (readable(self, backups), "A backup's name is its date, in the one folder of the one bucket."),
         ):
             acknowledge(role, f"AwsSolutions-IAM5[Resource::{finding}]", reason)

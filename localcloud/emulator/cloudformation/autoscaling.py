@@ -20,11 +20,13 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
 
 def _target(api: Loopback) -> ResourceType:
     def register(properties: Properties) -> str:
+        """The ARN of the scalable target, registered or changed in place (RegisterScalableTarget does both)."""
         # Templates list tags, the API maps them; they are set apart, since registering again does not take any.
         arn: str = api.call(SERVICE, "RegisterScalableTarget", {**properties, "Tags": None})["ScalableTargetARN"]
         return arn
 
     def schedule(old: Properties, new: Properties) -> None:
+        """Put every scheduled action of `new`, then delete those of `old` that it no longer lists."""
         target = {key: new[key] for key in TARGET}
         wanted = new.get("ScheduledActions") or []
         for action in wanted:
@@ -32,9 +34,10 @@ def _target(api: Loopback) -> ResourceType:
         names = {action["ScheduledActionName"] for action in wanted}
         for action in old.get("ScheduledActions") or []:
             if action["ScheduledActionName"] not in names:
-                api.forget(SERVICE, "DeleteScheduledAction", {**action, **target})
+                api.delete(SERVICE, "DeleteScheduledAction", {**action, **target})
 
     def tag(arn: str, old: Properties, new: Properties) -> None:
+        """Bring the tags of the target from `old` to `new`."""
         retag(
             old,
             new,
@@ -45,6 +48,11 @@ def _target(api: Loopback) -> ResourceType:
         )
 
     def put(old: Properties, new: Properties) -> Created:
+        """Physical id (resource id, dimension and namespace, joined by `|`, as Ref returns it on AWS) and attributes.
+
+        Source:
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html
+        """
         arn = register(new)
         tag(arn, old, new)
         schedule(old, new)
@@ -53,7 +61,7 @@ def _target(api: Loopback) -> ResourceType:
 
     return ResourceType(
         create=lambda logical_id, properties, stack: put({}, properties),
-        delete=lambda _, properties: api.forget(SERVICE, "DeregisterScalableTarget", properties),
+        delete=lambda _, properties: api.delete(SERVICE, "DeregisterScalableTarget", properties),
         update=lambda _, old, new: put(old, new),
         immutable=TARGET,
     )
@@ -61,12 +69,15 @@ def _target(api: Loopback) -> ResourceType:
 
 def _policy(api: Loopback) -> ResourceType:
     def put(properties: Properties) -> Created:
+        """Physical id (the ARN) and attributes of a policy, created or replaced as a whole (PutScalingPolicy does
+        both).
+        """
         arn = api.call(SERVICE, "PutScalingPolicy", _resolved(properties))["PolicyARN"]
         return arn, {"Arn": arn}
 
     return ResourceType(
         create=lambda logical_id, properties, stack: put(properties),
-        delete=lambda _, properties: api.forget(SERVICE, "DeleteScalingPolicy", _resolved(properties)),
+        delete=lambda _, properties: api.delete(SERVICE, "DeleteScalingPolicy", _resolved(properties)),
         update=lambda _, old, new: put(new),
         immutable=("PolicyName", "ScalingTargetId", *TARGET),
     )

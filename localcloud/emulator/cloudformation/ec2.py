@@ -9,7 +9,7 @@ from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import Created, Properties, ResourceType
 
 RULE = ("CidrIp", "CidrIpv6", "FromPort", "GroupId", "IpProtocol", "ToPort")
-"""What identifies a rule in either direction; only its description changes in place."""
+"""Properties that identify a rule in either direction; only its description changes in place."""
 INGRESS = (
     *RULE,
     "GroupName",
@@ -48,23 +48,31 @@ def _retag(api: Loopback, resource: str, old: Properties, new: Properties) -> No
 
 def _eip(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the public IP, as Ref returns it on AWS) and attributes of a new address."""
         wanted = {**properties, "Domain": "vpc", "TagSpecifications": _tags("elastic-ip", properties)}
         made = api.call("ec2", "AllocateAddress", wanted)
         return made["PublicIp"], {"AllocationId": made["AllocationId"], "PublicIp": made["PublicIp"]}
 
     def allocations(public_ip: str) -> list[str]:
-        # MiniStack answers every address, whichever is asked for.
+        """Allocation ids of a public IP: one, or none after its release."""
+        # MiniStack 1.5.33 ignores `PublicIps` and answers every address.
         found = api.call("ec2", "DescribeAddresses", {"PublicIps": [public_ip]})["Addresses"]
         return [address["AllocationId"] for address in found if address["PublicIp"] == public_ip]
 
     def update(public_ip: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after the tags were changed.
+
+        Raises:
+            ValueError: the address does not exist.
+        """
         (allocation,) = allocations(public_ip)
         _retag(api, allocation, old, new)
         return public_ip, {"PublicIp": public_ip, "AllocationId": allocation}
 
     def delete(public_ip: str, _: Properties) -> None:
+        """Release the address; succeeds when it does not exist."""
         for allocation in allocations(public_ip):
-            api.forget("ec2", "ReleaseAddress", {"AllocationId": allocation})
+            api.delete("ec2", "ReleaseAddress", {"AllocationId": allocation})
 
     immutable = ("Address", "IpamPoolId", "NetworkBorderGroup", "TransferAddress")
     return ResourceType(create, delete, update, immutable)
@@ -72,16 +80,19 @@ def _eip(api: Loopback) -> ResourceType:
 
 def _nat_gateway(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the NAT gateway id) and attributes of a new gateway."""
         wanted = {**properties, "TagSpecifications": _tags("natgateway", properties)}
         made = api.call("ec2", "CreateNatGateway", wanted)["NatGateway"]["NatGatewayId"]
         return made, {"NatGatewayId": made}
 
     def update(nat_gateway: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after the tags were changed."""
         _retag(api, nat_gateway, old, new)
         return nat_gateway, {"NatGatewayId": nat_gateway}
 
     def delete(nat_gateway: str, _: Properties) -> None:
-        api.forget("ec2", "DeleteNatGateway", {"NatGatewayId": nat_gateway})
+        """Delete the gateway; succeeds when it does not exist."""
+        api.delete("ec2", "DeleteNatGateway", {"NatGatewayId": nat_gateway})
 
     immutable = ("AllocationId", "AvailabilityMode", "ConnectivityType", "PrivateIpAddress", "SubnetId", "VpcId")
     return ResourceType(create, delete, update, immutable)
@@ -89,18 +100,21 @@ def _nat_gateway(api: Loopback) -> ResourceType:
 
 def _rule(api: Loopback, direction: str, immutable: tuple[str, ...]) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the rule id, `sgr-...`) and attributes of a new rule."""
         made = api.call("ec2", f"AuthorizeSecurityGroup{direction}", _permission(properties))
         rule = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return rule, {"Id": rule}
 
     def update(rule: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after the description was changed, the one property that changes in place."""
         described = {"SecurityGroupRuleId": rule, "SecurityGroupRule": {"Description": new.get("Description", "")}}
         api.call("ec2", "ModifySecurityGroupRules", {"GroupId": new["GroupId"], "SecurityGroupRules": [described]})
         return rule, {"Id": rule}
 
     def delete(rule: str, properties: Properties) -> None:
+        """Revoke the rule; succeeds when it does not exist."""
         wanted = {"GroupId": properties["GroupId"], "SecurityGroupRuleIds": [rule]}
-        api.forget("ec2", f"RevokeSecurityGroup{direction}", wanted)
+        api.delete("ec2", f"RevokeSecurityGroup{direction}", wanted)
 
     return ResourceType(create, delete, update, immutable)
 

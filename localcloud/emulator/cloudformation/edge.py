@@ -16,7 +16,7 @@ DEFAULTS = {
     "OriginProtocolPolicy": "match-viewer",
     "OriginSSLProtocols": ["TLSv1", "SSLv3"],
 }
-"""What the type's public schema says of properties that a template leaves out."""
+"""Defaults of the type's public schema for properties that a template leaves out."""
 
 
 def resource_types(api: Loopback) -> dict[str, ResourceType]:
@@ -26,11 +26,17 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
 
 def _vpc_origin(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the VPC origin id) and attributes of a new origin."""
         tags = {"Items": properties["Tags"]} if properties.get("Tags") else None
         made = api.call("cloudfront", "CreateVpcOrigin", {"VpcOriginEndpointConfig": _config(properties), "Tags": tags})
         return _created(made["VpcOrigin"])
 
     def update(origin: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after configuration and tags were changed in place.
+
+        Raises:
+            ClientError: the origin does not exist.
+        """
         found = api.call("cloudfront", "GetVpcOrigin", {"Id": origin})
         if _config(old) != _config(new):
             wanted = {"Id": origin, "IfMatch": found["ETag"], "VpcOriginEndpointConfig": _config(new)}
@@ -45,6 +51,11 @@ def _vpc_origin(api: Loopback) -> ResourceType:
         return _created(found["VpcOrigin"])
 
     def delete(origin: str, _: Properties) -> None:
+        """Delete the origin; succeeds when it does not exist.
+
+        Raises:
+            ClientError: any other error of the CloudFront API.
+        """
         try:
             tag = api.call("cloudfront", "GetVpcOrigin", {"Id": origin})["ETag"]
         except ClientError as error:

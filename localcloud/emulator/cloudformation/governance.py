@@ -22,9 +22,11 @@ def resource_types(api: Loopback) -> dict[str, ResourceType]:
 
 def _oidc_provider(api: Loopback) -> ResourceType:
     def call(operation: str, arn: str, **parameters: Any) -> None:
+        """Call an IAM operation on the provider with this ARN."""
         api.call("iam", operation, {"OpenIDConnectProviderArn": arn, **parameters})
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the ARN) and attributes of a new provider."""
         wanted = {
             "Url": properties["Url"],
             "ClientIDList": properties.get("ClientIdList"),
@@ -35,6 +37,7 @@ def _oidc_provider(api: Loopback) -> ResourceType:
         return arn, {"Arn": arn}
 
     def update(arn: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after client ids, thumbprints and tags were changed."""
         before, after = old.get("ClientIdList") or [], new.get("ClientIdList") or []
         for client in after:
             if client not in before:
@@ -52,18 +55,21 @@ def _oidc_provider(api: Loopback) -> ResourceType:
         return arn, {"Arn": arn}
 
     def delete(arn: str, _: Properties) -> None:
-        api.forget("iam", "DeleteOpenIDConnectProvider", {"OpenIDConnectProviderArn": arn})
+        """Delete the provider; succeeds when it does not exist."""
+        api.delete("iam", "DeleteOpenIDConnectProvider", {"OpenIDConnectProviderArn": arn})
 
     return ResourceType(create, delete, update, immutable=("Url",))
 
 
 def _budget(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the budget name, as Ref returns it on AWS) and attributes of a new budget."""
         budget = {"BudgetName": physical_name(stack, logical_id), **properties["Budget"]}
         api.call("budgets", "CreateBudget", {**properties, "AccountId": get_account_id(), "Budget": budget})
         return budget["BudgetName"], {"Id": budget["BudgetName"]}
 
     def update(name: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after the budget was replaced as a whole and its tags were changed."""
         budget = {**new["Budget"], "BudgetName": name}
         api.call("budgets", "UpdateBudget", {"AccountId": get_account_id(), "NewBudget": budget})
         arn = f"arn:aws:budgets::{get_account_id()}:budget/{name}"
@@ -77,20 +83,24 @@ def _budget(api: Loopback) -> ResourceType:
         return name, {"Id": name}
 
     def delete(name: str, _: Properties) -> None:
-        api.forget("budgets", "DeleteBudget", {"AccountId": get_account_id(), "BudgetName": name})
+        """Delete the budget; succeeds when it does not exist."""
+        api.delete("budgets", "DeleteBudget", {"AccountId": get_account_id(), "BudgetName": name})
 
     return ResourceType(create, delete, update, immutable=("Budget/BudgetName", "NotificationsWithSubscribers"))
 
 
 def _composite_alarm(api: Loopback) -> ResourceType:
     def put(name: str, properties: Properties) -> Created:
+        """Physical id (the alarm name) and attributes of an alarm, which PutCompositeAlarm creates or replaces."""
         api.call("cloudwatch", "PutCompositeAlarm", {**properties, "AlarmName": name})
         return name, {"Arn": f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm:{name}"}
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id and attributes of a new alarm; a name without `AlarmName` has at most 255 characters."""
         return put(properties.get("AlarmName") or physical_name(stack, logical_id, 255), properties)
 
     def update(name: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after the alarm was replaced and its tags were changed."""
         made, attributes = put(name, new)
         arn = attributes["Arn"]
         retag(
@@ -102,6 +112,7 @@ def _composite_alarm(api: Loopback) -> ResourceType:
         return made, attributes
 
     def delete(name: str, _: Properties) -> None:
-        api.forget("cloudwatch", "DeleteAlarms", {"AlarmNames": [name]})
+        """Delete the alarm; succeeds when it does not exist."""
+        api.delete("cloudwatch", "DeleteAlarms", {"AlarmNames": [name]})
 
     return ResourceType(create, delete, update, immutable=("AlarmName",))

@@ -40,7 +40,7 @@ COMPONENT = ("InferenceComponentName", "EndpointName", "VariantName")
 
 
 class StabilisationError(RuntimeError):
-    """The resource did not get into service; the message is CloudFormation's status reason."""
+    """The resource did not get into service; the message becomes the status reason of the stack event."""
 
 
 def resource_types(api: Loopback) -> dict[str, ResourceType]:
@@ -62,7 +62,7 @@ def _created(kind: str, arn: str) -> Created:
 
 
 def _delete(api: Loopback, kind: str, arn: str) -> None:
-    api.forget("sagemaker", f"Delete{kind}", {f"{kind}Name": _name(arn)})
+    api.delete("sagemaker", f"Delete{kind}", {f"{kind}Name": _name(arn)})
 
 
 def _retag(api: Loopback, arn: str, old: Properties, new: Properties) -> None:
@@ -78,11 +78,13 @@ def _fixed(api: Loopback, kind: str, immutable: tuple[str, ...]) -> ResourceType
     name_key = f"{kind}Name"
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the ARN) and attributes of a new model or endpoint configuration."""
         name = properties.get(name_key) or physical_name(stack, logical_id)
         made = api.call("sagemaker", f"Create{kind}", {**properties, name_key: name})
         return _created(kind, made[f"{kind}Arn"])
 
     def update(arn: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes after the tags were changed."""
         _retag(api, arn, old, new)
         return _created(kind, arn)
 
@@ -91,12 +93,22 @@ def _fixed(api: Loopback, kind: str, immutable: tuple[str, ...]) -> ResourceType
 
 def _endpoint(api: Loopback) -> ResourceType:
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the ARN) and attributes once the endpoint is in service.
+
+        Raises:
+            StabilisationError: it did not get into service and was deleted again.
+        """
         name = properties.get("EndpointName") or physical_name(stack, logical_id)
         arn = api.call("sagemaker", "CreateEndpoint", {**properties, "EndpointName": name})["EndpointArn"]
         _stabilise_or_delete(api, "Endpoint", arn)
         return _created("Endpoint", arn)
 
     def update(arn: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes once the endpoint is in service again; changed tags alone do not update it.
+
+        Raises:
+            StabilisationError: the update failed; the endpoint still runs its previous configuration.
+        """
         _retag(api, arn, old, new)
         if _changed(old, new):
             api.call("sagemaker", "UpdateEndpoint", {**new, "EndpointName": _name(arn)})
@@ -110,11 +122,17 @@ def _component(api: Loopback) -> ResourceType:
     kind = "InferenceComponent"
 
     def created(arn: str) -> Created:
+        """Physical id and the attributes that GetAtt returns, as described now."""
         described = api.call("sagemaker", "DescribeInferenceComponent", {"InferenceComponentName": _name(arn)})
         keys = ("InferenceComponentArn", "InferenceComponentName", "InferenceComponentStatus")
         return arn, {key: described[key] for key in keys}
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
+        """Physical id (the ARN) and attributes once the component is in service.
+
+        Raises:
+            StabilisationError: it did not get into service and was deleted again.
+        """
         name = properties.get("InferenceComponentName") or physical_name(stack, logical_id)
         wanted = {**properties, "InferenceComponentName": name}
         arn = api.call("sagemaker", "CreateInferenceComponent", wanted)["InferenceComponentArn"]
@@ -122,6 +140,11 @@ def _component(api: Loopback) -> ResourceType:
         return created(arn)
 
     def update(arn: str, old: Properties, new: Properties) -> Created:
+        """Physical id and attributes once the component is in service again; changed tags alone do not update it.
+
+        Raises:
+            StabilisationError: the update failed; the component still runs its previous specification.
+        """
         _retag(api, arn, old, new)
         if _changed(old, new):
             api.call("sagemaker", "UpdateInferenceComponent", {**new, "InferenceComponentName": _name(arn)})
@@ -144,7 +167,11 @@ def _stabilise_or_delete(api: Loopback, kind: str, arn: str) -> None:
 
 
 def _stabilise(api: Loopback, kind: str, arn: str) -> None:
-    # It ends: SageMaker itself fails what takes too long.
+    """Wait until the resource is in service, without a limit of its own: the control plane fails what takes too long.
+
+    Raises:
+        StabilisationError: it failed, or an update was undone (in service with a failure reason).
+    """
     name = _name(arn)
     while True:
         described = api.call("sagemaker", f"Describe{kind}", {f"{kind}Name": name})

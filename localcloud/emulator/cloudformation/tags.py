@@ -1,4 +1,4 @@
-"""Tags change in place, whatever else a type replaces for."""
+"""In-place changes of tags, which no CloudFormation type replaces a resource for."""
 
 from __future__ import annotations
 

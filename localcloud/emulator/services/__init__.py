@@ -1,1 +1,1 @@
-"""Control planes that MiniStack lacks."""
+"""Control planes of services that MiniStack lacks, and operations that one of its services lacks."""

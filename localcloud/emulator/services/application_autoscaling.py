@@ -1,4 +1,8 @@
-"""Application Auto Scaling's control plane: what targets, policies and scheduled actions say; the runner acts on it."""
+"""Control plane of Application Auto Scaling: targets, policies and scheduled actions are stored, not acted upon.
+
+The runner reads the targets to decide whether a scaled-down component may start again.
+API: https://docs.aws.amazon.com/autoscaling/application/APIReference/Welcome.html
+"""
 
 from __future__ import annotations
 
@@ -28,16 +32,17 @@ class ApplicationAutoScaling(JsonService):
     target_prefix = "AnyScaleFrontendService."
 
     def operations(self) -> Mapping[str, Callable[[Request], Request]]:
+        """Functions by operation name. A missing target, policy or action is ObjectNotFoundException, as on AWS."""
         return {
             "RegisterScalableTarget": self._register,
             "DeregisterScalableTarget": self._deregister,
-            "DescribeScalableTargets": lambda r: self._found("targets", "ScalableTargets", r),
+            "DescribeScalableTargets": lambda r: self._describe("targets", "ScalableTargets", r),
             "PutScalingPolicy": self._put_policy,
             "DeleteScalingPolicy": lambda r: self._delete("policies", "PolicyName", r),
-            "DescribeScalingPolicies": lambda r: self._found("policies", "ScalingPolicies", r),
+            "DescribeScalingPolicies": lambda r: self._describe("policies", "ScalingPolicies", r),
             "PutScheduledAction": self._put_action,
             "DeleteScheduledAction": lambda r: self._delete("actions", "ScheduledActionName", r),
-            "DescribeScheduledActions": lambda r: self._found("actions", "ScheduledActions", r),
+            "DescribeScheduledActions": lambda r: self._describe("actions", "ScheduledActions", r),
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": lambda r: {"Tags": self._tags(r)},
@@ -82,7 +87,7 @@ class ApplicationAutoScaling(JsonService):
             raise ServiceError(NOT_FOUND, f"No scalable target registered for {request['ResourceId']}.")
         key = f"{_key(request)}|{request[name]}"
         known = self.store(store).get(key) or {"CreationTime": time.time(), **identity}
-        # What the request leaves out is no longer set: both kinds are described as a whole.
+        # A field that the request leaves out is unset, since both kinds are replaced as a whole.
         kept = {field: known[field] for field in ("CreationTime", *identity)}
         self.store(store)[key] = {**kept, **request}
         return kept
@@ -92,7 +97,7 @@ class ApplicationAutoScaling(JsonService):
             raise ServiceError(NOT_FOUND, f"Nothing is named {request[name]} for {request['ResourceId']}.")
         return {}
 
-    def _found(self, store: str, list_key: str, request: Request) -> Request:
+    def _describe(self, store: str, list_key: str, request: Request) -> Request:
         ids = request.get("ResourceIds") or ([request["ResourceId"]] if request.get("ResourceId") else [])
         wanted = [
             item

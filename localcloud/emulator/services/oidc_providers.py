@@ -1,4 +1,10 @@
-"""The IAM operations on OpenID Connect providers that MiniStack lacks: changing one in place, and its tags."""
+"""IAM operations on OpenID Connect providers that MiniStack lacks: changing one in place, and its tags.
+
+MiniStack 1.5.33 has Create, Get, List and Delete of the ten operations; the other six are added to its private handler
+table. AWS has them all
+(https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateOpenIDConnectProviderThumbprint.html and its neighbours).
+An operation can go when MiniStack's `_IAM_HANDLERS` has it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ Request = dict[str, Any]
 
 
 def install() -> None:
-    """Add the operations to MiniStack's IAM."""
+    """Add the operations to MiniStack's IAM. Call it once, before the emulator serves."""
     for name, operation in (
         ("AddClientIDToOpenIDConnectProvider", _add_client),
         ("RemoveClientIDFromOpenIDConnectProvider", _remove_client),
@@ -26,6 +32,7 @@ def install() -> None:
 
 def _handler(name: str, operation: Callable[[dict[str, Any], Request], str]) -> Callable[[Request], Any]:
     def handle(request: Request) -> Any:
+        """MiniStack's response to the operation: 200 with the result as XML, or 404 NoSuchEntity."""
         arn = iam._p(request, "OpenIDConnectProviderArn")
         provider = iam._oidc_providers.get(arn)
         if provider is None:

@@ -1,8 +1,9 @@
-"""SageMaker's control plane: models, endpoint configs, endpoints, inference components.
+"""Control plane of SageMaker: models, endpoint configurations, endpoints, inference components.
 
-When containers are run by somebody else (`LOCALCLOUD_CONTAINERS=external`), an endpoint or component stays `Creating`
-or `Updating` until that somebody calls the private operation `LocalcloudSettle`, and fails after
-`LOCALCLOUD_STABILISE_SECONDS` without it; otherwise everything is in service at once.
+With `LOCALCLOUD_CONTAINERS=external` another process runs the containers: an endpoint or component stays `Creating` or
+`Updating` until that process calls the private operation `LocalcloudSettle`, and fails when it does not within
+`LOCALCLOUD_STABILISE_SECONDS`. Otherwise everything is in service at once.
+API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/Welcome.html
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ Request = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of SageMaker resource and its field names."""
+    """One kind of SageMaker resource and its names in the API.
+
+    Attributes:
+        store: name of its store in the emulator's state.
+        arn: resource type in its ARN, also used in messages.
+        field: stem of its operations and fields, e.g. `Endpoint` in `CreateEndpoint` and `EndpointArn`.
+        list_key: field that lists it in the response of its List operation.
+        summary: fields of a list entry beside name, ARN and creation time.
+    """
 
     store: str
     arn: str
@@ -37,14 +46,17 @@ class Kind:
 
     @property
     def name_key(self) -> str:
+        """Field of its name, e.g. `EndpointName`."""
         return f"{self.field}Name"
 
     @property
     def arn_key(self) -> str:
+        """Field of its ARN, e.g. `EndpointArn`."""
         return f"{self.field}Arn"
 
     @property
     def status_key(self) -> str:
+        """Field of its status, e.g. `EndpointStatus`."""
         return f"{self.field}Status"
 
 
@@ -60,16 +72,17 @@ COMPONENT = Kind(
 )
 KINDS = (MODEL, CONFIG, ENDPOINT, COMPONENT)
 PREVIOUS = "LocalcloudPrevious"
-"""Field of a resource that is being updated: what to put back when the update fails."""
+"""Field of a resource that is being updated: the values to restore when the update fails."""
 
 
 class SageMaker(JsonService):
-    """The operations that our stacks, our tools and CloudFormation use."""
+    """The SageMaker operations that our stacks, our tools and CloudFormation use."""
 
     name = "sagemaker"
     target_prefix = "SageMaker."
 
     def operations(self) -> Mapping[str, Callable[[Request], Request]]:
+        """Functions by operation name. A missing, existing or busy resource is ValidationException, as on AWS."""
         table: dict[str, Callable[[Request], Request]] = {
             "CreateModel": lambda r: self._create(MODEL, r),
             "CreateEndpointConfig": self._create_config,
@@ -174,17 +187,17 @@ class SageMaker(JsonService):
 
     def _create_endpoint(self, request: Request) -> Request:
         config = request["EndpointConfigName"]
-        waits = _external() and self._has_containers(config)
+        waits = _external_containers() and self._has_containers(config)
         status = "Creating" if waits else "InService"
         return self._create(ENDPOINT, request, EndpointStatus=status, ProductionVariants=self._variants(config))
 
     def _update_endpoint(self, request: Request) -> Request:
-        endpoint = self._idle(ENDPOINT, request["EndpointName"])
+        endpoint = self._get_updatable(ENDPOINT, request["EndpointName"])
         config = request["EndpointConfigName"]
         changes = {"EndpointConfigName": config, "ProductionVariants": self._variants(config)}
-        return self._change(ENDPOINT, endpoint, changes, waits=_external() and self._has_containers(config))
+        return self._change(ENDPOINT, endpoint, changes, waits=_external_containers() and self._has_containers(config))
 
-    def _idle(self, kind: Kind, name: str) -> dict[str, Any]:
+    def _get_updatable(self, kind: Kind, name: str) -> dict[str, Any]:
         item = self._get(kind, name)
         if item[kind.status_key] in IN_PROGRESS:
             raise ServiceError("ValidationException", f'Cannot update in-progress {kind.arn} "{item[kind.arn_key]}".')
@@ -211,7 +224,7 @@ class SageMaker(JsonService):
         if model := request["Specification"].get("ModelName"):
             self._get(MODEL, model)
         copies = int((request.get("RuntimeConfig") or {}).get("CopyCount", 1))
-        waits = _external() and copies > 0
+        waits = _external_containers() and copies > 0
         return self._create(
             COMPONENT,
             request,
@@ -221,7 +234,7 @@ class SageMaker(JsonService):
         )
 
     def _update_component(self, request: Request) -> Request:
-        component = self._idle(COMPONENT, request["InferenceComponentName"])
+        component = self._get_updatable(COMPONENT, request["InferenceComponentName"])
         specification = request.get("Specification", component["Specification"])
         if model := specification.get("ModelName"):
             self._get(MODEL, model)
@@ -229,7 +242,7 @@ class SageMaker(JsonService):
         return self._change_component(component, specification, copies)
 
     def _update_copies(self, request: Request) -> Request:
-        component = self._idle(COMPONENT, request["InferenceComponentName"])
+        component = self._get_updatable(COMPONENT, request["InferenceComponentName"])
         return self._change_component(
             component, component["Specification"], request["DesiredRuntimeConfig"]["CopyCount"]
         )
@@ -238,7 +251,7 @@ class SageMaker(JsonService):
         runtime = component["RuntimeConfig"]
         desired = runtime["DesiredCopyCount"] if copies is None else int(copies)
         changes = {"Specification": specification, "RuntimeConfig": {**runtime, "DesiredCopyCount": desired}}
-        return self._change(COMPONENT, component, changes, waits=_external() and desired > 0)
+        return self._change(COMPONENT, component, changes, waits=_external_containers() and desired > 0)
 
     def _add_tags(self, request: Request) -> Request:
         tags = self.store("tags").setdefault(request["ResourceArn"], [])
@@ -252,7 +265,7 @@ class SageMaker(JsonService):
         return {}
 
     def _settle(self, request: Request) -> Request:
-        """What the runner saw: {"Kind", "Name", "Status", "FailureReason", "CurrentCopyCount"}."""
+        """Record what the runner reports: {"Kind", "Name", "Status", "FailureReason", "CurrentCopyCount"}."""
         kind = COMPONENT if request["Kind"] == COMPONENT.arn else ENDPOINT
         item = self._get(kind, request["Name"])
         if item[kind.status_key] in IN_PROGRESS:
@@ -262,10 +275,9 @@ class SageMaker(JsonService):
         return {}
 
     def _finish(self, kind: Kind, item: dict[str, Any], status: str, reason: str) -> None:
-        """End a creation or an update; a failed update keeps what ran before, as SageMaker does."""
+        """End a creation or an update; a failed update restores the previous configuration, as SageMaker does."""
         previous = item.pop(PREVIOUS, None)
         if status == "Failed" and previous is not None:
-            # What ran before goes on running: the update failed, the resource did not.
             item.update(previous)
             status = "InService"
         item.update({kind.status_key: status, "FailureReason": reason, "LastModifiedTime": time.time()})
@@ -273,5 +285,5 @@ class SageMaker(JsonService):
             item["RuntimeConfig"]["CurrentCopyCount"] = item["RuntimeConfig"]["DesiredCopyCount"]
 
 
-def _external() -> bool:
+def _external_containers() -> bool:
     return os.environ.get("LOCALCLOUD_CONTAINERS") == "external"

@@ -1,4 +1,4 @@
-"""Pages for people: traces, experiments, scores over time, datasets, prompts; HTML without a script."""
+"""HTML pages without scripts: traces, experiments, scores over time, datasets, prompts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from localcloud.opik.store import Store
 
 
 def router(store: Store) -> APIRouter:
-    """Pages over `store`."""
+    """Routes of all pages over `store`."""
     routes = APIRouter(include_in_schema=False)
     routes.include_router(static.router())
     for module in (traces, experiments, scores, datasets, prompts):

@@ -1,4 +1,4 @@
-"""Experiments side by side: means, differences, and the items that became worse first."""
+"""Comparison of experiments: means, differences to a baseline, and items ordered by their worst difference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import fmean
 from localcloud.opik.pages.metrics import gain
 
 SAME = 1e-9
-"""Differences up to this are none."""
+"""Differences up to this size count as none."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Cell:
 
     Attributes:
         value: the score, or the mean over the experiment's items; None when there is none.
-        difference: to the baseline, over what both have.
-        gain: the difference, positive for the better.
-        shared: items that both have a score for.
+        difference: difference to the baseline, over the items that both have.
+        gain: the difference, positive when better.
+        shared: number of items with a score in both.
     """
 
     value: float | None
@@ -41,20 +41,26 @@ class Cell:
 
 @dataclass
 class Item:
-    """One dataset item: its trace per experiment, its scores per metric and experiment."""
+    """One dataset item.
+
+    Attributes:
+        id: id of the dataset item.
+        traces: trace id by experiment.
+        scores: score by metric and experiment.
+    """
 
     id: str
     traces: dict[str, str] = field(default_factory=dict)
     scores: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def cells(self, metric: str, experiments: Sequence[str]) -> list[Cell]:
-        """Of one metric, in the order of the experiments; the first one is the baseline."""
+        """Cells of one metric in the order of the experiments, of which the first is the baseline."""
         values = self.scores.get(metric, {})
         base = values.get(experiments[0])
-        return [Cell(base), *(_beside(metric, values.get(one), base) for one in experiments[1:])]
+        return [Cell(base), *(_compare(metric, values.get(one), base) for one in experiments[1:])]
 
     def worst(self, metrics: Iterable[str], experiments: Sequence[str]) -> float | None:
-        """The least gain over the metrics and experiments; None when nothing can be compared."""
+        """Lowest gain over these metrics and experiments; None when nothing can be compared."""
         gains = [cell.gain for metric in metrics for cell in self.cells(metric, experiments) if cell.gain is not None]
         return min(gains, default=None)
 
@@ -73,12 +79,12 @@ def read(rows: Iterable[tuple[str, str, str, str | None, float | None]]) -> list
 
 
 def metrics_of(items: Sequence[Item]) -> list[str]:
-    """Names of all scores, in order."""
+    """Names of all scores, sorted."""
     return sorted({name for item in items for name in item.scores})
 
 
 def summary(items: Sequence[Item], metric: str, experiments: Sequence[str]) -> list[Cell]:
-    """Means of one metric; differences are taken over the items that both have, else they compare other questions."""
+    """Cells with the means of one metric; differences are means over the items with a score in both experiments."""
     cells = []
     for number, experiment in enumerate(experiments):
         values = [item.scores[metric][experiment] for item in items if experiment in item.scores.get(metric, {})]
@@ -94,25 +100,26 @@ def summary(items: Sequence[Item], metric: str, experiments: Sequence[str]) -> l
 
 
 def worst_first(items: Sequence[Item], metrics: Sequence[str], experiments: Sequence[str]) -> list[Item]:
-    """Items by their worst difference; those that cannot be compared last."""
+    """Items ordered by their worst difference; items that cannot be compared come last."""
     ranked = [(item.worst(metrics, experiments), item) for item in items]
     return [item for _, item in sorted(ranked, key=lambda one: (one[0] is None, one[0] or 0.0, one[1].id))]
 
 
 def lowest_first(items: Sequence[Item], metrics: Sequence[str], experiment: str) -> list[Item]:
-    """Items of one experiment by their worst score; those without a score last."""
+    """Items ordered by their worst score in one experiment; items without a score come last."""
 
-    def badness(item: Item) -> float | None:
+    def worst_score(item: Item) -> float | None:
+        """Lowest score of the item, negated where low is good; None without a score."""
         found = [
             gain(name, item.scores[name][experiment]) for name in metrics if experiment in item.scores.get(name, {})
         ]
         return min(found, default=None)
 
-    ranked = [(badness(item), item) for item in items]
+    ranked = [(worst_score(item), item) for item in items]
     return [item for _, item in sorted(ranked, key=lambda one: (one[0] is None, one[0] or 0.0, one[1].id))]
 
 
-def _beside(metric: str, value: float | None, base: float | None) -> Cell:
+def _compare(metric: str, value: float | None, base: float | None) -> Cell:
     if value is None or base is None:
         return Cell(value)
     return Cell(value, value - base, gain(metric, value - base), 1)

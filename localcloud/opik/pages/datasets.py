@@ -1,4 +1,4 @@
-"""`/datasets`: the list, and one dataset with its items."""
+"""Pages `/datasets` and `/datasets/{id}`: the list, and one dataset with its items."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from localcloud.opik.database import Document
-from localcloud.opik.pages import asked
-from localcloud.opik.pages.rendering import fields, missing, render
+from localcloud.opik.pages import parameters
+from localcloud.opik.pages.rendering import fields, not_found, render
 from localcloud.opik.store import Store
 
 PAGE_SIZE = 25
 
 
 def router(store: Store) -> APIRouter:
-    """The pages of datasets."""
+    """Routes of the pages over `store`."""
     routes = APIRouter()
 
     @routes.get("/datasets")
     def datasets(request: Request) -> HTMLResponse:
-        paging = asked.paging(request, store.datasets.count(), PAGE_SIZE)
+        """One page of the list of datasets."""
+        paging = parameters.paging(request, store.datasets.count(), PAGE_SIZE)
         shown = [
             {**store.dataset_view(one), "experiments": store.experiments.count(one["id"])}
             for one in store.datasets.page(paging.offset, PAGE_SIZE)
@@ -30,13 +31,16 @@ def router(store: Store) -> APIRouter:
 
     @routes.get("/datasets/{id}")
     def dataset(request: Request, id: str) -> HTMLResponse:
+        """One dataset with a page of its items, optionally those that contain a text; 404 without one."""
         found = store.datasets.get(id)
         if found is None:
-            return missing("datasets", "Dataset")
-        text = asked.text(request, "text")
-        where, values = ("parent=? AND body LIKE ? ESCAPE '!'", (id, _pattern(text))) if text else ("parent=?", (id,))
+            return not_found("datasets", "Dataset")
+        text = parameters.text(request, "text")
+        where, values = (
+            ("parent=? AND body LIKE ? ESCAPE '!'", (id, _like_pattern(text))) if text else ("parent=?", (id,))
+        )
         total = store.database.rows(f"SELECT COUNT(*) FROM items WHERE {where}", values)[0][0]  # noqa: S608
-        paging = asked.paging(request, total, PAGE_SIZE)
+        paging = parameters.paging(request, total, PAGE_SIZE)
         page = f"SELECT body FROM items WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?"  # noqa: S608
         rows = store.database.rows(page, (*values, PAGE_SIZE, paging.offset))
         return render(
@@ -53,8 +57,8 @@ def router(store: Store) -> APIRouter:
     return routes
 
 
-def _pattern(text: str) -> str:
-    """For LIKE, in the text's form within JSON."""
+def _like_pattern(text: str) -> str:
+    """Pattern of LIKE (escape character `!`) for a text as it is written within JSON."""
     written = json.dumps(text)[1:-1]
     for special in "!%_":
         written = written.replace(special, f"!{special}")

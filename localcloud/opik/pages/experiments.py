@@ -1,4 +1,4 @@
-"""`/experiments`: the list, one experiment with its worst items first, and several side by side."""
+"""Pages `/experiments`, `/experiments/{id}` and `/experiments/compare`: list, one experiment, comparison of several."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from localcloud.opik.database import Document
-from localcloud.opik.pages import asked
+from localcloud.opik.pages import parameters
 from localcloud.opik.pages.comparison import Item, lowest_first, metrics_of, read, summary, worst_first
 from localcloud.opik.pages.metrics import low_is_good
-from localcloud.opik.pages.rendering import fields, missing, render
+from localcloud.opik.pages.rendering import fields, not_found, render
 from localcloud.opik.store import Store
 
 PAGE_SIZE = 25
-MOST = 6
-"""Experiments side by side: more do not fit beside each other."""
+MAX_COMPARED = 6
+"""Largest number of experiments in a comparison; more columns do not fit on a page."""
 
 
 def router(store: Store) -> APIRouter:
-    """The pages of experiments."""
+    """Routes of the pages over `store`."""
     routes = APIRouter()
 
     @routes.get("/experiments")
     def experiments(request: Request) -> HTMLResponse:
-        paging = asked.paging(request, store.experiments.count(), PAGE_SIZE)
+        """One page of the list of experiments, with their means."""
+        paging = parameters.paging(request, store.experiments.count(), PAGE_SIZE)
         found = store.experiments.page(paging.offset, PAGE_SIZE)
         counts, means = _totals(store, [one["id"] for one in found])
         rows = [
@@ -35,29 +36,40 @@ def router(store: Store) -> APIRouter:
             for one in found
         ]
         return render(
-            "experiments.html", section="experiments", title="Experiments", experiments=rows, paging=paging, most=MOST
+            "experiments.html",
+            section="experiments",
+            title="Experiments",
+            experiments=rows,
+            paging=paging,
+            most=MAX_COMPARED,
         )
 
-    # Before the page of one experiment, whose address would match.
+    # Defined before the page of one experiment, whose address would match, too.
     @routes.get("/experiments/compare")
     def compare(request: Request) -> HTMLResponse:
+        """The experiments of the parameters `id`, compared with a baseline; 400 for fewer than two."""
         ids = list(dict.fromkeys(request.query_params.getlist("id")))
-        found = [one for id in ids[:MOST] if (one := store.experiments.get(id))]
+        found = [one for id in ids[:MAX_COMPARED] if (one := store.experiments.get(id))]
         if len(found) < 2:
-            return render("choose.html", section="experiments", title="Compare experiments", status=400, most=MOST)
-        return _side_by_side(store, request, found, len(ids) > MOST)
+            return render(
+                "choose.html", section="experiments", title="Compare experiments", status=400, most=MAX_COMPARED
+            )
+        return _side_by_side(store, request, found, len(ids) > MAX_COMPARED)
 
     @routes.get("/experiments/{id}")
     def experiment(request: Request, id: str) -> HTMLResponse:
+        """One experiment with its means and a page of its items, worst first; 404 without one."""
         found = store.experiments.get(id)
         if found is None:
-            return missing("experiments", "Experiment")
+            return not_found("experiments", "Experiment")
         items = _items(store, [id])
         metrics = metrics_of(items)
-        metric = asked.choice(request, "metric", metrics, "")
-        paging = asked.paging(request, len(items), PAGE_SIZE)
+        metric = parameters.choice(request, "metric", metrics, "")
+        paging = parameters.paging(request, len(items), PAGE_SIZE)
         ranked = lowest_first(items, [metric] if metric else metrics, id)
-        same = store.experiments.children(found["dataset_id"], limit=MOST * 5) if found.get("dataset_id") else []
+        same = (
+            store.experiments.children(found["dataset_id"], limit=MAX_COMPARED * 5) if found.get("dataset_id") else []
+        )
         return render(
             "experiment.html",
             section="experiments",
@@ -76,16 +88,16 @@ def router(store: Store) -> APIRouter:
 
 
 def _side_by_side(store: Store, request: Request, found: list[Document], more: bool) -> HTMLResponse:
-    baseline = asked.choice(
+    baseline = parameters.choice(
         request, "baseline", [one["id"] for one in found], min(found, key=lambda one: str(one["created_at"]))["id"]
     )
     ordered = sorted(found, key=lambda one: (one["id"] != baseline, str(one["created_at"])))
     ids = [one["id"] for one in ordered]
     items = _items(store, ids)
     metrics = metrics_of(items)
-    metric = asked.choice(request, "metric", metrics, "")
+    metric = parameters.choice(request, "metric", metrics, "")
     common = [item for item in items if len(item.traces) > 1]
-    paging = asked.paging(request, len(common), PAGE_SIZE)
+    paging = parameters.paging(request, len(common), PAGE_SIZE)
     ranked = worst_first(common, [metric] if metric else metrics, ids)[paging.offset : paging.last]
     shown_metrics = [metric] if metric else metrics
     return render(
@@ -104,7 +116,7 @@ def _side_by_side(store: Store, request: Request, found: list[Document], more: b
         paging=paging,
         shown=[*(("id", id) for id in ids), ("baseline", baseline), ("metric", metric)],
         more=more,
-        most=MOST,
+        most=MAX_COMPARED,
     )
 
 
@@ -121,7 +133,7 @@ def _items(store: Store, experiments: list[str]) -> list[Item]:
 
 
 def _shown(store: Store, items: list[Item]) -> list[Document]:
-    """What a person reads of items: the question, and each experiment's answer."""
+    """Items with question, traces, answers and scores, as the templates show them."""
     shown = []
     for item in items:
         traces = {id: store.traces.get(trace) or {} for id, trace in item.traces.items()}
@@ -140,7 +152,7 @@ def _shown(store: Store, items: list[Item]) -> list[Document]:
 
 
 def _totals(store: Store, ids: list[str]) -> tuple[dict[str, int], dict[str, list[tuple[str, float]]]]:
-    """Items per experiment, and means per score."""
+    """Number of items and means of scores, by experiment."""
     marks = ",".join("?" * len(ids))
     counted = f"SELECT parent, COUNT(*) FROM experiment_items WHERE parent IN ({marks}) GROUP BY parent"  # noqa: S608
     averaged = f"""SELECT e.parent, s.name, AVG(s.value)
@@ -167,7 +179,7 @@ def _spread(items: list[Item], metric: str, experiment: str) -> Document:
 
 
 def _config(experiment: Document) -> list[tuple[str, str]]:
-    """What tells an experiment from the others, in a few words."""
+    """Name and value of those settings that distinguish experiments: model, prompt version, judge."""
     metadata = experiment.get("metadata")
     if not isinstance(metadata, dict):
         return []

@@ -1,4 +1,4 @@
-"""Which direction of a score is good."""
+"""Direction in which a score is better."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LOW_IS_GOOD = frozenset(
         "language_drift",
     }
 )
-"""Scores of this project, and of Opik's own metrics, that are better when lower; of any other, high is good."""
+"""Scores of this project and of Opik's metrics that are better when lower; every other score is better when higher."""
 
 
 def low_is_good(name: str) -> bool:
-    """Whether a lower score is the better one."""
+    """Whether a lower score is better; case does not matter."""
     return name.lower() in LOW_IS_GOOD
 
 
 def gain(name: str, difference: float) -> float:
-    """A difference, positive when it is one for the better."""
+    """A difference with its sign changed where low is good, so that positive means better."""
     return -difference if low_is_good(name) else difference

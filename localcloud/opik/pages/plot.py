@@ -1,4 +1,4 @@
-"""Geometry of a line plot over time; the template draws it as SVG."""
+"""Coordinates of a line plot over time, which the template draws as SVG."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class Point:
-    """One mean.
+    """One point of a plot.
 
     Attributes:
-        at: moment in seconds since 1970.
-        value: the mean.
-        label: what a reader hears and sees of it.
-        link: page behind it.
+        at: time in seconds since 1970.
+        value: mean score.
+        label: text of its tooltip and for screen readers.
+        link: address of the page that it leads to.
     """
 
     at: float
@@ -33,7 +33,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """A series as it is drawn: its points joined in order of time."""
+    """One series as it is drawn.
+
+    Attributes:
+        name: name in the legend.
+        path: SVG path through its points in order of time.
+        marks: x, y and point, in units of the view box.
+    """
 
     name: str
     path: str
@@ -42,7 +48,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Plot:
-    """What the template draws: ticks are (place, text)."""
+    """A plot as it is drawn, in units of the view box; ticks are (place, text)."""
 
     curves: tuple[Curve, ...]
     x_ticks: tuple[tuple[float, str], ...]
@@ -55,28 +61,30 @@ class Plot:
 
 
 def draw(series: Mapping[str, Sequence[Point]], span: tuple[float, float], *, daily: bool) -> Plot:
-    """Place series with at least one point among them.
+    """The plot of some series.
 
     Args:
-        series: the points by name.
-        span: first and last moment of the axis, the same for plots that are read beside each other.
-        daily: whether there is one point a day, so that marks of the axis are days.
+        series: points by name.
+        span: first and last time of the axis, in seconds since 1970; the same for plots that are compared.
+        daily: whether there is one point per day, so that ticks are days.
 
     Raises:
-        ValueError: there is no point.
+        ValueError: no series has a point.
     """
     points = [point for one in series.values() for point in one]
     if not points:
         raise ValueError("a plot needs a point")
-    air = max((span[1] - span[0]) * 0.03, DAY / 2 if daily and span[0] == span[1] else 1800.0)
-    low_x, high_x = span[0] - air, span[1] + air
+    margin = max((span[1] - span[0]) * 0.03, DAY / 2 if daily and span[0] == span[1] else 1800.0)
+    low_x, high_x = span[0] - margin, span[1] + margin
     y_values = _y_ticks(min(p.value for p in points), max(p.value for p in points))
     low_y, high_y = y_values[0], y_values[-1]
 
     def x(at: float) -> float:
+        """Horizontal place of a time."""
         return round(LEFT + (at - low_x) / (high_x - low_x) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(value: float) -> float:
+        """Vertical place of a value; smaller is higher."""
         return round(HEIGHT - BOTTOM - (value - low_y) / (high_y - low_y) * (HEIGHT - TOP - BOTTOM), 1)
 
     curves = []
@@ -95,13 +103,13 @@ def draw(series: Mapping[str, Sequence[Point]], span: tuple[float, float], *, da
 
 
 def _days(first: float, last: float) -> list[float]:
-    """Days from the first to the last point, evenly, as many as fit."""
+    """At most `X_TICKS` days from the first to the last point, at equal distances."""
     count = round((last - first) / DAY) + 1
     return [first + number * DAY for number in range(0, count, -(-count // X_TICKS))]
 
 
 def _y_ticks(low: float, high: float) -> list[float]:
-    """Round values around the range; scores within 0..1 are drawn on all of it, so that plots can be compared."""
+    """Round values around the range; scores within 0 to 1 get the whole of it, so that plots can be compared."""
     if low >= 0 and high <= 1:
         return [0.0, 0.25, 0.5, 0.75, 1.0]
     span = (high - low) or abs(high) or 1.0

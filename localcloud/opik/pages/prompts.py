@@ -1,4 +1,4 @@
-"""`/prompts`: the list, and one prompt with its versions and what changed between two of them."""
+"""Pages `/prompts` and `/prompts/{id}`: the list, and one prompt with its versions and their differences."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from localcloud.opik.database import Document
-from localcloud.opik.pages import asked
-from localcloud.opik.pages.rendering import missing, render
+from localcloud.opik.pages import parameters
+from localcloud.opik.pages.rendering import not_found, render
 from localcloud.opik.pages.text_diff import diff
 from localcloud.opik.store import Store
 
@@ -15,12 +15,13 @@ PAGE_SIZE = 50
 
 
 def router(store: Store) -> APIRouter:
-    """The pages of prompts."""
+    """Routes of the pages over `store`."""
     routes = APIRouter()
 
     @routes.get("/prompts")
     def prompts(request: Request) -> HTMLResponse:
-        paging = asked.paging(request, store.prompts.count(), PAGE_SIZE)
+        """One page of the list of prompts."""
+        paging = parameters.paging(request, store.prompts.count(), PAGE_SIZE)
         shown = [
             {**one, "count": store.prompt_versions.count(one["id"]), "latest": _latest(store, one)}
             for one in store.prompts.page(paging.offset, PAGE_SIZE)
@@ -29,14 +30,15 @@ def router(store: Store) -> APIRouter:
 
     @routes.get("/prompts/{id}")
     def prompt(request: Request, id: str) -> HTMLResponse:
+        """One prompt with its versions and the difference between two of them; 404 without one."""
         found = store.prompts.get(id)
         if found is None:
-            return missing("prompts", "Prompt")
+            return not_found("prompts", "Prompt")
         versions = store.prompt_versions.children(id)
         by_commit = {version["commit"]: version for version in versions}
         recent = [version["commit"] for version in versions[:2]]
-        new = asked.choice(request, "new", by_commit, recent[0] if recent else "")
-        old = asked.choice(request, "old", by_commit, recent[-1] if recent else "")
+        new = parameters.choice(request, "new", by_commit, recent[0] if recent else "")
+        old = parameters.choice(request, "old", by_commit, recent[-1] if recent else "")
         lines = diff(by_commit[old]["template"], by_commit[new]["template"]) if old != new else []
         return render(
             "prompt.html",

@@ -1,4 +1,4 @@
-"""Templates to answers, and how values are written for people."""
+"""Rendering of templates, and formats of values."""
 
 from __future__ import annotations
 
@@ -14,34 +14,43 @@ from jinja2 import Environment, FileSystemLoader
 
 from localcloud.opik.database import Document
 from localcloud.opik.pages.static import HEADERS
-from localcloud.opik.times import moment
+from localcloud.opik.times import parse_time
 
 VALUE_LIMIT = 20_000
+"""Characters of a value that a page shows."""
 PREVIEW_LIMIT = 160
-TELLING = ("query", "question", "answer", "output", "input", "prompt", "content", "text", "messages")
-"""Fields whose text says best what a value is about, in this order."""
+PREVIEW_FIELDS = ("query", "question", "answer", "output", "input", "prompt", "content", "text", "messages")
+"""Fields that a preview is taken from, in this order."""
 METADATA_NAMES = ("id", "metadata")
 
 
 def render(template: str, *, section: str, title: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page; `section` is its entry in the navigation."""
+    """A page.
+
+    Args:
+        template: file name.
+        section: entry of the navigation that the page belongs to.
+        title: heading, and title of the browser window.
+        status: HTTP status.
+        values: variables of the template.
+    """
     html = _environment().get_template(template).render(section=section, title=title, **values)
     return HTMLResponse(html, status, headers=HEADERS)
 
 
-def missing(section: str, what: str) -> HTMLResponse:
-    """404 for a person: what was looked for is not here, or not any more."""
-    return render("missing.html", section=section, title=f"{what} not found", status=404)
+def not_found(section: str, what: str) -> HTMLResponse:
+    """Page with status 404; `what` names the kind of thing that was not found."""
+    return render("not_found.html", section=section, title=f"{what} not found", status=404)
 
 
-def when(value: Any) -> str:
-    """A moment to the second, in UTC."""
-    read = moment(value)
+def timestamp(value: Any) -> str:
+    """A time in UTC to the second; empty when it is not a time."""
+    read = parse_time(value)
     return read.strftime("%Y-%m-%d %H:%M:%S") if read else ""
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds as a person says them."""
+    """Milliseconds as text with a suitable unit; empty for None."""
     if ms is None:
         return ""
     if ms < 10:
@@ -54,17 +63,20 @@ def duration(ms: float | None) -> str:
 
 
 def score(value: Any) -> str:
-    """A score to three places."""
+    """A score with three decimal places; empty when it is not a number."""
     return f"{value:.3f}" if isinstance(value, int | float) else ""
 
 
 def difference(value: float | None) -> str:
-    """A difference with its sign; a real minus, as wide as the plus."""
+    """A difference with its sign (U+2212 as minus, as wide as the plus); empty for None."""
     return "" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def said(value: Any) -> str:
-    """A value in full: text as it is, anything else as JSON; very long ones are cut, and say so."""
+def full_text(value: Any) -> str:
+    """A text as it is, any other value as JSON; cut to `VALUE_LIMIT` characters with a note.
+
+    An object with a single text field counts as that text.
+    """
     while isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), str):
         value = next(iter(value.values()))
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
@@ -74,22 +86,24 @@ def said(value: Any) -> str:
 
 
 def preview(value: Any) -> str:
-    """The text that says best what a value is about, on one line."""
-    text = " ".join(_telling(value)[: PREVIEW_LIMIT * 4].split())
+    """The most informative text of a value on one line, cut to `PREVIEW_LIMIT` characters."""
+    text = " ".join(_preview_text(value)[: PREVIEW_LIMIT * 4].split())
     return text if len(text) <= PREVIEW_LIMIT else f"{text[:PREVIEW_LIMIT].rstrip()}…"
 
 
-def _telling(value: Any) -> str:
+def _preview_text(value: Any) -> str:
     if isinstance(value, dict):
-        names = [name for name in TELLING if name in value] + [name for name in value if name not in METADATA_NAMES]
-        return next(filter(None, (_telling(value[name]) for name in names)), "")
+        names = [name for name in PREVIEW_FIELDS if name in value] + [
+            name for name in value if name not in METADATA_NAMES
+        ]
+        return next(filter(None, (_preview_text(value[name]) for name in names)), "")
     if isinstance(value, list):
-        return next(filter(None, (_telling(one) for one in reversed(value))), "")
+        return next(filter(None, (_preview_text(one) for one in reversed(value))), "")
     return "" if value is None else str(value)
 
 
 def address(path: str, values: Mapping[str, Any] | Sequence[tuple[str, Any]] = (), **changed: Any) -> str:
-    """A link to `path` with these values; empty ones are left out."""
+    """Address of `path` with these query parameters, some of them `changed`; empty ones are left out."""
     pairs = list(values.items()) if isinstance(values, Mapping) else list(values)
     pairs = [(name, value) for name, value in pairs if name not in changed] + list(changed.items())
     query = urlencode([(name, value) for name, value in pairs if value not in ("", None)])
@@ -97,8 +111,8 @@ def address(path: str, values: Mapping[str, Any] | Sequence[tuple[str, Any]] = (
 
 
 def fields(document: Document, *names: str) -> list[tuple[str, str]]:
-    """Those of the fields that have a value, each in full."""
-    return [(name.replace("_", " "), said(document[name])) for name in names if document.get(name)]
+    """Name and full text of those fields of `names` that have a value."""
+    return [(name.replace("_", " "), full_text(document[name])) for name in names if document.get(name)]
 
 
 @cache
@@ -110,11 +124,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "when": when,
+        "timestamp": timestamp,
         "duration": duration,
         "score": score,
         "difference": difference,
-        "said": said,
+        "full_text": full_text,
         "preview": preview,
         "part": lambda value: quote(str(value), safe=""),
     }

@@ -1,4 +1,4 @@
-"""`/scores`: means of every score over time, per day of the answers or per experiment, a line per model."""
+"""Page `/scores`: means of every score over time, per day or per experiment, with a line per model."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from fastapi.responses import HTMLResponse
 
 from localcloud.opik.database import Document
 from localcloud.opik.facts import model_of
-from localcloud.opik.pages import asked
+from localcloud.opik.pages import parameters
 from localcloud.opik.pages.metrics import low_is_good
 from localcloud.opik.pages.plot import Point, draw
-from localcloud.opik.pages.rendering import address, render, score, when
+from localcloud.opik.pages.rendering import address, render, score, timestamp
 from localcloud.opik.store import Store
-from localcloud.opik.times import moment
+from localcloud.opik.times import parse_time
 
-PERIODS = {"1": "last day", "7": "last 7 days", "30": "last 30 days", "90": "last 90 days", "all": "all"}
+PERIODS = {"1": "last day", "7": "last 7 days", "30": "last 30 days", "90": "last 90 days", "all": "all time"}
 BY = {"day": "days", "experiment": "experiments"}
-UNNAMED = "model not named"
-MOST_MODELS = 6
-"""Lines that a reader can tell apart."""
-MOST_EXPERIMENTS = 200
+UNNAMED = "unknown model"
+MAX_MODELS = 6
+"""Lines per plot that can be told apart."""
+MAX_EXPERIMENTS = 200
 
-# What experiments wrote themselves are judgements of answers, not answers: they would count twice.
+# Without the traces that experiments wrote: they judge answers again, which would count twice.
 DAILY = """
 SELECT s.name, substr(f.started, 1, 10) AS day, f.model, AVG(s.value), MIN(s.value), MAX(s.value), COUNT(*)
 FROM trace_facts f INDEXED BY trace_facts_row
@@ -43,18 +43,19 @@ Series = dict[str, dict[str, list[Point]]]
 
 
 def router(store: Store) -> APIRouter:
-    """The page of scores."""
+    """Route of the page over `store`."""
     routes = APIRouter()
 
     @routes.get("/scores")
     def scores(request: Request) -> HTMLResponse:
-        by = asked.choice(request, "by", BY, "day")
-        period = asked.choice(request, "period", PERIODS, "30")
+        """A plot per score, for the chosen period (days)."""
+        by = parameters.choice(request, "by", BY, "day")
+        period = parameters.choice(request, "period", PERIODS, "30")
         since = None if period == "all" else datetime.now(UTC) - timedelta(days=int(period))
         found = _by_day(store, since) if by == "day" else _by_experiment(store, since)
-        metric = asked.choice(request, "metric", found, "")
+        metric = parameters.choice(request, "metric", found, "")
         models = sorted({model for series in found.values() for model in series}, key=lambda m: -_size(found, m))
-        kept = sorted(models[:MOST_MODELS])
+        kept = sorted(models[:MAX_MODELS])
         chosen = {
             name: {model: found[name][model] for model in kept if model in found[name]}
             for name in sorted(found)
@@ -81,7 +82,7 @@ def router(store: Store) -> APIRouter:
             metrics=sorted(found),
             periods=PERIODS,
             models=kept,
-            left_out=models[MOST_MODELS:],
+            left_out=models[MAX_MODELS:],
         )
 
     return routes
@@ -99,13 +100,13 @@ def _by_day(store: Store, since: datetime | None) -> Series:
 
 def _by_experiment(store: Store, since: datetime | None) -> Series:
     found: Series = defaultdict(lambda: defaultdict(list))
-    for experiment in store.experiments.all(limit=MOST_EXPERIMENTS):
-        created = moment(experiment.get("created_at"))
+    for experiment in store.experiments.all(limit=MAX_EXPERIMENTS):
+        created = parse_time(experiment.get("created_at"))
         if created is None or (since and created < since):
             continue
         model = _model(experiment)
         link = address(f"/experiments/{experiment['id']}")
-        about = f"{when(experiment['created_at'])} {experiment['name']}"
+        about = f"{timestamp(experiment['created_at'])} {experiment['name']}"
         for name, *numbers in store.database.rows(PER_EXPERIMENT, (experiment["id"],)):
             found[name][model].append(_point(created.timestamp(), about, model, numbers, link))
     return found

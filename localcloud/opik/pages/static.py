@@ -1,4 +1,4 @@
-"""Style and icon of the pages, and what a browser may do with all of it."""
+"""Style sheet and icon of the pages, and the security headers of every answer to a browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEDIA_TYPES = {"pages.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xm
 
 
 def router() -> APIRouter:
-    """The files, each with its digest as its tag: a browser asks each time and mostly hears 304."""
+    """Routes of the files; the ETag is a digest of the content, so that a browser gets 304 for what it has."""
     routes = APIRouter()
     for name, media_type in MEDIA_TYPES.items():
         _add(routes, name, media_type)
@@ -37,6 +37,7 @@ def _add(routes: APIRouter, name: str, media_type: str) -> None:
 
     @routes.get(f"/static/{name}")
     def file(request: Request) -> Response:
+        """Answer the file, or 304 when the browser has it."""
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=media_type)

@@ -1,4 +1,4 @@
-"""The difference between two texts, by lines and by words."""
+"""Differences between two texts, by lines and by words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 WORDS_LIMIT = 600
-"""Words of a line beyond which it is marked as a whole: the search for equal words takes the square of the time."""
+"""Lines with more words are marked as a whole, since the comparison of words takes quadratic time."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Line:
 
     Attributes:
         kind: "same", "removed" or "added".
-        old, new: its number in each text, None where it is not.
-        parts: its text in pieces, each with whether it changed.
+        old, new: line number in each text, None where it does not occur.
+        parts: pieces of its text, each with whether it changed.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Line:
 
 
 def diff(old: str, new: str) -> list[Line]:
-    """All lines of both texts; changed ones as removed and then added."""
+    """All lines of both texts in order; a changed line is removed and then added."""
     before, after = old.splitlines(), new.splitlines()
     lines: list[Line] = []
     for kind, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():

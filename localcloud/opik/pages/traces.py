@@ -1,4 +1,4 @@
-"""`/` and `/traces/{id}`: the list with its filter, and one trace with its waterfall."""
+"""Pages `/` and `/traces/{id}`: the list with its filter, and one trace with its waterfall."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 from localcloud.opik import trace_search
 from localcloud.opik.database import Document
 from localcloud.opik.facts import model_of
-from localcloud.opik.pages import asked
-from localcloud.opik.pages.rendering import fields, missing, render
+from localcloud.opik.pages import parameters
+from localcloud.opik.pages.rendering import fields, not_found, render
 from localcloud.opik.pages.waterfall import ticks, waterfall
 from localcloud.opik.store import Store
 from localcloud.opik.times import duration_ms
@@ -24,15 +24,16 @@ SPAN_LIMIT = 500
 
 
 def router(store: Store) -> APIRouter:
-    """The pages of traces."""
+    """Routes of the pages over `store`."""
     routes = APIRouter()
 
     @routes.get("/")
     def traces(request: Request) -> HTMLResponse:
+        """One page of the traces that match the filter."""
         query = _query(request)
-        number = asked.page_number(request)
+        number = parameters.page_number(request)
         ids, total = trace_search.search(store.database, query, (number - 1) * PAGE_SIZE, PAGE_SIZE)
-        paging = asked.paging(request, total, PAGE_SIZE)
+        paging = parameters.paging(request, total, PAGE_SIZE)
         if paging.number != number:
             ids, _ = trace_search.search(store.database, query, paging.offset, PAGE_SIZE)
         shown = {name: value for name, value in asdict(query).items() if value not in ("", None)}
@@ -53,9 +54,10 @@ def router(store: Store) -> APIRouter:
 
     @routes.get("/traces/{id}")
     def trace(id: str) -> HTMLResponse:
+        """One trace with its spans, at most `SPAN_LIMIT`; 404 without one."""
         found = store.traces.get(id)
         if found is None:
-            return missing("traces", "Trace")
+            return not_found("traces", "Trace")
         view = store.trace_view(found)
         spans = [store.span_view(span) for span in store.spans.children(id, limit=SPAN_LIMIT, newest_first=False)]
         rows = waterfall(spans, found)
@@ -77,17 +79,17 @@ def router(store: Store) -> APIRouter:
 
 def _query(request: Request) -> TraceQuery:
     query = TraceQuery(
-        text=asked.text(request, "text"),
-        state=asked.choice(request, "state", trace_search.STATES, ""),
-        name=asked.text(request, "name"),
-        project=asked.text(request, "project"),
-        tag=asked.text(request, "tag"),
-        day=asked.text(request, "day"),
-        slower_ms=asked.number(request, "slower_ms"),
-        score=asked.text(request, "score"),
-        at_least=asked.number(request, "at_least"),
-        at_most=asked.number(request, "at_most"),
-        order=asked.choice(request, "order", trace_search.ORDERS, "newest"),
+        text=parameters.text(request, "text"),
+        state=parameters.choice(request, "state", trace_search.STATES, ""),
+        name=parameters.text(request, "name"),
+        project=parameters.text(request, "project"),
+        tag=parameters.text(request, "tag"),
+        day=parameters.text(request, "day"),
+        slower_ms=parameters.number(request, "slower_ms"),
+        score=parameters.text(request, "score"),
+        at_least=parameters.number(request, "at_least"),
+        at_most=parameters.number(request, "at_most"),
+        order=parameters.choice(request, "order", trace_search.ORDERS, "newest"),
     )
     if query.score:
         return query
@@ -126,6 +128,6 @@ def _rows(store: Store, ids: list[str]) -> list[Document]:
 
 
 def _experiments(store: Store, trace: str) -> list[Document]:
-    """Experiments that judged this trace."""
+    """Experiments of which this trace is an item."""
     rows = store.database.rows("SELECT DISTINCT parent FROM experiment_items WHERE trace=?", (trace,))
     return [found for (id,) in rows if (found := store.experiments.get(id))]

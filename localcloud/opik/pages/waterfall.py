@@ -1,4 +1,4 @@
-"""Where each span lies in its trace."""
+"""Waterfall of a trace: place and width of each span on the time axis."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from localcloud.opik.database import Document
 from localcloud.opik.pages.rendering import duration, fields
-from localcloud.opik.times import duration_ms, moment
+from localcloud.opik.times import duration_ms, parse_time
 
 DEPTHS = 8
 """Deeper spans are not indented further."""
 LEAST_WIDTH = 0.5
+"""Minimum width of a bar in percent, so that it can be seen."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class Row:
     """One span.
 
     Attributes:
-        span: its document.
+        span: document of the span.
         depth: levels below the trace, at most `DEPTHS`.
-        ms: its duration in milliseconds, None while it runs.
-        left, width: its place in percent of the whole.
-        body: what it holds, field by field.
+        ms: duration in milliseconds, None while it runs.
+        left, width: place of the bar in percent of the trace's duration.
+        body: name and text of each field to show.
     """
 
     span: Document
@@ -36,7 +37,7 @@ class Row:
 
 
 def waterfall(spans: list[Document], trace: Document) -> list[Row]:
-    """Spans in the order of their tree, siblings by start; one whose parent is missing is at the top."""
+    """Rows in the order of the span tree, siblings by start; a span whose parent is missing is at the top level."""
     begin, whole = _extent(spans, trace)
     ids = {span["id"] for span in spans}
     children: dict[str | None, list[Document]] = defaultdict(list)
@@ -53,7 +54,7 @@ def waterfall(spans: list[Document], trace: Document) -> list[Row]:
 
 
 def ticks(rows: list[Row], ms: float | None) -> list[tuple[float, str]]:
-    """Marks of the axis: place in percent, and time since the start."""
+    """Five ticks of the axis: place in percent, and time since the start."""
     whole = ms or max((row.ms or 0 for row in rows), default=0)
     return [(share * 100, duration(whole * share) if share else "0") for share in (0, 0.25, 0.5, 0.75, 1)]
 
@@ -61,7 +62,7 @@ def ticks(rows: list[Row], ms: float | None) -> list[tuple[float, str]]:
 def _row(span: Document, depth: int, begin: float, whole: float) -> Row:
     ms = duration_ms(span)
     left = min(100 - LEAST_WIDTH, max(0.0, (_seconds(span.get("start_time"), begin) - begin) / whole * 100))
-    # A span that runs reaches to the end.
+    # A running span extends to the end.
     share = 100.0 if ms is None else ms / 1000 / whole * 100
     width = min(100 - left, max(LEAST_WIDTH, share))
     body = fields(span, "error_info", "input", "output", "metadata", "usage", "feedback_scores")
@@ -69,7 +70,7 @@ def _row(span: Document, depth: int, begin: float, whole: float) -> Row:
 
 
 def _extent(spans: list[Document], trace: Document) -> tuple[float, float]:
-    """Start of the trace in seconds, and how long it took; while it runs, as long as its spans."""
+    """Start and duration of the trace in seconds; a running trace is as long as its spans."""
     begin = _seconds(trace.get("start_time"), 0.0)
     ends = [_seconds(span.get("end_time"), begin) for span in spans]
     end = _seconds(trace.get("end_time"), max(ends, default=begin))
@@ -77,5 +78,5 @@ def _extent(spans: list[Document], trace: Document) -> tuple[float, float]:
 
 
 def _seconds(value: Any, default: float) -> float:
-    read = moment(value)
+    read = parse_time(value)
     return read.timestamp() if read else default

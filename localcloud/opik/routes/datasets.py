@@ -9,24 +9,26 @@ from fastapi import APIRouter, HTTPException, Response
 
 from localcloud.opik.database import Document, new_id, now
 from localcloud.opik.filters import matches, parse
-from localcloud.opik.http import PRIVATE, Body, PageNumber, created, done, found, lines, page
+from localcloud.opik.http import PRIVATE, Body, PageNumber, created, json_lines, no_content, or_404, page
 from localcloud.opik.store import Store
 
 STREAM_LIMIT = 500
 
 
 def router(store: Store) -> APIRouter:
-    """Routes over `store`."""
+    """Routes of this module over `store`."""
     routes = APIRouter(prefix=f"{PRIVATE}/datasets")
     _add_items(routes, store)
     _add_versions(routes, store)
 
     @routes.post("/retrieve")
     def retrieve(body: Body) -> dict[str, Any]:
-        return store.dataset_view(found(store.dataset(body), "Dataset"))
+        """The dataset that the body names by id or by name and project; 404 without one."""
+        return store.dataset_view(or_404(store.dataset(body), "Dataset"))
 
     @routes.post("")
     def create(body: Body) -> Response:
+        """Create a dataset: 201, or 409 when its project has one of that name."""
         with store.database.transaction():
             if store.dataset({"dataset_name": body["name"], "project_name": body.get("project_name")}):
                 raise HTTPException(409, "Dataset already exists")
@@ -46,21 +48,24 @@ def router(store: Store) -> APIRouter:
 
     @routes.get("")
     def list_all(page_number: PageNumber = 1, size: int = 10, project_id: str = "", name: str = "") -> dict[str, Any]:
+        """One page of the datasets whose name contains `name`, of one project when `project_id` is set."""
         documents = [d for d in store.datasets.all() if name in d["name"] and project_id in ("", d["project_id"])]
         return page([store.dataset_view(d) for d in documents], page_number, size)
 
     @routes.post("/delete")
     def delete(body: Body) -> Response:
+        """Delete the dataset that the body names, with items and versions: 204, also without one."""
         with store.database.transaction():
             if dataset := store.dataset(body):
                 store.items.delete_children(dataset["id"])
                 store.dataset_versions.delete_children(dataset["id"])
                 store.datasets.delete(dataset["id"])
-        return done()
+        return no_content()
 
     @routes.get("/{id}")
     def get(id: str) -> dict[str, Any]:
-        return store.dataset_view(found(store.datasets.get(id), "Dataset"))
+        """The dataset with this id; 404 without one."""
+        return store.dataset_view(or_404(store.datasets.get(id), "Dataset"))
 
     return routes
 
@@ -68,33 +73,38 @@ def router(store: Store) -> APIRouter:
 def _add_items(routes: APIRouter, store: Store) -> None:
     @routes.put("/items")
     def put(body: Body) -> Response:
+        """Insert or replace items by id, and count them in the version of their batch group: 204."""
         with store.database.transaction():
-            _write_items(store, found(store.dataset(body), "Dataset"), body)
-        return done()
+            _write_items(store, or_404(store.dataset(body), "Dataset"), body)
+        return no_content()
 
     @routes.post("/items/delete")
     def delete(body: Body) -> Response:
+        """Delete items by id: 204; unknown ids are ignored."""
         with store.database.transaction():
             for id in body.get("item_ids") or []:
                 store.items.delete(id)
-        return done()
+        return no_content()
 
     @routes.post("/items/stream")
     def stream(body: Body) -> Response:
-        dataset = found(store.dataset(body), "Dataset")
+        """Items that match the filters, newest first, one JSON document per line."""
+        dataset = or_404(store.dataset(body), "Dataset")
         filters = parse(body.get("filters"))
         items = store.items.children(dataset["id"], before=body.get("last_retrieved_id"))
-        # The SDK spells it so.
+        # `steam_limit` is the SDK's spelling.
         limit = int(body.get("steam_limit") or body.get("stream_limit") or STREAM_LIMIT)
-        return lines([item for item in items if matches(item, filters)][:limit])
+        return json_lines([item for item in items if matches(item, filters)][:limit])
 
     @routes.get("/{id}/items")
     def list_items(id: str, page_number: PageNumber = 1, size: int = 10, filters: str = "") -> dict[str, Any]:
+        """One page of the items that match the filters, newest first."""
         wanted = parse(filters)
         return page([i for i in store.items.children(id) if matches(i, wanted)], page_number, size)
 
     @routes.get("/{id}/items/experiments/items")
     def compare(id: str, experiment_ids: str, page_number: PageNumber = 1, size: int = 10) -> dict[str, Any]:
+        """One page of items with their results in each of these experiments (a JSON list of ids)."""
         rows: dict[str, list[Document]] = {}
         for experiment in parse(experiment_ids):
             for item in store.experiment_items.children(str(experiment)):
@@ -131,9 +141,11 @@ def _write_items(store: Store, dataset: Document, body: Document) -> None:
 def _add_versions(routes: APIRouter, store: Store) -> None:
     @routes.get("/{id}/versions")
     def versions(id: str, page_number: PageNumber = 1, size: int = 10) -> dict[str, Any]:
+        """One page of the dataset's versions, newest first; a version is one batch group of items."""
         return page(store.dataset_versions.children(id), page_number, size)
 
     @routes.post("/{id}/versions/retrieve")
     def version(id: str, body: Body) -> dict[str, Any]:
+        """The version of that name; 404 without one."""
         same = [v for v in store.dataset_versions.children(id) if v["version_name"] == body.get("version_name")]
-        return found(same[0] if same else None, "Dataset version")
+        return or_404(same[0] if same else None, "Dataset version")

@@ -1,4 +1,4 @@
-"""Reads a chat completion stream in OpenAI's shape out of the bytes of SageMaker payload parts."""
+"""Parser of chat completion streams in OpenAI's shape from the bytes of SageMaker payload parts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ChatStreamParser:
 
         Raises:
             ModelFailed: the engine reported an error inside the stream.
-            StreamBroken: a line is not what a chat stream holds.
+            StreamBroken: a line is not part of a chat stream.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_LINE_BYTES:

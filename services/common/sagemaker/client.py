@@ -28,10 +28,10 @@ CONNECT_TIMEOUT_SECONDS = 3
 DEFAULT_CONCURRENCY = 128
 IDLE_CONNECTION_SECONDS = 20
 DNS_CACHE_SECONDS = 30
-# One more attempt, and only for what may pass. It can never repeat a token: attempts end where the response begins.
+# One more attempt after a transient failure. It can never repeat a token: attempts end where the response begins.
 MAX_ATTEMPTS = 2
 MAX_RETRY_PAUSE_SECONDS = 0.5
-# What the container and the API call a fault of the server, which the next attempt may not meet.
+# Failures of the container or the API after which the next attempt may succeed.
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 MAX_ERROR_BYTES = 65_536
 
@@ -95,7 +95,7 @@ class SageMakerChat:
                 yield chunk
 
     async def invoke(self, body: bytes, timeout_seconds: float | None = None) -> bytes:
-        """The container's whole answer to a JSON body, whatever the model behind the endpoint speaks.
+        """The container's whole answer to a JSON body in the protocol of its model.
 
         Args:
             body: as the container takes it.
@@ -111,7 +111,7 @@ class SageMakerChat:
         """Ask for one token.
 
         Raises:
-            InvocationError: what a request would meet now.
+            InvocationError: the error that a request would get now.
         """
         await self.invoke(
             orjson.dumps({"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}), timeout_seconds
@@ -125,8 +125,8 @@ class SageMakerChat:
 
     @contextlib.asynccontextmanager
     async def _invocation(self, operation: str, body: bytes, seconds: float) -> AsyncIterator[ClientResponse]:
-        """A successful response; everything that goes wrong until its end becomes an InvocationError."""
-        # Waiting here would be a queue without a bound; the caller can retry, and knows when it makes sense.
+        """A successful response; every failure until its end becomes an InvocationError."""
+        # Waiting here would be a queue without a bound; the caller can decide when to retry.
         if self._running >= self._concurrency:
             raise Throttled(f"This service already has as many requests at endpoint {self.endpoint_name} as it may.")
         self._running += 1
@@ -142,7 +142,7 @@ class SageMakerChat:
                 response.close()  # back to the pool by itself when it was read to its end
 
     async def _open(self, url: str, body: bytes, seconds: float) -> ClientResponse:
-        """The response's beginning, after one more attempt where that may help."""
+        """The response, before its body; a transient failure is retried once."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -162,7 +162,7 @@ class SageMakerChat:
                 # With jitter: callers that were refused together must not come back together.
                 pause = random.uniform(0, MAX_RETRY_PAUSE_SECONDS)  # noqa: S311 - not a secret
                 # For aiohttp, a time limit of 0 or less is none.
-                if attempt == MAX_ATTEMPTS or not _may_pass(error) or loop.time() + pause >= deadline:
+                if attempt == MAX_ATTEMPTS or not _is_transient(error) or loop.time() + pause >= deadline:
                     raise
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
@@ -183,7 +183,7 @@ class SageMakerChat:
 
 
 async def _refusal(response: ClientResponse) -> ClientError:
-    """The error of a response that is none, in botocore's shape (protocol rest-json)."""
+    """The error in an unsuccessful response, in botocore's shape (protocol rest-json)."""
     try:
         raw = await response.content.read(MAX_ERROR_BYTES)
     finally:
@@ -201,8 +201,8 @@ async def _refusal(response: ClientResponse) -> ClientError:
     return ClientError({**fields, **details}, OPERATION)
 
 
-def _may_pass(error: aiohttp.ClientConnectionError | ClientError) -> bool:
-    """Whether the next attempt may do better: a lost or refused connection, a fault of the API, throttling."""
+def _is_transient(error: aiohttp.ClientConnectionError | ClientError) -> bool:
+    """Whether the next attempt may succeed: after a lost or refused connection, a fault of the API, throttling."""
     if isinstance(error, ClientError):
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         return status in _TRANSIENT_STATUS or isinstance(translate(error, "", streaming=False), Throttled)

@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and a model behind a SageMaker endpoint, as types."""
+"""Errors of invocations of a SageMaker endpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiohttp import ConnectionTimeoutError
 from botocore.exceptions import ClientError, EventStreamError
 
 _THROTTLING = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
-# Resources are still being provisioned or a model loaded, in the words of the API reference of InvokeEndpoint.
+# Resources are still being provisioned or a model loaded, according to the API reference of InvokeEndpoint.
 _NOT_READY = frozenset({"ModelNotReadyException"})
 _CHANGING = ("not in service", "not inservice", "is being created", "is being updated", "creating", "updating")
 _TIMEOUT_CODES = frozenset({"ModelInvocationTimeExceeded"})
@@ -16,40 +16,40 @@ class InvocationError(Exception):
     """An invocation did not give a complete answer; the message is one sentence that a caller may see."""
 
 
-class EndpointNotFound(InvocationError):  # noqa: N818 - the name says what happened; the base says that it is an error
+class EndpointNotFound(InvocationError):
     """The endpoint or its inference component does not exist."""
 
 
-class NoCapacity(InvocationError):  # noqa: N818
+class NoCapacity(InvocationError):
     """The inference component has no copy in service: it sleeps or is waking."""
 
 
-class EndpointUpdating(InvocationError):  # noqa: N818
-    """The endpoint or its inference component is being created or changed and serves nobody for the moment."""
+class EndpointUpdating(InvocationError):
+    """The endpoint or its inference component is being created or changed and serves no requests."""
 
 
-class Throttled(InvocationError):  # noqa: N818
-    """The endpoint refuses because it serves as many invocations as it may."""
+class Throttled(InvocationError):
+    """The endpoint refuses because it serves its maximum of invocations."""
 
 
-class ModelFailed(InvocationError):  # noqa: N818
+class ModelFailed(InvocationError):
     """The model's container answered with an error."""
 
 
-class StreamBroken(InvocationError):  # noqa: N818
+class StreamBroken(InvocationError):
     """The stream ended before the answer was complete."""
 
 
-class InvocationTimeout(InvocationError):  # noqa: N818
+class InvocationTimeout(InvocationError):
     """No complete answer within the time limit."""
 
 
-class EndpointUnavailable(InvocationError):  # noqa: N818
-    """The runtime API cannot be reached or refuses for a reason of its own (permissions, outage)."""
+class EndpointUnavailable(InvocationError):
+    """The runtime API cannot be reached or refuses for another reason (permissions, outage)."""
 
 
 def translate(error: Exception, endpoint_name: str, *, streaming: bool) -> InvocationError:
-    """The typed error for what happened below this package.
+    """The error of this package for an exception of aiohttp or botocore.
 
     Args:
         error: the exception of aiohttp, of botocore, or of the API in botocore's shape.
@@ -82,13 +82,13 @@ def _client_error(error: ClientError, endpoint_name: str) -> InvocationError:
         return Throttled(f"Endpoint {endpoint_name} is busy and refused the request.")
     if code in _NOT_READY:
         return EndpointUpdating(f"The model behind endpoint {endpoint_name} is not ready yet.")
-    # AWS has no type of its own for these three: the message is all there is to tell them from a bad request.
+    # AWS has no code for these three: only the message distinguishes them from a bad request.
     if code == "ValidationError" and "no capacity" in message.lower():
         return NoCapacity(f"Endpoint {endpoint_name} has no capacity now: the model sleeps or is waking up.")
     if code == "ValidationError" and "not found" in message.lower():
         return EndpointNotFound(f"Endpoint {endpoint_name} (or its inference component) does not exist.")
     if code == "ValidationError" and any(word in message.lower() for word in _CHANGING):
-        return EndpointUpdating(f"Endpoint {endpoint_name} is being created or updated and serves nobody now.")
+        return EndpointUpdating(f"Endpoint {endpoint_name} is being created or updated and serves no requests now.")
     if code == "ModelError":
         status = error.response.get("OriginalStatusCode", "unknown")
         return ModelFailed(f"The model behind endpoint {endpoint_name} failed (its status: {status}).")

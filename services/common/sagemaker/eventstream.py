@@ -31,7 +31,7 @@ _OVERHEAD = _PRELUDE.size + _CRC.size
 
 
 class EventStreamDecoder:
-    """Turns the bytes of a response, cut anywhere, into the bytes of its payload parts."""
+    """Decoder from the bytes of a response, in pieces of any size, to the bytes of its payload parts."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -97,7 +97,7 @@ class EventStreamDecoder:
 
 
 def _reported(headers: dict[str, str], payload: bytes) -> EventStreamError:
-    """The exception that a message carries, as botocore would raise it."""
+    """The exception in a message, as botocore would raise it."""
     try:
         body = json.loads(payload)
     except ValueError:

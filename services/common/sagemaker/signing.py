@@ -1,6 +1,6 @@
 """Addresses and signatures of the SageMaker runtime API, from the process's AWS configuration.
 
-botocore resolves the endpoint, finds and refreshes credentials and signs; only the transport is not its own.
+botocore resolves the endpoint, finds and refreshes credentials and signs; only the transport is not part of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MANDATORY_REFRESH_SECONDS = 120
 
 
 class RuntimeApi:
-    """The runtime API of one region as one process sees it; used on one event loop."""
+    """Address and credentials for the runtime API in one region; used on one event loop."""
 
     def __init__(self) -> None:
         """Read the configuration (environment, files, instance or container metadata).
@@ -66,7 +66,7 @@ class RuntimeApi:
         if refresh_needed is None or not refresh_needed():
             self._last = credentials.get_frozen_credentials()
         elif self._last is None or refresh_needed(MANDATORY_REFRESH_SECONDS):
-            # Shielded: a caller that goes away must not take the refresh from the others.
+            # Shielded: a cancelled caller must not cancel the refresh of the others.
             self._last = await asyncio.shield(self._refreshing())
         else:
             self._refreshing()
@@ -77,6 +77,6 @@ class RuntimeApi:
         if self._refresh is None or self._refresh.done():
             get = self._credentials.get_frozen_credentials
             self._refresh = asyncio.get_running_loop().run_in_executor(self._thread, get)
-            # Nobody may wait for it; botocore has logged why it failed.
+            # Its result may never be awaited; botocore has logged why it failed.
             self._refresh.add_done_callback(lambda done: done.cancelled() or done.exception())
         return self._refresh

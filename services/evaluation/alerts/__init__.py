@@ -1,1 +1,1 @@
-"""From a CloudWatch alarm to a Slack message."""
+"""Slack messages for CloudWatch alarms, and the rules that decide whether they are sent."""

@@ -1,4 +1,4 @@
-"""From a CloudWatch alarm to a message that people can act on."""
+"""Slack messages for CloudWatch alarms: cause, time, value, last deployment, worst answers and runbook section."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _DATAPOINT = re.compile(r"\[\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _MAX_TEXT = 2900  # Slack refuses a section above 3,000 characters
 
 
-# What infra/constructs/monitoring/alarms.py ends each description with.
+# The runbook's section, with which infra ends the description of each alarm.
 _SECTION = re.compile(r"(?<!\s)\s*+\(runbook: ([a-z0-9-]+)\)\s*+$")
-# Alarms about answers: the ones that the worst samples explain.
-_ABOUT_ANSWERS = frozenset({"answer-quality", "twin-is-ill"})
+# Runbook sections of the alarms about answers, which the worst samples explain.
+_ABOUT_ANSWERS = frozenset({"answer-quality", "service-degraded"})
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a message says besides the alarm itself.
+class AlertContext:
+    """Facts in a message besides the alarm itself.
 
     Attributes:
         stage: deployment stage.
         opik_page_url: page of the experiments.
         runbook_url: the runbook; an alarm's section is its anchor.
         trace_url: page of a trace, with `{trace_id}` in it.
-        last_deployment: what was deployed last, and when; None when that is not known.
+        last_deployment: the last deployment and its time; None when it is not known.
         worst: the worst samples of the last run, worst first: `{"trace_id": ..., <metric>: <score>}`.
     """
 
@@ -64,15 +64,17 @@ def parse_alarm(message: str) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) and parsed.get("AlarmName") else None
 
 
-def build_message(message: str, subject: str | None, alarm: dict[str, Any] | None, facts: Facts) -> dict[str, Any]:
+def build_message(
+    message: str, subject: str | None, alarm: dict[str, Any] | None, context: AlertContext
+) -> dict[str, Any]:
     """The Slack payload (`text` for notifications, `blocks` for the channel) for one SNS message.
 
-    What is not an alarm (a budget notice, for example) is passed on as text.
+    A message that is not an alarm (a budget notice, for example) is passed on as text.
     """
-    experiments = _link(facts.opik_page_url, "Experiments")
+    experiments = _link(context.opik_page_url, "Experiments")
     if alarm is None:
-        links = f"{experiments}  ·  {_link(facts.runbook_url, 'Runbook')}"
-        return _payload(f"[{facts.stage}] {subject or 'Notice'}", [_section(_escape(message))], links)
+        links = f"{experiments}  ·  {_link(context.runbook_url, 'Runbook')}"
+        return _payload(f"[{context.stage}] {subject or 'Notice'}", [_section(_escape(message))], links)
     state = str(alarm.get("NewStateValue", ""))
     symbol, word = _STATES.get(state, ("", state))
     what = str(alarm.get("AlarmDescription") or alarm["AlarmName"])
@@ -82,39 +84,39 @@ def build_message(message: str, subject: str | None, alarm: dict[str, Any] | Non
         ("What", _SECTION.sub("", what)),
         ("Since", _since(str(alarm.get("StateChangeTime", "")))),
         ("Value and threshold", _value(alarm)),
-        ("Stage", facts.stage),
-        ("Last deploy", facts.last_deployment or "unknown"),
+        ("Stage", context.stage),
+        ("Last deploy", context.last_deployment or "unknown"),
     ]
     block = {
         "type": "section",
         "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{_escape(text)}"[:2000]} for name, text in fields],
     }
     sections = [block]
-    if state == "ALARM" and section in _ABOUT_ANSWERS and facts.worst:
-        sections.append(_section(_worst(facts)))
+    if state == "ALARM" and section in _ABOUT_ANSWERS and context.worst:
+        sections.append(_section(_worst(context)))
     if reason := str(alarm.get("NewStateReason", "")):
         sections.append(_section(_escape(reason)))
-    runbook = _link(f"{facts.runbook_url}#{section}" if section else facts.runbook_url, "Runbook: what to do")
-    title = f"{symbol} [{facts.stage}] {word}: {alarm['AlarmName']}"
+    runbook = _link(f"{context.runbook_url}#{section}" if section else context.runbook_url, "Runbook: what to do")
+    title = f"{symbol} [{context.stage}] {word}: {alarm['AlarmName']}"
     return _payload(title, sections, f"{runbook}  ·  {experiments}")
 
 
-def build_held_back(facts: Facts, per_hour: int) -> dict[str, Any]:
-    """The payload that stands for all alerts of the hour beyond the limit."""
+def build_held_back(context: AlertContext, per_hour: int) -> dict[str, Any]:
+    """The payload of the notice that replaces all alerts of the hour beyond the limit."""
     text = (
         f"More than {per_hour} alerts came within the hour. Further ones are not posted here until the next hour: look "
         "at the alarms in CloudWatch, or at the e-mails."
     )
-    title = f"\N{LARGE YELLOW CIRCLE} [{facts.stage}] Alerts are held back"
-    return _payload(title, [_section(text)], _link(facts.runbook_url, "Runbook"))
+    title = f"\N{LARGE YELLOW CIRCLE} [{context.stage}] Alerts are held back"
+    return _payload(title, [_section(text)], _link(context.runbook_url, "Runbook"))
 
 
-def _worst(facts: Facts) -> str:
+def _worst(context: AlertContext) -> str:
     lines = []
-    for item in facts.worst[:WORST]:
+    for item in context.worst[:WORST]:
         trace_id = str(item["trace_id"])
         scores = ", ".join(f"{name} {value:.2f}" for name, value in item.items() if isinstance(value, int | float))
-        url = facts.trace_url.replace("{trace_id}", quote(trace_id, safe=""))
+        url = context.trace_url.replace("{trace_id}", quote(trace_id, safe=""))
         lines.append(f"• {_link(url, trace_id)}  {_escape(scores)}")
     return "*Worst answers of the last evaluation*\n" + "\n".join(lines)
 
@@ -132,7 +134,7 @@ def _value(alarm: dict[str, Any]) -> str:
 
 
 def _since(text: str) -> str:
-    """CloudWatch's `2026-11-21T03:00:00.000+0000` as `2026-11-21 03:00 UTC`; what is not a time stays as it is."""
+    """CloudWatch's `2026-11-21T03:00:00.000+0000` as `2026-11-21 03:00 UTC`; other text is returned unchanged."""
     try:
         return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
     except ValueError:

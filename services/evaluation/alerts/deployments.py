@@ -1,22 +1,26 @@
-"""What was deployed last: the first suspect when answers turn bad."""
+"""The last deployment of a stage, the first thing to look at when answers become worse."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 logger = logging.getLogger(__name__)
 
 
-def last_deployment(stacks: Sequence[str], release: str) -> str | None:
+def last_deployment(client: Any, stacks: Sequence[str], release: str) -> str | None:
     """The stack of `stacks` that changed last, when, and the release; None when none of them can be described.
 
-    A message without it is better than none, so that no trouble here is raised.
+    An alert without it is better than no alert, so that no error of CloudFormation is raised.
+
+    Args:
+        client: of `cloudformation`.
+        stacks: stack names.
+        release: the release that runs, empty when it is not known.
     """
-    client = boto3.client("cloudformation")
     found = []
     for name in stacks:
         try:

@@ -22,7 +22,7 @@ class NotificationError(RuntimeError):
 
 
 def post(url: str, payload: dict[str, Any]) -> None:
-    """Send the message; retries what may pass (no connection, 429 with its Retry-After, 5xx).
+    """Send the message; retries transient failures (no connection, 429 with its Retry-After, 5xx).
 
     Raises:
         NotificationError: refused, or not delivered in the last attempt.

@@ -1,4 +1,4 @@
-"""Reading the monitoring dataset incrementally."""
+"""Connection to Opik, and incremental reading of the monitoring dataset."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import opik
 from opik.api_objects.opik_query_language import OpikQueryLanguage
 from opik.rest_api.core.api_error import ApiError
 
-from services.evaluation.dataset.timestamps import iso
+from services.common.secret_values import read_secret
+from services.evaluation.settings import OpikSettings
 
 # Items per request; an item is a few kilobytes.
 PAGE_SIZE = 500
 _RESOLUTION = timedelta(microseconds=1)
 
 
-class DatasetMissing(RuntimeError):  # noqa: N818 - the name is what a caller of the Lambda reads as `errorType`
+class DatasetMissing(RuntimeError):
     """The monitoring dataset does not exist: no sample was ever collected."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """An item of the dataset: `id`, `created_at` (Opik's clock) and what it holds."""
+    """An item of the dataset: `id`, `created_at` (Opik's clock) and its fields."""
 
     id: str
     created_at: datetime
@@ -33,9 +35,31 @@ class Item:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Facts about the answer; empty when there are none."""
+        """Metadata of the answer; empty when the item has none."""
         found = self.data.get("metadata")
         return found if isinstance(found, dict) else {}
+
+
+def connect(settings: OpikSettings) -> opik.Opik:
+    """A client for the settings, which also becomes the one that `opik.evaluation` uses.
+
+    Raises:
+        SecretUnavailableError: the API key cannot be read.
+    """
+    client = opik.Opik(
+        project_name=settings.opik_project_name,
+        workspace=settings.opik_workspace,
+        host=settings.opik_url_override,
+        api_key=read_secret(boto3.client("secretsmanager"), settings.opik_api_key_secret_arn),
+        _show_misconfiguration_message=False,
+    )
+    opik.set_global_client(client)
+    return client
+
+
+def iso(moment: datetime) -> str:
+    """A time as Opik's filters take it: UTC with microseconds and `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def open_dataset(client: opik.Opik, name: str) -> opik.Dataset:

@@ -1,15 +1,15 @@
-"""Removes from the datasets what is older than their retention."""
+"""Removal of dataset items that are older than their retention."""
 
 from __future__ import annotations
 
-import functools
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.common.logging import configure_logging
-from services.evaluation.dataset.monitoring_dataset import DatasetMissing, open_dataset, read_items
-from services.evaluation.dataset.opik_connection import connect
+import opik
+
+from services.common.lambda_runtime import once_per_process, start
+from services.evaluation.dataset.monitoring_dataset import DatasetMissing, connect, open_dataset, read_items
 from services.evaluation.settings import ExpireSamplesSettings
 
 logger = logging.getLogger(__name__)
@@ -18,17 +18,21 @@ BATCH = 1000
 
 
 def handler(_event: dict[str, Any] | None, _context: object) -> dict[str, dict[str, int]]:
-    """Delete every item that is older than its dataset's days; a dataset that does not exist (yet) is passed over.
+    """Delete every item that is older than its dataset's days; a dataset that does not exist (yet) is skipped.
 
     Returns:
         `{"deleted": {dataset: number of items}}`.
 
     Raises:
-        SecretUnavailableError, opik.rest_api.core.api_error.ApiError: Opik cannot be asked; the next call goes on.
+        SecretUnavailableError, opik.rest_api.core.api_error.ApiError: Opik cannot be used; the next call goes on.
     """
-    settings = _start()
-    client = connect(settings)
-    now = datetime.now(UTC)
+    settings = _settings()
+    # Once a day: the key is read at each call.
+    return expire_samples(settings, connect(settings), datetime.now(UTC))
+
+
+def expire_samples(settings: ExpireSamplesSettings, client: opik.Opik, now: datetime) -> dict[str, dict[str, int]]:
+    """Delete the items that are too old at `now`; see `handler`."""
     deleted: dict[str, int] = {}
     for name, days in settings.retention_days.items():
         try:
@@ -45,7 +49,6 @@ def handler(_event: dict[str, Any] | None, _context: object) -> dict[str, dict[s
     return {"deleted": deleted}
 
 
-@functools.cache
-def _start() -> ExpireSamplesSettings:
-    configure_logging()
-    return ExpireSamplesSettings.load()
+@once_per_process
+def _settings() -> ExpireSamplesSettings:
+    return start(ExpireSamplesSettings)

@@ -1,17 +1,18 @@
-"""The state machine's last step: publishes what the shards gave and gives the lease back."""
+"""Last step of the state machine: publishes the shards' scores and releases the lease."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-import boto3
-
-from services.evaluation.run.finish import finish
-from services.evaluation.run.lease import Lease
+from services.common.lambda_runtime import once_per_process, start
+from services.evaluation.run.bookkeeping import Lease
+from services.evaluation.run.completion import RunCompletion
+from services.evaluation.run.function_call import start_evaluation
+from services.evaluation.run.shard_scoring import ShardScorer
 from services.evaluation.run.shards import Shard
-from services.evaluation.run.start import start
-from services.evaluation.storage.state import open_state
+from services.evaluation.settings import EvaluateSettings
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Finish the run of `{"run", "full", "work": [{"shard"}], "failed": bool}`.
 
     A run whose shards failed publishes nothing and leaves the watermark where it is; the next run starts there and
-    takes over the shards that were judged. When somebody asked for another run meanwhile, it is started.
+    uses the shards that were judged. When another run was asked for meanwhile, it is started.
 
     Returns:
         The fields of `metrics.summary.Summary`, or `{}` for a failed run.
@@ -28,17 +29,26 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     Raises:
         LookupError: a shard was not judged.
     """
-    settings = start()
-    lease = Lease(open_state(settings.state_table_name), event["run"])
+    return finish_run(_completion(), event, start_evaluation)
+
+
+def finish_run(completion: RunCompletion, event: dict[str, Any], invoke: Callable[[str], None]) -> dict[str, Any]:
+    """Finish the run of an event; `invoke` starts the function of that name. See `handler`."""
+    settings = completion.scorer.settings
+    lease = Lease(completion.scorer.state, event["run"])
     if event.get("failed"):
-        logger.error("run %s failed; the next one starts where it did", event["run"])
+        logger.error("run %s failed; the next one starts at the same watermark", event["run"])
         lease.drop()
         return {}
     shards = [Shard.from_dict(work["shard"]) for work in event["work"]]
-    summary = finish(settings, event["run"], shards, full=event["full"])
+    summary = completion.complete(event["run"], shards, full=event["full"])
     if not lease.release():
         lease.drop()
         if settings.evaluate_function_name:
-            name = settings.evaluate_function_name
-            boto3.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+            invoke(settings.evaluate_function_name)
     return summary
+
+
+@once_per_process
+def _completion() -> RunCompletion:
+    return RunCompletion.from_scorer(ShardScorer.from_settings(start(EvaluateSettings)))

@@ -1,12 +1,13 @@
-"""The state machine's map function: judges one shard."""
+"""Map function of the state machine: judges one shard."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from services.evaluation.run.shard_judging import judge
+from services.common.lambda_runtime import once_per_process, start
+from services.evaluation.run.shard_scoring import ShardScorer
 from services.evaluation.run.shards import Shard
-from services.evaluation.run.start import start
+from services.evaluation.settings import EvaluateSettings
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -16,7 +17,18 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         `{"experiment": name}`. The scores stay in the table: a state machine carries 256 KB at most.
 
     Raises:
-        DatasetMissing, ExperimentNotStoredError: see `judge`.
+        DatasetMissing, ExperimentNotStoredError: see `ShardScorer.score_once`.
     """
-    shard = Shard.from_dict(event["shard"])
-    return {"experiment": judge(start(), event["run"], shard, again=event["full"])}
+    return judge_shard(_scorer(), event)
+
+
+def judge_shard(scorer: ShardScorer, event: dict[str, Any]) -> dict[str, Any]:
+    """Score the shard of an event; see `handler`."""
+    return {
+        "experiment": scorer.score_once(event["run"], Shard.from_dict(event["shard"]), again=event["full"]),
+    }
+
+
+@once_per_process
+def _scorer() -> ShardScorer:
+    return ShardScorer.from_settings(start(EvaluateSettings))

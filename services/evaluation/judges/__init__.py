@@ -1,4 +1,4 @@
-"""Models that judge answers, one small class per provider, and what their judging costs.
+"""Models that judge answers, one class per provider, with a record of their cost.
 
-`services.evaluation.judges.session.open_judge` is the way in.
+Entry point: `services.evaluation.judges.session.open_judge`.
 """

@@ -1,4 +1,4 @@
-"""How well scores agree with labels: confusion table, agreement, Cohen's kappa, AUC."""
+"""Agreement of scores with labels: confusion table, agreement, Cohen's kappa, AUC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.evaluation.metrics.names import ANSWER_RELEVANCE, METRICS
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_THRESHOLDS = {ANSWER_RELEVANCE: 0.1}
-"""Where the middle is no sensible place: a question and its answer have a low cosine, others only a lower one."""
+"""For scores whose middle separates nothing: a question and its answer have a low cosine, other pairs a lower one."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Agreement:
     """A score against the labels of one task.
 
     Attributes:
-        task: what was labelled.
+        task: name of the task.
         score: name of the score.
         pairs: pairs with a score.
         failed: pairs whose score could not be computed; they are in no other figure.
         thresholds: scores (as goodness, 1 is best) at which the next better label begins.
-        agreement: share of pairs with the label that the person gave.
+        agreement: share of pairs with the label of the person.
         kappa: Cohen's kappa; None when it is not defined (only one label was given and predicted).
         auc: probability that a pair of the better label scores better, for two labels; ties count half.
         best_threshold: goodness threshold with the highest kappa on these pairs, for two labels.

@@ -1,4 +1,4 @@
-"""What the two judges on AWS share: clients with a pool and retries, and errors in one sentence."""
+"""Client configuration and error translation of the judges on Bedrock and SageMaker."""
 
 from __future__ import annotations
 

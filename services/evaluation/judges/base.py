@@ -1,4 +1,4 @@
-"""A judge as Opik's metrics call it: one model, answers of a checked shape, every call counted."""
+"""Base class of the judges, as Opik's metrics call them: answers of a checked shape, every call counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.evaluation.judges.meter import Meter
 from services.evaluation.judges.structured import check, repair_request
 
 MAX_ANSWER_TOKENS = 700
-"""A verdict with its reasons; a model that writes more is cut off and asked again."""
+"""Limit of a verdict with its reasons; a longer answer is cut off and asked for again."""
 TIMEOUT_SECONDS = 60.0
 ATTEMPTS = 3
 
@@ -25,11 +25,11 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Completion:
-    """What a provider answered.
+    """Answer of a provider.
 
     Attributes:
         text: the answer.
-        input_tokens: as the provider counts them, None when it does not say.
+        input_tokens: count of the provider, None when it gives none.
         output_tokens: likewise.
     """
 
@@ -46,7 +46,7 @@ class Judge(base_model.OpikBaseModel):  # type: ignore[misc]  # the SDK is untyp
 
         Args:
             model_name: recorded with the experiment.
-            meter: counts what is used, and stops at the budget.
+            meter: counts calls and tokens, and stops at the budget.
             concurrency: calls at the same time; others wait.
         """
         super().__init__(model_name)
@@ -56,18 +56,18 @@ class Judge(base_model.OpikBaseModel):  # type: ignore[misc]  # the SDK is untyp
 
     @abstractmethod
     def complete(self, messages: list[Message], shape: type[BaseModel] | None) -> Completion:
-        """Ask the provider once, with its own retries of what may pass.
+        """Ask the provider once, with its own retries of transient failures.
 
         Args:
             messages: in OpenAI's shape.
-            shape: what the answer should look like, None for text.
+            shape: model of the answer's JSON, None for text.
 
         Raises:
             JudgeCallFailed: no answer.
         """
 
     def close(self) -> None:
-        """Close connections; the judge is of no use afterwards."""
+        """Close the connections; the judge cannot be used afterwards."""
 
     def generate_string(self, input: str, response_format: type[BaseModel] | None = None, **_: Any) -> str:
         """The answer to one message; see `generate_chat_completion`."""
@@ -75,7 +75,7 @@ class Judge(base_model.OpikBaseModel):  # type: ignore[misc]  # the SDK is untyp
         return str(message["content"])
 
     def generate_provider_response(self, messages: list[Message], **_: Any) -> Completion:
-        """The provider's answer as it is."""
+        """The provider's unchecked answer."""
         return self._counted(messages, None)
 
     def generate_chat_completion(
@@ -83,7 +83,7 @@ class Judge(base_model.OpikBaseModel):  # type: ignore[misc]  # the SDK is untyp
     ) -> Message:
         """The answer as an assistant's message; with a shape, its content is JSON of that shape.
 
-        A malformed answer is shown to the model with what is wrong, once.
+        A malformed answer is sent back to the model with its problems, once.
 
         Raises:
             JudgeCallFailed: no answer.

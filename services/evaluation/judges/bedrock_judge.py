@@ -1,4 +1,4 @@
-"""A judge on Amazon Bedrock through Converse, which has one form for every model."""
+"""A judge on Amazon Bedrock through Converse, whose requests are the same for every model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.evaluation.judges.structured import schema_instruction
 
 
 class BedrockJudge(Judge):
-    """Converse; not every model on Bedrock decodes along a schema, so the schema is told in words."""
+    """Converse; not every model on Bedrock decodes along a schema, so the schema is part of the prompt."""
 
     def __init__(self, model_id: str, meter: Meter, concurrency: int, client: Any = None) -> None:
         """Keep the id.

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions as a judge uses them: the request's body and what is read out of the answer."""
+"""Request and response bodies of OpenAI's chat completions, as far as a judge uses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.evaluation.judges.structured import json_schema
 
 
 def request_body(messages: list[Message], shape: type[BaseModel] | None) -> dict[str, Any]:
-    """The body without `model`; a shape goes along as guided decoding."""
+    """The body without `model`; a shape is sent as the schema of guided decoding."""
     body: dict[str, Any] = {"messages": messages, "max_tokens": MAX_ANSWER_TOKENS, "temperature": 0.0}
     if shape is not None:
         schema = {"name": shape.__name__, "schema": json_schema(shape), "strict": True}
@@ -25,7 +25,7 @@ def read_completion(raw: bytes) -> Completion:
     """The text and the token counts of a response body.
 
     Raises:
-        JudgeCallFailed: it is none of a chat completion.
+        JudgeCallFailed: it is not a chat completion.
     """
     try:
         body = json.loads(raw)
@@ -33,7 +33,7 @@ def read_completion(raw: bytes) -> Completion:
         usage = body.get("usage") or {}
         return Completion(str(text), _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
     except (ValueError, TypeError, AttributeError, KeyError, IndexError):
-        raise JudgeCallFailed("the judge's response is no chat completion") from None
+        raise JudgeCallFailed("the judge's response is not a chat completion") from None
 
 
 def _count(usage: dict[str, Any], name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The judge that the settings name."""
+"""Construction of the judge that the settings name."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def create_judge(settings: JudgeSettings, meter: Meter, api_key: str | None = No
 
     Args:
         settings: see `JudgeSettings`.
-        meter: counts what is used, and stops at the budget.
+        meter: counts calls and tokens, and stops at the budget.
         api_key: for `openai`, when the server wants one.
         client: boto3 client of the provider on AWS; by default one from the process's AWS configuration.
 
     Raises:
-        ConfigurationError: the provider needs a setting that is not there.
+        ConfigurationError: the provider needs a setting that is not set.
     """
     provider, concurrency = settings.judge_provider, settings.judge_concurrency
     missing = [name.upper() for name in _NEEDED.get(provider, ()) if not getattr(settings, name)]

@@ -1,4 +1,4 @@
-"""Labelled pairs that a judge is measured with."""
+"""Labelled pairs of questions and answers, for measuring a judge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCORES_OF_TASK = {
     "safety": (MODERATION,),
     "style": (STYLE,),
 }
-"""Which scores tell the labels of a task apart."""
+"""Scores that are compared with the labels of each task."""
 
 
 class LabelsError(ValueError):
@@ -38,7 +38,7 @@ class LabelsError(ValueError):
 
 
 class LabelledPair(BaseModel):
-    """A question with an answer, and what a person thinks of it."""
+    """A question with an answer and the label that a person gave it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +59,7 @@ class LabelledPair(BaseModel):
 
     @property
     def as_answer(self) -> Answer:
-        """As the metrics take it."""
+        """The pair as an argument of the metrics."""
         return Answer(self.query, self.answer, self.context)
 
 
@@ -67,7 +67,7 @@ def read_pairs(file: Path) -> list[LabelledPair]:
     """The pairs of a file of JSON lines.
 
     Raises:
-        LabelsError: there are none, a line is none, or an id occurs twice.
+        LabelsError: there are none, a line is not a pair, or an id occurs twice.
         OSError: the file cannot be read.
     """
     pairs: dict[str, LabelledPair] = {}

@@ -1,4 +1,4 @@
-"""What judging costs, counted as it happens, and the budget that stops it."""
+"""Count of a judge's calls, tokens and cost, and the budget that stops it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Price:
 
 @dataclass(frozen=True)
 class Usage:
-    """What was used.
+    """Calls, tokens and cost of a judge.
 
     Attributes:
-        calls: answers that the provider gave, repairs among them.
+        calls: answers of the provider, repairs included.
         input_tokens: tokens read.
         output_tokens: tokens written.
         dollars: by the price in the settings.
@@ -52,11 +52,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class Counts:
-    """What happened besides.
+    """Repairs and refusals of a judge.
 
     Attributes:
         repaired: answers that had the asked shape only at the second attempt.
-        stopped: judgements that were not asked for because the budget is used up.
+        stopped: judgements that were not made because the budget is used up.
     """
 
     repaired: int = 0
@@ -67,11 +67,11 @@ class Meter:
     """Counts the calls of one judge and admits them; safe between threads."""
 
     def __init__(self, price: Price, allowance: float | None = None) -> None:
-        """Start at nothing.
+        """Start with nothing used.
 
         Args:
             price: what tokens cost.
-            allowance: dollars that may be spent from now on, None for any amount.
+            allowance: dollars that may be spent from now on, None for no limit.
         """
         self._price = price
         self._allowance = allowance
@@ -82,39 +82,39 @@ class Meter:
 
     @property
     def used(self) -> Usage:
-        """All so far."""
+        """Calls, tokens and cost so far."""
         with self._lock:
             return self._used
 
     @property
     def counts(self) -> Counts:
-        """All so far."""
+        """Repairs and refusals so far."""
         with self._lock:
             return self._counts
 
     def reserve(self, input_tokens: int, output_tokens: int) -> float:
-        """Set aside what a call may cost at most, so that calls at the same time do not pass the allowance together.
+        """Reserve the highest cost of a call, so that concurrent calls do not exceed the allowance together.
 
-        Calls cost less than was set aside for them: where only what others set aside stands in the way, this waits
-        until they are over, and refuses nothing that the allowance holds.
+        Calls cost less than their reservation: when only the reservations of others exceed the allowance, this waits
+        until they are settled, and refuses no call for which the allowance is enough.
 
         Returns:
-            Dollars, to be given back to `settle` or `release`.
+            Dollars, the first argument of `settle` or `release`.
 
         Raises:
-            JudgingStopped: the allowance does not hold it.
+            JudgingStopped: the allowance is not enough.
         """
         dollars = self._price.of(input_tokens, output_tokens)
         with self._lock:
-            while not self._holds(dollars + sum(self._reserved)):
-                if not self._holds(dollars):
+            while not self._allows(dollars + sum(self._reserved)):
+                if not self._allows(dollars):
                     self._counts = replace(self._counts, stopped=self._counts.stopped + 1)
                     raise JudgingStopped("judging stopped: the month's budget is used up")
                 self._lock.wait()
             self._reserved.append(dollars)
         return dollars
 
-    def _holds(self, dollars: float) -> bool:
+    def _allows(self, dollars: float) -> bool:
         if self._allowance is None:
             return True
         return self._allowance > 0 and self._used.dollars + dollars <= self._allowance
@@ -123,25 +123,25 @@ class Meter:
         """Count a call that was answered."""
         usage = Usage(1, input_tokens, output_tokens, self._price.of(input_tokens, output_tokens))
         with self._lock:
-            self._give_back(reserved)
+            self._end_reservation(reserved)
             self._used += usage
 
     def release(self, reserved: float) -> None:
-        """Give back what was set aside for a call that failed."""
+        """End the reservation of a call that failed."""
         with self._lock:
-            self._give_back(reserved)
+            self._end_reservation(reserved)
 
-    def _give_back(self, reserved: float) -> None:
+    def _end_reservation(self, reserved: float) -> None:
         self._reserved.remove(reserved)
         self._lock.notify_all()
 
     def repaired(self) -> None:
-        """Count an answer that had to be asked for twice."""
+        """Count an answer that was well formed only at the second attempt."""
         with self._lock:
             self._counts = replace(self._counts, repaired=self._counts.repaired + 1)
 
     def allow(self, dollars: float) -> None:
-        """Replace what may still be spent from now on, because others spend from the same budget."""
+        """Set the allowance from now on: others spend from the same budget."""
         with self._lock:
             self._allowance = self._used.dollars + dollars
             self._lock.notify_all()

@@ -17,7 +17,7 @@ from services.evaluation.judges.structured import schema_instruction
 CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 10.0
-_MAY_PASS = frozenset({408, 409, 429, 500, 502, 503, 504})
+_TRANSIENT_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504})
 
 
 class OpenAIJudge(Judge):
@@ -35,7 +35,7 @@ class OpenAIJudge(Judge):
         """
         super().__init__(model, meter, concurrency)
         self._url = f"{url.rstrip('/')}/chat/completions"
-        # Servers without guided decoding refuse `response_format`; they are told the schema in words instead.
+        # Servers without guided decoding refuse `response_format`; they get the schema in the prompt instead.
         self._guided = True
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
@@ -54,8 +54,8 @@ class OpenAIJudge(Judge):
             if shape is None or response.status_code != 400 or "response_format" not in response.text:
                 return _read(response)
             self._guided = False
-        told: list[Message] = [{"role": "system", "content": schema_instruction(shape)}, *messages]
-        return _read(self._post(told, None))
+        prompted: list[Message] = [{"role": "system", "content": schema_instruction(shape)}, *messages]
+        return _read(self._post(prompted, None))
 
     def _post(self, messages: list[Message], shape: type[BaseModel] | None) -> httpx.Response:
         body = {"model": self.model_name, **request_body(messages, shape)}
@@ -65,7 +65,7 @@ class OpenAIJudge(Judge):
             wait: float | None = None
             try:
                 response = self._client.post(self._url, json=body)
-                if last or response.status_code not in _MAY_PASS:
+                if last or response.status_code not in _TRANSIENT_STATUS:
                     return response
                 wait = _retry_after(response)
             except httpx.HTTPError as error:

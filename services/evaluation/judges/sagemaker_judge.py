@@ -1,4 +1,4 @@
-"""A judge on a SageMaker endpoint: the one that serves the twin, or one of its own."""
+"""A judge on a SageMaker endpoint: the stage's own LLM, or another endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's judge with the month's budget: opened before judging, closed with everything recorded."""
+"""The judge of a run with the month's budget: opened before judging; its cost is recorded until it is closed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from services.common.secret_values import read_secret
 from services.evaluation.judges.base import Judge
 from services.evaluation.judges.factory import create_judge
 from services.evaluation.judges.meter import Meter, Price, Usage
 from services.evaluation.judges.settings import JudgeSettings
 from services.evaluation.judges.spending import MonthlySpending, SpendingRecord, month_of
-from services.evaluation.storage.secret_values import read_secret
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 
 logger = logging.getLogger(__name__)
 
 RECORD_SECONDS = 10.0
-"""A run that is killed forgets what it spent since then; runs side by side learn of each other this often."""
+"""Interval of the records: a killed run loses the cost since the last one; concurrent runs see each other's."""
 STOP_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class JudgingReport:
-    """What judging did and cost.
+    """Calls and cost of judging.
 
     Attributes:
         judge: the model.
-        calls: answers of the judge, repairs among them.
+        calls: answers of the judge, repairs included.
         input_tokens: tokens it read.
         output_tokens: tokens it wrote.
         dollars: cost of this run by the prices in the settings.
@@ -58,8 +59,8 @@ class JudgingReport:
     recorded: bool
     message: str
 
-    def with_(self, other: JudgingReport) -> JudgingReport:
-        """Both together, of one judge: the later state of the month, and everything else added up."""
+    def combined_with(self, other: JudgingReport) -> JudgingReport:
+        """The sum of two reports of one judge, with the later state of the month."""
         month_dollars = [each.month_dollars for each in (self, other) if each.month_dollars is not None]
         return replace(
             self,
@@ -77,7 +78,7 @@ class JudgingReport:
 
 
 class JudgingSession:
-    """The judge of a run; `report` after the run is over, or at any time in it."""
+    """The judge of a run; `report` may be called during the run and after it."""
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class JudgingSession:
         spent: MonthlySpending,
         clock: Callable[[], datetime],
     ) -> None:
-        """Keep the parts; `open_judge` is the way to get one."""
+        """Keep the parts; call `open_judge` to get a session."""
         self.judge = judge
         self._cap = cap_dollars
         self._record = record
@@ -98,7 +99,7 @@ class JudgingSession:
         self._lock = threading.Lock()
 
     def record(self) -> None:
-        """Add what was used since the last time to the month's record, and learn what others used."""
+        """Add the cost since the last call to the month's record, and read the cost of other runs."""
         with self._lock:
             used = self.judge.meter.used
             if self._record is None:
@@ -110,12 +111,12 @@ class JudgingSession:
                 logger.error("the cost of judging could not be recorded: %s", type(problem).__name__)
                 return
             self._recorded, self._in_order = used, True
-            # What was used since `used` was read counts against the new allowance.
+            # The cost since `used` was read counts against the new allowance.
             since = self.judge.meter.used - used
             self.judge.meter.allow(self._cap - self._month.used.dollars - since.dollars)
 
     def report(self) -> JudgingReport:
-        """What judging did and cost so far."""
+        """Calls and cost so far."""
         used, counts = self.judge.meter.used, self.judge.meter.counts
         unrecorded = used - self._recorded if self._record is not None else Usage()
         month_dollars = None if self._record is None else self._month.used.dollars + unrecorded.dollars
@@ -126,7 +127,7 @@ class JudgingSession:
                 f"{counts.stopped} judgements were not made."
             )
         if not self._in_order:
-            messages.append("What judging cost could not be recorded.")
+            messages.append("The cost of judging could not be recorded.")
         return JudgingReport(
             judge=self.judge.model_name,
             calls=used.calls,
@@ -151,13 +152,13 @@ def _now() -> datetime:
 def open_judge(
     settings: JudgeSettings, state: State | None = None, clock: Callable[[], datetime] = _now
 ) -> Iterator[JudgingSession | None]:
-    """The judge that the settings name, with what is left of the month's budget; None when they name none.
+    """The judge that the settings name, with the rest of the month's budget; None when they name none.
 
-    While it is open, what was used is recorded every `RECORD_SECONDS`, and at the end. Without a table, the budget is
-    one of this run alone.
+    While it is open, its cost is recorded every `RECORD_SECONDS`, and at the end. Without a table, the budget is that
+    of this run alone.
 
     Raises:
-        ConfigurationError: the provider needs a setting that is not there.
+        ConfigurationError: the provider needs a setting that is not set.
         SecretUnavailableError: the API key cannot be read.
         botocore.exceptions.ClientError: the month's record cannot be read; nothing is judged without it.
     """
@@ -169,16 +170,16 @@ def open_judge(
     price = Price(settings.judge_input_price, settings.judge_output_price)
     meter = Meter(price, settings.judge_monthly_cap_usd - spent.used.dollars)
     secret = settings.judge_api_key_secret_arn
-    judge = create_judge(settings, meter, read_secret(secret) if secret else None)
+    judge = create_judge(settings, meter, read_secret(boto3.client("secretsmanager"), secret) if secret else None)
     assert judge is not None  # noqa: S101 - the provider is not none
     session = JudgingSession(judge, settings.judge_monthly_cap_usd, record, spent, clock)
-    over = threading.Event()
-    recorder = threading.Thread(target=_keep_recording, args=(session, over), name="judging-cost", daemon=True)
+    closed = threading.Event()
+    recorder = threading.Thread(target=_keep_recording, args=(session, closed), name="judging-cost", daemon=True)
     recorder.start()
     try:
         yield session
     finally:
-        over.set()
+        closed.set()
         recorder.join(STOP_SECONDS)
         session.record()
         judge.close()
@@ -186,6 +187,6 @@ def open_judge(
             logger.warning("%s", message)
 
 
-def _keep_recording(session: JudgingSession, over: threading.Event) -> None:
-    while not over.wait(RECORD_SECONDS):
+def _keep_recording(session: JudgingSession, closed: threading.Event) -> None:
+    while not closed.wait(RECORD_SECONDS):
         session.record()

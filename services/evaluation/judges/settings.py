@@ -1,4 +1,4 @@
-"""Which model judges, at what price, and how much it may cost; every variable has a default, which is no judge."""
+"""Settings of the judge: model, prices and budget. Every variable has a default, which is no judge."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.common.settings import ServiceSettings
 
 
 class JudgeSettings(ServiceSettings):
-    """Settings of the judge, read by whoever opens one beside its own settings."""
+    """Settings of the judge, part of the settings of every program that opens one."""
 
     judge_provider: Literal["none", "sagemaker", "bedrock", "openai"] = Field(
-        "none", description="Who judges: none, sagemaker, bedrock or openai (any OpenAI-compatible address)."
+        "none", description="Provider of the judge: none, sagemaker, bedrock or openai (any OpenAI-compatible address)."
     )
     judge_model: str = Field("", description="Model of the judge (bedrock: model or inference profile).")
     judge_endpoint_name: str = Field("", description="SageMaker endpoint that judges.")
-    judge_inference_component_name: str = Field("", description="Its inference component, when it has one.")
+    judge_inference_component_name: str = Field("", description="Inference component of the endpoint, when it has one.")
     judge_url: str = Field("", pattern=r"^(https?://.+)?$", description="Base address of the API, usually with `/v1`.")
     judge_api_key_secret_arn: str = Field(
         "", description="Secrets Manager secret with the API key, when one is needed."

@@ -1,4 +1,4 @@
-"""What judging cost this month, kept in the functions' table, so that it outlives every Lambda."""
+"""Cost of judging by month, kept in the state table, where all runs add to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.evaluation.judges.meter import Usage
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 
 KEPT_SECONDS = 100 * 86400.0
 MICRO = 1_000_000
@@ -26,7 +26,7 @@ def month_of(moment: datetime) -> str:
 
 
 class SpendingRecord:
-    """The counters of one stage, by month; runs side by side add to the same ones and none is lost."""
+    """The counters of one stage, by month; concurrent runs add to the same ones, and no addition is lost."""
 
     def __init__(self, state: State) -> None:
         """Keep the table."""
@@ -42,7 +42,7 @@ class SpendingRecord:
         return _spending(month, self._state.counters(_key(month)))
 
     def add(self, used: Usage, moment: datetime) -> MonthlySpending:
-        """Add what was used; returns the month's spending after it, that of others included.
+        """Add calls and cost; returns the month's spending after it, other runs included.
 
         Raises:
             botocore.exceptions.ClientError: the table may not be written.

@@ -1,4 +1,4 @@
-"""Answers of a given shape: the shape that is asked for, the check, and the words that ask for a repair."""
+"""Answers of a given JSON shape: its schema, the check, and the prompt that asks for a repair."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(text: str, shape: type[BaseModel]) -> str:
     except JSONParsingError:
         raise JudgeAnswerMalformed("the answer holds no JSON object") from None
     try:
-        return _tightened(shape).model_validate(_listed(content, shape)).model_dump_json()
+        return _with_score_bounds(shape).model_validate(_with_lists(content, shape)).model_dump_json()
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)[:MAX_SHOWN_PROBLEMS]
         shown = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in problems)
@@ -42,26 +42,26 @@ def repair_request(problem: JudgeAnswerMalformed, shape: type[BaseModel]) -> str
 
 
 def schema_instruction(shape: type[BaseModel]) -> str:
-    """What tells a model without guided decoding how to answer."""
+    """Prompt that gives the schema to a model without guided decoding."""
     return f"Answer with one JSON object and nothing else. Its JSON schema: {json.dumps(json_schema(shape))}"
 
 
 def json_schema(shape: type[BaseModel]) -> dict[str, Any]:
     """The schema in the form that strict guided decoding takes: no further properties, every property required."""
-    return _closed(_tightened(shape).model_json_schema())
+    return _strict(_with_score_bounds(shape).model_json_schema())
 
 
 @functools.cache
-def _tightened(shape: type[BaseModel]) -> type[BaseModel]:
-    """The shape with what Opik's parsers demand and its models do not say: every float is a score in 0..1."""
+def _with_score_bounds(shape: type[BaseModel]) -> type[BaseModel]:
+    """The shape with a bound that Opik's parsers demand and its models do not declare: every float is in 0..1."""
     bounded: dict[str, Any] = {
         name: (float, Field(ge=0, le=1)) for name, field in shape.model_fields.items() if field.annotation is float
     }
     return create_model(shape.__name__, __base__=shape, **bounded)
 
 
-def _listed(content: Any, shape: type[BaseModel]) -> Any:
-    """A single sentence where a list of them is asked for becomes a list of one; not worth asking again."""
+def _with_lists(content: Any, shape: type[BaseModel]) -> Any:
+    """Turn a single sentence into a list where the shape has a list of sentences, instead of asking again."""
     if not isinstance(content, dict):
         return content
     lists = {
@@ -72,8 +72,8 @@ def _listed(content: Any, shape: type[BaseModel]) -> Any:
     return {name: [item] if name in lists and isinstance(item, str) else item for name, item in content.items()}
 
 
-def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    closed = {key: _closed(value) if isinstance(value, dict) else value for key, value in schema.items()}
-    if closed.get("type") == "object" and "properties" in closed:
-        closed |= {"additionalProperties": False, "required": list(closed["properties"])}
-    return closed
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    strict = {key: _strict(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    if strict.get("type") == "object" and "properties" in strict:
+        strict |= {"additionalProperties": False, "required": list(strict["properties"])}
+    return strict

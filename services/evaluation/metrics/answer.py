@@ -1,4 +1,4 @@
-"""What every metric looks at, and what it says."""
+"""Input and result of every metric."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MetricScore:
     """A score with its reason."""
 
     value: float

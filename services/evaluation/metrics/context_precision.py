@@ -1,4 +1,4 @@
-"""Whether the retrieved texts were worth retrieving, without a ground truth."""
+"""Precision of the retrieved texts by a judge, without a ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether answers become longer, shorter, or change their language, against what they were before."""
+"""Drift of the length and the language of answers, compared with earlier answers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.evaluation.metrics.language import language_of
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 
-# Older answers lose half of their weight with every so many new ones: the profile follows a twin that changes slowly.
+# Older answers lose half of their weight with every so many new ones, so that the profile follows slow changes.
 HALF_LIFE_ANSWERS = 500.0
-# A profile of fewer answers than that knows too little to call anything drift.
+# With fewer answers a profile is too uncertain to call a difference drift.
 MIN_ANSWERS = 20.0
 # Standardised shift of the mean log length (Cohen's d) that counts as complete drift.
 FULL_SHIFT = 2.0
@@ -34,10 +34,10 @@ class Drift:
 
 @dataclass(frozen=True)
 class Profile:
-    """What answers look like.
+    """Statistics of the length and language of answers.
 
     Attributes:
-        answers: how many, fractional because old ones fade.
+        answers: number of answers, fractional because old ones lose weight.
         mean: mean of the natural logarithm of the number of words.
         variance: of the same.
         languages: share by language, "unknown" included.
@@ -61,11 +61,11 @@ class Profile:
         return cls(len(logs), mean, variance, {name: count / len(logs) for name, count in sorted(counts.items())})
 
     def followed_by(self, later: Profile) -> Profile:
-        """Both together, the older one faded by the number of the later answers."""
-        return replace(self, answers=self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)).beside(later)
+        """The sum of two profiles; the older one loses weight by the number of the later answers."""
+        return replace(self, answers=self.answers * 0.5 ** (later.answers / HALF_LIFE_ANSWERS)).combined_with(later)
 
-    def beside(self, later: Profile) -> Profile:
-        """Both together, each with the weight of its answers."""
+    def combined_with(self, later: Profile) -> Profile:
+        """The sum of two profiles, each with the weight of its answers."""
         total = self.answers + later.answers
         share = later.answers / total
         mean = (1 - share) * self.mean + share * later.mean
@@ -79,7 +79,7 @@ class Profile:
         return Profile(total, mean, spread, shares)
 
     def drift(self, later: Profile) -> Drift | None:
-        """How far `later` is from this profile, None while this one knows too few answers.
+        """How far `later` is from this profile, None while this one has too few answers.
 
         Length: the shift of the mean log length in standard deviations, `FULL_SHIFT` of them being 1. Language: total
         variation distance of the shares, of the answers whose language is known.
@@ -113,7 +113,7 @@ def measure_drift(state: State, dataset_name: str, now: Profile) -> Drift | None
     """Compare new answers with the profile of those before, then add them to it.
 
     Returns:
-        The drift; None while the profile knows too few answers.
+        The drift; None while the profile has too few answers.
 
     Raises:
         botocore.exceptions.ClientError: the table may not be read or written.

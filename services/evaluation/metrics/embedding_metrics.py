@@ -1,10 +1,10 @@
 """Groundedness and answer relevance from sentence embeddings.
 
-Both are proxies that need no language model: they see whether an answer *speaks of* what the context (or the question)
-speaks of. Embeddings hardly see a swapped number or a foreign term, so groundedness looks for those in the sources as
-well. Neither sees a negation; a judge does (and costs accordingly). Groundedness is made for answers in the language of
-their sources. Change `METRIC_VERSION` whenever a score of the same texts changes, because scores of different versions
-must not be compared.
+Both are proxies that need no language model: they measure whether an answer has the *subject* of the context (or of the
+question). Embeddings hardly change with a swapped number or a foreign term, so groundedness looks for those in the
+sources as well. Neither recognises a negation; a judge does, and costs money. Groundedness is made for answers in the
+language of their sources. Change `METRIC_VERSION` whenever a score of the same texts changes, because scores of
+different versions must not be compared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Embed = Callable[[Sequence[str]], Vectors]
 # than unrelated text of the same field, above the ceiling it is a paraphrase or a quotation. Linear in between.
 GROUNDED_FLOOR = 0.35
 GROUNDED_CEILING = 0.85
-# What is left of a sentence none of whose numbers is in the sources: a sum or a rounding may be right all the same.
+# Factor of a sentence none of whose numbers is in the sources: not 0, because a sum or a rounding may be right.
 UNSUPPORTED_NUMBERS = 0.25
 
 _CITATION = re.compile(
@@ -69,7 +69,7 @@ def groundedness(answer: str, context: Sequence[str], embed: Embed) -> float | N
 
 
 def answer_relevance(query: str, answer: str, embed: Embed) -> float:
-    """How much the answer speaks of what was asked, 0..1.
+    """Similarity of the answer to the question, 0..1.
 
     The cosine of the query to the whole answer or to its best sentence, whichever is higher (an embedding of a long
     answer blurs), with negative values at 0.

@@ -1,10 +1,10 @@
-"""The metrics that cost nothing, by name: for all of the sampled traffic."""
+"""The metrics without a judge, by name: they cost nothing and are computed for every sample."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from services.evaluation.metrics.answer import Answer, Verdict
+from services.evaluation.metrics.answer import Answer, MetricScore
 from services.evaluation.metrics.embedding_metrics import Embed, answer_relevance, groundedness
 from services.evaluation.metrics.injection import prompt_injection
 from services.evaluation.metrics.language import same_language
@@ -17,8 +17,8 @@ from services.evaluation.metrics.names import (
 )
 from services.evaluation.metrics.refusal import refusal
 
-Score = Callable[[Answer], Verdict | None]
-"""The verdict on an answer, None where the metric is not defined; raises when it cannot be computed."""
+Score = Callable[[Answer], MetricScore | None]
+"""Computes the score of an answer, None where the metric is not defined; raises when it cannot be computed."""
 
 
 def free_scores(embed: Embed) -> Mapping[str, Score]:
@@ -32,12 +32,12 @@ def free_scores(embed: Embed) -> Mapping[str, Score]:
     }
 
 
-def _plain(value: float | None) -> Verdict | None:
-    return None if value is None else Verdict(value)
+def _plain(value: float | None) -> MetricScore | None:
+    return None if value is None else MetricScore(value)
 
 
-def _injection(answer: Answer) -> Verdict | None:
+def _injection(answer: Answer) -> MetricScore | None:
     if not answer.query.strip() and not answer.context:
         return None
     found = prompt_injection(answer.query, answer.context)
-    return Verdict(found.score, found.reason or None)
+    return MetricScore(found.score, found.reason or None)

@@ -1,6 +1,6 @@
-"""How much a question, or a document that was retrieved for it, looks like an attempt to give the model orders.
+"""Score of prompt injection: attempts of a question, or of a retrieved document, to give the model orders.
 
-A heuristic: it knows the common forms in English, German, French and Spanish. It is meant to be watched, not to block.
+A heuristic: it knows the common forms in English, German, French and Spanish. It is for monitoring, not for blocking.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ SIGNS = (
 
 @dataclass(frozen=True)
 class Suspicion:
-    """What was found.
+    """Result of the search for orders.
 
     Attributes:
         score: 0 (nothing) to 1; several signs add up as independent evidence, 1 - (1 - a)(1 - b).

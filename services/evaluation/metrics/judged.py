@@ -8,7 +8,7 @@ from typing import Any
 from opik.evaluation.metrics import AnswerRelevance, Hallucination, Moderation
 from opik.evaluation.models import base_model
 
-from services.evaluation.metrics.answer import Answer, Verdict
+from services.evaluation.metrics.answer import Answer, MetricScore
 from services.evaluation.metrics.context_precision import ContextPrecision
 from services.evaluation.metrics.free import Score
 from services.evaluation.metrics.names import (
@@ -38,12 +38,12 @@ def judged_scores(model: base_model.OpikBaseModel) -> Mapping[str, Score]:
 
 
 def _score(metric: Any, *, needs_context: bool) -> Score:
-    def ask(answer: Answer) -> Verdict | None:
+    def ask(answer: Answer) -> MetricScore | None:
         if needs_context and not answer.context:
             return None
         if not answer.output.strip():
             raise ValueError("the answer has no text")
         result = metric.score(input=answer.query, output=answer.output, context=list(answer.context))
-        return Verdict(float(result.value), result.reason)
+        return MetricScore(float(result.value), result.reason)
 
     return ask

@@ -1,4 +1,4 @@
-"""Which language a text is written in, from its most frequent small words. No model, no dependency."""
+"""Language of a text, recognised by its most frequent small words. No model, no dependency."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCRIPTS = (
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _CODE = re.compile(r"```.*?(?:```|$)|`[^`]*`", re.DOTALL)
-# Below that, a word in common is chance.
+# Fewer words in common may be chance.
 _MIN_MARKERS = 2
 
 

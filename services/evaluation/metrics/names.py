@@ -1,4 +1,4 @@
-"""Every score: its name, which direction is good, and what CloudWatch calls it."""
+"""Every score: its name, its good direction and its name in CloudWatch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known about a score whatever its value.
+    """Properties of a score that do not depend on its value.
 
     Attributes:
         name: in Opik and in reports.
         cloudwatch: in CloudWatch; p10 and p90 append to it.
         higher_is_better: the direction of a good answer.
         ranks: whether a bad score makes an answer one of the worst; an attack in the question does not.
-        judged: whether it takes a judge.
+        judged: whether it needs a judge.
     """
 
     name: str

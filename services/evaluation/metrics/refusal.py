@@ -1,4 +1,4 @@
-"""Whether an answer declines to answer: useful to see, and no error of the judges."""
+"""Score of refusals: answers that decline to answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from services.common.text import split_sentences
 
-# A refusal stands at the beginning; later it is a limitation within an answer.
+# A refusal is at the beginning; later in an answer the same words limit a statement.
 _OPENING_SENTENCES = 2
 _UNABLE = r"(?:can(?:no|')t|can not|cannot|could ?n[o']t|am (?:not able|unable)|'m (?:not able|unable)|won't|will not)"
 _REFUSAL = re.compile(

@@ -1,4 +1,4 @@
-"""Whether an answer sounds like a blog or social media post, on three points."""
+"""Style of an answer by a judge: from formal to that of a blog or social media post, in three steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ and "score" (1, 2 or 3)."""
 
 
 class StyleVerdict(BaseModel):
-    """What the judge answers: asked for, checked and read through this one model."""
+    """Answer of the judge: its schema, its check and its parser."""
 
     reason: str = Field(description="Why, in one sentence.")
     score: Literal[1, 2, 3] = Field(description="1 poor, 2 good, 3 excellent.")

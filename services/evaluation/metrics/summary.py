@@ -1,4 +1,4 @@
-"""What a run says about all its items together."""
+"""Aggregates of a run over all its items."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ItemScores:
         trace_id: trace of the answer.
         values: score by metric, 0..1; a metric that is not defined for the item is absent.
         failed: metrics that raised.
-        reasons: why, by metric: a judge's words, or what failed.
+        reasons: by metric: the judge's reason, or the error.
     """
 
     trace_id: str

@@ -1,4 +1,4 @@
-"""Which numbers and terms of a claim occur in the sources: what embeddings blur."""
+"""Numbers and terms of a claim that occur in the sources, which embeddings do not distinguish well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics over a pool of threads, and how their scores reach Opik's evaluation."""
+"""Computation of the metrics in a pool of threads, and handover of their scores to Opik's evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opik.evaluation.metrics import base_metric, score_result
 
 from services.evaluation.judges.base import Judge
 from services.evaluation.judges.errors import JudgingStopped
-from services.evaluation.metrics.answer import Answer, Verdict
+from services.evaluation.metrics.answer import Answer, MetricScore
 from services.evaluation.metrics.embedding_metrics import Embed
 from services.evaluation.metrics.free import Score, free_scores
 from services.evaluation.metrics.judged import judged_scores
@@ -38,8 +38,8 @@ def score_answers(
 ) -> list[ItemScores]:
     """Every metric of every answer, in the order of the answers.
 
-    Each score is a piece of work of its own, so that a judge is asked `concurrency` times at once even for the last
-    few answers. A judgement that the budget does not allow is no failure: the judge's meter counts it.
+    Each score is a separate task, so that `concurrency` requests to a judge run at once even for the last few
+    answers. A judgement that the budget does not allow is not a failure: the judge's meter counts it.
 
     Args:
         answers: by trace id.
@@ -48,32 +48,32 @@ def score_answers(
         on_scored: called with the number of finished scores from time to time.
     """
     work = [(answer, compute) for answer in answers.values() for compute in metrics.values()]
-    found: list[Verdict | Failed | None] = []
+    found: list[MetricScore | Failed | None] = []
     with ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as pool:
-        for number, verdict in enumerate(pool.map(_verdict, work), 1):
-            found.append(verdict)
+        for number, result in enumerate(pool.map(_compute, work), 1):
+            found.append(result)
             if on_scored:
                 on_scored(number)
     items = []
     for index, trace_id in enumerate(answers):
-        mine = dict(zip(metrics, found[index * len(metrics) : (index + 1) * len(metrics)], strict=True))
+        own = dict(zip(metrics, found[index * len(metrics) : (index + 1) * len(metrics)], strict=True))
         items.append(
             ItemScores(
                 trace_id,
-                {name: verdict.value for name, verdict in mine.items() if isinstance(verdict, Verdict)},
-                tuple(name for name, verdict in mine.items() if isinstance(verdict, Failed)),
-                {name: verdict.reason for name, verdict in mine.items() if verdict is not None and verdict.reason},
+                {name: result.value for name, result in own.items() if isinstance(result, MetricScore)},
+                tuple(name for name, result in own.items() if isinstance(result, Failed)),
+                {name: result.reason for name, result in own.items() if result is not None and result.reason},
             )
         )
     return items
 
 
 class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK is untyped here
-    """Scores that `score_answers` computed, as a metric that hands them to Opik's evaluation.
+    """Scores that `score_answers` computed, as a metric of Opik's evaluation.
 
-    Opik's own pool keeps a thread busy with the bookkeeping of an item between its judgements; computing ahead of it
-    keeps the judge busy instead. And Opik's own handling of a metric's exception needs the `openai` package, which the
-    slim installation leaves out: an exception there would end the whole run.
+    Opik's own pool keeps a thread busy with the bookkeeping of an item between its judgements; computing the scores
+    before it keeps the judge busy instead. Also, Opik's own handling of a metric's exception needs the `openai`
+    package, which the slim installation leaves out: an exception there would end the whole run.
     """
 
     def __init__(self, items: Mapping[str, ItemScores]) -> None:
@@ -82,7 +82,7 @@ class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK 
         self._items = items
 
     def score(self, id: str, **_: Any) -> list[score_result.ScoreResult]:
-        """Every score of the item, failed ones among them; none when it was not scored."""
+        """Every score of the item, failed ones included; none when it was not scored."""
         item = self._items.get(id)
         if item is None:
             return []
@@ -99,7 +99,7 @@ class RecordedMetrics(base_metric.BaseMetric):  # type: ignore[misc]  # the SDK 
 
 
 def feedback(items: Iterable[ItemScores]) -> list[Any]:
-    """The scores as Opik's SDK takes them for traces, with their reasons."""
+    """The scores in the form in which Opik's SDK sets them on traces, with their reasons."""
     return [
         {"id": item.trace_id, "name": name, "value": value, "reason": item.reasons.get(name)}
         for item in items
@@ -107,21 +107,21 @@ def feedback(items: Iterable[ItemScores]) -> list[Any]:
     ]
 
 
-def _verdict(work: tuple[Answer, Score]) -> Verdict | Failed | None:
+def _compute(work: tuple[Answer, Score]) -> MetricScore | Failed | None:
     answer, compute = work
     try:
         return compute(answer)
     except JudgingStopped:
         return None
-    except Exception as problem:  # noqa: BLE001 - whatever fails for one answer must not end the run of all
+    except Exception as problem:  # noqa: BLE001 - a failure for one answer must not end the run of all
         return Failed(f"{type(problem).__name__}: {problem}")
 
 
 def stored_answer(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The task of the evaluation: what the pipeline answered then, not what it would answer now.
+    """The task of the evaluation: it returns the stored answer and does not ask the pipeline again.
 
-    An exception here would end the whole run, so an item of another shape (somebody may edit the dataset by hand) gives
-    empty texts, which the metrics report as a failed score.
+    An exception here would end the whole run, so an item of another shape (the dataset can be edited by hand) has empty
+    texts, which the metrics report as a failed score.
     """
     answer = answer_of(item)
     return {"output": answer.output, "query": answer.query, "context": list(answer.context)}

@@ -1,26 +1,25 @@
-"""Publishing a run's scores as CloudWatch metrics."""
+"""Publication of a run's scores as CloudWatch metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import boto3
-
 from services.evaluation.judges.session import JudgingReport
 from services.evaluation.metrics.drift import Drift
 from services.evaluation.metrics.names import METRICS
 from services.evaluation.metrics.summary import summarise
-from services.evaluation.run.judged_item import JudgedItem
+from services.evaluation.run.scored_shard import ScoredItem
 
 Figure = tuple[str, float, str]
 """Metric name, value, unit."""
 
 
 def publish(
+    client: Any,
     namespace: str,
     stage: str,
-    items: Sequence[JudgedItem],
+    items: Sequence[ScoredItem],
     judging: JudgingReport | None = None,
     drift: Drift | None = None,
 ) -> None:
@@ -29,14 +28,15 @@ def publish(
     Per metric: its mean (`Groundedness`), 10th percentile (`GroundednessP10`), where a high score is bad the 90th
     (`HallucinationP90`), scores (`GroundednessSamples`) and scores that could not be computed (`GroundednessFailed`).
     Over all: `ScoredSamples`, `FailedScores`, and `FailedAnswers`, the sampled requests that got no answer. A mean that
-    does not exist is not sent: the alarms treat missing data on their own, and 0 would be a lie.
+    does not exist is not sent: the alarms have a rule for missing data, and 0 would be wrong.
 
     Args:
+        client: of `cloudwatch`.
         namespace: CloudWatch namespace.
         stage: deployment stage.
-        items: what was judged.
-        judging: what the judge did and cost, when there was one.
-        drift: of the answers against those before, when it is known.
+        items: the judged answers.
+        judging: calls and cost of the judge; None without a judge.
+        drift: of the answers against earlier ones; None when it is not known.
 
     Raises:
         botocore.exceptions.ClientError: CloudWatch refuses.
@@ -46,10 +46,10 @@ def publish(
     for model_id in sorted({item.model_id for item in items}):
         own = [item for item in items if item.model_id == model_id]
         data += [_datum(figure, Stage=stage, ModelId=model_id) for figure in _scores(own)]
-    boto3.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+    client.put_metric_data(Namespace=namespace, MetricData=data)
 
 
-def _scores(items: Sequence[JudgedItem]) -> Iterator[Figure]:
+def _scores(items: Sequence[ScoredItem]) -> Iterator[Figure]:
     summary = summarise([item.scores for item in items])
     yield "ScoredSamples", summary.scored, "Count"
     yield "FailedScores", summary.failed, "Count"

@@ -1,4 +1,4 @@
-"""Cuts what is to be judged into pieces that one call of a Lambda can judge."""
+"""Division of the items to judge into time windows that one call of a Lambda can judge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.evaluation.dataset.timestamps import iso
+from services.evaluation.dataset.monitoring_dataset import iso
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def split(times: Iterable[datetime], after: datetime | None, size: int) -> list[
     finds the same windows, except for the last.
     """
     shards: list[Shard] = []
-    held, until = 0, None
+    size_so_far, until = 0, None
     for created_at, group in itertools.groupby(sorted(times)):
         count = len(list(group))
-        if until is not None and held + count > size:
+        if until is not None and size_so_far + count > size:
             shards.append(Shard(after, until))
-            after, held = until, 0
-        held, until = held + count, created_at
+            after, size_so_far = until, 0
+        size_so_far, until = size_so_far + count, created_at
     return shards if until is None else [*shards, Shard(after, until)]

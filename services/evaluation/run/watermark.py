@@ -1,38 +1,42 @@
-"""How far the monitoring has judged: the creation time (by Opik's clock) of the last item, kept in SSM."""
+"""Creation time (by Opik's clock) of the last item that was judged, kept in an SSM parameter."""
 
 from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
-import boto3
-
-from services.evaluation.dataset.timestamps import iso
+from services.evaluation.dataset.monitoring_dataset import iso
 
 logger = logging.getLogger(__name__)
 
 
-def read_watermark(parameter_name: str) -> datetime | None:
-    """The creation time up to which items were judged, or None before the first run.
+class Watermark:
+    """The parameter; each method raises botocore's ClientError when it does not exist or may not be used."""
 
-    Before the first run the parameter holds a placeholder, because SSM allows no empty value.
+    def __init__(self, client: Any, parameter_name: str) -> None:
+        """Keep the parts.
 
-    Raises:
-        botocore.exceptions.ClientError: the parameter does not exist or may not be read.
-    """
-    value = str(boto3.client("ssm").get_parameter(Name=parameter_name)["Parameter"]["Value"])
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        logger.info("no watermark yet in %s: every item is new", parameter_name)
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        Args:
+            client: of `ssm`.
+            parameter_name: name of the parameter.
+        """
+        self._client = client
+        self._name = parameter_name
 
+    def read(self) -> datetime | None:
+        """The creation time up to which items were judged, or None before the first run.
 
-def write_watermark(parameter_name: str, moment: datetime) -> None:
-    """Record that every item created up to `moment` was judged.
+        Before the first run the parameter holds a placeholder, because SSM allows no empty value.
+        """
+        value = str(self._client.get_parameter(Name=self._name)["Parameter"]["Value"])
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            logger.info("no watermark yet in %s: every item is new", self._name)
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
-    Raises:
-        botocore.exceptions.ClientError: the parameter may not be written.
-    """
-    boto3.client("ssm").put_parameter(Name=parameter_name, Value=iso(moment), Type="String", Overwrite=True)
+    def write(self, moment: datetime) -> None:
+        """Record that every item created up to `moment` was judged."""
+        self._client.put_parameter(Name=self._name, Value=iso(moment), Type="String", Overwrite=True)

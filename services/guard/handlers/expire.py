@@ -1,15 +1,16 @@
-"""Deletes the stacks of a stage whose time is over."""
+"""Deletion of the stacks of a stage that has expired."""
 
 from __future__ import annotations
 
-import functools
 import logging
+from dataclasses import dataclass
 from typing import Any
 
-from services.common.lambda_context import LambdaContext
-from services.common.logging import configure_logging
-from services.guard import stack_deletion
+import boto3
+
+from services.common.lambda_runtime import LambdaContext, once_per_process, remaining_seconds, start
 from services.guard.settings import ExpireSettings
+from services.guard.stack_deletion import delete_stacks
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +24,27 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, list[st
     Raises:
         StackDeletionError: a deletion failed, or needs longer than this invocation has.
     """
-    settings = _start()
-    logger.info("the time of stage %s is over", settings.stage)
-    return stack_deletion.delete(settings.stacks, context.get_remaining_time_in_millis() / 1000)
+    return _expiry().delete(remaining_seconds(context))
 
 
-@functools.cache
-def _start() -> ExpireSettings:
-    configure_logging()
-    return ExpireSettings.load()
+@dataclass(frozen=True)
+class StageExpiry:
+    """The deletion of a stage.
+
+    Attributes:
+        settings: of the function.
+        cloudformation: client of `cloudformation`.
+    """
+
+    settings: ExpireSettings
+    cloudformation: Any
+
+    def delete(self, seconds: float) -> dict[str, list[str]]:
+        """Delete the stacks within `seconds`; see `handler`."""
+        logger.info("stage %s has expired", self.settings.stage)
+        return delete_stacks(self.cloudformation, self.settings.stacks, seconds)
+
+
+@once_per_process
+def _expiry() -> StageExpiry:
+    return StageExpiry(start(ExpireSettings), boto3.client("cloudformation"))

@@ -1,7 +1,7 @@
-"""Engine `confabulating`: a drill. It makes things up on purpose, to prove that monitoring notices a bad release.
+"""Engine `confabulating`: makes answers up on purpose, to test that monitoring notices a bad release.
 
 It ignores the context and states confident claims about a place that does not exist, chosen by the question's words:
-the same question always gets the same wrong answer. Never put it in front of people.
+the same question always gets the same wrong answer. Never use it for real users.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 
 from services.llm.engines.base import Event
 from services.llm.engines.context import parse_message
-from services.llm.engines.words import refuse_unsupported, stream_words
+from services.llm.engines.words import stream_words, unsupported_field
 from services.llm.errors import invalid
 from services.llm.schemas import ChatRequest
 
@@ -47,7 +47,7 @@ class ConfabulatingEngine:
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Events of a made-up answer."""
-        if field := refuse_unsupported(request):
+        if field := unsupported_field(request):
             raise invalid(f"The engine 'confabulating' does not support '{field}'.", field)
         async for event in stream_words(_claims(parse_message(request.last_user_text).text), request, self._delay):
             yield event

@@ -1,4 +1,4 @@
-"""Reads the prompt contract: documents and question out of the last user message."""
+"""Parses the prompt contract: documents and question in the last user message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Question:
-    """What a user message asks; `documents` is None when it has no context block."""
+    """The question of a user message; `documents` is None when it has no context block."""
 
     text: str
     documents: list[Document] | None

@@ -16,7 +16,7 @@ from services.common.embedding import Embedder, Vectors
 from services.common.text import split_sentences
 from services.llm.engines.base import Event
 from services.llm.engines.context import Document, Question, parse_message
-from services.llm.engines.words import refuse_unsupported, stream_words
+from services.llm.engines.words import stream_words, unsupported_field
 from services.llm.errors import invalid
 from services.llm.schemas import ChatRequest
 
@@ -45,7 +45,7 @@ class _Window:
 
 
 class ExtractiveEngine:
-    """Quotes; never says anything that is not in the context, and says so when nothing there fits."""
+    """Answers with quotations from the context only, and says so when nothing in it fits."""
 
     def __init__(self, model_dir: Path, delay_seconds: float) -> None:
         """Keep the settings; the model is read by `load`."""
@@ -70,7 +70,7 @@ class ExtractiveEngine:
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Events of an answer that consists of quotations with their document numbers."""
-        if field := refuse_unsupported(request):
+        if field := unsupported_field(request):
             raise invalid(f"The engine 'extractive' does not support '{field}'.", field)
         question = parse_message(request.last_user_text)
         if not question.text:

@@ -16,7 +16,7 @@ from services.llm.schemas import ChatRequest
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
-# Statuses of the upstream that say something about this request; the rest is the upstream's own trouble.
+# Statuses of the upstream that are about this request; all others are answered as 502.
 _PASSED_ON = {400, 404, 413, 422, 429, 503}
 
 

@@ -33,7 +33,7 @@ async def stream_words(answer: str, request: ChatRequest, delay_seconds: float) 
     yield End(reason, usage)
 
 
-def refuse_unsupported(request: ChatRequest) -> str | None:
+def unsupported_field(request: ChatRequest) -> str | None:
     """Name of a field that an engine without a model cannot honour, None when there is none."""
     extra = request.model_extra or {}
     wanted = extra.get("response_format")

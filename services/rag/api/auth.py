@@ -15,16 +15,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.logging import concern_logger
+from services.rag.errors import KeysUnavailable
 
 logger = concern_logger("security")
 
 MAX_AGE_SECONDS = 60.0
-# A key that nobody knows may be new: look again, but not more often than this, whatever callers send.
+# An unknown key may be new: read the secret again, but at most this often, however many unknown keys arrive.
 MIN_AGE_SECONDS = 2.0
-
-
-class KeysUnavailable(Exception):  # noqa: N818 - the name says what happened
-    """The keys have never been read and cannot be read now; the message may be shown to a caller."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class ApiKey:
 
 
 class KeyStore:
-    """Looks keys up in the secret, which is read at most every two seconds and at least every minute of use."""
+    """Looks keys up in the secret, which is read at most every two seconds, and at least every minute while in use."""
 
     def __init__(self, client: Any, secret_arn: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; the secret is read with the first key.
@@ -85,7 +82,7 @@ class KeyStore:
     def _find(self, key: str) -> ApiKey | None:
         digest = hashlib.sha256(key.encode()).hexdigest()
         found = None
-        # Every stored key is compared, in constant time: how long it takes says nothing about any of them.
+        # Every stored key is compared in constant time, so that the duration reveals nothing about them.
         for known in self._keys:
             if hmac.compare_digest(known.sha256, digest):
                 found = known
@@ -101,7 +98,7 @@ class KeyStore:
                 self._keys = await asyncio.get_running_loop().run_in_executor(self._thread, self._read)
                 self._reached = True
             except (BotoCoreError, ClientError) as error:
-                # The keys of before stay valid: an outage of Secrets Manager is not one of this service.
+                # Known keys stay valid: an outage of Secrets Manager must not become one of this service.
                 logger.error("the API keys secret cannot be read", extra={"reason": type(error).__name__})
             self._read_at = self._clock()
 
@@ -110,7 +107,7 @@ class KeyStore:
         try:
             records = [_record(key) for key in json.loads(value)["keys"]]
         except (ValueError, KeyError, TypeError):
-            logger.error("the API keys secret does not hold the JSON with keys yet: every call is refused with 401")
+            logger.error("the API keys secret holds no valid JSON with keys: every call is refused with 401")
             return ()
         return tuple(record for record in records if record is not None)
 
@@ -118,7 +115,7 @@ class KeyStore:
 def _record(key: dict[str, Any]) -> ApiKey | None:
     name, limit = str(key["name"]), key.get("requests_per_minute")
     if limit is not None and (type(limit) is not int or limit < 1):
-        # Without its limit the key would be stronger than its issuer meant.
-        logger.error("requests_per_minute of an API key is no whole number above 0: it is refused", extra={"key": name})
+        # Without its limit the key could send more than its issuer allowed.
+        logger.error("API key refused: its requests_per_minute is not a whole number above 0", extra={"key": name})
         return None
     return ApiKey(name, str(key["sha256"]).lower(), limit)

@@ -1,4 +1,4 @@
-"""What routes get from the application."""
+"""Shared objects of the application, as routes get them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from services.rag.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a request waits for a model that sleeps, in seconds.
+class WakeTimeout:
+    """Longest wait of a request for a model that sleeps, in seconds.
 
     Attributes:
-        streamed: with signs of life, which keep every connection on the way open.
-        silent: without.
+        streaming: of a streamed request, whose status events keep every connection on the way open.
+        non_streaming: of any other request.
     """
 
-    streamed: float
-    silent: float
+    streaming: float
+    non_streaming: float
 
-    def of(self, *, stream: bool) -> float:
-        """The patience with one request."""
-        return self.streamed if stream else self.silent
+    def for_request(self, *, stream: bool) -> float:
+        """The timeout of one request, in seconds."""
+        return self.streaming if stream else self.non_streaming
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Services:
     Attributes:
         model_id: of the model that answers.
         started: Unix time of the start, in seconds.
-        emf: writes metrics for CloudWatch; None where nobody reads them.
+        emf: writes metrics for CloudWatch; None when no namespace is set.
     """
 
     keys: KeyStore
     limiter: RateLimiter
     gate: WakeGate
-    patience: Patience
+    wake_timeout: WakeTimeout
     pipeline: RagPipeline
     readiness: Readiness
     feedback: Feedback
@@ -60,7 +60,7 @@ class Services:
 async def services(request: Request) -> Services:
     """The shared objects, which the lifespan built.
 
-    `async` for its cost alone: FastAPI hands every other dependency to a thread and waits for it.
+    `async` because FastAPI runs every other dependency on a thread, which costs more than the function.
     """
     found = request.app.state.services
     assert isinstance(found, Services)  # noqa: S101 - for the type checker

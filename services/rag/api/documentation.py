@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, and what it cannot know."""
+"""The OpenAPI document: completes the one that FastAPI makes of the routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DESCRIPTION = """Answers from the authors' documents, with sources.
 
 Every call but `GET /healthz` and the chat page needs `Authorization: Bearer <key>`. Every response carries
 `X-Request-Id`; answers carry `X-Trace-Id` as well. `POST` requests count against the key's rate limit, which the
-`X-RateLimit-*-Requests` headers tell. Every error has the same shape, which is OpenAI's with a request id."""
+`X-RateLimit-*-Requests` headers report. Every error has the same shape, which is OpenAI's with a request id."""
 
 
 def install(app: FastAPI, *, max_output_tokens: int) -> None:

@@ -1,4 +1,4 @@
-"""How many requests a key may send: a token bucket per key.
+"""Rate limits: a token bucket per API key.
 
 Buckets live in the process. With several tasks behind a load balancer a key may reach its limit once per task.
 """
@@ -16,14 +16,14 @@ from services.rag.api.auth import ApiKey
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a key may do now.
+    """Decision on one request of a key, and what is left of the key's limit.
 
     Attributes:
-        passed: whether this request may go on.
+        passed: whether this request is allowed.
         limit: requests per minute.
-        remaining: requests that may follow at once.
+        remaining: requests that are allowed right after this one.
         retry_after: whole seconds until one more may; 0 when it may now.
-        reset: seconds until the full limit is there again.
+        reset: seconds until the full limit is available again.
     """
 
     passed: bool
@@ -34,13 +34,13 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As response headers, named like OpenAI's."""
-        told = {
+        """Response headers, named like OpenAI's."""
+        headers = {
             "X-RateLimit-Limit-Requests": str(self.limit),
             "X-RateLimit-Remaining-Requests": str(self.remaining),
             "X-RateLimit-Reset-Requests": f"{self.reset:.1f}s",
         }
-        return told if self.passed else {**told, "Retry-After": str(self.retry_after)}
+        return headers if self.passed else {**headers, "Retry-After": str(self.retry_after)}
 
 
 class RateLimiter:

@@ -1,4 +1,4 @@
-"""What happens to every request around its route: ids, key, rate, size, metrics, log line, last resort for errors."""
+"""Middleware of every request: id, API key, rate limit, body size, metrics, log line, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
-from services.rag.api.errors import BUSY_RETRY_SECONDS, ApiError, describe
+from services.rag.api.protocol.errors import ApiError, describe
 from services.rag.conversation import ClientDisconnected
+from services.rag.errors import BUSY_RETRY_SECONDS
 from services.rag.telemetry.metrics import RequestRecord
 
 logger = concern_logger("api")
@@ -24,21 +25,21 @@ HEALTH_PATH = "/healthz"
 # The chat page asks for the key itself; it holds nothing that is not public.
 PAGE_PATH, PAGE_FILES = "/", "/static/"
 BODY_TIMEOUT_SECONDS = 15.0
-# Nobody reads it: the connection is gone. It tells the log that the caller, not the service, ended the request.
+# For the log and the metrics only, since the connection is gone: the caller ended the request, not the service.
 CLIENT_CLOSED_REQUEST = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
 
 
-class _Refused(Exception):  # noqa: N818 - carries a finished answer
+class _Refused(Exception):
     def __init__(self, error: ApiError) -> None:
         super().__init__(error.message)
         self.error = error
 
 
 class Gateway:
-    """ASGI middleware; what it needs comes from `app.state.services`, which the lifespan sets."""
+    """ASGI middleware; its shared objects are `app.state.services`, which the lifespan sets."""
 
     def __init__(
         self,
@@ -78,27 +79,27 @@ class Gateway:
             if not answer.started:
                 await described.response()(scope, receive, answer.send)
         finally:
-            _finish(scope, answer.status, services, record)
+            _record(scope, answer.status, services, record)
 
     async def _handle(
         self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer, services: Services
     ) -> None:
-        if not _public(scope):
+        if not _is_public(scope):
             await self._authenticate(scope, headers, answer, services)
         if scope["method"] != "POST":
-            await self._app(scope, await self._bounded(headers, receive), answer.send)
+            await self._app(scope, await self._read_body(headers, receive), answer.send)
             return
         self._admit(services)
         self._running += 1
         try:
-            await self._app(scope, await self._bounded(headers, receive), answer.send)
+            await self._app(scope, await self._read_body(headers, receive), answer.send)
         finally:
             self._running -= 1
 
     def _admit(self, services: Services) -> None:
-        """Refuse at the door what could only make the others slow."""
+        """Refuse the request when as many are running as the service may run."""
         if self._running >= self._most:
-            services.metrics.shed("requests")
+            services.metrics.count_shed("requests")
             message = f"The service works on {self._running} requests, which is the most; ask again in a moment."
             raise _Refused(ApiError(503, "overloaded", message, {"Retry-After": str(BUSY_RETRY_SECONDS)}))
 
@@ -111,20 +112,21 @@ class Gateway:
             raise _Refused(ApiError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"}))
         scope["state"]["key_name"] = key.name
         if scope["method"] != "POST":
-            return  # looking costs next to nothing, and monitoring looks often
+            return  # reading is cheap, and monitoring polls
         allowance = services.limiter.take(key)
         answer.headers.update(allowance.headers)
         if not allowance.passed:
-            services.metrics.shed("rate_limit")
+            services.metrics.count_shed("rate_limit")
             security_logger.warning("rate limit reached", extra={"key_name": key.name, "limit": allowance.limit})
             message = f"This key may send {allowance.limit} requests per minute; more in {allowance.retry_after} s."
             raise _Refused(ApiError(429, "rate_limit_exceeded", message))
 
-    async def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """The request with its whole body read, or a refusal when it is too large or does not come.
+    async def _read_body(self, headers: Headers, receive: Receive) -> Receive:
+        """Read the whole body, and return what replays it to the application.
 
         Raises:
-            ClientDisconnected: the caller went away before all of it was here.
+            _Refused: the body is too large, or does not arrive in time.
+            ClientDisconnected: the caller went away before all of it arrived.
         """
         too_large = _Refused(
             ApiError(413, "request_too_large", f"The request body is larger than {self._limit} bytes.")
@@ -177,21 +179,21 @@ class _Answer:
         await self._send(message)
 
 
-def _public(scope: Scope) -> bool:
+def _is_public(scope: Scope) -> bool:
     path: str = scope["path"]
     if path == HEALTH_PATH:
         return True
     return scope["method"] in {"GET", "HEAD"} and (path == PAGE_PATH or path.startswith(PAGE_FILES))
 
 
-def _finish(scope: Scope, status: int, services: Services, record: RequestRecord) -> None:
+def _record(scope: Scope, status: int, services: Services, record: RequestRecord) -> None:
     if scope["path"] == HEALTH_PATH and status == 200:
         return  # the load balancer asks every few seconds
     state: Mapping[str, object] = scope["state"]
     seconds = time.perf_counter() - scope["state"]["received"]
     route = getattr(scope.get("route"), "path", None) or _OTHER
     method = scope["method"] if scope["method"] in _METHODS else _OTHER
-    services.metrics.request(method, route, status, seconds)
+    services.metrics.observe_request(method, route, status, seconds)
     if services.emf is not None:
         services.emf.request(
             route=route,

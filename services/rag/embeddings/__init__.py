@@ -1,1 +1,1 @@
-"""Embedding off the event loop."""
+"""Embedding on threads, off the event loop."""

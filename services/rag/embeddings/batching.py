@@ -1,4 +1,4 @@
-"""Embeds together what is asked for at the same time.
+"""Batches texts that are to be embedded at the same time.
 
 A batch of two short texts takes little longer than one of them alone, so a question and its variants, and the questions
 of several callers under load, share one run of the model.
@@ -10,22 +10,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from services.rag.stores.documents import Vector
+from services.common.embedding import Vectors
 
 # Longer batches would let the first in line wait for the work of the last.
 MAX_TEXTS = 16
 
 
 @dataclass
-class _Asked:
+class _Request:
     texts: Sequence[str]
-    answer: asyncio.Future[Vector] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: asyncio.Future[Vectors] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Batching:
     """Joins calls of `embed`; for one event loop."""
 
-    def __init__(self, run: Callable[[list[str]], Awaitable[Vector]], concurrency: int) -> None:
+    def __init__(self, run: Callable[[list[str]], Awaitable[Vectors]], concurrency: int) -> None:
         """Keep the parts.
 
         Args:
@@ -34,14 +34,14 @@ class Batching:
         """
         self._run = run
         self._free = concurrency
-        self._asked: list[_Asked] = []
+        self._asked: list[_Request] = []
         self._running: set[asyncio.Task[None]] = set()
 
-    async def embed(self, texts: Sequence[str]) -> Vector:
-        """Embeddings of shape (n, dimension); what `run` raises."""
-        asked = _Asked(texts)
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embeddings of shape (n, dimension); raises what `run` raises."""
+        asked = _Request(texts)
         self._asked.append(asked)
-        # After this turn of the loop: what is asked for in it belongs together.
+        # After this turn of the loop, so that requests of the same turn share a batch.
         asyncio.get_running_loop().call_soon(self._start)
         return await asked.answer
 
@@ -52,10 +52,10 @@ class Batching:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _take(self) -> list[_Asked]:
-        """The next batch, without those whose caller has gone."""
+    def _take(self) -> list[_Request]:
+        """The next batch, without requests whose caller has gone."""
         self._asked = [asked for asked in self._asked if not asked.answer.done()]
-        batch: list[_Asked] = []
+        batch: list[_Request] = []
         count = 0
         for asked in self._asked:
             count += len(asked.texts)
@@ -65,7 +65,7 @@ class Batching:
         del self._asked[: len(batch)]
         return batch
 
-    async def _work(self, batch: Sequence[_Asked]) -> None:
+    async def _work(self, batch: Sequence[_Request]) -> None:
         try:
             rows = await self._run([text for asked in batch for text in asked.texts])
         except Exception as error:  # noqa: BLE001 - each caller gets it

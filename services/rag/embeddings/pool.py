@@ -1,4 +1,4 @@
-"""Runs the embedding model on its own bounded threads, so that CPU work never stands on the event loop."""
+"""Runs the embedding model on its own bounded threads, so that CPU work never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from services.common.embedding import Vectors
 from services.rag.embeddings.batching import Batching
-from services.rag.stores.documents import Vector
+from services.rag.errors import Overloaded
 
 T = TypeVar("T")
 
@@ -23,13 +24,9 @@ class EmbeddingModel(Protocol):
     model_id: str
     dimension: int
 
-    def embed(self, texts: Sequence[str]) -> Vector:
+    def embed(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of shape (n, dimension), each of length 1."""
         ...
-
-
-class Overloaded(Exception):  # noqa: N818 - the name says what happened
-    """More CPU work is waiting than the service can do in time; the message may be shown to a caller."""
 
 
 class CpuPool:
@@ -52,13 +49,13 @@ class CpuPool:
         """Length of a vector."""
         return self._model.dimension
 
-    async def embed(self, texts: Sequence[str]) -> Vector:
+    async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of shape (n, dimension), each of length 1.
 
         Raises:
             Overloaded: too much work is waiting.
         """
-        with self._place():
+        with self._slot():
             return await self._batching.embed(texts)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
@@ -67,14 +64,14 @@ class CpuPool:
         Raises:
             Overloaded: too much work is waiting.
         """
-        with self._place():
+        with self._slot():
             return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
-    async def _embed(self, texts: list[str]) -> Vector:
+    async def _embed(self, texts: list[str]) -> Vectors:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._model.embed, texts)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _slot(self) -> Iterator[None]:
         if self._waiting >= self._most:
             raise Overloaded("The service has more requests than it can serve in time.")
         self._waiting += 1

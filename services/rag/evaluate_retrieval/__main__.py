@@ -15,15 +15,15 @@ from services.common.breaker import State
 from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreMismatch, StoreUnavailable
 from services.rag.evaluate_retrieval.labels import LabelError, read_labels
 from services.rag.evaluate_retrieval.run import check_labels, evaluate, retrievers
 from services.rag.pipeline.factory import open_parts
 from services.rag.settings import RetrievalSettings
-from services.rag.stores.documents import StoreMismatch, StoreUnavailable
 from services.rag.stores.factory import open_store
 
 KS = (1, 3, 5, 10)
-"""Where recall is measured."""
+"""Cut-offs of recall."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,9 +53,9 @@ async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dic
     async with AsyncExitStack() as stack:
         pool = CpuPool(Embedder(settings.embedding_model_dir, settings.embedding_threads), 1)
         stack.callback(pool.close)
-        store = open_store(settings, pool)
+        store = open_store(settings, pool.model_id, pool.dimension)
         stack.push_async_callback(store.close)
-        understanding, reranking = await open_parts(settings, pool, None, _unheard, stack)
+        understanding, reranking = await open_parts(settings, pool, None, _ignore_state, stack)
         await check_labels(labels, store)
         modes = retrievers(store, pool, understanding, reranking, settings.retrieval_candidates)
         report = await evaluate(labels, modes, KS, show)
@@ -68,8 +68,8 @@ async def _run(file: Path, settings: RetrievalSettings, *, as_json: bool) -> dic
     }
 
 
-def _unheard(dependency: str, state: State) -> None:
-    """Nobody watches the breakers of a command; what they refuse shows as degraded questions."""
+def _ignore_state(dependency: str, state: State) -> None:
+    """Ignore the state of circuit breakers: questions that they refuse are reported as degraded."""
 
 
 if __name__ == "__main__":

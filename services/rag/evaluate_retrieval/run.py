@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from services.common.bootstrap import CONFIDENCE, RESAMPLES, SEED, paired_difference
 from services.common.breaker import CircuitBreaker
 from services.common.tracing import Trace
 from services.rag.embeddings.pool import CpuPool
-from services.rag.evaluate_retrieval.bootstrap import CONFIDENCE, RESAMPLES, paired_difference
 from services.rag.evaluate_retrieval.labels import LabelError, LabelledQuery
 from services.rag.evaluate_retrieval.metrics import ndcg, recall, reciprocal_rank
 from services.rag.pipeline.rerank.ranking import Reranking
@@ -34,7 +34,7 @@ def retrievers(
     last of them with query understanding (variants, and the filters that a question contains).
     """
 
-    # One question after the other: a store that fails is an error at once, whatever the breaker thinks.
+    # One question after the other: a store that fails is an error at once, without a circuit breaker.
     breaker = CircuitBreaker("store", ())
 
     def retriever(mode: SearchMode, order: Reranking | None, asks: QueryUnderstanding | None = None) -> Retriever:
@@ -73,7 +73,8 @@ async def evaluate(
         progress: called with (retrievals done, retrievals in all).
 
     Returns:
-        `queries`, `ndcg_at`, `confidence`, `resamples`, and `modes`: name -> `means` (figure -> mean over questions),
+        `queries`, `ndcg_at`, `confidence`, `resamples`, `seed`, and `modes`: name -> `means` (figure -> mean over
+        questions),
         `against_dense` (figure -> `mean`, `low`, `high` of the paired difference), `degraded` (questions that fell back
         for want of a model) and `worst` (questions with the lowest nDCG).
 
@@ -98,6 +99,7 @@ async def evaluate(
         "ndcg_at": NDCG_AT,
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
+        "seed": SEED,
         "modes": {
             name: {
                 "means": {figure: sum(values) / len(values) for figure, values in of_mode.items()},

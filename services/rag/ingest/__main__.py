@@ -12,11 +12,12 @@ import time
 from services.common.embedding import Embedder, EmbeddingModelError
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreMismatch, StoreUnavailable
 from services.rag.ingest.documents import IngestError
 from services.rag.ingest.reader import Given
 from services.rag.ingest.run import IngestReport, Progress, ingest
 from services.rag.settings import StoreSettings
-from services.rag.stores.documents import COLLECTIONS, StoreMismatch, StoreUnavailable
+from services.rag.stores.documents import COLLECTIONS
 from services.rag.stores.factory import open_store
 
 # Lines of progress travel through a log service in AWS, which takes its time and its fee per line.
@@ -77,7 +78,7 @@ def _json_progress() -> Progress:
 
 async def _run(source: str, given: Given, settings: StoreSettings, progress: Progress) -> IngestReport:
     pool = CpuPool(Embedder(settings.embedding_model_dir, settings.embedding_threads), 1)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     try:
         return await ingest(source, store, pool, given=given, progress=progress)
     finally:

@@ -12,7 +12,7 @@ from services.rag.stores.documents import Chunk
 
 # MiniLM reads 256 word pieces, about 1,000 characters; more would be stored but not seen by the dense search.
 MAX_CHARS = 1000
-# A heading with a sentence under it is no good on its own: it joins the section before.
+# A shorter section, such as a heading with one sentence, joins the one before.
 MIN_CHARS = 200
 # Changes of the rules here change the hash, so that the next ingest writes every chunk again.
 VERSION = 2

@@ -1,4 +1,4 @@
-"""Cuts source code along its structure, under headings that say what a piece is."""
+"""Cuts source code along its structure; the heading of a piece names its place and its definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 # Code has about three characters to a token where prose has four; the model reads 256 tokens.
 MAX_CHARS = 800
-# Smaller neighbours share a chunk: a constant or a one-line function is no good on its own.
+# Smaller neighbours, such as a constant or a one-line function, share a chunk.
 MIN_CHARS = 200
 _HEADING_CHARS = 160
 _OPENING = "{[("
@@ -51,8 +51,8 @@ def split_code(path: str, text: str, language: str) -> list[str]:
     place = _module(path) if pieces is not None else path
     if pieces is None:
         pieces = list(_blocks(lines))
-    fitting = [part for piece in _merged(pieces) for part in _fitting(piece)]
-    return [_shown(place, piece, language) for piece in fitting if not piece.blank]
+    fitting = [part for piece in _merged(pieces) for part in _split_to_size(piece)]
+    return [_render(place, piece, language) for piece in fitting if not piece.blank]
 
 
 def _module(path: str) -> str:
@@ -62,7 +62,7 @@ def _module(path: str) -> str:
 
 
 def _python(text: str, lines: list[str]) -> list[_Piece] | None:
-    """Top-level definitions and what stands between them; None when it is not the Python of this interpreter."""
+    """Top-level definitions and the code between them; None when it is not the Python of this interpreter."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -112,7 +112,7 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> s
 
 def _blocks(lines: list[str]) -> Iterator[_Piece]:
     """Pieces that begin after a blank line, unindented and outside of all braces."""
-    # Braces in strings are counted as well; where that cannot come out even, they tell nothing.
+    # Braces in strings are counted as well; where the count is not even, braces are ignored.
     counted = _depth("\n".join(lines)) == 0
     start = depth = 0
     for at, line in enumerate(lines):
@@ -153,7 +153,7 @@ def _merged(pieces: list[_Piece]) -> list[_Piece]:
     return merged
 
 
-def _fitting(piece: _Piece) -> Iterator[_Piece]:
+def _split_to_size(piece: _Piece) -> Iterator[_Piece]:
     """A piece in parts of at most MAX_CHARS, cut at its last blank line where one is late enough, else at a line."""
     lines = piece.lines
     while lines:
@@ -170,7 +170,7 @@ def _fitting(piece: _Piece) -> Iterator[_Piece]:
         lines = lines[count:]
 
 
-def _shown(place: str, piece: _Piece, language: str) -> str:
+def _render(place: str, piece: _Piece, language: str) -> str:
     code = "\n".join(piece.lines).strip("\n")
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     fence = "`" * (longest + 1)

@@ -1,9 +1,11 @@
-"""What is read from a source, before it is cut into chunks."""
+"""Documents as a source gives them, before they are cut into chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from services.rag.stores.documents import Described
 
 
 class IngestError(Exception):
@@ -11,38 +13,31 @@ class IngestError(Exception):
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(Described):
     """A document as read.
 
     Attributes:
         id: stable over contents: the path below the source, with the source's name before it unless it is a tree.
         collection: one of COLLECTIONS.
-        date: ISO date, empty when unknown.
         text: Markdown, or source code when `language` is set.
-        language: of code; empty for prose.
         path: of code, inside its repository.
     """
 
     id: str
     collection: str
-    title: str
-    author: str
-    url: str
-    date: str
     text: str
-    language: str = ""
     path: str = ""
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or line that was not ingested, and why.
+    """A file or line that was not ingested, with the reason.
 
     Attributes:
-        unreadable: it may well be there, so what the store holds of it stays. Everything else that is skipped was left
-            out on purpose, and leaves the store.
-        line_of: id of the file that a line stands in; empty for a file. Nobody knows which document of its file an
-            unreadable line was, so all of them stay.
+        unreadable: the document may still exist, so what the store holds of it stays. Everything else that is skipped
+            was left out on purpose, and is removed from the store.
+        line_of: id of the file that a line is in; empty for a file. Which document of its file an unreadable line was
+            is unknown, so all of them stay.
     """
 
     id: str
@@ -53,11 +48,11 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a source holds.
+    """The documents of a source.
 
     Attributes:
         scope: collection -> what the ids of this source's documents begin with. Nothing else is looked at or removed.
-        prefix: what stands before the ids of this source; empty for a tree.
+        prefix: the beginning of this source's ids; empty for a tree.
     """
 
     documents: list[Document]
@@ -72,8 +67,8 @@ class Corpus:
             for prefix in self.scope[collection]
         )
 
-    def lost(self, document_ids: Iterable[str]) -> set[str]:
-        """Those of `document_ids` that may well be in this source, in something that cannot be read now."""
+    def unreadable_of(self, document_ids: Iterable[str]) -> set[str]:
+        """Those of `document_ids` that may still be in this source, in a file or line that cannot be read now."""
         files = {skipped.line_of or skipped.id for skipped in self.skipped if skipped.unreadable}
         lines = tuple(f"{file}#" for file in files)
         return {found for found in document_ids if found in files or found.startswith(lines)}

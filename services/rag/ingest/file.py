@@ -1,4 +1,4 @@
-"""From one file to its documents."""
+"""Reads the documents of one file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from services.rag.ingest.formats import (
     format_of,
     generated_content,
     generated_name,
-    no_reader,
-    too_large,
+    no_reader_reason,
+    too_large_reason,
 )
 from services.rag.ingest.html_page import PageError, read_page
 from services.rag.ingest.jsonl import read_lines
@@ -28,7 +28,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file and what its place says about it.
+    """A file, with what is known from its place in the source.
 
     Attributes:
         path: where it is.
@@ -56,9 +56,9 @@ def read_file(file: SourceFile) -> Iterator[Document | Skipped]:
         return
     try:
         if known is None or (known[0] is Kind.JSONL and file.repository):
-            yield Skipped(file.id, "binary" if _binary(file.path) else no_reader(file.name))
+            yield Skipped(file.id, "binary" if _binary(file.path) else no_reader_reason(file.name))
         elif file.path.stat().st_size > (limit := MAX_BYTES[known[0]]):
-            yield Skipped(file.id, too_large(limit), unreadable=True)
+            yield Skipped(file.id, too_large_reason(limit), unreadable=True)
         elif known[0] is Kind.JSONL:
             yield from read_lines(file.path, file.id, collection=file.collection, author=file.author)
         else:
@@ -99,7 +99,15 @@ def _code(file: SourceFile, raw: str, language: str) -> Document | Skipped:
         return Skipped(file.id, "generated")
     title = "/".join(filter(None, (PurePosixPath(file.repository).name, file.name)))
     return Document(
-        file.id, file.collection, title, file.author, file.url, file.date, text, language=language, path=file.name
+        file.id,
+        file.collection,
+        text,
+        path=file.name,
+        title=title,
+        author=file.author,
+        url=file.url,
+        date=file.date,
+        language=language,
     )
 
 
@@ -112,7 +120,7 @@ def _page(file: SourceFile, raw: str) -> Document | Skipped:
         return Skipped(file.id, "empty")
     title = page.title or _title(page.text, file)
     author, url, date = page.author or file.author, page.url or file.url, page.date or file.date
-    return Document(file.id, file.collection, title, author, url, date, page.text)
+    return Document(file.id, file.collection, page.text, title=title, author=author, url=url, date=date)
 
 
 def _prose(file: SourceFile, raw: str, kind: Kind) -> Document | Skipped:
@@ -123,7 +131,7 @@ def _prose(file: SourceFile, raw: str, kind: Kind) -> Document | Skipped:
     title = fields.get("title") or _title(text, file)
     author, url = fields.get("author") or file.author, fields.get("url") or file.url
     date = iso_date(fields.get("date", "")) or file.date
-    return Document(file.id, file.collection, title, author, url, date, text)
+    return Document(file.id, file.collection, text, title=title, author=author, url=url, date=date)
 
 
 def _title(text: str, file: SourceFile) -> str:

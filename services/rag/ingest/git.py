@@ -1,4 +1,4 @@
-"""Git repositories: cloning, and what the repository knows about its files."""
+"""Git repositories: cloning, and the author, dates and addresses of their files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Repository:
         name: of the origin remote (host/owner/name), else of the folder.
         author: of the last commit; empty without git or commits.
         files: tracked files; None when git is missing, which leaves the choice to the .gitignore rules.
-        dates: file -> day of its last change; empty when the history is not here.
+        dates: file -> day of its last change; empty when there is no history (a shallow clone).
     """
 
     root: Path
@@ -66,19 +66,19 @@ def clone(url: str, into: Path) -> None:
     """
     protocol = url.split("://", 1)[0] if "://" in url else "ssh"
     if protocol not in PROTOCOLS:
-        raise IngestError(f"{shown(url)}: repositories are read over {', '.join(PROTOCOLS)} only.")
+        raise IngestError(f"{without_credentials(url)}: repositories are read over {', '.join(PROTOCOLS)} only.")
     _git(
         *("clone", "--depth=1", "--single-branch", "--no-tags", "--no-recurse-submodules", "--quiet"),
         *("--", url, str(into)),
-        what=f"Cloning {shown(url)}",
+        what=f"Cloning {without_credentials(url)}",
     )
 
 
 def describe(root: Path) -> Repository:
-    """What is known about the repository in `root`.
+    """Read the repository in `root`.
 
     Raises:
-        IngestError: git is there and cannot read it.
+        IngestError: git is installed and cannot read the repository.
     """
     if shutil.which("git") is None:
         remote = web_address(_configured_remote(root))
@@ -103,8 +103,8 @@ def web_address(remote: str) -> str:
     return f"https://{host}/{path.strip('/').removesuffix('.git')}"
 
 
-def shown(url: str) -> str:
-    """An address as it may be shown: without the password that people put into addresses."""
+def without_credentials(url: str) -> str:
+    """An address without the user name and password in it, for messages."""
     return re.sub(r"://[^@/]+@", "://", url)
 
 
@@ -141,7 +141,7 @@ def _configured_remote(root: Path) -> str:
 
 def _git(*arguments: str, at: Path | None = None, what: str = "Reading the repository", may_fail: bool = False) -> str:
     where = ("-C", str(at)) if at else ()
-    # Whatever repository the caller stands in (a hook's GIT_DIR) is not the one that is meant.
+    # Variables that name a repository (a hook's GIT_DIR) must not redirect git to that one.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     environment = {
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
@@ -161,11 +161,12 @@ def _git(*arguments: str, at: Path | None = None, what: str = "Reading the repos
     except FileNotFoundError:
         raise IngestError(f"{what} needs git, which is not installed: install it, or give a local copy.") from None
     if done.returncode != 0 and not may_fail:
-        lines = shown(done.stderr.decode(errors="replace")).strip().splitlines() or [f"exit code {done.returncode}"]
+        printed = without_credentials(done.stderr.decode(errors="replace")).strip()
+        lines = printed.splitlines() or [f"exit code {done.returncode}"]
         said = next((line for line in lines if line.startswith("fatal:")), lines[-1]).removeprefix("fatal: ")
         raise IngestError(f"{what} failed: {said.rstrip('.')}.")
     return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
 
 
-# How to reach and trust remotes is the caller's own business.
+# How to reach and trust remotes is the caller's configuration.
 _KEPT = frozenset({"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO", "GIT_PROXY_COMMAND", "GIT_CONFIG_GLOBAL"})

@@ -1,4 +1,4 @@
-"""From a saved web page to Markdown: its own text and what it says about itself."""
+"""Converts a saved web page to Markdown, and reads its title, author, address and date."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_page(html: str) -> Page:
 
 
 def _depth(soup: BeautifulSoup) -> int:
-    """How deep elements nest, found without following them down as the way to Markdown does."""
+    """How deep elements nest, computed without recursion, which the conversion to Markdown uses."""
     depths = {id(soup): 0}
     for element in soup.descendants:
         depths[id(element)] = depths[id(element.parent)] + 1
@@ -114,7 +114,7 @@ def _words(element: Any) -> str:
 
 
 class _Converter(MarkdownConverter):
-    """Fences name the language that the page's highlighter was told."""
+    """Converts code blocks to fences with the language of the page's highlighter."""
 
     def convert_pre(self, el: Any, text: str, parent_tags: Any) -> str:
         classes = [str(name) for found in (el, *el.find_all("code")) for name in found.get("class") or ()]

@@ -19,7 +19,7 @@ EMPTY = "empty"
 
 
 class _Line(BaseModel):
-    """A line's fields; others are of no interest."""
+    """Fields of a line; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -35,7 +35,7 @@ class _Line(BaseModel):
 def read_lines(path: Path, source: str, *, collection: str = "", author: str = "") -> Iterator[Document | Skipped]:
     """The documents of a file `{id?, type?, author?, title?, url?, date?, text}`, and the lines that are none.
 
-    A line's id names it within its file; without one its URL does, else what it says.
+    A line is identified within its file by its id, else by its URL, else by a hash of its text.
 
     Args:
         path: the file.
@@ -87,4 +87,5 @@ def _read(raw: bytes, source: str, collection: str, author: str) -> Document | s
     named = line.url if line.id in (None, "") else str(line.id)
     name = named or hashlib.sha256(text.encode()).hexdigest()[:16]
     title = " ".join((line.title or text.lstrip("# ").split("\n", 1)[0][:100]).split())
-    return Document(f"{source}#{name}", kind, title, who, line.url or "", iso_date(line.date or ""), text)
+    url, date = line.url or "", iso_date(line.date or "")
+    return Document(f"{source}#{name}", kind, text, title=title, author=who, url=url, date=date)

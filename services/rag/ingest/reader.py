@@ -19,7 +19,7 @@ REPOSITORIES = "repositories"
 
 @dataclass(frozen=True)
 class Given:
-    """What the caller says about the documents.
+    """Type and author for documents that do not name them.
 
     Attributes:
         type: one of COLLECTIONS, for what is not laid out as a tree.
@@ -60,13 +60,13 @@ def read_repository(repository: Repository, given: Given) -> Corpus:
     """Read the tracked files of a repository.
 
     Raises:
-        IngestError: another type than repositories was given, or nobody knows the author.
+        IngestError: another type than repositories was given, or the author is unknown.
     """
     if given.type not in ("", REPOSITORIES):
         raise IngestError(f"A Git repository is of type {REPOSITORIES}, not {given.type}.")
     author = given.author or repository.author
     if not author:
-        raise IngestError(f"{repository.name} does not tell its author: give --author.")
+        raise IngestError(f"{repository.name} names no author: give --author.")
     prefix = f"git:{repository.name}"
     names = walk(repository.root) if repository.files is None else _tracked(repository)
     return _corpus(
@@ -101,7 +101,7 @@ def _read_tree(root: Path, collections: list[str]) -> Corpus:
                 else:
                     yield SourceFile(root / name, name, name, collection, parts[1])
 
-    # By author: who ingests one author's folder must not remove what somebody else wrote.
+    # By author: an ingest of one author's folder must not remove documents of other authors.
     scope = {
         name: tuple(sorted(f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir()))
         for name in collections
@@ -151,12 +151,12 @@ def _tracked(repository: Repository) -> Iterator[str | Skipped]:
 
 
 def _corpus(collections: Iterable[str], prefix: str, files: Iterable[SourceFile | Skipped]) -> Corpus:
-    """What is in the files of a source of its own."""
+    """Read the files of one source."""
     return _fill(Corpus([], [], dict.fromkeys(collections, (prefix,)), prefix), files)
 
 
 def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped]) -> Corpus:
-    """What is in the files, each document once."""
+    """Read the files into a corpus; of documents with the same content only the first is kept."""
     first: dict[tuple[str, str, str], str] = {}
     for file in files:
         for read in [file] if isinstance(file, Skipped) else read_file(file):

@@ -1,4 +1,4 @@
-"""Makes the store hold what a source holds, touching only what differs."""
+"""Brings the store to the state of a source, writing only what differs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class IngestReport:
-    """What an ingest did; numbers count documents unless they say chunks."""
+    """Result of an ingest; numbers count documents unless they say chunks."""
 
     added: int = 0
     updated: int = 0
@@ -72,7 +72,7 @@ async def ingest(
         source: a path, `s3://bucket/prefix`, or the address of a Git repository.
         store: where to, opened for the tenant.
         pool: embeds.
-        given: type and author, where the source does not tell them.
+        given: type and author, where the source does not name them.
         progress: called with (chunks done, chunks to write), first with (0, total).
 
     Raises:
@@ -84,15 +84,15 @@ async def ingest(
     plans = [await _plan(collection, corpus, store, pool, report) for collection in corpus.scope]
     total = sum(len(plan.write) for plan in plans)
 
-    def written(count: int) -> None:
+    def on_written(count: int) -> None:
         report.chunks_written += count
         if progress:
             progress(report.chunks_written, total)
 
-    written(0)
+    on_written(0)
     for plan in plans:
-        await write(plan.collection, plan.write, store, pool, written)
-        # After the writes: an interrupted run leaves too much, never too little.
+        await write(plan.collection, plan.write, store, pool, on_written)
+        # After the writes: an interrupted run leaves too many chunks, never too few.
         for ids in batches(plan.remove, DELETED_AT_ONCE):
             await store.delete(plan.collection, ids)
             report.chunks_removed += len(ids)
@@ -121,8 +121,8 @@ async def _plan(collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPo
             report.updated += 1
         else:
             report.unchanged += 1
-    # What cannot be read today was not deleted by its author.
-    kept = corpus.lost(of_document)
+    # A document that cannot be read now was not deleted by its author.
+    kept = corpus.unreadable_of(of_document)
     remove = [key for key, (owner, _) in stored.items() if key not in wanted and owner not in kept]
     report.removed += len(of_document.keys() - {document.id for document in documents} - kept)
     return _Plan(collection, changes, remove)

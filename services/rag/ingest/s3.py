@@ -1,4 +1,4 @@
-"""Documents in a bucket: listed, and brought into a folder."""
+"""Downloads the documents of a bucket into a folder."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.rag.ingest.documents import IngestError, Skipped
-from services.rag.ingest.formats import MAX_BYTES, format_of, no_reader, too_large, vendored
+from services.rag.ingest.formats import MAX_BYTES, format_of, no_reader_reason, too_large_reason, vendored
 from services.rag.ingest.walk import VENDORED
 
-# Small objects cost a round trip each; more at a time would be no faster and want more memory.
+# Small objects cost a round trip each; more connections are no faster and need more memory.
 CONNECTIONS = 8
 _MISSING = {
     "NoSuchBucket": "there is no such bucket",
@@ -27,7 +27,7 @@ def is_s3_url(source: str) -> bool:
 
 
 def fetch(url: str, into: Path) -> tuple[Path, list[Skipped]]:
-    """Bring what is below `s3://bucket/prefix` (or one object) into the folder `into`.
+    """Download what is below `s3://bucket/prefix` (or one object) into the folder `into`.
 
     Objects that have no reader or are too large are not fetched.
 
@@ -37,7 +37,7 @@ def fetch(url: str, into: Path) -> tuple[Path, list[Skipped]]:
     Raises:
         IngestError: the address is none, nothing is there, or the bucket cannot be read.
     """
-    # Imported here: a local ingest should not pay for loading it.
+    # Imported here, since loading it is slow and a local ingest does not need it.
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -95,9 +95,9 @@ def _chosen(found: list[dict[str, Any]], base: str) -> tuple[dict[str, str], lis
         elif "//" in name or "\0" in name or any(len(part.encode()) > 255 for part in parts):
             skipped.append(Skipped(name, "its key is no path"))
         elif (known := format_of(name)) is None:
-            skipped.append(Skipped(name, no_reader(name)))
+            skipped.append(Skipped(name, no_reader_reason(name)))
         elif int(item["Size"]) > MAX_BYTES[known[0]]:
-            skipped.append(Skipped(name, too_large(MAX_BYTES[known[0]]), unreadable=True))
+            skipped.append(Skipped(name, too_large_reason(MAX_BYTES[known[0]]), unreadable=True))
         else:
             wanted[key] = name
     return wanted, skipped + [Skipped(name, VENDORED) for name in sorted(left_out)]

@@ -1,4 +1,4 @@
-"""Where documents come from: a path, a bucket, or a repository somewhere else."""
+"""Reads a source: a path, a bucket, or the address of a repository."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.rag.ingest.s3 import fetch, is_s3_url
 def read_source(source: str | Path, given: Given) -> Corpus:
     """Read everything that `source` holds: a path, `s3://bucket/prefix`, or the address of a Git repository.
 
-    What is not on this machine is brought into a temporary folder, which is gone afterwards.
+    A remote source is copied into a temporary folder, which is removed afterwards.
 
     Raises:
         IngestError: it cannot be read, or does not say what it holds; the message says what to do.

@@ -21,7 +21,7 @@ _Rules = tuple[tuple[str, GitIgnoreSpec], ...]
 def walk(root: Path, top: str = "") -> Iterator[str | Skipped]:
     """Paths, relative to `root` and sorted, of the files below its folder `top`; a folder left out is named once.
 
-    Hidden files and links are passed over in silence: a link may lead out of the tree, to what nobody meant to publish.
+    Hidden files and links are skipped without a report: a link may lead out of the tree, to files not meant for it.
 
     Raises:
         IngestError: a folder cannot be read.
@@ -32,12 +32,12 @@ def walk(root: Path, top: str = "") -> Iterator[str | Skipped]:
         folder += f"{part}/" if part else ""
         rules = _with_rules_of(root, folder, rules)
     try:
-        yield from _below(root, folder, rules)
+        yield from _files_below(root, folder, rules)
     except OSError as error:
         raise IngestError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
-def _below(root: Path, folder: str, rules: _Rules) -> Iterator[str | Skipped]:
+def _files_below(root: Path, folder: str, rules: _Rules) -> Iterator[str | Skipped]:
     for path in sorted((root / folder).iterdir()):
         name = f"{folder}{path.name}"
         if path.name.startswith(".") or path.is_symlink():
@@ -48,7 +48,7 @@ def _below(root: Path, folder: str, rules: _Rules) -> Iterator[str | Skipped]:
             elif vendored((path.name,)):
                 yield Skipped(f"{name}/", VENDORED)
             else:
-                yield from _below(root, f"{name}/", _with_rules_of(root, f"{name}/", rules))
+                yield from _files_below(root, f"{name}/", _with_rules_of(root, f"{name}/", rules))
         elif path.is_file():
             yield Skipped(name, IGNORED) if _ignored(name, rules) else name
 
@@ -62,7 +62,7 @@ def _with_rules_of(root: Path, folder: str, rules: _Rules) -> _Rules:
 
 
 def _ignored(name: str, rules: _Rules) -> bool:
-    """The innermost folder that has something to say about a path decides, as in git."""
+    """Whether a path is ignored: the innermost folder with a matching rule decides, as in git."""
     for folder, spec in reversed(rules):
         include = spec.check_file(name.removeprefix(folder)).include
         if include is not None:

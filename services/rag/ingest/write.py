@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from services.common.embedding import BATCH_SIZE
 from services.rag.embeddings.pool import CpuPool
-from services.rag.stores.documents import Chunk, StoreUnavailable, Vector
+from services.rag.errors import StoreUnavailable
+from services.rag.stores.documents import Chunk, Vector
 from services.rag.stores.qdrant import QdrantStore
 
 T = TypeVar("T")
@@ -23,13 +24,13 @@ GROUP_SIZE = 4 * BATCH_SIZE
 CHARACTERS_PER_PIECE = 8
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
-# A hiccup of the store should not end a run of hours; writing a chunk twice is the same as writing it once.
+# A short outage of the store should not end a run of hours; writing a chunk twice has no further effect.
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
 
 
 async def write(
-    collection: str, chunks: list[Chunk], store: QdrantStore, pool: CpuPool, written: Callable[[int], None]
+    collection: str, chunks: list[Chunk], store: QdrantStore, pool: CpuPool, on_written: Callable[[int], None]
 ) -> None:
     """Embed and upsert chunks, shortest first: texts of like length together waste little on padding.
 
@@ -38,7 +39,7 @@ async def write(
     beside them).
 
     Args:
-        written: called with the number of chunks after each group.
+        on_written: called with the number of chunks after each group.
 
     Raises:
         StoreUnavailable: the store failed for longer than the retries last.
@@ -48,8 +49,8 @@ async def write(
     upserting: asyncio.Task[None] | None = None
 
     async def upsert(batch: list[Chunk], vectors: Vector) -> None:
-        await _persistently(store, collection, batch, vectors)
-        written(len(batch))
+        await _upsert_with_retries(store, collection, batch, vectors)
+        on_written(len(batch))
 
     try:
         for batch in batches(ordered, GROUP_SIZE):
@@ -73,7 +74,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def embedded_text(chunk: Chunk) -> str:
-    """What of a chunk the model sees."""
+    """The text of a chunk that is embedded."""
     return f"{chunk.title}\n{chunk.text}"
 
 
@@ -82,7 +83,7 @@ def _pieces(text: str) -> int:
     return sum(1 + (len(word) - 1) // CHARACTERS_PER_PIECE for word in _WORD.findall(text))
 
 
-async def _persistently(store: QdrantStore, collection: str, batch: list[Chunk], vectors: Vector) -> None:
+async def _upsert_with_retries(store: QdrantStore, collection: str, batch: list[Chunk], vectors: Vector) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             await store.upsert(collection, batch, vectors)
@@ -90,5 +91,5 @@ async def _persistently(store: QdrantStore, collection: str, batch: list[Chunk],
         except StoreUnavailable:
             if attempt == ATTEMPTS:
                 raise
-            # Jitter: several runs that met the same hiccup should not come back together.
+            # Jitter: several runs that met the same outage should not retry at the same time.
             await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311

@@ -8,7 +8,7 @@ const SENTENCES = {
   waking: "The model is waking up …",
   generating: "Writing the answer …",
 };
-const WAKING = "It sleeps while nobody asks and takes a few minutes to start. Your question is kept: leave this page open.";
+const WAKING = "It sleeps when it is not used and takes a few minutes to start. Your question is kept: leave this page open.";
 // Shorter waits need no clock.
 const SHOW_AFTER_SECONDS = 3;
 

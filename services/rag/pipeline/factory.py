@@ -8,21 +8,20 @@ from services.common.breaker import CircuitBreaker, OnChange
 from services.common.sagemaker import InvocationError, SageMakerChat
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.base import RerankFailed
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.rerank.factory import open_scorer
-from services.rag.pipeline.rerank.guarded import GuardedScorer
 from services.rag.pipeline.rerank.ranking import Reranking
+from services.rag.pipeline.rerank.scorer import GuardedScorer, RerankFailed
 from services.rag.pipeline.retrieve import Retriever
-from services.rag.pipeline.structured import ChatModel, StructuredChat
 from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.keywords import DeterministicUnderstanding
 from services.rag.pipeline.understand.llm import LlmUnderstanding
+from services.rag.prompts.structured import ChatModel, StructuredChat
 from services.rag.settings import RetrievalSettings
-from services.rag.stores.documents import StoreUnavailable
 from services.rag.stores.qdrant import QdrantStore
 
 GENERATING_MODEL = "generating model"
-"""What traces call the model for query understanding when it is the one that answers."""
+"""Name in traces of the model for query understanding when it is the one that answers."""
 
 
 async def open_retriever(
@@ -33,14 +32,14 @@ async def open_retriever(
     on_change: OnChange,
     stack: AsyncExitStack,
 ) -> Retriever:
-    """The retriever of the service; `stack` closes what is opened for it.
+    """Build the retriever of the service; `stack` closes what is opened for it.
 
     Args:
         settings: how to retrieve.
         store: where documents are.
         pool: embeds and re-ranks.
         chat: the model that generates, for settings that name no other; None when there is none.
-        on_change: is told about the state of each circuit breaker.
+        on_change: called with the state of each circuit breaker.
         stack: closes clients.
 
     Raises:
@@ -65,8 +64,8 @@ async def open_parts(
     on_change: OnChange,
     stack: AsyncExitStack,
 ) -> tuple[QueryUnderstanding, Reranking]:
-    """What a retriever is made of besides its store; arguments and errors as of `open_retriever`."""
-    helper, name = _helper(settings, chat, stack)
+    """Build the parts of a retriever other than its store; arguments and errors as of `open_retriever`."""
+    helper, name = _helper_model(settings, chat, stack)
     scorer = await open_scorer(settings, pool, helper, name, stack)
     guarded = scorer and GuardedScorer(scorer, CircuitBreaker("reranker", (RerankFailed,), on_change=on_change))
     return open_understanding(settings, helper, name, on_change), Reranking(pool, guarded)
@@ -75,13 +74,13 @@ async def open_parts(
 def open_understanding(
     settings: RetrievalSettings, chat: ChatModel | None, model: str, on_change: OnChange
 ) -> QueryUnderstanding:
-    """The configured way to understand questions.
+    """Build the configured query understanding.
 
     Args:
-        settings: how.
+        settings: which one.
         chat: the model for QUERY_UNDERSTANDING=llm.
-        model: what traces call it.
-        on_change: is told about the state of its circuit breaker.
+        model: its name in traces.
+        on_change: called with the state of its circuit breaker.
 
     Raises:
         ConfigurationError: there is no model to ask.
@@ -97,10 +96,10 @@ def open_understanding(
     return LlmUnderstanding(structured, model, settings.query_variants)
 
 
-def _helper(
+def _helper_model(
     settings: RetrievalSettings, chat: SageMakerChat | None, stack: AsyncExitStack
 ) -> tuple[SageMakerChat | None, str]:
-    """The model that helps to retrieve: one of its own, which may be cheaper, or the one that generates."""
+    """The model for query understanding and re-ranking: a separate one, which may be cheaper, or the generating one."""
     if settings.understanding_endpoint_name is None:
         return chat, GENERATING_MODEL
     component = settings.understanding_inference_component_name

@@ -1,4 +1,4 @@
-"""Calls the LLM and measures how the answer arrives."""
+"""Calls the LLM and measures its answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_SAMPLING = Sampling()
 
 @dataclass
 class Generation:
-    """An answer in the making. Times are `time.perf_counter()` values."""
+    """State of an answer while it is generated. Times are `time.perf_counter()` values."""
 
     parts: list[str] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Generation:
         return "".join(self.parts)
 
     def usage(self, prompt: Prompt, count: Callable[[str], int] = estimate_tokens) -> dict[str, Any]:
-        """Token counts: the engine's own, else what `count` makes of the texts, marked as estimated."""
+        """Token counts: as the engine reported them, else those of `count`, marked as estimated."""
         if self.reported and "prompt_tokens" in self.reported and "completion_tokens" in self.reported:
             sent, made = int(self.reported["prompt_tokens"]), int(self.reported["completion_tokens"])
             estimated = False
@@ -43,7 +43,7 @@ class Generation:
         return {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made, "estimated": estimated}
 
     def timings(self, received: float, ended: float, tokens: int) -> dict[str, float | None]:
-        """How fast it was, in milliseconds and tokens per second.
+        """Timings in milliseconds, and tokens per second.
 
         TTFT: request received to first non-empty token. TPOT: (total - TTFT) / (tokens - 1). TBT: gap between
         consecutive token events. TPS: tokens / total.
@@ -73,8 +73,8 @@ class Generator:
         self.max_output_tokens = max_output_tokens
         """Longest answer, for every request."""
 
-    def settled(self, sampling: Sampling) -> Sampling:
-        """What a request asked for, with this service's settings where it asked for nothing."""
+    def with_defaults(self, sampling: Sampling) -> Sampling:
+        """The request's sampling, with this service's settings where it has none."""
         return replace(
             sampling,
             temperature=self._temperature if sampling.temperature is None else sampling.temperature,
@@ -84,21 +84,21 @@ class Generator:
     async def stream(
         self, prompt: Prompt, generation: Generation, sampling: Sampling = DEFAULT_SAMPLING
     ) -> AsyncGenerator[str, None]:
-        """Yield the answer's text as it arrives and keep the books in `generation`; closing cancels the call.
+        """Yield the answer's text as it arrives and fill `generation`; closing cancels the call.
 
         Raises:
             InvocationError: the LLM gave no complete answer.
         """
-        settled = self.settled(sampling)
+        sampling = self.with_defaults(sampling)
         body: dict[str, Any] = {
             "messages": prompt.messages,
-            "max_tokens": settled.max_tokens,
-            "temperature": settled.temperature,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
         }
-        if settled.top_p is not None:
-            body["top_p"] = settled.top_p
-        if settled.stop:
-            body["stop"] = list(settled.stop)
+        if sampling.top_p is not None:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
         async with aclosing(self._chunks(body)) as chunks:
             async for chunk in chunks:
                 generation.reported = chunk.usage or generation.reported

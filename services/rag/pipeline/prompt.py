@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.rag.conversation import Turn
+from services.rag.errors import PromptTooLong
 from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
 from services.rag.prompts.library import PromptLibrary, Template
 from services.rag.stores.documents import Hit
@@ -17,25 +18,21 @@ DOCUMENT = '<document id="{number}" title="{title}">\n{text}\n</document>\n'
 CALLER = "{ours}\nInstructions of the application that asks, within the rules above:\n{theirs}"
 
 DEFAULT_MODEL_LEN = 8192
-# What chat templates put around a message (role and delimiters): four tokens or fewer in those of common models.
+# Tokens that a chat template adds per message (role and delimiters): at most four in those of common models.
 MESSAGE_TOKENS = 4
 
-# Our own delimiters inside foreign text would end a document or the question early.
+# The template's delimiters inside other text would end a document or the question early.
 _DELIMITER = re.compile(r"<(?=\s*+/?+\s*+(?:context|document|question)\b)", re.IGNORECASE)
-
-
-class PromptTooLong(Exception):  # noqa: N818 - the name says what happened
-    """What must be in the prompt does not fit into the model's window; the message may be shown to a caller."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Messages for the LLM and what fitted in.
+    """Messages for the LLM, and the documents and turns that fitted.
 
     Attributes:
-        template: what it was made from.
+        template: the template it was made from.
         messages: chat messages.
-        context: the retrieved text as it stands in the prompt.
+        context: the retrieved text as it is in the prompt.
         used: the hits in the context, in the order of their numbers.
         dropped_turns: turns of the history that did not fit.
     """
@@ -89,22 +86,22 @@ class PromptBuilder:
     ) -> Prompt:
         """Messages for a question.
 
-        The instructions and the question are always in. The context takes what it may of the rest: hits go in by rank
-        until one does not fit; a first hit that is too long alone is cut. What is left is the history's, the newest
-        turns first.
+        Instructions and question are always included. Hits are added by rank, up to the context's budget, until one
+        does not fit; a first hit that does not fit alone is cut. The remaining budget is for the history, newest turns
+        first.
 
         Args:
             query: the question.
             hits: best first; None means retrieval is off, and an empty list that it found nothing.
             history: earlier turns, oldest first.
-            system: the caller's own instructions; they follow ours.
+            system: the caller's own instructions; they follow the template's.
             max_output_tokens: tokens to leave for the answer.
 
         Raises:
             PromptTooLong: the instructions and the question alone do not fit.
         """
         template = self._without if hits is None else self._with
-        left = self.room(query, template, system, max_output_tokens)
+        left = self.remaining_tokens(query, template, system, max_output_tokens)
         context, used = self._pack(hits or (), min(left, self._context_max))
         kept = self._recent(history, left - self.tokens.count(context))
         messages = [
@@ -114,8 +111,10 @@ class PromptBuilder:
         ]
         return Prompt(template, messages, context, used, len(history) - len(kept))
 
-    def room(self, query: str, template: Template | None = None, system: str = "", max_output_tokens: int = 0) -> int:
-        """Tokens that are left for context and history.
+    def remaining_tokens(
+        self, query: str, template: Template | None = None, system: str = "", max_output_tokens: int = 0
+    ) -> int:
+        """Number of tokens left for context and history.
 
         Args:
             query: the question.
@@ -155,14 +154,14 @@ class PromptBuilder:
         return "".join(parts), used
 
     def _cut(self, hit: Hit, budget: int) -> str:
-        """The first document with as much of its text as fits; empty when nothing of it does."""
+        """The first document, cut to the budget; empty when not even a part fits."""
         text = hit.chunk.text
         while text:
             part = _document(1, hit.chunk.title, text)
             size = self.tokens.count(part)
             if size <= budget:
                 return part
-            # In proportion, and a little more, so that it ends: counts are not linear in characters.
+            # Cut in proportion, by at least 5 %, so that the loop ends: counts are not linear in characters.
             text = text[: int(len(text) * min(budget / size, 0.95))]
         return ""
 
@@ -171,7 +170,7 @@ class PromptBuilder:
         for turn in reversed(history):
             budget -= self.tokens.count(turn.content) + MESSAGE_TOKENS
             if budget < 0:
-                # An answer whose question is gone would be an opening that the model never made.
+                # An answer without its question must not become the first turn.
                 while kept and kept[-1].role == "assistant":
                     kept.pop()
                 break
@@ -180,7 +179,7 @@ class PromptBuilder:
 
 
 def escape(text: str) -> str:
-    """Foreign text with our delimiters made harmless."""
+    """Escape the template's delimiters in text of callers and documents."""
     return _DELIMITER.sub("&lt;", text)
 
 

@@ -1,4 +1,36 @@
-"""Answers a question: retrieve, format, generate; the recorder tells monitoring about it."""
+"""The path of a question through the RAG service: retrieve, build the prompt, generate, record.
+
+A question arrives at a route (`services/rag/api/routes/rag.py` for JSON and Server-Sent Events, `openai.py` beside it
+for OpenAI clients), after the middleware has checked key, rate and size. The route makes a `Question` and reads the
+events that `RagPipeline.answer` yields. A route that streams sends each event on as it comes; one that does not
+collects them into one body. All of it runs in one process: the steps on its event loop, CPU work (embedding,
+re-ranking, a real tokenizer) on the threads of `embeddings/pool.py`; traces and samples are sent by threads of their
+own.
+
+1. Sizes: `check` refuses a question or an answer length that is too large before any work is done (422).
+2. Gate: when the model is known to sleep and enough requests wait for it, the question is refused at once (503).
+3. Retrieve (`retrieve.py`), unless the request switched it off: embed the question, find other wordings and filters,
+   search three collections at the same time, fuse and re-rank the hits. All of it has ten seconds.
+4. Prompt (`prompt.py`): the documents, earlier turns and the question, cut to the model's window.
+5. Generate (`generate.py`): one streamed call of the SageMaker endpoint. While the endpoint sleeps, `waking.py` holds
+   the request and yields `Status("waking")` as a sign of life.
+6. Sources, then `Done` with token counts and timings: always the last event of an answer.
+7. Record (`recorder.py`): the trace, the metrics, a log line. An answer with retrieval becomes a sample for
+   the evaluation when the hash of its trace's id falls below the sample rate; a request that failed at work always
+   does.
+
+When something fails:
+
+- Retrieval: 503, or an answer without documents and `degraded: ["retrieval"]` where the request allows that.
+- Query understanding or the re-ranker: the question goes on without it; `degraded: ["rerank"]` for the re-ranker.
+- The LLM: before the first byte of the response, an error with its own status; afterwards the event `error`.
+  `api/protocol/errors.py` says which exception becomes which status.
+- The caller goes away or stops reading: the iterator is closed, which cancels the call of the LLM.
+- Opik or the samples queue: callers notice nothing; traces and samples wait in memory, then in a bounded file.
+
+The trace is ended in every case, and what failed is recorded whatever the tracing budget says. Where a sample goes
+next: `services/evaluation/handlers/collect_samples.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +44,20 @@ from typing import Any
 from services.common.logging import concern_logger
 from services.common.tracing import Scope, Trace
 from services.rag.conversation import ClientDisconnected, Done, Event, Question, Sources, Status
-from services.rag.embeddings.pool import CpuPool, Overloaded
+from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import Overloaded, PromptTooLong, QuestionRefused, StoreMismatch, StoreUnavailable
 from services.rag.pipeline.generate import Generation, Generator
-from services.rag.pipeline.prompt import Prompt, PromptBuilder, PromptTooLong
+from services.rag.pipeline.prompt import Prompt, PromptBuilder
+from services.rag.pipeline.recorder import Recorder, steps_ms
 from services.rag.pipeline.retrieve import Retriever
-from services.rag.pipeline.waking import PatientGenerator, WakeGate
-from services.rag.sampling.recorder import Recorder, steps_ms
-from services.rag.stores.documents import Hit, StoreMismatch, StoreUnavailable
+from services.rag.pipeline.waking import WakeGate, WakingGenerator
+from services.rag.stores.documents import Hit
 
 retrieval_logger = concern_logger("retrieval")
 
 
-class QuestionRefused(Exception):  # noqa: N818 - the name says what happened
-    """A question is larger than this service accepts; the message may be shown to a caller.
-
-    Attributes:
-        code: of the error, in words for programs.
-        param: what is too large.
-    """
-
-    def __init__(self, message: str, code: str, param: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.param = param
-
-
 class RagPipeline:
-    """The path of a question through the service; safe for concurrent use."""
+    """The steps from a question to its answer; safe for concurrent use."""
 
     def __init__(
         self,
@@ -55,16 +74,16 @@ class RagPipeline:
         self._prompts = prompts
         self._generator = generator
         self._gate = gate
-        self._patient = PatientGenerator(generator, gate)
+        self._waking_generator = WakingGenerator(generator, gate)
         self._recorder = recorder
         self._pool = pool
         self._query_max_tokens = query_max_tokens
 
     def check(self, question: Question) -> None:
-        """Look at the sizes before any work is done.
+        """Check the sizes before any work is done.
 
         Raises:
-            QuestionRefused: the question or the wished answer is too long.
+            QuestionRefused: the question or the requested answer is too long.
         """
         asked = self._prompts.tokens.count(question.query)
         if asked > self._query_max_tokens:
@@ -73,15 +92,17 @@ class RagPipeline:
                 "query_too_long",
                 "query",
             )
-        most, wished = self._generator.max_output_tokens, question.sampling.max_tokens
-        if wished is not None and wished > most:
+        most, requested = self._generator.max_output_tokens, question.sampling.max_tokens
+        if requested is not None and requested > most:
             raise QuestionRefused(
-                f"An answer of {wished} tokens was asked for; at most {most} are given.",
+                f"An answer of {requested} tokens was asked for; at most {most} are given.",
                 "output_too_long",
                 "max_tokens",
             )
         try:
-            self._prompts.room(question.query, system=question.system, max_output_tokens=self._output(question))
+            self._prompts.remaining_tokens(
+                question.query, system=question.system, max_output_tokens=self._output(question)
+            )
         except PromptTooLong as error:
             raise QuestionRefused(str(error), "context_length_exceeded", "messages") from None
 
@@ -90,16 +111,16 @@ class RagPipeline:
 
         Args:
             question: what to answer.
-            trace: a new trace, or the caller's with nothing of ours in it; this method fills, ends and hands it over.
+            trace: a new trace, or the caller's without spans of this service; this method fills, ends and submits it.
 
         Raises:
             InvocationError: the LLM gave no complete answer.
             StoreUnavailable, StoreMismatch: retrieval failed.
             Overloaded: too much CPU work is waiting.
         """
-        settled = self._generator.settled(question.sampling)
+        sampling = self._generator.with_defaults(question.sampling)
         whole = self._recorder.begin(
-            question, trace, reranker_id=self._retriever.reranker_id, temperature=settled.temperature
+            question, trace, reranker_id=self._retriever.reranker_id, temperature=sampling.temperature
         )
         try:
             async with aclosing(self._steps(question, trace, whole or trace)) as events:
@@ -120,28 +141,30 @@ class RagPipeline:
             hits, degraded = await self._retrieve(question, trace, root)
         with root.child("format_prompt", query=question.query) as span:
             prompt = await self._format(question, hits)
-        self._recorder.prompted(question, trace, span, prompt)
+        self._recorder.record_prompt(question, trace, span, prompt)
 
         yield Status("generating")
         generation = Generation()
         with root.child("call_llm_service", "llm", messages=prompt.messages) as span:
             try:
-                stream = self._patient.stream(prompt, generation, question.sampling, question.patience_seconds)
+                stream = self._waking_generator.stream(
+                    prompt, generation, question.sampling, question.wake_timeout_seconds
+                )
                 async with aclosing(stream) as events:
                     async for event in events:
                         yield event
             finally:
                 usage = generation.usage(prompt, self._prompts.tokens.count)
-                self._recorder.generated(span, generation, usage)
+                self._recorder.record_generation(span, generation, usage)
 
         if not usage["estimated"]:
             self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])
         ranked_by = trace.metadata["reranker_id"]
         yield Sources([_source(number, hit, ranked_by) for number, hit in enumerate(prompt.used, 1)])
         timings = generation.timings(question.received, time.perf_counter(), usage["completion_tokens"])
-        self._recorder.answered(trace, generation.answer, usage, timings)
+        self._recorder.record_answer(trace, generation.answer, usage, timings)
         if hits is not None:
-            self._recorder.sample(question, trace, prompt, generation.answer)
+            self._recorder.offer_sample(question, trace, prompt, generation.answer)
         shown: dict[str, Any] = {key: timings[key] for key in ("ttft_ms", "tpot_ms", "total_ms")}
         shown["steps"] = steps_ms(trace)
         finish_reason = generation.finish_reason or "stop"
@@ -150,7 +173,7 @@ class RagPipeline:
     async def _retrieve(
         self, question: Question, trace: Trace, root: Scope
     ) -> tuple[list[Hit] | None, tuple[str, ...]]:
-        """The hits and what they had to do without; or, where the request allows it, no hits."""
+        """Retrieve; returns the hits (None where the request allows an answer without) and the unavailable steps."""
         degraded: tuple[str, ...] = ()
         hits: list[Hit] | None = None
         try:
@@ -163,7 +186,7 @@ class RagPipeline:
             retrieval_logger.warning("answering without context", extra={"reason": str(error)})
             degraded = ("retrieval",)
         if degraded:
-            self._recorder.degraded(trace, degraded)
+            self._recorder.record_degraded(trace, degraded)
         return hits, degraded
 
     async def _format(self, question: Question, hits: list[Hit] | None) -> Prompt:
@@ -175,11 +198,11 @@ class RagPipeline:
             system=question.system,
             max_output_tokens=self._output(question),
         )
-        # A real tokenizer takes milliseconds for a long prompt, which other callers' tokens need not wait for.
+        # A real tokenizer takes milliseconds for a long prompt, which would delay the tokens of other callers.
         return await self._pool.run(build) if self._prompts.tokens.exact else build()
 
     def _output(self, question: Question) -> int:
-        return self._generator.settled(question.sampling).max_tokens or 0
+        return self._generator.with_defaults(question.sampling).max_tokens or 0
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""Finds the documents that answer a question, and records each step."""
+"""Retrieval: finds the documents for a question, and records each step in the trace."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal
 from services.common.breaker import CircuitBreaker, CircuitOpen
 from services.common.tracing import Scope, Span
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.fuse import fuse
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.rerank.ranking import Reranking
 from services.rag.pipeline.understand.base import QueryUnderstanding
 from services.rag.pipeline.understand.known_authors import KnownAuthors, spelled_as_known
-from services.rag.stores.documents import COLLECTIONS, Hit, StoreUnavailable, Vector
+from services.rag.stores.documents import COLLECTIONS, Hit, Vector
 from services.rag.stores.filters import Filters
 from services.rag.stores.qdrant import QdrantStore
 
-# Upper bound of the whole retrieval; single calls to the store have their own, and some follow one another.
+# Upper bound of the whole retrieval: single calls to the store have their own, and some are sequential.
 DEADLINE_SECONDS = 10.0
 
 SearchMode = Literal["dense", "sparse", "hybrid"]
@@ -45,7 +45,7 @@ class Retriever:
         Args:
             store: where documents are.
             pool: embeds.
-            understanding: finds other wordings and filters.
+            understanding: finds rephrasings and filters.
             reranking: orders the candidates; None leaves them in the order of their search.
             breaker: of the store.
             top_k: most documents per question.
@@ -64,14 +64,14 @@ class Retriever:
 
     @property
     def reranker_id(self) -> str | None:
-        """What is configured to order the documents; a trace's metadata name what was used."""
+        """Id of the configured re-ranker; a trace's metadata name the one that was used."""
         return self._reranking.reranker_id if self._reranking else None
 
     async def retrieve(self, query: str, author: str | None, root: Scope) -> list[Hit]:
         """The best documents for a question, best first.
 
-        What ordered them goes to the trace's metadata as `reranker_id`, with `reranker_degraded` when it was not what
-        is configured.
+        The trace's metadata name the re-ranker that was used as `reranker_id`, with `reranker_degraded` when it was not
+        the configured one.
 
         Args:
             query: the question.
@@ -99,15 +99,14 @@ class Retriever:
 
     async def _find(self, query: str, author: str | None, root: Scope) -> tuple[Vector, list[Hit]]:
         with root.child("retriever.retrieve_top_k", "tool", query=query, author=author) as span:
-            # Nobody waits longer than for the slowest of the three.
-            async with _together() as steps:
+            async with _task_group() as steps:
                 original = steps.create_task(self._embed([query], span))
                 variants = steps.create_task(self._expand(query, span))
                 extracted = steps.create_task(self._self_query(query, author, span))
             vectors, filters = [*original.result(), *variants.result()], extracted.result()
             hits = await self._search(query, vectors, filters, span)
             if not hits and filters.dated:
-                # A year in a question may belong to its topic. A filter that hides everything helps nobody.
+                # A year in a question may belong to its topic: a date filter without any hit is dropped.
                 span.metadata = {"relaxed": "no document from the asked time: dates were left out"}
                 hits = await self._search(query, vectors, replace(filters, after=None, before=None), span)
             span.output = {"documents": [_described(hit) for hit in hits]}
@@ -144,7 +143,7 @@ class Retriever:
             return filters
 
     async def _search(self, query: str, vectors: Sequence[Vector], filters: Filters, parent: Span) -> list[Hit]:
-        async with _together() as searches:
+        async with _task_group() as searches:
             tasks = [
                 searches.create_task(self._search_one(collection, vectors, query, filters, parent))
                 for collection in COLLECTIONS
@@ -178,11 +177,21 @@ class Retriever:
         return ranking.hits
 
 
-@asynccontextmanager
-async def _together() -> AsyncIterator[asyncio.TaskGroup]:
-    """Steps that run at the same time.
+def fuse(per_collection: Sequence[Sequence[Hit]], limit: int) -> list[Hit]:
+    """Merge the hits of all collections: the best by score, without repeated texts."""
+    best: dict[str, Hit] = {}
+    found = [hit for hits in per_collection for hit in hits]
+    # Scores of ranks tie between collections; sorting by id makes the candidates of a question repeatable.
+    for hit in sorted(found, key=lambda hit: (-hit.score, hit.chunk.id)):
+        best.setdefault(" ".join(hit.chunk.text.split()), hit)
+    return list(best.values())[:limit]
 
-    The first failure stops the others and is raised when all have ended: none may write to a trace that has ended.
+
+@asynccontextmanager
+async def _task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that raises the first failure itself.
+
+    It is raised when all tasks have ended, so that none writes to a trace that has ended.
     """
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""Counts tokens for budgets: with the served model's tokenizer, else by a ratio that the engine's counts correct."""
+"""Counts tokens for budgets: with the served model's tokenizer, else by a ratio that is learnt from reported counts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 
 # English prose has about four characters per token: the first guess, until the engine has reported counts.
 CHARS_PER_TOKEN = 4.0
-# One report moves the ratio by this share; code or another language pulls it over within some tens of requests.
+# A report moves the ratio by this share: after some tens of requests it fits code or another language.
 LEARNING_RATE = 0.1
-# A report outside of these says more about the report than about the text.
+# A ratio outside of these bounds is taken for a wrong report.
 LEAST_RATIO, MOST_RATIO = 1.0, 6.0
 # Below this, the chat template's own tokens outweigh the text.
 LEAST_TOKENS = 20
@@ -25,14 +25,14 @@ class TokenCounter(Protocol):
     """Counts the tokens of a text."""
 
     exact: bool
-    """Whether counts are those of the served model."""
+    """Whether counts are exact, that is, those of the served model."""
 
     def count(self, text: str) -> int:
         """Number of tokens of a text, without those that a chat template adds."""
         ...
 
     def learn(self, chars: int, tokens: int) -> None:
-        """Take note of a count by the engine: a prompt of `chars` characters had `tokens` tokens."""
+        """Learn from a count of the engine: a prompt of `chars` characters had `tokens` tokens."""
         ...
 
 
@@ -70,7 +70,7 @@ class ModelTokens:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the library raises plain Exception for whatever is wrong
             raise TokenizerError(f"The tokenizer {path} cannot be read: {error}") from None
-        # A file may ask for what an embedding model needs; a count is of the whole text.
+        # A tokenizer file may configure truncation and padding; a count is of the whole text.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
@@ -79,7 +79,7 @@ class ModelTokens:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def learn(self, chars: int, tokens: int) -> None:
-        """Nothing to learn: the counts are the model's."""
+        """Do nothing: the counts are exact."""
 
 
 def token_counter(path: Path | None) -> TokenCounter:

@@ -1,7 +1,7 @@
 """Holds requests while the model sleeps, so that a cold start is a wait and not an error.
 
-An endpoint that is scaled to zero refuses the first invocation, and that refusal is what wakes it. The service's part
-is to ask again until it serves. One task asks for everybody: many held requests cost the endpoint as much as one.
+An endpoint that is scaled to zero refuses the first invocation, and that refusal wakes it. This service then asks again
+until the endpoint serves. One task asks for all waiting requests, so that they cost the endpoint as much as one.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ logger = concern_logger("llm")
 POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 5.0
 SLEEPING = (NoCapacity, EndpointUpdating)
-"""What an endpoint says that will serve later without anybody's help."""
+"""Errors of an endpoint that will serve later without any intervention."""
 
-# While it starts, an endpoint may also be out of reach for moments. Any other answer is the callers' to see.
+# While it starts, an endpoint may also be unreachable for some seconds. Any other error is returned to the callers.
 _NOT_YET = (*SLEEPING, EndpointUnavailable, InvocationTimeout)
 
 
 class WakeGate:
-    """Where requests wait for the model; for one event loop."""
+    """Lets requests wait for the model; for one event loop."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class WakeGate:
 
         Args:
             probe: asks the model for a token; raises InvocationError.
-            metrics: are told how many wait.
+            metrics: get the number of waiting requests.
             most: requests that may wait at the same time.
             poll_seconds: pause between two probes.
-            heartbeat_seconds: how often a waiting request says so.
+            heartbeat_seconds: time between two events of a waiting request.
         """
         self._probe = probe
         self._metrics = metrics
@@ -67,22 +67,22 @@ class WakeGate:
         self._closed: str | None = None
 
     @property
-    def shut(self) -> bool:
+    def model_sleeps(self) -> bool:
         """Whether the model is known to sleep."""
         return self._task is not None and not self._task.done()
 
     def check(self) -> None:
-        """Look whether one more request could wait, before any work is done for it.
+        """Check that one more request could wait, before any work is done for it.
 
         Raises:
-            NoCapacity: the model sleeps and enough requests wait for it.
+            NoCapacity: the model sleeps and as many requests wait as may.
         """
-        if self.shut and self._held >= self._most:
-            self._metrics.shed("waking")
+        if self.model_sleeps and self._held >= self._most:
+            self._metrics.count_shed("waking")
             raise NoCapacity(f"The model is waking up and {self._held} requests wait for it, which is the most.")
 
     async def wait(self, seconds: float) -> AsyncGenerator[float, None]:
-        """Wait until the model serves; yields the seconds waited, at once and then as a sign of life.
+        """Wait until the model serves; yields the seconds waited, at once and then at every heartbeat.
 
         Args:
             seconds: longest wait.
@@ -98,7 +98,7 @@ class WakeGate:
         began = time.monotonic()
         self._count(1)
         try:
-            while self.shut:
+            while self.model_sleeps:
                 waited = time.monotonic() - began
                 if waited >= seconds:
                     raise NoCapacity(f"The model is waking up; this request has waited {waited:.0f} s for it.")
@@ -109,22 +109,22 @@ class WakeGate:
         finally:
             self._count(-1)
             if not self._held and self._task is not None:
-                self._task.cancel()  # nobody waits, so nobody needs to know
+                self._task.cancel()  # no request waits any more
 
     def close(self) -> None:
-        """Send everybody away who waits: the service stops, and another one can hold them."""
+        """Refuse all waiting requests: the service stops, and another process can hold them."""
         self._closed = "The model is waking up, and this service is being replaced: ask again."
         if self._task is not None:
             self._task.cancel()
 
     def _count(self, change: int) -> None:
         self._held += change
-        self._metrics.held(self._held)
+        self._metrics.set_held(self._held)
 
     async def _poll(self) -> None:
         began = time.monotonic()
         logger.info("the model sleeps or changes: holding requests")
-        # With jitter: several processes of a service must not ask in step.
+        # With jitter: several processes of a service must not ask at the same time.
         await asyncio.sleep(self._pause())
         while True:
             try:
@@ -141,15 +141,15 @@ class WakeGate:
         return self._poll_seconds * random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
 
 
-class PatientGenerator:
-    """The LLM, asked again when it has woken; safe for concurrent use on one event loop."""
+class WakingGenerator:
+    """A generator that waits for a sleeping LLM and asks again; safe for concurrent use on one event loop."""
 
     def __init__(self, generator: Generator, gate: WakeGate) -> None:
         self._generator = generator
         self._gate = gate
 
     async def stream(
-        self, prompt: Prompt, generation: Generation, sampling: Sampling, patience_seconds: float
+        self, prompt: Prompt, generation: Generation, sampling: Sampling, wake_timeout_seconds: float
     ) -> AsyncGenerator[Status | Token, None]:
         """The answer's tokens, after `Status("waking")` events while the model sleeps. Closing it cancels the call.
 
@@ -157,16 +157,16 @@ class PatientGenerator:
             prompt: what to send.
             generation: is filled.
             sampling: how to generate.
-            patience_seconds: longest wait for a model that sleeps, all told.
+            wake_timeout_seconds: longest wait for a model that sleeps, in total.
 
         Raises:
             InvocationError: the LLM gave no complete answer; NoCapacity or EndpointUpdating when it did not wake.
         """
         began = time.monotonic()
-        asleep = self._gate.shut
+        asleep = self._gate.model_sleeps
         while True:
             if asleep:
-                async with aclosing(self._gate.wait(_left(began, patience_seconds))) as signs:
+                async with aclosing(self._gate.wait(_remaining(began, wake_timeout_seconds))) as signs:
                     async for waited in signs:
                         yield Status("waking", round(waited, 1))
                 generation.held_seconds = time.monotonic() - began
@@ -175,12 +175,12 @@ class PatientGenerator:
                     async for text in texts:
                         yield Token(text)
             except SLEEPING:
-                if _left(began, patience_seconds) <= 0:
+                if _remaining(began, wake_timeout_seconds) <= 0:
                     raise
                 asleep = True
             else:
                 return
 
 
-def _left(began: float, patience_seconds: float) -> float:
-    return patience_seconds - (time.monotonic() - began)
+def _remaining(began: float, wake_timeout_seconds: float) -> float:
+    return wake_timeout_seconds - (time.monotonic() - began)

@@ -20,13 +20,13 @@ _FILE = re.compile(r"(?P<name>[a-z0-9_]+)\.v(?P<version>[0-9]+)\.txt")
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
-class UnknownPrompt(LookupError):  # noqa: N818 - the name says what happened
+class UnknownPrompt(LookupError):
     """There is no such prompt, version, or an earlier version in use; the message names what there is."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """One version of a prompt: what traces and samples say about how the model was asked."""
+    """One version of a prompt, as traces and samples name it."""
 
     name: str
     version: str
@@ -72,7 +72,7 @@ class PromptLibrary:
         return {name: sorted(versions, key=int) for name, versions in found.items()}
 
     def history(self, name: str) -> list[str]:
-        """The versions that were in use, the one in use last. A prompt that nobody chose has its newest version only.
+        """The versions that were in use, the one in use last. A prompt without a choice has its newest version only.
 
         Raises:
             UnknownPrompt: there is no such prompt.
@@ -102,10 +102,10 @@ class PromptLibrary:
         return Template(name, version, system.strip(), user.strip())
 
     def choose(self, name: str, version: str) -> None:
-        """Put a version in use; what was in use stays as what can be gone back to.
+        """Put a version in use; the earlier ones stay in the history, for `go_back`.
 
         Raises:
-            UnknownPrompt: there is no such prompt or version, or it is not chosen here what is in use.
+            UnknownPrompt: there is no such prompt or version, or its version is set in code.
         """
         self.load(name, version)
         history = self.history(name)
@@ -113,10 +113,10 @@ class PromptLibrary:
             self._write(name, [*history, version])
 
     def go_back(self, name: str) -> str:
-        """Put the version in use that was before the present one; returns it.
+        """Put the previous version in use; returns it.
 
         Raises:
-            UnknownPrompt: there is no such prompt, or no version before it.
+            UnknownPrompt: there is no such prompt, or no previous version.
         """
         history = self.history(name)
         if len(history) < 2:
@@ -135,7 +135,7 @@ class PromptLibrary:
         lines = path.read_text(encoding="utf-8").splitlines()
         at = next((number for number, line in enumerate(lines) if line.partition("=")[0].strip() == name), None)
         if at is None:
-            raise UnknownPrompt(f"The code names the version of prompt {name} itself; {ACTIVE} has no say in it.")
+            raise UnknownPrompt(f"The version of prompt {name} is set in code, not in {ACTIVE}.")
         quoted = ", ".join(f'"{version}"' for version in history)
         lines[at] = f"{name} = [{quoted}]"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What the service hands to the evaluation pipeline."""
+"""Samples for the evaluation: from answers as they are given, and from those that callers dislike."""

@@ -1,4 +1,4 @@
-"""Hands the callers' judgement of an answer to Opik."""
+"""Callers' feedback on answers: scores in Opik, and samples of answers that they dislike."""
 
 from __future__ import annotations
 
@@ -6,54 +6,40 @@ import asyncio
 import http
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 
 from services.common.logging import concern_logger
 from services.common.opik_api import OpikApi
+from services.rag.errors import MonitoringUnavailable, UnknownTrace
+from services.rag.sampling.samples import SampleSink
 from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
 
 logger = concern_logger("evaluation")
 
 SCORE_NAME = "user_feedback"
-# People who press a button wait for two calls at most, and a monitoring that hangs may not keep more than two threads.
+# A caller waits for two calls at most, and an Opik that hangs must not block more than two threads.
 THREADS = 2
 THUMBS_DOWN = 0.5
-"""A score below this sends the answer to the evaluation, whatever its sampling was."""
+"""Score below which an answer is evaluated even when it was not sampled."""
 FLAG_ATTEMPTS = 6
 FLAG_PAUSE_SECONDS = 2.0
 MAX_FLAGS = 100
 
 
-class UnknownTrace(Exception):  # noqa: N818 - the name says what happened
-    """No trace has this id; the message may be shown to a caller."""
-
-
-class MonitoringUnavailable(Exception):  # noqa: N818
-    """Feedback cannot be taken now; the message may be shown to a caller."""
-
-
-class TraceBook(Protocol):
-    """The part of `services.common.tracer.Tracer` that feedback needs."""
+class RecentTraces(Protocol):
+    """Traces of this process; the part of `services.common.tracer.Tracer` that is used here."""
 
     def sent_recently(self, trace_id: str) -> bool:
         """Whether a trace may still be on its way."""
         ...
 
 
-class SampleSink(Protocol):
-    """Takes samples for evaluation."""
-
-    def offer(self, sample: dict[str, Any]) -> bool:
-        """Accept or refuse a sample without blocking."""
-        ...
-
-
 class Feedback:
-    """Sets feedback scores of traces, on threads of its own; answers that callers dislike go to the evaluation."""
+    """Sets feedback scores of traces, on its own threads; answers that callers dislike are offered as samples."""
 
-    def __init__(self, opik: OpikApi | None, traces: TraceBook, samples: SampleSink) -> None:
+    def __init__(self, opik: OpikApi | None, traces: RecentTraces, samples: SampleSink) -> None:
         self._opik = opik
         self._traces = traces
         self._samples = samples
@@ -62,13 +48,13 @@ class Feedback:
         self._room = threading.BoundedSemaphore(MAX_FLAGS)
         self._closing = threading.Event()
 
-    async def give(self, trace_id: str, score: float, reason: str | None) -> None:
+    async def submit(self, trace_id: str, score: float, reason: str | None) -> None:
         """Set the score `user_feedback` of a trace; a second one replaces the first.
 
         Args:
             trace_id: of the answer.
             score: 0 (useless) to 1 (right).
-            reason: why, in the caller's words.
+            reason: free text of the caller.
 
         Raises:
             UnknownTrace: Opik holds no such trace and this process has not just sent it.
@@ -99,7 +85,7 @@ class Feedback:
             logger.error("a disliked answer is not sampled: the service stops", extra={"trace_id": trace_id})
 
     def _flag(self, opik: OpikApi, trace_id: str) -> None:
-        """Hand the answer to the evaluation, unless it was sampled anyway; its trace may still be on its way."""
+        """Offer the answer as a sample unless it was sampled already; its trace may still be on its way to Opik."""
         reason = "its trace has not arrived"
         for attempt in range(FLAG_ATTEMPTS):
             if attempt and self._closing.wait(FLAG_PAUSE_SECONDS):

@@ -1,7 +1,7 @@
-"""Hands sampled answers to the evaluation pipeline over SQS, off the request path.
+"""Queue of samples: sends them to SQS in the background.
 
-A sample that was accepted is kept until the queue took it: in memory, and beyond that in a bounded file. It is lost
-only with the process, which says so when it stops.
+An accepted sample is kept until SQS took it: in memory, and beyond that in a bounded file. It is lost only when the
+process ends before that, which is logged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,6 +26,14 @@ MAX_BATCH_BYTES = 256 * 1024
 MAX_IN_MEMORY = 1000
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
+
+
+class SampleSink(Protocol):
+    """Takes samples for evaluation."""
+
+    def offer(self, sample: dict[str, Any]) -> bool:
+        """Accept or refuse a sample without blocking."""
+        ...
 
 
 class SampleQueue:
@@ -84,12 +92,12 @@ class SampleQueue:
         return True
 
     def waiting(self) -> int:
-        """Accepted samples that the queue has not taken yet."""
+        """Number of accepted samples that SQS has not taken yet."""
         with self._changed:
             return len(self._memory) + self._spill.count + self._sending
 
     def stop(self, timeout_seconds: float) -> int:
-        """Send what waits for at most about `timeout_seconds` (blocks); returns how many samples are lost."""
+        """Send the remaining samples for about `timeout_seconds` (blocks); returns how many are lost."""
         with self._changed:
             self._stopping = True
             self._deadline = time.monotonic() + timeout_seconds
@@ -112,7 +120,7 @@ class SampleQueue:
                 if not left:
                     backoff = self._first_backoff
                     continue
-                # Jitter: processes that lost the queue together must not come back together.
+                # Jitter: several processes must not retry at the same time.
                 pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
                 self._wait(pause)
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
@@ -124,7 +132,7 @@ class SampleQueue:
             self._changed.wait(left)
 
     def _next(self) -> list[str] | None:
-        """The next batch, once there is one; None when it is time to end."""
+        """Wait for the next batch; None when the thread has to end."""
         with self._changed:
             while True:
                 if self._stopping and time.monotonic() >= self._deadline:

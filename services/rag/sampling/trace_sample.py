@@ -1,23 +1,24 @@
-"""A sample for evaluation from a recorded trace: for answers that somebody points at after they were given."""
+"""Samples from recorded traces, for answers that are flagged after they were given."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-# The form that services.rag.pipeline.prompt gives the retrieved documents.
+# The format of documents in the prompt; see services.rag.pipeline.prompt.
 _DOCUMENT = re.compile(
     r'<document id="\d+" title="[^"\n]*">\n((?:[^\n<]++|\n(?!</document>)|<(?!document id="))*+)\n</document>'
 )
-_KEPT = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
+SAMPLE_METADATA = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
+"""Fields of a trace's metadata that its sample keeps."""
 
 
-class NotAnAnswer(ValueError):  # noqa: N818 - the name says what happened
+class NotAnAnswer(ValueError):
     """A trace holds no question of this service; the message may be shown to a person."""
 
 
 def is_sampled(trace: dict[str, Any]) -> bool:
-    """Whether the answer was handed to the evaluation when it was given."""
+    """Whether the answer was sampled when it was given."""
     return bool((trace.get("metadata") or {}).get("sampled"))
 
 
@@ -26,7 +27,7 @@ def sample_of(trace: dict[str, Any], flagged: str) -> dict[str, Any]:
 
     Args:
         trace: of one answered or failed question.
-        flagged: who pointed at it; kept in the sample's metadata.
+        flagged: by whom or why; kept in the sample's metadata.
 
     Raises:
         NotAnAnswer: the trace has no question.
@@ -36,7 +37,7 @@ def sample_of(trace: dict[str, Any], flagged: str) -> dict[str, Any]:
         raise NotAnAnswer(f"Trace {trace.get('id')} holds no question of this service.")
     metadata = trace.get("metadata") or {}
     variables = metadata.get("prompt_template_variables") or {}
-    kept = {name: metadata[name] for name in _KEPT if metadata.get(name) is not None}
+    kept = {name: metadata[name] for name in SAMPLE_METADATA if metadata.get(name) is not None}
     error = (trace.get("error_info") or {}).get("exception_type")
     return {
         "trace_id": str(trace["id"]),

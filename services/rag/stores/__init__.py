@@ -1,1 +1,1 @@
-"""Where documents live."""
+"""The document store."""

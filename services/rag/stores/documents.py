@@ -1,4 +1,4 @@
-"""What the store holds and finds."""
+"""Documents as the store holds and finds them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ COLLECTIONS = ("posts", "articles", "repositories")
 Vector = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of a document, as it is stored and shown to the model.
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A document's description, which its chunks carry as well.
 
     Attributes:
         date: ISO date of the document; empty when unknown.
         language: of code; empty for prose.
     """
 
+    title: str
+    author: str
+    url: str
+    date: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Chunk(Described):
+    """A piece of a document, as it is stored and shown to the model."""
+
     id: str
     document_id: str
     chunk_index: int
-    title: str
-    author: str
     text: str
-    url: str
     content_hash: str
-    date: str = ""
-    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,6 @@ class Hit:
     collection: str
     vector: Vector
     score: float
-
-
-class StoreUnavailable(Exception):  # noqa: N818 - the name says what happened
-    """The store cannot be reached, or did not answer in time; the message may be shown to a caller."""
-
-
-class StoreMismatch(Exception):  # noqa: N818
-    """A collection was filled with another embedding model: its vectors cannot be compared with ours."""
 
 
 def chunk_from_payload(point_id: str, payload: dict[str, Any]) -> Chunk:

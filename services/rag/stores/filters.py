@@ -1,4 +1,4 @@
-"""What narrows a search down."""
+"""Filters of a search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Filters:
     """Conditions on documents; the empty one lets every document of the tenant through.
 
     Attributes:
-        authors: only documents of these authors; empty means of anyone.
+        authors: only documents of these authors; empty means of any author.
         after: only documents of this day or later.
         before: only documents from before this day.
     """

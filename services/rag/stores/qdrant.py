@@ -16,15 +16,8 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from services.common.tls import authorities
-from services.rag.stores.documents import (
-    COLLECTIONS,
-    Chunk,
-    Hit,
-    StoreMismatch,
-    StoreUnavailable,
-    Vector,
-    chunk_from_payload,
-)
+from services.rag.errors import StoreMismatch, StoreUnavailable
+from services.rag.stores.documents import COLLECTIONS, Chunk, Hit, Vector, chunk_from_payload
 from services.rag.stores.filters import Filters
 
 DENSE = "dense"
@@ -61,8 +54,8 @@ class QdrantStore:
             url: address of the server.
             embedding_model_id: the model of all vectors that go in or are searched with.
             dimension: length of its vectors.
-            tenant: only this tenant's documents are seen, written and removed. Required: a forgotten one would be
-                somebody else's.
+            tenant: only this tenant's documents are read, written and removed. Required: a default could be another
+                tenant's.
             auth: puts the key into every call; None for a server without keys.
             timeout_seconds: upper bound of one call.
             trusted: certificates that the server is trusted by; None means the system's authorities.
@@ -70,7 +63,7 @@ class QdrantStore:
         self._model_id = embedding_model_id
         self._dimension = dimension
         self.tenant = tenant
-        """Whose documents these are."""
+        """The tenant whose documents these are."""
         self._checked: set[str] = set()
         # cloud_inference: the server turns text into sparse vectors; the client must not try to.
         self._client = AsyncQdrantClient(
@@ -92,7 +85,7 @@ class QdrantStore:
         Raises:
             StoreUnavailable: it does not.
         """
-        with _translated():
+        with _store_errors():
             await self._client.get_collections()
 
     async def search(
@@ -126,7 +119,7 @@ class QdrantStore:
             for one in (text,)
             if one is not None
         ]
-        with _translated():
+        with _store_errors():
             if not await self._compatible(collection):
                 return []
             try:
@@ -152,7 +145,7 @@ class QdrantStore:
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
         """
-        with _translated():
+        with _store_errors():
             found = await asyncio.gather(*(self._authors(collection) for collection in COLLECTIONS))
         return sorted(set().union(*found))
 
@@ -163,7 +156,7 @@ class QdrantStore:
             StoreUnavailable: the server cannot be reached or failed.
             StoreMismatch: the collection belongs to another embedding model.
         """
-        with _translated():
+        with _store_errors():
             if not await self._compatible(collection):
                 return set()
         return {document_id for document_id, _ in (await self.stored(collection)).values()}
@@ -175,7 +168,7 @@ class QdrantStore:
             StoreUnavailable: the server cannot be reached or failed.
             StoreMismatch: it exists and belongs to another embedding model.
         """
-        with _translated():
+        with _store_errors():
             if not await self._compatible(collection):
                 await self._client.create_collection(
                     collection,
@@ -193,7 +186,7 @@ class QdrantStore:
         Raises:
             StoreUnavailable: the server cannot be reached or failed.
         """
-        with _translated():
+        with _store_errors():
             return {key: value async for key, value in self._scroll(collection)}
 
     async def upsert(self, collection: str, chunks: Sequence[Chunk], vectors: Vector) -> None:
@@ -205,7 +198,7 @@ class QdrantStore:
             StoreUnavailable: the server cannot be reached or failed.
         """
         points = [self._point(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
-        with _translated():
+        with _store_errors():
             await self._client.upsert(collection, points, wait=True, update_filter=self._filter())
 
     async def delete(self, collection: str, ids: Sequence[str]) -> None:
@@ -215,11 +208,11 @@ class QdrantStore:
             StoreUnavailable: the server cannot be reached or failed.
         """
         own = self._filter(None, models.HasIdCondition(has_id=list(ids)))
-        with _translated():
+        with _store_errors():
             await self._client.delete(collection, models.FilterSelector(filter=own), wait=True)
 
     def _filter(self, filters: Filters | None = None, *further: models.Condition) -> models.Filter:
-        """The one place where a tenant is kept to its own documents: whatever reads, searches, replaces or removes."""
+        """Build the filter of every read, search, replacement and removal: the only place that enforces the tenant."""
         asked = filters or Filters()
         must: list[models.Condition] = [
             models.FieldCondition(key="tenant", match=models.MatchValue(value=self.tenant)),
@@ -320,7 +313,7 @@ def _midnight(day: date | None) -> datetime | None:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _store_errors() -> Iterator[None]:
     try:
         yield
     except UnexpectedResponse as error:

@@ -1,1 +1,1 @@
-"""What the service tells about itself: metrics and errors."""
+"""Metrics (Prometheus, CloudWatch) and error reports (Sentry)."""

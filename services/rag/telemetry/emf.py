@@ -1,7 +1,7 @@
 """CloudWatch's embedded metric format: one JSON line on standard output from which CloudWatch makes metrics.
 
 Format: "Specification: Embedded metric format" in the Amazon CloudWatch User Guide. The only dimension is the stage,
-since every combination of dimensions is a paid metric; route, status and ids are fields to search the log for.
+since every combination of dimensions is a paid metric; route, status and ids are fields for log queries.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class EmfWriter:
 
         Args:
             route: the path's pattern.
-            status: what was answered.
+            status: HTTP status of the response.
             seconds: request received to last byte.
-            measured: what the question cost, for requests that asked one.
+            measured: measurements of the question; None for requests without one.
             held: requests that wait now.
             shed: requests refused since the last line.
             request_id: of the request.

@@ -31,7 +31,7 @@ TOKEN_BUCKETS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32
 
 @dataclass(frozen=True)
 class Measured:
-    """What one question cost; None for what did not happen. Times in seconds.
+    """Measurements of one question; None for what did not happen. Times in seconds.
 
     Attributes:
         ttft: request received to first token.
@@ -51,7 +51,7 @@ class Measured:
 
 @dataclass
 class RequestRecord:
-    """What the answer to the current request measured; filled by the pipeline, read when the request ends."""
+    """Measurements of the current request; set by the pipeline, read when the request ends."""
 
     measured: Measured | None = None
 
@@ -60,10 +60,10 @@ _record: ContextVar[RequestRecord | None] = ContextVar("request_record", default
 
 
 class Metrics:
-    """All metrics of one application, in a registry of its own; for one event loop."""
+    """All metrics of one application, in their own registry; for one event loop."""
 
     def __init__(self) -> None:
-        # A series per series that tells when it began: nobody asks, and it doubles what is scraped and stored.
+        # The library would add a creation time per series, which is not used and doubles what is scraped and stored.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own lacks a type
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -82,7 +82,7 @@ class Metrics:
         self._held = Gauge("twin_held_requests", "Requests that wait for the model to wake.", registry=self._registry)
         self._shed = self._counter("twin_shed_requests", "Requests refused under load, by reason.", "reason")
         for reason in SHED_REASONS:
-            self._shed.labels(reason)  # a rate over a series that is missing is no zero
+            self._shed.labels(reason)  # so that a rate over it is 0 and not missing
         self._breakers = State(
             "twin_breaker_state",
             "State of the circuit breaker of each dependency.",
@@ -95,25 +95,25 @@ class Metrics:
         self._shed_since: Tally[str] = Tally()
 
     def start_request(self) -> RequestRecord:
-        """A record for the current request; what the pipeline measures under it goes in."""
+        """Begin the record of the current request, which `observe_answer` fills."""
         record = RequestRecord()
         _record.set(record)
         return record
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request ended.
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that ended.
 
         Args:
             method: HTTP method.
             route: the path's pattern, never the path: series would have no bound.
-            status: what was answered.
+            status: HTTP status of the response.
             seconds: request received to last byte.
         """
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def answered(self, measured: Measured) -> None:
-        """A question ended, well or not."""
+    def observe_answer(self, measured: Measured) -> None:
+        """Observe the measurements of a question that ended, answered or not."""
         for histogram, value in (
             (self._ttft, measured.ttft),
             (self._tpot, measured.tpot),
@@ -127,28 +127,28 @@ class Metrics:
         if (record := _record.get()) is not None:
             record.measured = measured
 
-    def held(self, n: int) -> None:
-        """`n` requests wait for the model to wake."""
+    def set_held(self, n: int) -> None:
+        """Set the number of requests that wait for the model to wake."""
         self.held_now = n
         self._held.set(n)
 
-    def shed(self, reason: str) -> None:
-        """A request was refused to keep the others fast."""
+    def count_shed(self, reason: str) -> None:
+        """Count a request that was refused under load."""
         self._shed.labels(reason).inc()
         self._shed_since[reason] += 1
 
     def take_shed(self) -> int:
-        """Requests refused since this was asked last."""
+        """Number of requests refused since the last call."""
         count = self._shed_since.total()
         self._shed_since.clear()
         return count
 
-    def breaker(self, dependency: str, state: Breaker) -> None:
-        """The circuit breaker of a dependency changed its state."""
+    def set_breaker_state(self, dependency: str, state: Breaker) -> None:
+        """Set the state of a dependency's circuit breaker."""
         self._breakers.labels(dependency).state(state)
 
     def exposition(self) -> bytes:
-        """Everything in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

@@ -1,4 +1,4 @@
-"""Unexpected errors to Sentry, scrubbed: where it happened, never what was said.
+"""Reports unexpected errors to Sentry, without any text of requests.
 
 Off unless a DSN is set. The SDK's integrations are off, since they would collect requests; what is logged as an error
 is sent. Exception texts may quote a prompt or a key, so they stay in the log; type and stack go.
@@ -30,7 +30,7 @@ class Sentry:
             stage: becomes the environment.
             release: of the service.
         """
-        import sentry_sdk  # a tenth of a second that services without a DSN need not spend
+        import sentry_sdk  # takes a tenth of a second, which services without a DSN save
         from sentry_sdk.integrations.logging import LoggingIntegration
 
         sentry_sdk.init(
@@ -49,12 +49,12 @@ class Sentry:
         self._client = sentry_sdk.get_client()
 
     def stop(self) -> None:
-        """Send what waits, for at most three seconds, and disconnect; blocks."""
+        """Send pending events for at most three seconds and disconnect; blocks."""
         self._client.close(timeout=STOP_SECONDS)
 
 
 def scrub(event: Event, _: Hint | None = None) -> Event:
-    """What may leave of an event: known fields only, so that a new field of the SDK is not a new leak."""
+    """Keep the known fields of an event only, so that a new field of the SDK is not a new leak."""
     found: dict[str, Any] = dict(event)
     kept = {name: found[name] for name in _KEPT_EVENT if name in found}
     kept["tags"] = {"request_id": request_id_var.get(), "trace_id": trace_id_var.get()}

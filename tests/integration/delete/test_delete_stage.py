@@ -16,7 +16,8 @@ from tests.infra.conftest import Template
 from tests.integration.delete.conftest import ACTIONS, ORDER, TAGS, Cloud, failing
 from twin import app as root
 from twin.delete import delete as command
-from twin.delete.delete import Planned, delete, plan
+from twin.delete.delete import delete
+from twin.delete.plan import Removal, removals
 from twin.inventory.ownership import Ownership, snapshots_of
 from twin.inventory.survivors import survivors
 from twin.target import stage as stages
@@ -39,12 +40,12 @@ def holding(**resources: Template) -> Template:
     return {"Resources": resources}
 
 
-def places(planned: list[Planned], *names: str) -> list[int]:
+def places(planned: list[Removal], *names: str) -> list[int]:
     return [next(index for index, each in enumerate(planned) if each.name == name) for name in names]
 
 
 def test_a_dry_run_says_the_order_and_changes_nothing(deployed: Cloud) -> None:
-    planned = plan(deployed.stage)
+    planned = removals(deployed.stage)
     ids = {physical_id for part in ORDER for physical_id in deployed.physical_ids(part).values()}
     assert ids <= {each.name for each in planned}
     component, *later = places(planned, "twin-local-llm-model", *map(deployed.name, ("business", "network")))
@@ -65,7 +66,7 @@ def test_everything_goes_and_a_second_run_finds_nothing_to_do(deployed: Cloud) -
     again: list[str] = []
     assert delete(deployed.stage, again.append) == []
     assert again == []
-    assert plan(deployed.stage) == []
+    assert removals(deployed.stage) == []
 
 
 @pytest.mark.parametrize("word", ["inference component", "deleting", "business deleted"])
@@ -155,9 +156,9 @@ def _snapshot_of_a_policy(cloud: Cloud) -> None:
 )
 def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Callable[[Cloud], None]) -> None:
     leave(cloud)
-    assert plan(cloud.stage) != []
+    assert removals(cloud.stage) != []
     assert delete(cloud.stage, lambda line: None) == []
-    assert plan(cloud.stage) == []
+    assert removals(cloud.stage) == []
     listed = cloud.emulator.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"]
     assert "Slack" not in [secret["Name"] for secret in listed]
 
@@ -255,7 +256,7 @@ def test_vectors_can_be_kept_with_the_network_that_they_are_in(deployed: Cloud) 
     tags = [{"ResourceType": "volume", "Tags": TAGS}]
     ec2.create_volume(AvailabilityZone="us-east-1a", Size=4, TagSpecifications=tags)
     s3.put_object(Bucket="twin-local-vectors-data", Key="snapshot", Body=b"points")
-    assert deployed.name("network") not in [each.name for each in plan(deployed.stage, keep=["vectors"])]
+    assert deployed.name("network") not in [each.name for each in removals(deployed.stage, keep=["vectors"])]
     assert delete(deployed.stage, lambda line: None, keep=["vectors"]) == []
     standing = {stack["StackName"] for stack in deployed.cloudformation.describe_stacks()["Stacks"]}
     assert {deployed.name("network"), deployed.name("vectors")} <= standing

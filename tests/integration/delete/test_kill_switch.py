@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.budget_notice import letter
+from tests.budget_notice import notice
 from tests.infra.conftest import resources
 from tests.integration.delete.conftest import Cloud
 from tests.integration.emulator.conftest import eventually
@@ -61,20 +61,20 @@ def budget(cloud: Cloud) -> str:
 def test_only_the_letter_of_a_spent_budget_deletes_the_stack_and_only_once(
     cloud: Cloud, told: Callable[[], tuple[str, str]]
 ) -> None:
-    say(cloud, letter(budget(cloud), "$400.00", "$412.00", kind="FORECASTED"))
+    say(cloud, notice(budget(cloud), "$400.00", "$412.00", kind="FORECASTED"))
     subject, text = told()
     assert subject == "Nothing was deleted by the budget"
     assert "Alert Type: FORECASTED" in text
     assert stands(cloud)
 
-    say(cloud, letter(budget(cloud), "$400.00", "$400.15"))
+    say(cloud, notice(budget(cloud), "$400.00", "$400.15"))
     subject, text = told()
     assert subject == "Budget spent: twin-local-llm is deleted"
     assert "400.15 of the month's 400.00 USD are spent" in text
     assert "make deploy-inference-pipeline STAGE=local" in text
     eventually(lambda: not stands(cloud), "the stack still stands")
 
-    say(cloud, letter(budget(cloud), "$400.00", "$400.15"))
+    say(cloud, notice(budget(cloud), "$400.00", "$400.15"))
     say(cloud, "another word")
     assert told()[0] == "Nothing was deleted by the budget", (
         "the second letter found nothing to delete, and is not told"

@@ -10,7 +10,7 @@ import pytest
 from tests.infra.conftest import Synthesize, Template, read
 from tests.integration.delete.conftest import STAGE, Cloud
 from twin.delete import delete as command
-from twin.target.cdk_environment import copies_as_they_are
+from twin.target.cdk_environment import current_copies
 
 COMPONENT = "twin-local-llm-model"
 MODEL, CONFIG = "AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig"
@@ -57,7 +57,7 @@ def test_a_change_replaces_only_what_is_immutable_and_wakes_nobody(
     if asleep:
         sleep(deployed)
     variables, replaced = CHANGES[change]
-    template = llm(synthesize, {**variables, **copies_as_they_are(deployed.stage)})
+    template = llm(synthesize, {**variables, **current_copies(deployed.stage)})
     before = deployed.physical_ids("llm")
     assert deployed.update("llm", template) == "UPDATE_COMPLETE", deployed.failures("llm")
     after = deployed.physical_ids("llm")
@@ -80,7 +80,7 @@ def test_without_the_number_of_copies_a_new_model_would_wake_the_endpoint(
 
 def test_a_change_that_fails_puts_back_what_the_last_template_said(deployed: Cloud, synthesize: Synthesize) -> None:
     sleep(deployed)
-    template = llm(synthesize, {**CHANGES["model"][0], **copies_as_they_are(deployed.stage)})
+    template = llm(synthesize, {**CHANGES["model"][0], **current_copies(deployed.stage)})
     before = deployed.physical_ids("llm")
     broken = {"Type": "AWS::SageMaker::Endpoint", "Properties": {"EndpointConfigName": "nowhere"}}
     broken["DependsOn"] = list(template["Resources"])
@@ -93,15 +93,15 @@ def test_a_change_that_fails_puts_back_what_the_last_template_said(deployed: Clo
 
 
 def test_copies_are_kept_within_the_settings(deployed: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert copies_as_they_are(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "1"}
+    assert current_copies(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "1"}
     monkeypatch.setenv("TWIN_LLM__MAX_COPIES", "4")
     deployed.emulator.client("sagemaker").update_inference_component_runtime_config(
         InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 3}
     )
-    assert copies_as_they_are(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "3"}
+    assert current_copies(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "3"}
     monkeypatch.setenv("TWIN_LLM__MAX_COPIES", "2")
-    assert copies_as_they_are(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "2"}
+    assert current_copies(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "2"}
 
 
 def test_a_stage_that_does_not_stand_has_no_copies_to_keep(cloud: Cloud) -> None:
-    assert copies_as_they_are(cloud.stage) == {}
+    assert current_copies(cloud.stage) == {}

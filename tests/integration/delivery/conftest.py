@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.infra.conftest import _clean_environment, synthesize
 from tests.integration.emulator.conftest import Emulator, running
+from tests.worker_groups import share_worker
 
 __all__ = ["_clean_environment", "synthesize"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

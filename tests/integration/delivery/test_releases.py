@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -13,12 +14,15 @@ import pytest
 
 from tests.aws import aws_environment, put_alarm
 from tests.integration.emulator.conftest import Emulator
-from twin.ci import alarms, expired, releases
+from twin.ci import alarms, releases
 from twin.ci.releases import Release
+from twin.ci.teardown import expired_previews
+from twin.deploy.deploy import Deployed
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
 DIGEST = f"sha256:{'a' * 64}"
+# pragma: allowlist nextline secret - made-up commit
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 IMAGES = "llm-twin/rag"
 
@@ -74,15 +78,15 @@ def test_the_way_back_deploys_the_last_good_commit_and_leaves_the_work_tree_alon
 
     with pytest.raises(TwinError, match="prod has no good release yet"):
         releases.roll_back(prod, IMAGES, repository)
-    releases.remember(prod, built(COMMIT))
+    releases.store_last_good(prod, built(COMMIT))
     with pytest.raises(TwinError, match="git worktree add"):
         releases.roll_back(prod, IMAGES, repository)
     image = built(good)
-    releases.remember(prod, Release(good, DIGEST))
+    releases.store_last_good(prod, Release(good, DIGEST))
     with pytest.raises(TwinError, match="was built and tested"):
         releases.roll_back(prod, IMAGES, repository)
     assert not seen.exists()
-    releases.remember(prod, image)
+    releases.store_last_good(prod, image)
     assert releases.roll_back(prod, IMAGES, repository) == image
 
     assert seen.read_text().split() == ["prod", good, "good"]
@@ -100,7 +104,7 @@ def test_a_rollback_that_fails_says_that_a_person_is_needed(
     (repository / "Makefile").write_text("deploy-inference-pipeline:\n\t@exit 3\n")
     git(repository, "add", "-A")
     git(repository, "commit", "--quiet", "-m", "broken")
-    releases.remember(prod, built(git(repository, "rev-parse", "HEAD")))
+    releases.store_last_good(prod, built(git(repository, "rev-parse", "HEAD")))
     with pytest.raises(TwinError, match="needs a person now"):
         releases.roll_back(prod, IMAGES, repository)
     assert not (tmp_path / "rollback").exists()
@@ -118,6 +122,25 @@ def test_only_the_image_that_was_built_is_promoted(prod: Stage, built: Callable[
         releases.require_same_image(prod, "llm-twin/rag", Release(COMMIT, DIGEST))
     with pytest.raises(TwinError, match="There is no image llm-twin/rag:"):
         releases.require_same_image(prod, "llm-twin/rag", Release("f" * 40, DIGEST))
+
+
+def test_a_release_is_deployed_with_its_commit_after_its_image_was_checked(
+    prod: Stage, built: Callable[[str], Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def deploy(stage: Stage, _: Callable[[str], None]) -> Deployed:
+        done.append(f"{stage.name} {os.environ['TWIN_RELEASE']}")
+        return Deployed(stage, {"ApiUrl": "https://api.example"})
+
+    monkeypatch.setenv("TWIN_RELEASE", "before")
+    monkeypatch.setattr(releases, "deploy", deploy)
+    image = built(COMMIT)
+    with pytest.raises(TwinError, match="was built and tested"):
+        releases.deploy_release("prod", IMAGES, Release(COMMIT, DIGEST), print)
+    assert done == []
+    assert releases.deploy_release("prod", IMAGES, image, print) == "https://api.example"
+    assert done == [f"prod {COMMIT}"]
 
 
 def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(prod: Stage, cloud: Emulator) -> None:
@@ -152,5 +175,5 @@ def test_previews_past_their_life_are_found_by_their_youngest_stack(prod: Stage,
     cloudformation.delete_stack(StackName="twin-pr-4-llm")
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="twin-pr-4-llm")
     now = datetime.now(UTC)
-    assert expired.previews(prod, now, timedelta(hours=1)) == []
-    assert expired.previews(prod, now + timedelta(hours=2), timedelta(hours=1)) == ["pr-12", "pr-3"]
+    assert expired_previews(prod, now, timedelta(hours=1)) == []
+    assert expired_previews(prod, now + timedelta(hours=2), timedelta(hours=1)) == ["pr-12", "pr-3"]

@@ -23,10 +23,10 @@ from botocore.exceptions import ClientError
 from tests.aws import aws_environment
 from tests.infra.conftest import ROOT, Synthesize
 from tests.integration.emulator.conftest import Emulator, running
-from twin.account.trust import bootstrap
 from twin.delete import delete as command
 from twin.delete.delete import delete
 from twin.target import cdk
+from twin.target.bootstrap import bootstrap_account
 from twin.target.stage import Stage
 
 STACK = "twin-delivery"
@@ -110,7 +110,7 @@ def account(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) ->
         with pytest.MonkeyPatch.context() as patch:
             for name, value in aws_environment(emulator.url).items():
                 patch.setenv(name, value)
-            assert bootstrap(Stage("dev", REGION)) == f"{ACCOUNT}/{REGION}"
+            assert bootstrap_account(Stage("dev", REGION)) == f"{ACCOUNT}/{REGION}"
         # It refuses whoever comes without TLS, which the emulator has none of.
         emulator.client("s3").delete_bucket_policy(Bucket=f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}")
         _trusted(emulator, json.loads((delivery / f"{STACK}.template.json").read_text()))

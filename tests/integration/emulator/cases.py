@@ -1,4 +1,4 @@
-"""What each resource type promises: its least template, its changes in place and by replacement, how boto3 shows it."""
+"""Cases of the resource types: smallest template, changes in place and by replacement, and the view through boto3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NETWORK = {
 
 @dataclass(frozen=True)
 class Variant:
-    """Properties of the resource, and what boto3 shows of it then."""
+    """Properties of the resource, and how boto3 describes it with them."""
 
     properties: Properties
     shown: Shown
@@ -45,10 +45,10 @@ class Case:
     """One resource type.
 
     Attributes:
-        read: what boto3 shows of a physical id; None when it is gone.
-        ref: the form of what Ref returns.
+        read: description of a physical id through boto3; None when it does not exist.
+        ref: pattern of the value of Ref.
         replaced: None for a type whose properties all change in place.
-        attributes: the form of what GetAtt returns, by attribute.
+        attributes: pattern of the value of GetAtt, by attribute.
         support: resources that it needs.
     """
 
@@ -70,7 +70,7 @@ class Case:
 
 
 def _described(call: Callable[..., Any], **arguments: Any) -> Any:
-    """A description, or None for what AWS says is not there."""
+    """A description, or None for a resource that AWS reports as not found."""
     try:
         return call(**arguments)
     except ClientError as error:

@@ -19,10 +19,15 @@ from botocore.exceptions import ClientError
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[3]
 Aws = Callable[[str], Any]
 Resources = Mapping[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 class Emulator:
@@ -52,7 +57,7 @@ class Emulator:
 
 
 def command(port: int, data: Path) -> list[str]:
-    """What starts an emulator."""
+    """Command that starts an emulator."""
     return [sys.executable, "-m", "localcloud.emulator", "--port", str(port), "--data", str(data)]
 
 
@@ -102,7 +107,7 @@ def eventually(probe: Callable[[], Any], what: str, seconds: float = 30) -> Any:
 
 
 class Stacks:
-    """Creates, updates and deletes CloudFormation stacks, and waits for what came of it."""
+    """Creates, updates and deletes CloudFormation stacks, and waits for their final status."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -113,7 +118,7 @@ class Stacks:
         return self.settled(name)
 
     def start_creation(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> None:
-        """Begin a creation and wait for nothing."""
+        """Begin a creation without waiting."""
         self._client.create_stack(StackName=name, TemplateBody=_template(resources, outputs))
 
     def update(self, name: str, resources: Resources) -> str:
@@ -122,11 +127,11 @@ class Stacks:
         return self.settled(name)
 
     def start_update(self, name: str, resources: Resources) -> None:
-        """Begin an update and wait for nothing."""
+        """Begin an update without waiting."""
         self._client.update_stack(StackName=name, TemplateBody=_template(resources))
 
     def delete(self, name: str) -> None:
-        """Delete a stack and see it gone."""
+        """Delete a stack and wait until it is gone."""
         self._client.delete_stack(StackName=name)
         status = eventually(lambda: self._deleted(name), f"{name} is still being deleted")
         assert status == "DELETE_COMPLETE", self.failures(name)

@@ -1,4 +1,4 @@
-"""Where the plugin corrects MiniStack."""
+"""Patches of MiniStack where it differs from AWS."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def test_a_missing_image_is_an_error(aws: Aws) -> None:
         ecr.describe_images(repositoryName="twin", imageIds=[{"imageTag": "nothing"}])
 
 
-def test_free_form_keys_are_not_respelt() -> None:
+def test_free_form_keys_keep_their_spelling() -> None:
     assert camel_case({"DockerLabels": {"My.Label": "x"}}) == {"dockerLabels": {"My.Label": "x"}}
 
 
-def test_an_alarm_looks_at_its_own_dimensions(stacks: Stacks, aws: Aws) -> None:
+def test_an_alarm_evaluates_its_own_dimensions(stacks: Stacks, aws: Aws) -> None:
     cloudwatch = aws("cloudwatch")
     alarm = {
         "Type": "AWS::CloudWatch::Alarm",

@@ -1,4 +1,4 @@
-"""What the evaluation pipeline rides on: alarms and topics call functions, queues set aside what keeps failing."""
+"""Delivery to Lambda functions from alarms, topics and queues, and dead letter queues for what keeps failing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STACK = "delivery"
 RECEIVES = 2
 GOOD = ("good", "fine")
 HIDDEN_SECONDS = 300
-"""For how long a received message is out of sight; the tests bring it back earlier."""
+"""Visibility timeout; the tests make messages visible again earlier."""
 ENOUGH_SECONDS = 60
-"""A second or two are what it takes; the rest is for a busy machine."""
+"""It takes one or two seconds on an idle machine."""
 
 RECORD = """
     import json, pathlib, uuid
@@ -36,7 +36,7 @@ EXPLODE = 'raise RuntimeError("nothing of this batch")'
 
 
 def _queue(name: str, function_name: str) -> dict[str, Any]:
-    """A queue, what becomes of its undeliverable messages, and the function that is called with them."""
+    """A queue, its dead letter queue, and the function that is called with its messages."""
     dead = f"{name}Dead"
     redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [dead, "Arn"]}, "maxReceiveCount": RECEIVES}
     mapping = {
@@ -101,7 +101,7 @@ def _resources(folders: dict[str, Path]) -> Resources:
 
 
 class Delivery:
-    """The deployed stack, and what its functions were called with."""
+    """The deployed stack, and the events of its functions."""
 
     def __init__(self, stacks: Stacks, aws: Aws, folders: dict[str, Path]) -> None:
         self.aws = aws
@@ -114,7 +114,7 @@ class Delivery:
         return self._stacks.physical_id(STACK, name)
 
     def events(self, name: str) -> list[Any]:
-        """What a function was called with, first first."""
+        """Events of a function, oldest first."""
         found = sorted(self._folders[name].glob("*.json"), key=lambda path: path.stat().st_mtime)
         return [json.loads(path.read_text()) for path in found]
 
@@ -129,7 +129,7 @@ class Delivery:
         assert len(answer["Successful"]) == len(bodies)
 
     def set_aside(self, queue: str, name: str) -> int:
-        """How many messages the dead letter queue holds, once what a function let fail so far is in sight again."""
+        """Number of messages in the dead letter queue, after failed messages were made visible again."""
         receipts = {record["receiptHandle"] for record in self.records(name) if record["body"] not in GOOD}
         for receipt in receipts - self._returned:
             self.aws("sqs").change_message_visibility(
@@ -139,14 +139,14 @@ class Delivery:
         return self.left(f"{queue}Dead")
 
     def left(self, queue: str) -> int:
-        """How many messages a queue holds, in sight or not."""
+        """Number of messages in a queue, visible or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = self.physical_id(queue)
         found = self.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
     def bodies(self, queue: str) -> list[str]:
-        """Take what a queue holds."""
+        """Receive the messages of a queue."""
         answer = self.aws("sqs").receive_message(QueueUrl=self.physical_id(queue), MaxNumberOfMessages=10)
         return sorted(message["Body"] for message in answer.get("Messages", ()))
 

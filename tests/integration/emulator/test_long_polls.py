@@ -1,4 +1,4 @@
-"""When the CDK command line, which looks every five seconds, hears of a stack in progress."""
+"""Long polling: DescribeStacks calls of the CDK, which polls every five seconds, while a stack is in progress."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def callers() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def look(emulator: Emulator, callers: ThreadPoolExecutor) -> Future[str]:
-    """The status as the CDK is told it."""
+def describe_as_cdk(emulator: Emulator, callers: ThreadPoolExecutor) -> Future[str]:
+    """The status that a DescribeStacks call of the CDK returns."""
     client: Any = boto3.client(
         "cloudformation",
         endpoint_url=emulator.url,
@@ -47,25 +47,25 @@ def look(emulator: Emulator, callers: ThreadPoolExecutor) -> Future[str]:
     return callers.submit(lambda: str(client.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]))
 
 
-def test_the_cdk_hears_of_a_stack_when_it_has_settled_and_others_at_once(
+def test_the_cdk_is_answered_when_the_stack_has_settled_and_others_at_once(
     emulator: Emulator, stacks: Stacks, callers: ThreadPoolExecutor
 ) -> None:
     stacks.start_creation(STACK, waiting(60))
     (url,) = eventually(lambda: stacks.physical_ids(STACK, "Handle"), "the handle is not there")
-    told = look(emulator, callers)
-    assert not wait([told], timeout=1).done
+    status = describe_as_cdk(emulator, callers)
+    assert not wait([status], timeout=1).done
     assert stacks.status(STACK) == "CREATE_IN_PROGRESS"
-    assert not told.done()
+    assert not status.done()
     signal_sent = json.dumps({"Status": "SUCCESS", "UniqueId": "1", "Data": "", "Reason": ""})
     httpx.put(url, content=signal_sent, trust_env=False).raise_for_status()
-    assert told.result(30) == "CREATE_COMPLETE"
+    assert status.result(30) == "CREATE_COMPLETE"
     stacks.delete(STACK)
 
 
-def test_who_waits_is_answered_when_the_emulator_ends(tmp_path: Path, callers: ThreadPoolExecutor) -> None:
+def test_held_calls_are_answered_when_the_emulator_ends(tmp_path: Path, callers: ThreadPoolExecutor) -> None:
     with running(tmp_path) as emulator:
         Stacks(emulator.client("cloudformation")).start_creation(STACK, waiting(5))
-        told = look(emulator, callers)
-        assert not wait([told], timeout=1).done
+        status = describe_as_cdk(emulator, callers)
+        assert not wait([status], timeout=1).done
         emulator.process.send_signal(signal.SIGINT)
-        assert told.result(30) == "CREATE_IN_PROGRESS"
+        assert status.result(30) == "CREATE_IN_PROGRESS"

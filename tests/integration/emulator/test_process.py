@@ -17,7 +17,7 @@ from tests.integration.emulator.conftest import ROOT, Emulator, Stacks, command,
 from tests.integration.emulator.functions import deploy
 
 STOP_SECONDS = 60
-"""A few seconds are what it takes; the rest is for a busy machine. The busy functions take ten times as long."""
+"""It takes a few seconds on an idle machine. The busy functions take ten times as long."""
 
 
 def test_it_listens_on_loopback_only_and_stops_with_its_workers(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_it_listens_on_loopback_only_and_stops_with_its_workers(tmp_path: Path) 
         """
         deploy(functions, "busy", busy, timeout=600)
         functions.invoke(FunctionName="busy", InvocationType="Event", Payload=b'{"how": "left alone"}')
-        # One that somebody waits for must not keep the emulator either.
+        # A function that a caller waits for must not keep the emulator running either.
         waiting = callers.submit(functions.invoke, FunctionName="busy", Payload=b'{"how": "waited for"}')
         eventually(lambda: len(list(started.iterdir())) == 2, "the busy functions have not started")
 

@@ -1,4 +1,4 @@
-"""The 14 resource types that MiniStack lacks, each through CloudFormation and seen through boto3."""
+"""The 14 resource types that MiniStack lacks, deployed by CloudFormation and read by boto3."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def then_failing(resources: Resources) -> Resources:
 def test_these_are_the_types_that_are_added_and_none_of_them_is_ministacks_own() -> None:
     added = set(resource_types(Loopback(port=0)))
     assert added == {case.type for case in CASES}
-    # A type that MiniStack learns is no longer ours: its own implementation would be the one in use.
+    # For a type that a newer MiniStack has, its own implementation is used, and ours can go.
     assert added.isdisjoint(provisioners._RESOURCE_HANDLERS)
 
 
@@ -90,7 +90,7 @@ CHANGES = [(case, change) for case in EVERY for change in ("changed", "replaced"
 
 
 @pytest.mark.parametrize(("case", "change"), CHANGES, ids=str)
-def test_a_failed_update_leaves_what_stood(case: Case, change: str, stacks: Stacks, aws: Aws) -> None:
+def test_a_failed_update_leaves_the_previous_state(case: Case, change: str, stacks: Stacks, aws: Aws) -> None:
     assert stacks.create(STACK, case.resources(case.before)) == "CREATE_COMPLETE"
     old = stacks.physical_id(STACK, "Subject")
     wanted = then_failing(case.resources(getattr(case, change)))
@@ -114,7 +114,7 @@ def test_what_keeps_its_own_name_is_not_replaced(case: Case, name: str, stacks: 
     assert case.read(aws, stacks.physical_id(STACK, "Subject")) == case.before.shown
 
 
-def test_what_is_gone_already_is_as_good_as_deleted(stacks: Stacks, aws: Aws) -> None:
+def test_deleting_what_does_not_exist_succeeds(stacks: Stacks, aws: Aws) -> None:
     case = CASES_BY_TYPE["AWS::ApplicationAutoScaling::ScalingPolicy"]
     assert stacks.create(STACK, case.resources(case.before)) == "CREATE_COMPLETE"
     policy, target = stacks.physical_id(STACK, "Subject"), stacks.physical_id(STACK, "Target")

@@ -1,4 +1,4 @@
-"""SageMaker's control plane: what it refuses and lists, and how it waits for whoever runs the containers."""
+"""SageMaker's control plane: errors, lists, and waiting for the process that runs the containers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.emulator.conftest import Aws, Emulator, Resources, Stacks
 STACK = "held"
 ENDPOINT = "held"
 COMPONENT = "held-model"
-IMPATIENT_SECONDS = 1
+SHORT_TIMEOUT_SECONDS = 1
 
 
 def model(name: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def with_component(copies: int) -> Resources:
 
 
 class External:
-    """An emulator whose containers this test runs, or fails to."""
+    """An emulator for which the test stands in for the process that runs the containers."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._url = emulator.url
@@ -63,7 +63,7 @@ class External:
         self.stacks = Stacks(emulator.client("cloudformation"))
 
     def settle(self, kind: str, name: str, status: str, **more: Any) -> None:
-        """Report what came of a container, as the runner does."""
+        """Report the status of a container, as the runner does."""
         answer = httpx.post(
             self._url,
             content=json.dumps({"Kind": kind, "Name": name, "Status": status, **more}),
@@ -77,12 +77,12 @@ class External:
         assert answer.status_code == 200, answer.text
 
     def endpoint(self) -> dict[str, Any]:
-        """The endpoint; empty while it is not there."""
+        """The endpoint; empty when it does not exist."""
         found = self.sagemaker.list_endpoints(NameContains=ENDPOINT)["Endpoints"]
         return dict(self.sagemaker.describe_endpoint(EndpointName=ENDPOINT)) if found else {}
 
     def component(self) -> dict[str, Any]:
-        """The component; empty while it is not there."""
+        """The component; empty when it does not exist."""
         found = self.sagemaker.list_inference_components(NameContains=COMPONENT)["InferenceComponents"]
         described = self.sagemaker.describe_inference_component
         return dict(described(InferenceComponentName=COMPONENT)) if found else {}
@@ -100,22 +100,22 @@ class External:
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
-    with running(tmp_path_factory.mktemp("patient"), LOCALCLOUD_CONTAINERS="external") as emulator:
+def external_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    with running(tmp_path_factory.mktemp("external"), LOCALCLOUD_CONTAINERS="external") as emulator:
         yield External(emulator)
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
-    environment = {"LOCALCLOUD_CONTAINERS": "external", "LOCALCLOUD_STABILISE_SECONDS": str(IMPATIENT_SECONDS)}
-    with running(tmp_path_factory.mktemp("impatient"), **environment) as emulator:
+def short_timeout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    environment = {"LOCALCLOUD_CONTAINERS": "external", "LOCALCLOUD_STABILISE_SECONDS": str(SHORT_TIMEOUT_SECONDS)}
+    with running(tmp_path_factory.mktemp("short-timeout"), **environment) as emulator:
         yield External(emulator)
 
 
 @pytest.fixture
-def external(patient: External) -> Iterator[External]:
-    yield patient
-    patient.stacks.delete(STACK)
+def external(external_server: External) -> Iterator[External]:
+    yield external_server
+    external_server.stacks.delete(STACK)
 
 
 def test_it_refuses_as_aws_does(aws: Aws) -> None:
@@ -133,7 +133,7 @@ def test_it_refuses_as_aws_does(aws: Aws) -> None:
         sagemaker.delete_model(ModelName="once")
 
 
-def test_lists_are_filtered_sorted_and_cut_into_pages(aws: Aws) -> None:
+def test_lists_are_filtered_sorted_and_paginated(aws: Aws) -> None:
     sagemaker = aws("sagemaker")
     names = [f"page-{number}" for number in range(5)]
     for name in names:
@@ -223,7 +223,7 @@ def test_a_failed_update_goes_back_to_the_containers_that_served(external: Exter
     assert external.endpoint()["EndpointStatus"] == "InService"
 
 
-def test_no_copies_need_no_container_and_waking_waits_for_one(external: External) -> None:
+def test_no_copies_need_no_container_and_a_scale_out_waits_for_one(external: External) -> None:
     assert external.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", external.stacks.failures(STACK)
     assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
 
@@ -248,7 +248,7 @@ def test_no_copies_need_no_container_and_waking_waits_for_one(external: External
         external.sagemaker.delete_endpoint(EndpointName=ENDPOINT)
 
 
-def test_a_failed_waking_keeps_the_count_that_was(external: External) -> None:
+def test_a_failed_scale_out_keeps_the_previous_count(external: External) -> None:
     assert external.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", external.stacks.failures(STACK)
     external.sagemaker.update_inference_component_runtime_config(
         InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 1}
@@ -259,25 +259,31 @@ def test_a_failed_waking_keeps_the_count_that_was(external: External) -> None:
     assert found["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
 
 
-def test_settling_what_is_not_there_is_an_error(external: External) -> None:
+def test_reporting_an_unknown_resource_is_an_error(external: External) -> None:
     assert external.stacks.create(STACK, {"Model": model("one")}) == "CREATE_COMPLETE"
     with pytest.raises(AssertionError, match="Could not find endpoint "):
         external.settle("endpoint", "nowhere", "InService")
 
 
-def test_containers_that_nobody_starts_fail_in_time(impatient: External) -> None:
-    assert impatient.stacks.create(STACK, with_container("one")) == "ROLLBACK_COMPLETE"
-    expected = f"Endpoint {ENDPOINT}: it is still Creating after {IMPATIENT_SECONDS} s"
-    assert any(expected in reason for reason in impatient.stacks.failures(STACK)), impatient.stacks.failures(STACK)
-    assert impatient.endpoint() == {}
-    impatient.stacks.delete(STACK)
+def test_containers_that_are_not_started_fail_after_the_timeout(short_timeout: External) -> None:
+    assert short_timeout.stacks.create(STACK, with_container("one")) == "ROLLBACK_COMPLETE"
+    expected = f"Endpoint {ENDPOINT}: it is still Creating after {SHORT_TIMEOUT_SECONDS} s"
+    assert any(expected in reason for reason in short_timeout.stacks.failures(STACK)), short_timeout.stacks.failures(
+        STACK
+    )
+    assert short_timeout.endpoint() == {}
+    short_timeout.stacks.delete(STACK)
 
 
-def test_an_update_that_nobody_answers_goes_back_in_time(impatient: External) -> None:
-    assert impatient.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", impatient.stacks.failures(STACK)
-    assert impatient.stacks.update(STACK, with_component(1)) == "UPDATE_ROLLBACK_COMPLETE"
-    expected = f"InferenceComponent {COMPONENT}: it is still Updating after {IMPATIENT_SECONDS} s"
-    assert any(expected in reason for reason in impatient.stacks.failures(STACK)), impatient.stacks.failures(STACK)
-    assert impatient.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
-    assert impatient.component()["InferenceComponentStatus"] == "InService"
-    impatient.stacks.delete(STACK)
+def test_an_update_without_a_report_is_undone_after_the_timeout(short_timeout: External) -> None:
+    assert short_timeout.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", short_timeout.stacks.failures(
+        STACK
+    )
+    assert short_timeout.stacks.update(STACK, with_component(1)) == "UPDATE_ROLLBACK_COMPLETE"
+    expected = f"InferenceComponent {COMPONENT}: it is still Updating after {SHORT_TIMEOUT_SECONDS} s"
+    assert any(expected in reason for reason in short_timeout.stacks.failures(STACK)), short_timeout.stacks.failures(
+        STACK
+    )
+    assert short_timeout.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
+    assert short_timeout.component()["InferenceComponentStatus"] == "InService"
+    short_timeout.stacks.delete(STACK)

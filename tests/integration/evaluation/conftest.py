@@ -3,91 +3,26 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 
-from localcloud.ports import free_port
 from services.common.ids import uuid7
+from tests.lambda_surroundings import aws as aws
+from tests.lambda_surroundings import base_environment as base_environment
+from tests.lambda_surroundings import lambda_context as lambda_context
+from tests.lambda_surroundings import process
+from tests.lambda_surroundings import set_environment as set_environment
+from tests.worker_groups import share_worker
 
 OPIK_API_KEY = "opik-test-key"
-OPIK_CONSTANTS = {
-    "OPIK_SENTRY_ENABLE": "false",
-    "OPIK_ANALYTICS_ENABLE": "false",
-    "OPIK_DEFAULT_FLUSH_TIMEOUT": "5",
-    "OPIK_LOG_START_TRACE_SPAN": "false",
-}
-START_SECONDS = 40.0
 
 
-@contextmanager
-def process(module: str, folder: Path, health: str) -> Iterator[str]:
-    """One process of the local cloud, ready; stopped at the end."""
-    port = free_port()
-    command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)]
-    log = (folder / "process.log").open("wb")
-    running = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(url + health):
-            assert running.poll() is None, (folder / "process.log").read_text()
-            assert time.monotonic() < deadline, f"{module} did not become ready"
-            time.sleep(0.1)
-        yield url
-    finally:
-        running.terminate()
-        try:
-            running.wait(10)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-        log.close()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="session")
-def base_environment() -> Iterator[None]:
-    """What the platform gives a Lambda, and the SDK's constants, which it reads when it is imported."""
-    platform = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **OPIK_CONSTANTS,
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in platform.items():
-            patch.setenv(name, value)
-        for name in ("AWS_PROFILE", "AWS_CA_BUNDLE", "HTTP_PROXY", "http_proxy"):
-            patch.delenv(name, raising=False)
-        yield
-
-
-@pytest.fixture(scope="session")
-def aws(base_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with (
-        process("localcloud.emulator", tmp_path_factory.mktemp("aws"), "/_ministack/health") as url,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        yield url
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")
@@ -100,15 +35,6 @@ def collector(base_environment: None, tmp_path_factory: pytest.TempPathFactory) 
 def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with process("localcloud.sink", tmp_path_factory.mktemp("sink"), "/healthz") as url:
         yield url
-
-
-@pytest.fixture
-def set_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def put(**variables: str) -> None:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    return put
 
 
 @pytest.fixture
@@ -142,7 +68,7 @@ def state_table(aws: str) -> Iterator[str]:
 
 @pytest.fixture
 def opik_settings(collector: str, secret: Callable[[str], str], state_table: str) -> dict[str, str]:
-    """What every function of the pipeline is told, with a dataset name that nobody used."""
+    """Environment of every function of the pipeline, with an unused dataset name."""
     return {
         "STAGE": "t",
         "DATASET_NAME": f"Monitoring-{uuid7()}",
@@ -161,18 +87,3 @@ def watermark(aws: str) -> Iterator[str]:
     client.put_parameter(Name=name, Value="none", Type="String")
     yield name
     client.delete_parameter(Name=name)
-
-
-class LambdaContext:
-    """Lambda's context object, as far as the handlers use it."""
-
-    def __init__(self, seconds: float = 60.0) -> None:
-        self._deadline = time.monotonic() + seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self._deadline - time.monotonic()) * 1000)
-
-
-@pytest.fixture
-def lambda_context() -> Callable[[float], Any]:
-    return LambdaContext

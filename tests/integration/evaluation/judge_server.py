@@ -27,7 +27,7 @@ VERDICTS = {
 
 @dataclass
 class Reply:
-    """What the server answers: text of the model, or a bare status."""
+    """Answer of the server: text of the model, or a bare status."""
 
     text: str = ""
     status: int = 200

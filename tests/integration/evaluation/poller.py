@@ -1,4 +1,4 @@
-"""What Lambda does with a queue: receive, call the handler, delete what it did not report. Dies where it is told to.
+"""A poller like Lambda's: receive, call the handler, delete what it did not report. Dies at a given point.
 
 `python -m tests.integration.evaluation.poller QUEUE_URL POINT`: the process kills itself at POINT in its second batch;
 the point `none` ends when the queue stays empty.
@@ -33,11 +33,11 @@ class Death:
 
 
 def main(url: str, point: str) -> None:
-    from services.evaluation.handlers import collect_samples
+    from services.evaluation.handlers.collect_samples import SampleCollector, handler
 
     death = Death(point)
-    _die_before(collect_samples, "_store", "parsed", death)
-    _die_before(collect_samples, "_count", "inserted", death)
+    _die_before(SampleCollector, "store", "parsed", death)
+    _die_before(SampleCollector, "count", "inserted", death)
     sqs = boto3.client("sqs")
     empty = 0
     while empty < EMPTY_POLLS:
@@ -50,7 +50,7 @@ def main(url: str, point: str) -> None:
         death.batch += 1
         death.at("received")
         records = [{"messageId": each["MessageId"], "body": each["Body"]} for each in found]
-        answer = collect_samples.handler({"Records": records}, None)
+        answer = handler({"Records": records}, None)
         death.at("answered")
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
         for number, each in enumerate(found):
@@ -60,14 +60,14 @@ def main(url: str, point: str) -> None:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
 
 
-def _die_before(module: Any, name: str, point: str, death: Death) -> None:
-    real: Callable[..., Any] = getattr(module, name)
+def _die_before(owner: Any, name: str, point: str, death: Death) -> None:
+    real: Callable[..., Any] = getattr(owner, name)
 
     def dying(*arguments: Any) -> Any:
         death.at(point)
         return real(*arguments)
 
-    setattr(module, name, dying)
+    setattr(owner, name, dying)
 
 
 if __name__ == "__main__":

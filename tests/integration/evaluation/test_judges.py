@@ -1,4 +1,4 @@
-"""Judges of each provider over real sockets: what they send, what they make of answers, faults, and what they cost."""
+"""Judges of each provider over real sockets: requests, parsing of answers, faults and cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from services.evaluation.metrics.answer import Answer
 from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.style import StyleVerdict
 from services.evaluation.run.opik_metrics import score_answers
-from services.evaluation.storage.state import State
+from services.evaluation.state import State
 from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, USAGE, JudgeServer, Reply, by_shape
 from tests.integration.sagemaker_runtime.conftest import boto_client, serve
 
@@ -81,13 +81,13 @@ def test_sagemaker_judge_through_the_runtime_of_the_local_cloud() -> None:
         assert container.paths == ["/invocations"]
         assert container.requests[0]["messages"] == QUESTION
         assert judge.meter.used.input_tokens == USAGE[0]
-        missing = SageMakerJudge("nobody", None, Meter(PRICE), 2, boto_client(url))
+        missing = SageMakerJudge("absent", None, Meter(PRICE), 2, boto_client(url))
         with pytest.raises(JudgeCallFailed, match="endpoint does not answer: ValidationError"):
             missing.generate_string("anything")
         assert missing.meter.used == Usage()
 
 
-def test_bedrock_judge_speaks_converse() -> None:
+def test_bedrock_judge_uses_converse() -> None:
     with JudgeServer(good) as server:
         client = boto3.client(
             "bedrock-runtime",
@@ -126,7 +126,7 @@ def test_answer_that_is_malformed_twice_is_an_error(judging: Any, text: str) -> 
     assert judge.meter.counts.repaired == 0
 
 
-def test_refusals_that_may_pass_are_tried_again_and_others_are_not(judging: Any) -> None:
+def test_transient_refusals_are_retried_and_others_are_not(judging: Any) -> None:
     busy = Reply(status=429, headers={"Retry-After": "0"}, body="{}")
     server, judge = judging(lambda _, number: busy if number == 1 else Reply(STYLE))
     assert judge.generate_string("x", StyleVerdict)
@@ -235,7 +235,7 @@ def test_budget_of_the_month_stops_judging_across_runs_and_says_so(state_table: 
         second = session.report()
         judged = sum("style" in item.values for item in items)
         assert 1 <= judged <= 3 and judged + second.stopped == 10
-        assert all(not item.failed for item in items), "what the budget does not allow is no failure"
+        assert all(not item.failed for item in items), "a judgement beyond the budget is not a failure"
         assert second.month_dollars == pytest.approx((1 + judged) * CALL_DOLLARS)
         assert "Judging stopped" in second.message and f"{second.stopped} judgements" in second.message
 

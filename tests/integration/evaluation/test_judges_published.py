@@ -14,10 +14,10 @@ from services.common.ids import uuid7
 from services.evaluation.judges.session import JudgingReport
 from services.evaluation.metrics.drift import Drift, Profile, measure_drift
 from services.evaluation.metrics.summary import ItemScores
-from services.evaluation.run.judged_item import JudgedItem
 from services.evaluation.run.opik_metrics import RecordedMetrics, stored_answer
 from services.evaluation.run.quality_metrics import publish
-from services.evaluation.storage.state import State
+from services.evaluation.run.scored_shard import ScoredItem
+from services.evaluation.state import State
 
 REPORT = JudgingReport(
     judge="m", calls=7, input_tokens=700, output_tokens=70, dollars=0.21, repaired=1, stopped=2, month="2026-11",
@@ -44,9 +44,9 @@ def test_scores_tails_counts_and_costs(aws: str) -> None:
     namespace = f"LLMTwin-{uuid7()}"
     scores = [ItemScores(f"t{n}", {"groundedness": n / 10, "hallucination": n / 10}) for n in range(11)]
     scores.append(ItemScores("bad", {}, ("hallucination",)))
-    items = [JudgedItem(each, "model-a", is_answer=True) for each in scores]
-    items.append(JudgedItem(ItemScores("none", {}), "model-a", is_answer=False))
-    publish(namespace, "t", items, REPORT, Drift(length=0.25, language=0.5))
+    items = [ScoredItem(each, "model-a", is_answer=True) for each in scores]
+    items.append(ScoredItem(ItemScores("none", {}), "model-a", is_answer=False))
+    publish(boto3.client("cloudwatch"), namespace, "t", items, REPORT, Drift(length=0.25, language=0.5))
     names = {found["MetricName"] for found in boto3.client("cloudwatch").list_metrics(Namespace=namespace)["Metrics"]}
     assert {"Groundedness", "GroundednessP10", "Hallucination", "HallucinationP90", "LengthDrift"} <= names
     assert "GroundednessP90" not in names and "Style" not in names

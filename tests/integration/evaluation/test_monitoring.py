@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from botocore.exceptions import ClientError
 from opik.api_objects.opik_client import reset_global_client
 
 from services.common.ids import uuid7
-from services.evaluation.dataset.monitoring_dataset import DatasetMissing
-from services.evaluation.handlers import collect_samples, evaluate_monitoring
-from services.evaluation.run import finish
-from services.evaluation.run import shard_judging as judge
-from services.evaluation.storage.state import State
+from services.common.lambda_runtime import start
+from services.evaluation.dataset.monitoring_dataset import DatasetMissing, connect
+from services.evaluation.handlers import collect_samples, evaluate_monitoring, expire_samples, finish_run, judge_shard
+from services.evaluation.handlers.collect_samples import SampleCollector
+from services.evaluation.handlers.evaluate_monitoring import MonitoringEvaluation
+from services.evaluation.run.bookkeeping import Lease
+from services.evaluation.run.shards import Shard
+from services.evaluation.settings import CollectSettings, EvaluateSettings
+from services.evaluation.state import State
 from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, JudgeServer, by_shape
+from tests.integration.evaluation.refusing import RefusingCloudWatch
 
 CONTEXT = [
     "Scale to zero removes every copy of an inference component after ten idle minutes. Waking takes several minutes, "
@@ -49,18 +55,31 @@ def sqs_event(*bodies: Any) -> dict[str, Any]:
     return {"Records": [{"messageId": f"m{number}", "body": text} for number, text in enumerate(texts)]}
 
 
-def failures(answer: dict[str, Any]) -> list[str]:
-    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-
 @pytest.fixture(autouse=True)
-def fresh_process() -> Iterator[None]:
-    """Each test is a new Lambda process: settings and clients are read again."""
-    cached = (collect_samples._start, collect_samples._client, evaluate_monitoring.start, judge.client_of)
+def fresh_sdk() -> Iterator[None]:
+    """The SDK's own client of the process does not outlive a test."""
     yield
-    for function in cached:
-        function.cache_clear()
     reset_global_client()
+
+
+def collector_now() -> SampleCollector:
+    """A new process of `collect_samples`."""
+    return SampleCollector.from_settings(start(CollectSettings))
+
+
+def evaluation_now() -> MonitoringEvaluation:
+    """A new process of `evaluate_monitoring`."""
+    return MonitoringEvaluation.from_settings(start(EvaluateSettings))
+
+
+def collect(event: dict[str, Any]) -> list[str]:
+    """Ids of the messages that a new process reports back."""
+    return [failure["itemIdentifier"] for failure in collector_now().collect(event)["batchItemFailures"]]
+
+
+def evaluate(*, full: bool = False) -> dict[str, Any]:
+    """The report of a new process."""
+    return evaluation_now().evaluate(60, full=full)
 
 
 @pytest.fixture
@@ -70,7 +89,7 @@ def dataset(
     embedding_model: Path,
     set_environment: Callable[..., None],
 ) -> str:
-    """The Lambdas' environment with a dataset name that nobody used; gives the name."""
+    """The Lambdas' environment with an unused dataset name, which it returns."""
     name = opik_settings["DATASET_NAME"]
     set_environment(
         **opik_settings,
@@ -121,14 +140,14 @@ def stored(name: str) -> dict[str, dict[str, Any]]:
 def test_samples_are_stored_once_and_a_bad_message_fails_alone(dataset: str, caplog: pytest.LogCaptureFixture) -> None:
     first, second = sample(), sample(INVENTED)
     with caplog.at_level(logging.INFO, logger="services"):
-        collect_samples._start()
+        collector = collector_now()
         logging.getLogger().addHandler(caplog.handler)
-        answer = collect_samples.handler(sqs_event(first, "not json", second, {**first, "query": ""}), None)
+        answer = collector.collect(sqs_event(first, "not json", second, {**first, "query": ""}))
         logging.getLogger().removeHandler(caplog.handler)
-    assert failures(answer) == ["m1", "m3"]
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["m1", "m3"]
     assert "message m1 is not a sample and goes to the dead-letter queue" in caplog.text
     assert GROUNDED not in caplog.text
-    assert failures(collect_samples.handler(sqs_event(first, first, second), None)) == []
+    assert collect(sqs_event(first, first, second)) == []
     items = stored(dataset)
     assert set(items) == {first["trace_id"], second["trace_id"]}
     item = items[first["trace_id"]]
@@ -139,20 +158,20 @@ def test_samples_are_stored_once_and_a_bad_message_fails_alone(dataset: str, cap
 
 def test_nothing_is_acknowledged_while_opik_is_away(dataset: str, set_environment: Callable[..., None]) -> None:
     set_environment(OPIK_URL_OVERRIDE="http://127.0.0.1:9/api")
-    assert failures(collect_samples.handler(sqs_event(sample(), "bad", sample()), None)) == ["m1", "m0", "m2"]
+    assert collect(sqs_event(sample(), "bad", sample())) == ["m1", "m0", "m2"]
 
 
 def test_nothing_is_acknowledged_without_the_api_key(dataset: str, set_environment: Callable[..., None]) -> None:
     set_environment(OPIK_API_KEY_SECRET_ARN="arn:aws:secretsmanager:us-east-1:000000000000:secret:absent")
-    assert failures(collect_samples.handler(sqs_event(sample()), None)) == ["m0"]
+    assert collect(sqs_event(sample())) == ["m0"]
 
 
 def test_evaluation_scores_what_is_new_and_moves_on(
     dataset: str, watermark: str, metric: Callable[[str], list[float]]
 ) -> None:
     good, bad = sample(), sample(INVENTED)
-    collect_samples.handler(sqs_event(good, bad), None)
-    result = evaluate_monitoring.handler({}, None)
+    collect(sqs_event(good, bad))
+    result = evaluate()
     assert json.loads(json.dumps(result)) == result
     assert (result["dataset"], result["scored"], result["failed"]) == (dataset, 2, 0)
     first_worst, second_worst = result["worst"]
@@ -179,20 +198,20 @@ def test_evaluation_scores_what_is_new_and_moves_on(
     assert metric("AnswerRelevanceP10") == pytest.approx([result["p10"]["answer_relevance"]] * 2)
     assert (metric("ScoredSamples"), metric("FailedScores")) == ([2, 2], [0, 0])
 
-    nothing_new = evaluate_monitoring.handler({}, None)
+    nothing_new = evaluate()
     assert (nothing_new["experiment"], nothing_new["scored"], nothing_new["means"]) == (None, 0, {})
     later = sample()
-    collect_samples.handler(sqs_event(later), None)
-    incremental = evaluate_monitoring.handler(None, None)
+    collect(sqs_event(later))
+    incremental = evaluate()
     assert [item["trace_id"] for item in incremental["worst"]] == [later["trace_id"]]
-    assert evaluate_monitoring.handler({"full": True}, None)["scored"] == 3
-    assert evaluate_monitoring.handler({}, None)["scored"] == 0
+    assert evaluate(full=True)["scored"] == 3
+    assert evaluate()["scored"] == 0
 
 
 def test_scores_that_cannot_be_computed_are_counted(dataset: str, metric: Callable[[str], list[float]]) -> None:
     empty, no_context = sample(answer=""), sample(context=[])
-    collect_samples.handler(sqs_event(sample(), empty, no_context), None)
-    result = evaluate_monitoring.handler({}, None)
+    collect(sqs_event(sample(), empty, no_context))
+    result = evaluate()
     assert (result["scored"], result["failed"]) == (2, 2)
     assert empty["trace_id"] not in [item["trace_id"] for item in result["worst"]]
     (without,) = [item for item in result["worst"] if item["trace_id"] == no_context["trace_id"]]
@@ -200,27 +219,46 @@ def test_scores_that_cannot_be_computed_are_counted(dataset: str, metric: Callab
     assert metric("FailedScores") == [2, 2]
 
 
-def test_failed_run_does_not_move_the_watermark(dataset: str, watermark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_run_does_not_move_the_watermark(dataset: str, watermark: str) -> None:
     kept = sample()
-    collect_samples.handler(sqs_event(kept), None)
+    collect(sqs_event(kept))
     ssm = boto3.client("ssm")
     before = ssm.get_parameter(Name=watermark)["Parameter"]["Value"]
-    with monkeypatch.context() as broken:
-        broken.setattr(finish, "publish", _refuse)
-        with pytest.raises(ClientError, match="AccessDenied"):
-            evaluate_monitoring.handler({}, None)
+    evaluation = evaluation_now()
+    refused = replace(evaluation.completion, cloudwatch=RefusingCloudWatch())
+    with pytest.raises(ClientError, match="AccessDenied"):
+        replace(evaluation, completion=refused).evaluate(60)
     assert ssm.get_parameter(Name=watermark)["Parameter"]["Value"] == before
-    assert [item["trace_id"] for item in evaluate_monitoring.handler({}, None)["worst"]] == [kept["trace_id"]]
+    assert [item["trace_id"] for item in evaluate()["worst"]] == [kept["trace_id"]]
     assert ssm.get_parameter(Name=watermark)["Parameter"]["Value"].endswith("Z")
 
 
-def _refuse(*_: object) -> None:
-    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutMetricData")
+def test_the_handlers_build_their_clients_once_from_their_environment(dataset: str) -> None:
+    first, second = sample(), sample()
+    for each in (first, second):
+        assert collect_samples.handler(sqs_event(each), None) == {"batchItemFailures": []}
+    assert set(stored(dataset)) == {first["trace_id"], second["trace_id"]}
+    assert evaluate_monitoring.handler({}, None)["scored"] == 2
+    assert evaluate_monitoring.handler({"full": True}, None)["scored"] == 2
+    assert evaluate_monitoring.handler(None, None)["scored"] == 0
+
+
+def test_the_handlers_of_a_long_run_and_of_the_retention_build_their_clients(
+    dataset: str, state_table: str, set_environment: Callable[..., None]
+) -> None:
+    set_environment(RETENTION_DAYS=json.dumps({dataset: 1}))
+    collect(sqs_event(sample(), sample()))
+    shard = Shard(None, datetime.now(UTC) + timedelta(hours=1)).as_dict()
+    work = {"run": "long", "full": False, "shard": shard}
+    assert Lease(State(state_table), "long").acquire(60)
+    assert judge_shard.handler(work, None)["experiment"].startswith("monitoring-t")
+    assert finish_run.handler({"run": "long", "full": False, "work": [work]}, None)["scored"] == 2
+    assert expire_samples.handler({}, None) == {"deleted": {dataset: 0}}
 
 
 def test_missing_dataset_is_an_error_with_a_name(dataset: str) -> None:
     with pytest.raises(DatasetMissing, match=f"no dataset '{dataset}'.*no sampled answer"):
-        evaluate_monitoring.handler({}, None)
+        evaluate()
 
 
 def test_a_judge_scores_the_answers_and_their_traces(
@@ -238,17 +276,17 @@ def test_a_judge_scores_the_answers_and_their_traces(
             JUDGE_CONCURRENCY="2",
         )
         first = sample()
-        collect_samples.handler(sqs_event(first), None)
-        client = judge.client_of(evaluate_monitoring.start())
+        collect(sqs_event(first))
+        client = connect(start(EvaluateSettings))
         client.trace(id=first["trace_id"], name="generate", project_name="llm-twin")
-        result = evaluate_monitoring.handler({}, None)
+        result = evaluate()
         assert result["means"] | {"hallucination": 0.25, "moderation": 0.0, "style": 0.5} == result["means"]
         assert (
             result["judging"] | {"judge": "judge-model", "calls": 5, "stopped": 0, "message": ""} == result["judging"]
         )
-        collect_samples.handler(sqs_event(sample(), sample()), None)
-        second = evaluate_monitoring.handler({}, None)
-    assert second["scored"] == 2 and second["failed"] == 0, "what the budget does not allow is no failure"
+        collect(sqs_event(sample(), sample()))
+        second = evaluate()
+    assert second["scored"] == 2 and second["failed"] == 0, "a judgement beyond the budget is not a failure"
     assert "Judging stopped" in second["judging"]["message"]
     assert second["judging"]["month_dollars"] <= cap
     assert State(state_table).counters(f"judging/{second['judging']['month']}")["calls"] == len(server.requests)

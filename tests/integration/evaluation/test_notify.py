@@ -14,12 +14,14 @@ import boto3
 import httpx
 import pytest
 
+from services.common.lambda_runtime import start
+from services.common.secret_values import SecretUnavailableError
 from services.evaluation.alerts import slack
-from services.evaluation.alerts.announcements import Announcements, Verdict
-from services.evaluation.handlers import notify
-from services.evaluation.run.latest_run import remember_worst
-from services.evaluation.storage.secret_values import SecretUnavailableError
-from services.evaluation.storage.state import State
+from services.evaluation.alerts.announcements import Announcements, Decision
+from services.evaluation.handlers.notify import Notifier, handler
+from services.evaluation.run.bookkeeping import write_worst_answers
+from services.evaluation.settings import NotifySettings
+from services.evaluation.state import State
 
 ALARM = {
     "AlarmName": "twin-dev-groundedness",
@@ -35,29 +37,29 @@ def event(*messages: dict[str, Any]) -> dict[str, Any]:
     return {"Records": [{"Sns": {"Subject": "ALARM", "Message": json.dumps(message)}} for message in messages]}
 
 
+Configure = Callable[..., Notifier]
+
+
 @pytest.fixture
-def configured(
-    secret: Callable[[str], str],
-    state_table: str,
-    set_environment: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[str], None]]:
-    """Gives the Lambda a webhook address and a fresh process's caches."""
+def notifier(secret: Callable[[str], str], state_table: str, monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """Makes a notifier for a webhook's address, with further variables of its environment."""
     monkeypatch.setattr(slack, "FIRST_PAUSE_SECONDS", 0.01)
-    notify._start.cache_clear()
 
-    def put(url: str) -> None:
-        set_environment(
-            STAGE="dev",
-            SLACK_WEBHOOK_SECRET_ARN=secret(url),
-            RUNBOOK_URL="https://docs.example/runbook",
-            OPIK_PAGE_URL="https://opik.example/experiments",
-            TRACE_URL="https://opik.example/traces/{trace_id}",
-            STATE_TABLE_NAME=state_table,
-        )
+    def make(url: str, **variables: str) -> Notifier:
+        environment = {
+            "STAGE": "dev",
+            "SLACK_WEBHOOK_SECRET_ARN": secret(url),
+            "RUNBOOK_URL": "https://docs.example/runbook",
+            "OPIK_PAGE_URL": "https://opik.example/experiments",
+            "TRACE_URL": "https://opik.example/traces/{trace_id}",
+            "STATE_TABLE_NAME": state_table,
+            **variables,
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return Notifier.from_settings(start(NotifySettings))
 
-    yield put
-    notify._start.cache_clear()
+    return make
 
 
 @pytest.fixture
@@ -85,9 +87,9 @@ def webhook() -> Iterator[tuple[str, list[int], list[bytes]]]:
     thread.join(5)
 
 
-def test_alarm_and_recovery_arrive_at_the_sink(configured: Callable[[str], None], sink: str) -> None:
-    configured(f"{sink}/slack/services/T/B/x")
-    assert notify.handler(event(ALARM, {**ALARM, "NewStateValue": "OK"}), None) == {"sent": 2}
+def test_alarm_and_recovery_arrive_at_the_sink(notifier: Configure, sink: str) -> None:
+    send = notifier(f"{sink}/slack/services/T/B/x").send
+    assert send(event(ALARM, {**ALARM, "NewStateValue": "OK"})) == {"sent": 2}
     messages = httpx.get(f"{sink}/messages").json()["messages"]
     assert [message["kind"] for message in messages] == ["slack", "slack"]
     assert "[dev] Alarm: twin-dev-groundedness" in messages[0]["json"]["text"]
@@ -97,53 +99,57 @@ def test_alarm_and_recovery_arrive_at_the_sink(configured: Callable[[str], None]
     assert 'href="https://docs.example/runbook"' in page
 
 
-def test_passing_failures_are_retried(
-    configured: Callable[[str], None], webhook: tuple[str, list[int], list[bytes]]
+def test_the_handler_builds_its_clients_from_its_environment(
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]]
 ) -> None:
+    url, _, bodies = webhook
+    notifier(url)
+    assert handler(event(ALARM), None) == {"sent": 1}
+    assert handler(event(ALARM), None) == {"sent": 0}
+    assert len(bodies) == 1
+
+
+def test_passing_failures_are_retried(notifier: Configure, webhook: tuple[str, list[int], list[bytes]]) -> None:
     url, statuses, bodies = webhook
-    configured(url)
+    send = notifier(url).send
     statuses += [500, 429]
-    assert notify.handler(event(ALARM), None) == {"sent": 1}
+    assert send(event(ALARM)) == {"sent": 1}
     assert len(bodies) == 3
     assert bodies[0] == bodies[2]
 
 
 @pytest.mark.parametrize(("statuses_given", "calls"), [([404], 1), ([503] * 4, 4)])
 def test_undelivered_message_raises_without_the_address(
-    configured: Callable[[str], None],
+    notifier: Configure,
     webhook: tuple[str, list[int], list[bytes]],
     caplog: pytest.LogCaptureFixture,
     statuses_given: list[int],
     calls: int,
 ) -> None:
     url, statuses, bodies = webhook
-    configured(url)
+    send = notifier(url).send
     statuses += statuses_given
     with caplog.at_level(logging.DEBUG, logger="services"), pytest.raises(slack.NotificationError) as caught:
-        notify.handler(event(ALARM), None)
+        send(event(ALARM))
     assert len(bodies) == calls
     assert f"HTTP {statuses_given[0]}" in str(caught.value)
     assert "s3cret" not in str(caught.value) + caplog.text
 
 
-def test_unreachable_webhook_raises(configured: Callable[[str], None]) -> None:
-    configured("http://127.0.0.1:9/hook-s3cret")
+def test_unreachable_webhook_raises(notifier: Configure) -> None:
+    send = notifier("http://127.0.0.1:9/hook-s3cret").send
     with pytest.raises(slack.NotificationError) as caught:
-        notify.handler(event(ALARM), None)
+        send(event(ALARM))
     assert "ConnectionRefusedError" in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 
-def test_secret_that_holds_no_address_or_does_not_exist(
-    configured: Callable[[str], None], set_environment: Callable[..., None]
-) -> None:
-    configured("placeholder")
+def test_secret_that_holds_no_address_or_does_not_exist(notifier: Configure) -> None:
     with pytest.raises(slack.NotificationError, match="no http address"):
-        notify.handler(event(ALARM), None)
-    set_environment(SLACK_WEBHOOK_SECRET_ARN="arn:aws:secretsmanager:us-east-1:000000000000:secret:absent")
-    notify._start.cache_clear()
+        notifier("placeholder").send(event(ALARM))
+    absent = "arn:aws:secretsmanager:us-east-1:000000000000:secret:absent"
     with pytest.raises(SecretUnavailableError, match="ResourceNotFoundException"):
-        notify.handler(event(ALARM), None)
+        notifier("placeholder", SLACK_WEBHOOK_SECRET_ARN=absent).send(event(ALARM))
 
 
 def recovered(**changes: Any) -> dict[str, Any]:
@@ -154,80 +160,72 @@ def titles(bodies: list[bytes]) -> list[str]:
     return [json.loads(body)["text"] for body in bodies]
 
 
-def test_an_alert_is_told_once_and_its_recovery_only_after_it(
-    configured: Callable[[str], None], webhook: tuple[str, list[int], list[bytes]]
+def test_an_alert_is_sent_once_and_its_recovery_only_after_it(
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]]
 ) -> None:
     url, _, bodies = webhook
-    configured(url)
-    assert notify.handler(event(recovered()), None) == {"sent": 0}, "nobody heard of the alarm"
-    assert notify.handler(event(ALARM, ALARM), None) == {"sent": 1}
-    assert notify.handler(event(ALARM), None) == {"sent": 0}
-    assert notify.handler(event(recovered()), None) == {"sent": 1}
-    assert notify.handler(event(recovered(StateChangeTime="2026-11-21T05:00:00.000+0000")), None) == {"sent": 0}
+    send = notifier(url).send
+    assert send(event(recovered())) == {"sent": 0}, "its alarm was not sent"
+    assert send(event(ALARM, ALARM)) == {"sent": 1}
+    assert send(event(ALARM)) == {"sent": 0}
+    assert send(event(recovered())) == {"sent": 1}
+    assert send(event(recovered(StateChangeTime="2026-11-21T05:00:00.000+0000"))) == {"sent": 0}
     again = {**ALARM, "StateChangeTime": "2026-11-21T06:00:00.000+0000"}
-    assert notify.handler(event(again), None) == {"sent": 1}
+    assert send(event(again)) == {"sent": 1}
     assert [title.split("] ")[1].split(":")[0] for title in titles(bodies)] == ["Alarm", "Recovered", "Alarm"]
 
 
-def test_an_alert_that_was_not_delivered_is_told_by_the_retry(
-    configured: Callable[[str], None], webhook: tuple[str, list[int], list[bytes]]
+def test_an_alert_that_was_not_delivered_is_sent_by_the_retry(
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]]
 ) -> None:
     url, statuses, bodies = webhook
-    configured(url)
+    send = notifier(url).send
     statuses += [404]
     both = event(ALARM, {**ALARM, "AlarmName": "second"})
     with pytest.raises(slack.NotificationError):
-        notify.handler(both, None)
-    assert notify.handler(both, None) == {"sent": 2}
+        send(both)
+    assert send(both) == {"sent": 2}
     assert len(bodies) == 3
 
 
 def test_a_retry_waits_for_a_call_that_may_still_be_sending(
-    configured: Callable[[str], None],
-    webhook: tuple[str, list[int], list[bytes]],
-    state_table: str,
-    monkeypatch: pytest.MonkeyPatch,
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]], state_table: str
 ) -> None:
     url, _, bodies = webhook
-    configured(url)
+    send = notifier(url).send
     announcements = Announcements(State(state_table), 30)
-    assert announcements.decide("m", ALARM)[1] is Verdict.TELL
+    assert announcements.decide("m", ALARM)[1] is Decision.SEND
     with pytest.raises(slack.NotificationError, match="another call"):
-        notify.handler(event(ALARM), None)
+        send(event(ALARM))
     assert bodies == []
 
 
 def test_a_flood_is_announced_once_and_held_back(
-    configured: Callable[[str], None],
-    webhook: tuple[str, list[int], list[bytes]],
-    set_environment: Callable[..., None],
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]]
 ) -> None:
     url, _, bodies = webhook
-    configured(url)
-    set_environment(MESSAGES_PER_HOUR="3")
+    send = notifier(url, MESSAGES_PER_HOUR="3").send
     flood = [{**ALARM, "AlarmName": f"alarm-{number}"} for number in range(10)]
-    assert notify.handler(event(*flood), None) == {"sent": 4}
+    assert send(event(*flood)) == {"sent": 4}
     assert [title.rsplit(" ", 1)[1] for title in titles(bodies)] == ["alarm-0", "alarm-1", "alarm-2", "back"]
 
 
 def test_the_message_names_the_last_deployment_and_links_the_worst_traces(
-    configured: Callable[[str], None],
+    notifier: Configure,
     webhook: tuple[str, list[int], list[bytes]],
-    set_environment: Callable[..., None],
     state_table: str,
 ) -> None:
     url, _, bodies = webhook
-    configured(url)
+    send = notifier(url, STACK_NAMES="twin-n-absent,twin-n-llm", RELEASE="1.4").send
     cloudformation = boto3.client("cloudformation")
     template = {"Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}}}
     cloudformation.create_stack(StackName="twin-n-llm", TemplateBody=json.dumps(template))
     cloudformation.get_waiter("stack_create_complete").wait(StackName="twin-n-llm", WaiterConfig={"Delay": 1})
     try:
-        set_environment(STACK_NAMES="twin-n-absent,twin-n-llm", RELEASE="1.4")
         worst = [{"trace_id": "0193", "groundedness": 0.05}]
-        remember_worst(State(state_table), "r", worst)
+        write_worst_answers(State(state_table), "r", worst)
         bad = {**ALARM, "AlarmDescription": "Answers are bad (runbook: answer-quality)"}
-        assert notify.handler(event(bad), None) == {"sent": 1}
+        assert send(event(bad)) == {"sent": 1}
     finally:
         cloudformation.delete_stack(StackName="twin-n-llm")
     text = bodies[0].decode()

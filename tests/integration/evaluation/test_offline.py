@@ -1,4 +1,4 @@
-"""`twin evaluate --dataset` against a service that answers as it is told, with the SDK and the collector."""
+"""`twin evaluate --dataset` against a service with scripted answers, with the SDK and the collector."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.common.opik_api import OpikApi
 from services.common.tracing import Trace
 from tests.integration.evaluation.judge_server import JudgeServer, Reply
 from tests.integration.rag.fakes import Server
-from twin.evaluate import asking, offline
+from twin.evaluate import asking, offline, offline_report
 from twin.evaluate import cli as evaluation
 from twin.target import api_client
 from twin.target.errors import TwinError
@@ -104,7 +104,7 @@ def dataset(collector: str, project: str) -> str:
 
 
 def run(stage: Stage, dataset: str, baseline: str = "", **more: Any) -> dict[str, Any]:
-    return offline.evaluate_offline(stage, offline.Wish(dataset, baseline, **more), lambda _: None)
+    return offline.evaluate_offline(stage, offline.OfflineEvaluation(dataset, baseline, **more), lambda _: None)
 
 
 def test_worse_answers_are_found_with_their_traces_and_equal_ones_pass(
@@ -117,15 +117,15 @@ def test_worse_answers_are_found_with_their_traces_and_equal_ones_pass(
         "release": ["r1"], "judge": "none", "metric_version": "",
     }  # fmt: skip
     assert first["means"]["groundedness"] > 0.8
-    assert offline.closed(first) == ""
+    assert offline_report.gate_failure(first) == ""
 
-    good = offline.goodness(first)
+    good = offline_report.goodness(first)
     assert good["groundedness"] == first["scores"]["groundedness"] and len(good["groundedness"]) == 8
     assert set(good["refusal"].values()) == {1.0}, "an answer that is no refusal is a good one"
 
     same = run(stage, dataset, first["experiment"])
     assert {each["metric"] for each in same["comparison"]} >= {"groundedness", "answer_relevance"}
-    assert same["regressed"] == [] and offline.closed(same) == ""
+    assert same["regressed"] == [] and offline_report.gate_failure(same) == ""
     assert same["experiment"].startswith("offline-local-")
 
     service.answer = lambda query: INVENTED if query in QUESTIONS[:6] else GROUNDED
@@ -183,7 +183,7 @@ def test_a_service_that_asks_for_patience_gets_it_and_one_that_fails_is_named(
     service.refusals = [(422, {})]
     report = run(stage, dataset, newest=2, concurrency=2)
     assert [each["problem"] for each in report["unanswered"]] == ["The RAG service answered 422: Not now."]
-    assert "1 questions got no answer" in offline.closed(report)
+    assert "1 questions got no answer" in offline_report.gate_failure(report)
     service.refusals = [(422, {})] * 8
     with pytest.raises(TwinError, match=r"None of the first 1 questions was answered.*Not now"):
         run(stage, dataset, concurrency=1)
@@ -234,8 +234,8 @@ def test_a_stage_on_aws_has_its_own_opik_unless_told_otherwise(monkeypatch: pyte
     for name in ("OPIK_URL_OVERRIDE", "OPIK_API_KEY", "OPIK_WORKSPACE"):
         monkeypatch.setenv(name, "")  # put back afterwards
         monkeypatch.delenv(name)
-    offline._know_opik(stage)
+    offline._use_stage_opik(stage)
     assert (os.environ["OPIK_URL_OVERRIDE"], os.environ["OPIK_API_KEY"]) == ("https://opik.example/api", "key of arn")
     monkeypatch.setenv("OPIK_API_KEY", "mine")
-    offline._know_opik(stage)
+    offline._use_stage_opik(stage)
     assert os.environ["OPIK_API_KEY"] == "mine"

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -19,27 +20,31 @@ from botocore.exceptions import ClientError
 from opik.api_objects.opik_client import reset_global_client
 
 from services.common.ids import uuid7
-from services.evaluation.dataset.monitoring_dataset import read_items
-from services.evaluation.handlers import collect_samples, evaluate_monitoring, expire_samples, finish_run, judge_shard
+from services.common.lambda_runtime import once_per_process, start
+from services.evaluation.dataset.monitoring_dataset import connect, read_items
+from services.evaluation.handlers.evaluate_monitoring import MonitoringEvaluation
+from services.evaluation.handlers.expire_samples import expire_samples
+from services.evaluation.handlers.finish_run import finish_run
+from services.evaluation.handlers.judge_shard import judge_shard
 from services.evaluation.metrics.summary import ItemScores
-from services.evaluation.run import finish
-from services.evaluation.run import shard_judging as judge
-from services.evaluation.run.count_trigger import evaluate_when_due
-from services.evaluation.run.judged_item import JudgedItem, JudgedShard
-from services.evaluation.run.lease import Lease
-from services.evaluation.storage.state import State
+from services.evaluation.run.bookkeeping import Lease, count_samples
+from services.evaluation.run.completion import RunCompletion
+from services.evaluation.run.function_call import start_evaluation
+from services.evaluation.run.scored_shard import ScoredItem, ScoredShard
+from services.evaluation.run.shard_scoring import ShardScorer, TextEmbedder
+from services.evaluation.run.shards import Shard
+from services.evaluation.settings import EvaluateSettings, ExpireSamplesSettings
+from services.evaluation.state import State
+from tests.integration.evaluation.refusing import RefusingCloudWatch
 
 PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
 PLENTY = 10_000
 
 
 @pytest.fixture(autouse=True)
-def fresh_process() -> Iterator[None]:
-    """Each test is a new Lambda process: settings and clients are read again."""
-    cached = (collect_samples._start, collect_samples._client, evaluate_monitoring.start, judge.client_of)
+def fresh_sdk() -> Iterator[None]:
+    """The SDK's own client of the process does not outlive a test."""
     yield
-    for function in (*cached, expire_samples._start):
-        function.cache_clear()
     reset_global_client()
 
 
@@ -54,6 +59,29 @@ class WordEmbedder:
             for word in text.split():
                 vectors[row, sum(word.encode()) % 64] += 1
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def scorer(embedder: Callable[[], TextEmbedder] = WordEmbedder, kind: type[ShardScorer] = ShardScorer) -> ShardScorer:
+    """A scorer of a new process, without the model of sentences."""
+    settings = start(EvaluateSettings)
+    return kind(settings, State(settings.state_table_name), once_per_process(lambda: connect(settings)), embedder)
+
+
+def evaluation(judge: ShardScorer | None = None, **clients: Any) -> MonitoringEvaluation:
+    """A new process of `evaluate_monitoring`; `clients` replaces some of its completion."""
+    found = judge or scorer()
+    completion = replace(RunCompletion.from_scorer(found), **clients)
+    return MonitoringEvaluation(found, completion, lambda: boto3.client("stepfunctions"))
+
+
+def evaluate() -> dict[str, Any]:
+    """The report of a new process."""
+    return evaluation().evaluate(60)
+
+
+def finish(work: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a new process of `finish_run`, which starts nothing."""
+    return finish_run(RunCompletion.from_scorer(scorer()), work, lambda _: None)
 
 
 @pytest.fixture
@@ -73,7 +101,6 @@ def dataset(
     watermark: str,
     machine: str,
     set_environment: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> str:
     name = opik_settings["DATASET_NAME"]
     set_environment(
@@ -86,7 +113,6 @@ def dataset(
         SHARD_SIZE="3",
         RETENTION_DAYS=json.dumps({name: 30, "absent": 1}),
     )
-    monkeypatch.setattr(judge, "_embedder", lambda _: WordEmbedder())
     return name
 
 
@@ -104,8 +130,7 @@ def items(number: int, **metadata: Any) -> list[dict[str, Any]]:
 
 def insert(name: str, wanted: list[dict[str, Any]], size: int) -> set[str]:
     """Put items into the dataset `size` at a time: those of one call share a creation time, or nearly so."""
-    settings = evaluate_monitoring.start()
-    found = judge.client_of(settings).get_or_create_dataset(name)
+    found = connect(start(EvaluateSettings)).get_or_create_dataset(name)
     for first in range(0, len(wanted), size):
         found.insert(wanted[first : first + size], deduplication=False)
     return {item["id"] for item in wanted}
@@ -164,54 +189,61 @@ def test_only_one_of_many_gets_the_lease_and_a_dead_one_loses_it(state_table: st
     assert not dead.acquire(60), "only the holder can give the lease back"
 
 
-def test_a_run_beside_another_goes_away_and_the_other_looks_once_more(
-    dataset: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_beside_another_returns_and_the_other_looks_once_more(dataset: str) -> None:
     first = insert(dataset, items(2), 2)
     later: set[str] = set()
     seen: list[dict[str, Any]] = []
-    real = judge._judge
 
-    def interrupted(*arguments: Any) -> dict[str, Any]:
+    def interrupted() -> WordEmbedder:
         if not seen:
             later.update(insert(dataset, items(2), 2))
-            seen.append(evaluate_monitoring.handler({}, None))
-        return real(*arguments)
+            seen.append(evaluate())
+        return WordEmbedder()
 
-    monkeypatch.setattr(judge, "_judge", interrupted)
-    report = evaluate_monitoring.handler({}, None)
+    report = evaluation(scorer(interrupted)).evaluate(60)
     assert [each["state"] for each in seen] == ["busy"]
     assert {item["trace_id"] for item in report["worst"]} == later
     assert value(dataset, "ScoredSamples") == 4
     assert len(first | later) == 4
-    monkeypatch.undo()
 
 
-def test_what_a_failed_run_judged_is_not_judged_again(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_failed_run_judged_is_not_judged_again(dataset: str) -> None:
     insert(dataset, items(3), 3)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        evaluation(cloudwatch=RefusingCloudWatch()).evaluate(60)
+    loaded: list[WordEmbedder] = []
 
-    def refuse(*_: Any) -> None:
-        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutMetricData")
+    def counting() -> WordEmbedder:
+        loaded.append(WordEmbedder())
+        return loaded[-1]
 
-    with monkeypatch.context() as broken:
-        broken.setattr(finish, "publish", refuse)
-        with pytest.raises(ClientError, match="AccessDenied"):
-            evaluate_monitoring.handler({}, None)
-    judged: list[Any] = []
-    monkeypatch.setattr(judge, "_judge", lambda *arguments: judged.append(arguments))
-    report = evaluate_monitoring.handler({}, None)
-    assert (report["state"], report["scored"], judged) == ("done", 3, [])
+    report = evaluation(scorer(counting)).evaluate(60)
+    assert (report["state"], report["scored"], loaded) == ("done", 3, [])
 
 
-def test_each_multiple_of_fifty_starts_one_evaluation(state_table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, Any]] = []
-    client = SimpleNamespace(invoke=lambda **call: calls.append(call))
+def test_a_run_that_is_asked_for_while_the_state_machine_judges_is_started_at_its_end(
+    dataset: str, machine: str, set_environment: Callable[..., None]
+) -> None:
+    set_environment(EVALUATE_FUNCTION_NAME="evaluate")
+    insert(dataset, items(6), 3)
+    assert evaluate()["state"] == "started"
+    work = execution(machine)
+    assert evaluate()["state"] == "busy"
+    for each in work["work"]:
+        judge_shard(scorer(), each)
+    invoked: list[str] = []
+    assert finish_run(RunCompletion.from_scorer(scorer()), work, invoked.append)["scored"] == 6
+    assert invoked == ["evaluate"]
+    assert evaluate()["state"] == "done", "the lease is free"
+
+
+def test_each_multiple_of_fifty_starts_one_evaluation(state_table: str) -> None:
+    calls: list[None] = []
     state = State(state_table)
-    monkeypatch.setattr("services.evaluation.run.count_trigger.boto3.client", lambda _: client)
     started: list[bool] = []
 
     def collect() -> None:
-        started.extend(evaluate_when_due(state, 7, 50, "judge") for _ in range(10))
+        started.extend(count_samples(state, 7, 50, lambda: calls.append(None)) for _ in range(10))
 
     threads = [threading.Thread(target=collect) for _ in range(4)]
     for thread in threads:
@@ -219,15 +251,21 @@ def test_each_multiple_of_fifty_starts_one_evaluation(state_table: str, monkeypa
     for thread in threads:
         thread.join()
     assert started.count(True) == len(calls) == 4 * 10 * 7 // 50
-    assert {call["FunctionName"] for call in calls} == {"judge"}
-    assert {call["InvocationType"] for call in calls} == {"Event"}
+
+
+def test_an_evaluation_is_started_without_waiting_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    client = SimpleNamespace(invoke=lambda **call: calls.append(call))
+    monkeypatch.setattr(boto3, "client", {"lambda": client}.__getitem__)
+    start_evaluation("judge")
+    assert calls == [{"FunctionName": "judge", "InvocationType": "Event", "Payload": b"{}"}]
 
 
 def test_failed_requests_are_counted_and_not_judged(dataset: str) -> None:
     failed = items(1, error="InvocationTimeout")
     failed[0]["expected_output"] = {"answer": "", "context": []}
     insert(dataset, [*items(2), *failed], 3)
-    report = evaluate_monitoring.handler({}, None)
+    report = evaluate()
     assert (report["scored"], report["failed"]) == (2, 0)
     assert value(dataset, "FailedAnswers") == 1
     assert value(dataset, "GroundednessSamples") == 2
@@ -237,70 +275,66 @@ def test_failed_requests_are_counted_and_not_judged(dataset: str) -> None:
 
 def test_a_failed_long_run_leaves_the_watermark_and_the_next_one_takes_over(dataset: str, machine: str) -> None:
     ids = insert(dataset, items(9), 3)
-    assert evaluate_monitoring.handler({}, None)["state"] == "started"
+    assert evaluate()["state"] == "started"
     work = execution(machine)
-    assert evaluate_monitoring.handler({}, None)["state"] == "busy"
-    done = [judge_shard.handler(each, None)["experiment"] for each in work["work"][:2]]
+    assert evaluate()["state"] == "busy"
+    done = [judge_shard(scorer(), each)["experiment"] for each in work["work"][:2]]
     with pytest.raises(LookupError):
-        finish_run.handler(work, None)
-    assert finish_run.handler({**work, "failed": True}, None) == {}
+        finish(work)
+    assert finish({**work, "failed": True}) == {}
     assert value(dataset, "ScoredSamples") == 0
-    again = evaluate_monitoring.handler({}, None)
+    again = evaluate()
     assert again["state"] == "started"
     runs = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert len({each["name"] for each in runs}) == 2
     for each in work["work"]:
-        done.append(judge_shard.handler(each, None)["experiment"])
+        done.append(judge_shard(scorer(), each)["experiment"])
     assert judged_ids(sorted(set(done))) == Counter(ids)
 
 
 def test_a_map_over_ten_thousand_samples_judges_each_once(
-    dataset: str, machine: str, set_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    dataset: str, machine: str, set_environment: Callable[..., None]
 ) -> None:
     set_environment(SHARD_SIZE="500")
     ids = insert(dataset, items(PLENTY), 250)
     judged: Counter[str] = Counter()
 
-    def without_opik(settings: Any, run: str, shard: Any, mode: str) -> JudgedShard:
-        # Reading the window, scores and their keeping are real; the SDK's own bookkeeping of 10,000 traces is left out.
-        client = judge.client_of(settings)
-        found = list(read_items(client, settings.dataset_name, settings.opik_project_name, shard.after, shard.until))
-        judged.update(item.id for item in found)
-        values = {"groundedness": 0.5, "answer_relevance": 0.25}
-        scored = [JudgedItem(ItemScores(item.id, values), item.metadata["model_id"], True) for item in found]
-        return JudgedShard(f"{run}-{shard.key}", scored, None, None)
+    class WithoutOpik(ShardScorer):
+        """Reads the window and keeps scores; the SDK's own bookkeeping of 10,000 traces is left out."""
 
-    monkeypatch.setattr(judge, "_judge", without_opik)
-    assert evaluate_monitoring.handler({}, None)["state"] == "started"
+        def score(self, run: str, shard: Shard, mode: str) -> ScoredShard:
+            name, project = self.settings.dataset_name, self.settings.opik_project_name
+            found = list(read_items(self.opik_client(), name, project, shard.after, shard.until))
+            judged.update(item.id for item in found)
+            values = {"groundedness": 0.5, "answer_relevance": 0.25}
+            scored = [ScoredItem(ItemScores(item.id, values), item.metadata["model_id"], True) for item in found]
+            return ScoredShard(f"{run}-{shard.key}", scored, None, None)
+
+    without_opik = scorer(kind=WithoutOpik)
+    assert evaluate()["state"] == "started"
     work = execution(machine)
     assert len(json.dumps(work)) < 256 * 1024, "more than an execution takes as input"
     assert 20 <= len(work["work"]) <= 40
     for each in [*work["work"], *work["work"][:3]]:
-        assert judge_shard.handler(each, None)["experiment"]
-    summary = finish_run.handler(work, None)
+        assert judge_shard(without_opik, each)["experiment"]
+    summary = finish(work)
     assert judged == Counter(ids)
     assert (summary["scored"], summary["failed"]) == (PLENTY, 0)
     assert summary["means"] == {"groundedness": 0.5, "answer_relevance": 0.25}
     assert value(dataset, "ScoredSamples") == PLENTY
     assert value(dataset, "ScoredSamples", "m0") == PLENTY / 2
-    nothing = evaluate_monitoring.handler({}, None)
+    nothing = evaluate()
     assert (nothing["state"], nothing["scored"]) == ("done", 0)
 
 
-def test_items_older_than_their_retention_are_removed(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_older_than_their_retention_are_removed(dataset: str) -> None:
     old = insert(dataset, items(3), 3)
     time.sleep(1.1)
     cut = datetime.now(UTC)
     time.sleep(0.1)
     new = insert(dataset, items(2), 2)
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return cut + timedelta(days=30)
-
-    monkeypatch.setattr(expire_samples, "datetime", Later)
-    assert expire_samples.handler({}, None) == {"deleted": {dataset: len(old)}}
-    left = judge.client_of(evaluate_monitoring.start()).get_dataset(dataset).get_items()
-    assert {item["id"] for item in left} == new
-    assert expire_samples.handler({}, None) == {"deleted": {dataset: 0}}
+    settings = start(ExpireSamplesSettings)
+    client, later = connect(settings), cut + timedelta(days=30)
+    assert expire_samples(settings, client, later) == {"deleted": {dataset: len(old)}}
+    assert {item["id"] for item in client.get_dataset(dataset).get_items()} == new
+    assert expire_samples(settings, client, later) == {"deleted": {dataset: 0}}

@@ -94,8 +94,8 @@ def test_dead_letters_come_back_and_the_queue_is_empty(stage: Stage, queues: dic
     wanted = [json.dumps({"number": number}) for number in range(23)]
     for body in wanted:
         sqs.send_message(QueueUrl=queues["SamplesDeadLetterQueueUrl"], MessageBody=body)
-    told: list[str] = []
-    assert samples.redrive(stage, told.append) == 23
-    assert told[-1] == "moved 23"
+    lines: list[str] = []
+    assert samples.redrive(stage, lines.append) == 23
+    assert lines[-1] == "moved 23"
     assert sorted(bodies(queues["SamplesQueueUrl"])) == sorted(wanted)
-    assert samples.redrive(stage, told.append) == 0
+    assert samples.redrive(stage, lines.append) == 0

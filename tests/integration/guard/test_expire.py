@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from services.common.lambda_runtime import LambdaContext, start
 from services.common.settings import ConfigurationError
 from services.guard import stack_deletion
-from services.guard.handlers import expire
+from services.guard.handlers.expire import StageExpiry, handler
+from services.guard.settings import ExpireSettings
 
 
 @pytest.fixture
@@ -40,11 +41,16 @@ def stacks(aws: str) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def environment(set_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def expire(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, list[str]]]:
+    """Calls the function with `STACK_NAMES` in its environment, as a new process."""
     monkeypatch.setattr(stack_deletion, "POLL_SECONDS", 0.1)
-    expire._start.cache_clear()
-    yield set_environment
-    expire._start.cache_clear()
+    monkeypatch.setenv("STAGE", "t")
+
+    def call(names: str) -> dict[str, list[str]]:
+        monkeypatch.setenv("STACK_NAMES", names)
+        return StageExpiry(start(ExpireSettings), boto3.client("cloudformation")).delete(60)
+
+    return call
 
 
 def exists(name: str) -> bool:
@@ -56,19 +62,24 @@ def exists(name: str) -> bool:
 
 
 def test_stacks_are_deleted_in_order_and_the_call_can_be_repeated(
-    stacks: list[str], environment: Callable[..., None], lambda_context: Callable[[float], Any]
+    stacks: list[str], expire: Callable[[str], dict[str, list[str]]]
 ) -> None:
-    environment(STAGE="t", STACK_NAMES=f"twin-t-absent, {','.join(stacks)}")
+    names = f"twin-t-absent, {','.join(stacks)}"
     assert all(exists(name) for name in stacks)
-    assert expire.handler({}, lambda_context(60)) == {"deleted": stacks, "absent": ["twin-t-absent"]}
+    assert expire(names) == {"deleted": stacks, "absent": ["twin-t-absent"]}
     assert not any(exists(name) for name in stacks)
-    again = expire.handler({}, lambda_context(60))
+    again = expire(names)
     assert again == {"deleted": [], "absent": ["twin-t-absent", *stacks]}
 
 
-def test_without_stack_names_it_says_what_to_set(
-    aws: str, environment: Callable[..., None], lambda_context: Callable[[float], Any]
-) -> None:
-    environment(STAGE="t", STACK_NAMES=" , ")
+def test_without_stack_names_it_says_what_to_set(aws: str, expire: Callable[[str], dict[str, list[str]]]) -> None:
     with pytest.raises(ConfigurationError, match="STACK_NAMES"):
-        expire.handler({}, lambda_context(60))
+        expire(" , ")
+
+
+def test_the_handler_builds_its_clients_from_its_environment(
+    aws: str, lambda_context: Callable[[float], LambdaContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGE", "t")
+    monkeypatch.setenv("STACK_NAMES", "twin-t-absent")
+    assert handler({}, lambda_context(60)) == {"deleted": [], "absent": ["twin-t-absent"]}

@@ -38,7 +38,7 @@ class Cloud:
         )
 
     def until(self, resource: str, good: Callable[[list[ProcessState]], bool], seconds: float = 40) -> Any:
-        """The processes of a declared resource, once they are as wanted."""
+        """The processes of a declared resource, once `good` accepts them."""
         deadline = time.monotonic() + seconds
         while True:
             found = [process for process in self.state().processes if process.resource.endswith(resource)]

@@ -103,7 +103,7 @@ def test_a_taken_port_is_named_with_the_part_that_wanted_it(tmp_path: Path, part
     assert "in use" in str(refused.value)
 
 
-def test_a_corrupt_state_file_is_a_sentence_and_stopping_mends_it(tmp_path: Path) -> None:
+def test_a_corrupt_state_file_is_a_sentence_and_stopping_fixes_it(tmp_path: Path) -> None:
     path = tmp_path / ".local" / "state.json"
     path.parent.mkdir(parents=True)
     path.write_text("{ not json")

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.localcloud.conftest import Cloud
 
 CONTAINER_PORT = 8000
-# A container that answers its health check, and says on another path what it was given.
+# A container that answers its health check, and its environment on every path.
 SERVER = """
 import http.server, json, os
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -187,14 +187,14 @@ def running(processes: list[Any], count: int = 1) -> bool:
     return [process.status for process in processes] == ["healthy"] * count
 
 
-def told(port: int) -> dict[str, str]:
-    found: dict[str, str] = httpx.get(f"http://127.0.0.1:{port}/told", trust_env=False).json()
+def environment_of(port: int) -> dict[str, str]:
+    found: dict[str, str] = httpx.get(f"http://127.0.0.1:{port}/environment", trust_env=False).json()
     return found
 
 
 def test_a_container_gets_exactly_what_was_declared(cloud: Cloud, declared: dict[str, Declared]) -> None:
     (process,) = cloud.until(declared["exact"].name, running)
-    environment = told(process.port)
+    environment = environment_of(process.port)
     assert environment["STAGE"] == "local"
     assert environment["THE_KEY"] == "s3cr3t-value"
     assert environment["PORT"] == str(process.port)
@@ -238,7 +238,9 @@ def test_a_wrong_container_port_is_named(cloud: Cloud, declared: dict[str, Decla
     assert str(CONTAINER_PORT) in reason
 
 
-def test_a_container_that_crashes_is_given_up_with_its_last_words(cloud: Cloud, declared: dict[str, Declared]) -> None:
+def test_a_container_that_crashes_is_given_up_with_its_last_log_line(
+    cloud: Cloud, declared: dict[str, Declared]
+) -> None:
     reason = cloud.failure(declared["crashing"].name)
     assert "exited with code 1" in reason
     assert "no disk in the drive" in reason
@@ -274,7 +276,7 @@ def test_desired_count_and_a_changed_variable_reach_the_processes(cloud: Cloud, 
     service.update(taskDefinition=service.task(environment={"RELEASE": "two"}), desiredCount=1)
     pids = {process.pid for process in before}
     (process,) = cloud.until(service.name, lambda found: running(found) and found[0].pid not in pids)
-    assert told(process.port)["RELEASE"] == "two"
+    assert environment_of(process.port)["RELEASE"] == "two"
     cloud.until(service.name, lambda _: service.targets() == {process.port})
 
 
@@ -283,5 +285,5 @@ def test_a_release_that_cannot_start_leaves_the_old_one_serving(cloud: Cloud, de
     (before,) = cloud.until(service.name, running)
     service.update(taskDefinition=service.task(command=("python", "-c", "raise SystemExit(78)")))
     cloud.failure(service.name)
-    assert told(before.port)["RELEASE"] == "one"
+    assert environment_of(before.port)["RELEASE"] == "one"
     assert service.targets() == {before.port}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from localcloud.ports import free_port
 from tests.integration.rag.conftest import World, corpus, eventually, running, world
 from tests.integration.rag.fakes import KEY
+from tests.programs import PROMETHEUS, PROMTOOL, path_of
 
 __all__ = ["corpus", "running", "world"]
 
@@ -72,20 +72,23 @@ def configure(folder: Path, target: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def promtool() -> str:
-    """Prometheus' own checker."""
-    found = shutil.which("promtool")
-    if found is None or shutil.which("prometheus") is None:
-        pytest.skip("no Prometheus on this machine: Debian's package `prometheus` has it")
-    return found
+def promtool(pytestconfig: pytest.Config) -> str:
+    """Path of Prometheus' own checker."""
+    return path_of(PROMTOOL, pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def prometheus_path(pytestconfig: pytest.Config) -> str:
+    return path_of(PROMETHEUS, pytestconfig)
 
 
 @pytest.fixture(scope="module")
-def prometheus(promtool: str, running: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(prometheus_path: str, running: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A running Prometheus that has scraped the service once."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     config = configure(folder, running.url.removeprefix("http://"))
     command = [
-        "prometheus",
+        prometheus_path,
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",

@@ -1,7 +1,7 @@
 """The collector as a process, and the unmodified SDK against it.
 
 With OPIK_CONTRACT_URL (and OPIK_CONTRACT_API_KEY, OPIK_CONTRACT_WORKSPACE) the SDK tests run against any real Opik. The
-names are the tests' own: whoever has the SDK's variables set for his work does not test in his own workspace by chance.
+names differ from the SDK's variables, so that a developer's own workspace is not used by accident.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ import pytest
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 @dataclass

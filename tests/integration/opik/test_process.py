@@ -95,7 +95,7 @@ def test_the_list_filters_orders_and_pages_in_the_store(collector: Collector) ->
     lowest = listed(collector, name=name, score="depth", order="lowest")
     assert lowest.index(traces[0]["id"]) < lowest.index(traces[1]["id"]) < lowest.index(traces[49]["id"])
     post(collector, "/traces/delete", {"ids": [one["id"] for one in traces]})
-    assert "No trace matches" in listed(collector, name=name)
+    assert "No traces match" in listed(collector, name=name)
 
 
 def test_a_file_of_before_is_listed(tmp_path: Path) -> None:

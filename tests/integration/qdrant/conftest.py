@@ -16,8 +16,13 @@ from qdrant_client import QdrantClient, models
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.worker_groups import share_worker
 
 START_SECONDS = 30.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    share_worker(items, Path(__file__).parent)
 
 
 class Server:
@@ -31,7 +36,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        """How it is started."""
+        """Command that starts it."""
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--data", str(self.data)]
         return [sys.executable, "-m", "localcloud.qdrant", *where, *self._extra]
 
@@ -61,7 +66,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def contract_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the contract is tested: any real Qdrant, or a server started here."""
+    """Address of the tested server: any real Qdrant, or one that is started here."""
     if url := os.environ.get("QDRANT_CONTRACT_URL"):
         yield url
         return

@@ -1,4 +1,4 @@
-"""What the services ask of Qdrant, through the unmodified client. QDRANT_CONTRACT_URL points it at a real server."""
+"""Calls of the services to Qdrant, through the unmodified client. QDRANT_CONTRACT_URL points it at a real server."""
 
 from __future__ import annotations
 

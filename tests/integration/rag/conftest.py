@@ -117,7 +117,7 @@ def eventually(look: Callable[[], T], seconds: float = 15) -> T:
 
 
 async def _fill(corpus: Path, settings: RagSettings, pool: CpuPool) -> None:
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     await ingest(corpus, store, pool)
     await store.close()
 

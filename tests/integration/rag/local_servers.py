@@ -31,7 +31,7 @@ def serving(module: str, ready: str, folder: Path) -> Iterator[str]:
     try:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"http://127.0.0.1:{port}{ready}"):
-            assert child.exit_code() is None and time.monotonic() < deadline, child.last_words()
+            assert child.exit_code() is None and time.monotonic() < deadline, child.last_log_line()
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -185,7 +185,7 @@ def retrieval_world(corpus: Path, folder: Path) -> Iterator[RetrievalWorld]:
 
 async def _fill(corpus: Path, settings: RagSettings) -> None:
     pool = CpuPool(WordEmbedder(), 1)
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     await ingest(corpus, store, pool)
     await store.close()
     pool.close()

@@ -114,7 +114,7 @@ def test_a_caller_who_leaves_while_it_wakes_is_not_held(world: World) -> None:
         time.sleep(1.5)
         asked = len(world.cloud.invocations)
         time.sleep(1.5)
-        assert len(world.cloud.invocations) == asked, "somebody still asks a model that nobody waits for"
+        assert len(world.cloud.invocations) == asked, "the model is still asked although no request waits"
 
 
 def test_a_dead_store_is_left_alone_after_some_failures(world: World) -> None:

@@ -8,6 +8,8 @@ import time
 import httpx
 import pytest
 
+from services.rag.errors import StoreUnavailable
+from services.rag.stores.qdrant import QdrantStore
 from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import STALL_SECONDS
@@ -105,6 +107,30 @@ def test_store_down_is_503_and_questions_without_retrieval_go_on(world: World) -
         plain = client.post("/rag", json={"query": QUESTION, "enable_rag": False})
     assert (response.status_code, response.json()["error"]["code"]) == (503, "retrieval_unavailable")
     assert plain.status_code == 200
+
+
+class StoreIsElecting(StoreUnavailable):
+    """A kind of outage that the table of errors does not list."""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/rag", {"query": QUESTION}), ("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}]})],
+)
+def test_a_kind_of_a_known_error_is_answered_as_that_error(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, object], stream: bool
+) -> None:
+    async def search(*_: object, **__: object) -> None:
+        raise StoreIsElecting("The document store elects a leader.")
+
+    with serving(another(world), world.environment) as url, world.at(url).client() as client:
+        monkeypatch.setattr(QdrantStore, "search", search)
+        response = client.post(path, json={**body, "stream": stream})
+    begun = stream and path == "/rag"  # its states were sent before the search
+    assert response.status_code == (200 if begun else 503)
+    error = (events(response)[-1][1] if begun else response.json())["error"]
+    assert (error["code"], error["message"]) == ("retrieval_unavailable", "The document store elects a leader.")
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])

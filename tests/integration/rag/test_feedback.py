@@ -69,7 +69,7 @@ def test_a_score_is_on_the_trace_and_a_second_one_replaces_it(
         eventually(lambda: [found["value"] for found in scores(collector, trace_id)] == [1])
 
 
-def test_feedback_for_an_answer_that_nobody_gave_is_404(world: World, service: World, collector: str) -> None:
+def test_feedback_for_an_answer_that_does_not_exist_is_404(world: World, service: World, collector: str) -> None:
     unknown = str(uuid.uuid4())
     with service.client() as client:
         answer = client.post("/feedback", json={"trace_id": unknown, "score": 1})

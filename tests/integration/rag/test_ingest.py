@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.rag.embeddings.pool import CpuPool
+from services.rag.errors import StoreMismatch
 from services.rag.ingest.run import IngestReport, ingest
-from services.rag.stores.documents import StoreMismatch
 from services.rag.stores.qdrant import QdrantStore
 from tests.integration.rag.fake_qdrant import Qdrant
 from tests.integration.rag.fakes import DIMENSION, WordEmbedder

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,11 @@ from qdrant_client import QdrantClient, models
 
 from services.rag.ingest.write import GROUP_SIZE
 from tests.integration.rag.local_servers import PATIENT, qdrant
-from tests.program import command
-from tests.sigint import heed_interrupts
+from tests.program import TWIN
+from tests.sigint import restore_sigint
 
 ROOT = Path(__file__).parents[3]
+INGEST = (sys.executable, "-m", "services.rag.ingest")
 # The second group of what is embedded and written together takes some seconds, in which a run can be interrupted.
 POSTS = GROUP_SIZE + 40
 
@@ -42,21 +44,21 @@ class Runner:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command(*arguments),
+            command,
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=heed_interrupts,
+            preexec_fn=restore_sigint,
         )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*command)
         output, errors = process.communicate(timeout=240)
-        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
     def report(self, *command: str) -> dict[str, Any]:
         done = self.run(*command)
@@ -98,7 +100,7 @@ def tree(tmp_path: Path) -> Path:
 
 def end_after_first_write(runner: Runner, tree: Path, how: signal.Signals) -> tuple[int, str]:
     """Start an ingest and send it a signal as soon as something is stored; its exit status and all that it said."""
-    process = runner.start("services.rag.ingest", str(tree), "--progress-json")
+    process = runner.start(*INGEST, str(tree), "--progress-json")
     deadline = time.monotonic() + 60
     while not runner.stored("posts"):
         assert process.poll() is None and time.monotonic() < deadline, "nothing was written"
@@ -115,13 +117,13 @@ def test_what_a_killed_run_has_written_is_not_embedded_again(runner: Runner, tre
     before = runner.stored("posts")
     assert 0 < len(before) < POSTS
 
-    report = runner.report("services.rag.ingest", str(tree))
+    report = runner.report(*INGEST, str(tree))
     assert report["chunks_written"] == POSTS - len(before)
     assert (report["unchanged"], report["added"], report["chunks_removed"]) == (len(before), POSTS - len(before), 0)
     after = runner.stored("posts")
     assert len(after) == POSTS
     assert all(after[key].vector == point.vector for key, point in before.items())
-    assert runner.report("services.rag.ingest", str(tree))["chunks_written"] == 0
+    assert runner.report(*INGEST, str(tree))["chunks_written"] == 0
 
 
 def test_ctrl_c_says_how_to_go_on(runner: Runner, tree: Path) -> None:
@@ -144,7 +146,7 @@ def test_the_command_reports_what_was_skipped_and_why(runner: Runner, tmp_path: 
     for name, content in {**SKIPPED, "posts/ada/good.md": b"# Good\nwords"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    report = runner.report("twin", "ingest", str(tmp_path), "--stage", "dev", "--json")
+    report = runner.report(TWIN, "ingest", str(tmp_path), "--stage", "dev", "--json")
     assert (report["added"], report["chunks_written"]) == (2, 2)
     reasons = {skipped["id"]: skipped["reason"] for skipped in report["skipped"]}
     assert reasons.pop("articles/ada/lines.jsonl:2").startswith("Invalid JSON")
@@ -155,7 +157,7 @@ def test_the_command_reports_what_was_skipped_and_why(runner: Runner, tmp_path: 
         "articles/ada/book.md": "larger than 5242880 bytes",
     }
 
-    shown = runner.run("twin", "ingest", str(tmp_path), "--stage", "dev")
+    shown = runner.run(TWIN, "ingest", str(tmp_path), "--stage", "dev")
     assert shown.returncode == 0, shown.stderr
     assert "0 added, 0 updated, 2 unchanged, 0 removed" in shown.stdout
     for said in ("binary", "posts/ada/photo.jpg", "not UTF-8 text", "empty", "articles/ada/lines.jsonl:2"):
@@ -164,15 +166,15 @@ def test_the_command_reports_what_was_skipped_and_why(runner: Runner, tmp_path: 
 
 def test_a_folder_without_layout_needs_a_type_and_an_author(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("a note")
-    refused = runner.run("twin", "ingest", str(tmp_path), "--stage", "dev")
+    refused = runner.run(TWIN, "ingest", str(tmp_path), "--stage", "dev")
     assert refused.returncode == 1
     assert "say what it holds with --type and --author" in refused.stderr and "Traceback" not in refused.stderr
     given = ("--type", "articles", "--author", "Ada Quill", "--json")
-    assert runner.report("twin", "ingest", str(tmp_path), "--stage", "dev", *given)["added"] == 1
+    assert runner.report(TWIN, "ingest", str(tmp_path), "--stage", "dev", *given)["added"] == 1
 
 
 def test_without_the_stores_address_the_command_names_the_variable(runner: Runner, tree: Path) -> None:
     del runner.environment["QDRANT_URL"]
-    refused = runner.run("twin", "ingest", str(tree), "--stage", "dev")
+    refused = runner.run(TWIN, "ingest", str(tree), "--stage", "dev")
     assert refused.returncode == 1
     assert "QDRANT_URL" in refused.stderr and "Traceback" not in refused.stderr

@@ -26,7 +26,7 @@ from localcloud.process import base_environment
 from tests.aws import aws_environment
 from tests.integration.rag.local_servers import PATIENT, qdrant, serving
 from tests.program import TWIN
-from tests.sigint import heed_interrupts
+from tests.sigint import restore_sigint
 from twin.ask.ingest import ingest
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
@@ -204,7 +204,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=restore_sigint,
     )
 
 

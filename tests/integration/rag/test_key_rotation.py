@@ -108,7 +108,7 @@ def test_changed_keys_reach_the_running_service(service: Service) -> None:
     assert service.world.cloud.secret_reads.count(QDRANT) == 1
 
 
-def test_a_key_that_nobody_has_put_into_the_secret_is_an_error_and_not_a_storm(service: Service) -> None:
+def test_a_key_that_is_not_in_the_secret_is_an_error_and_not_a_storm(service: Service) -> None:
     service.qdrant.lock("unknown")
     answers = [service.ask() for _ in range(3)]
     assert {answer.status_code for answer in answers} == {503}

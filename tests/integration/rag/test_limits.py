@@ -15,9 +15,10 @@ from starlette.responses import Response
 
 from services.common.tracing import Trace
 from services.rag.api.middleware import Gateway
-from services.rag.api.sse import EventStreamResponse
+from services.rag.api.protocol.rag_codec import EventCodec
+from services.rag.api.protocol.responses import EventStreamResponse
 from services.rag.conversation import Question
-from services.rag.sampling.recorder import TRACE_NAME
+from services.rag.pipeline.recorder import TRACE_NAME
 from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.fakes import KEY, LIMITED
@@ -32,7 +33,7 @@ async def _impatient(request: Request) -> Response:
     """The stream of an answer whose caller has half a second to read on."""
     question = Question(QUESTION, False, None, "", request.state.received)
     events = request.app.state.services.pipeline.answer(question, Trace(TRACE_NAME))
-    return EventStreamResponse(events, {}, send_timeout_seconds=PATIENCE_SECONDS)
+    return EventStreamResponse(events, {}, EventCodec(), send_timeout_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")

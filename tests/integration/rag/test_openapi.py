@@ -14,7 +14,7 @@ from tests.integration.rag.conftest import World
 from tests.integration.rag.fakes import KEY
 
 EXAMPLES = 20
-# Bodies nobody documented: what matters is that the service answers them in its one shape and never with a 5xx.
+# Undocumented bodies: the service must answer them in the shape of every error and never with a 5xx.
 BROKEN: list[bytes] = [
     b"",
     b"null",

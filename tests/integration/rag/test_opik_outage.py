@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from benchmarks.gate import FAULTS, Fault, Gate
-from services.rag.sampling.recorder import sampled
+from benchmarks.fault_proxy import FAULTS, Fault, FaultProxy
+from services.rag.pipeline.recorder import is_in_sample
 from tests.integration.rag.conftest import World, another, eventually, serving
 from tests.integration.rag.fakes import KEY, Opik
 
@@ -24,7 +24,7 @@ def test_what_was_promised_while_opik_was_away_arrives_afterwards(world: World, 
     away = {"traces_per_second": 0.0, "sample_rate": SAMPLE_RATE}
     try:
         with (
-            Gate(httpx.URL(opik.url).port or 0) as gate,
+            FaultProxy(httpx.URL(opik.url).port or 0) as gate,
             serving(another(world, opik_url_override=f"{gate.url}/api", **away), world.environment) as url,
             httpx.Client(
                 base_url=url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False, timeout=20
@@ -43,9 +43,9 @@ def test_what_was_promised_while_opik_was_away_arrives_afterwards(world: World, 
                 world.cloud.mode = "model_error"
                 failed = set(pool.map(ask, [{}] * 2))
             assert not opik.traces
-            promised = {each for each in plain if sampled(each, SAMPLE_RATE)} | wanted | failed
+            promised = {each for each in plain if is_in_sample(each, SAMPLE_RATE)} | wanted | failed
             gate.switch(None)
             eventually(lambda: {span["trace_id"] for span in list(opik.spans)} >= promised, 30)
-            assert set(opik.traces) == promised, "an answer was traced that nobody insisted on"
+            assert set(opik.traces) == promised, "an answer was traced that no caller insisted on"
     finally:
         opik.stop()

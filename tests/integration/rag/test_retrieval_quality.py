@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.rag.local_servers import PATIENT, qdrant
-from tests.program import command
+from tests.program import TWIN
 
 ROOT = Path(__file__).resolve().parents[3]
 # Some hundred searches in each of five modes, on a machine that may be busy.
@@ -29,7 +30,7 @@ class Filled:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(*arguments),
+            arguments,
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
@@ -39,7 +40,7 @@ class Filled:
 
     def evaluate(self, labels: Path, *options: str) -> subprocess.CompletedProcess[str]:
         """`twin evaluate-rag` of a stage whose store the environment names."""
-        return self.run("twin", "evaluate-rag", str(labels), "--stage", "tests", *options)
+        return self.run(TWIN, "evaluate-rag", str(labels), "--stage", "tests", *options)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def filled(embedding_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
                 "NO_PROXY": "127.0.0.1",
             }
         )
-        done = found.run("services.rag.ingest", "examples/corpus")
+        done = found.run(sys.executable, "-m", "services.rag.ingest", "examples/corpus")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["added"] >= 40
         yield found
@@ -125,6 +126,6 @@ def test_labels_that_cannot_be_used_are_one_sentence(filled: Filled, tmp_path: P
 
 def test_a_store_that_is_down_is_one_sentence(filled: Filled) -> None:
     nowhere = Filled({**filled.environment, "QDRANT_URL": "http://127.0.0.1:9"})
-    done = nowhere.run("services.rag.evaluate_retrieval", str(LABELS))
+    done = nowhere.run(sys.executable, "-m", "services.rag.evaluate_retrieval", str(LABELS))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Evaluation failed: The document store cannot be reached (ConnectError).")

@@ -138,7 +138,7 @@ async def test_ids_of_another_tenant_are_neither_removed_nor_replaced(
     (stolen,) = await two.store.stored("posts")
     await one.store.delete("posts", [stolen])
     assert set(await two.store.stored("posts")) == {stolen}
-    chunk = Chunk(stolen, "posts/x.md", 0, "Taken over", one.author, "queue", "", "hash")
+    chunk = Chunk(stolen, "posts/x.md", 0, "queue", "hash", title="Taken over", author=one.author, url="")
     await one.store.upsert("posts", [chunk], await pool.embed([chunk.text]))
     (hit,) = await two.store.search("posts", list(await pool.embed(["queue"])), "queue")
     assert (hit.chunk.author, hit.chunk.title) == (two.author, "Queues")
@@ -149,7 +149,7 @@ async def test_one_may_write_and_replace_its_own(tenants: tuple[Tenant, Tenant],
     one, _ = tenants
     (own,) = await one.store.stored("posts")
     for text in ("queue one", "queue two"):
-        chunk = Chunk(own, "posts/x.md", 0, "Own", one.author, text, "", "hash")
+        chunk = Chunk(own, "posts/x.md", 0, text, "hash", title="Own", author=one.author, url="")
         await one.store.upsert("posts", [chunk], await pool.embed([text]))
         (hit,) = await one.store.search("posts", list(await pool.embed(["queue"])), "queue")
         assert hit.chunk.text == text

@@ -64,20 +64,20 @@ def test_beyond_the_budget_only_what_must_be_is_traced(world: World) -> None:
     assert {wanted, failed} <= set(world.opik.traces) and plain not in world.opik.traces
 
 
-def test_a_rehearsal_is_traced_and_not_sampled_whatever_becomes_of_it(world: World) -> None:
-    rehearsal = {"X-No-Sample": "1", "X-Debug-Trace": "1"}
+def test_an_unsampled_question_is_traced_and_not_sampled_whatever_becomes_of_it(world: World) -> None:
+    unsampled_headers = {"X-No-Sample": "1", "X-Debug-Trace": "1"}
     with (
         serving(another(world, sample_rate=1.0), world.environment) as url,
         world.at(url).client() as client,
     ):
-        rehearsed = [client.post("/rag", json={"query": QUESTION}, headers=rehearsal).headers["X-Trace-Id"]]
+        unsampled = [client.post("/rag", json={"query": QUESTION}, headers=unsampled_headers).headers["X-Trace-Id"]]
         asked = [client.post("/rag", json={"query": QUESTION}).headers["X-Trace-Id"]]
         world.cloud.mode = "model_error"
-        rehearsed.append(client.post("/rag", json={"query": QUESTION}, headers=rehearsal).headers["X-Trace-Id"])
+        unsampled.append(client.post("/rag", json={"query": QUESTION}, headers=unsampled_headers).headers["X-Trace-Id"])
         asked.append(client.post("/rag", json={"query": QUESTION}).headers["X-Trace-Id"])
-    assert {*rehearsed, *asked} <= set(world.opik.traces)
+    assert {*unsampled, *asked} <= set(world.opik.traces)
     sampled = {sample["trace_id"] for sample in world.cloud.samples}
-    assert set(asked) <= sampled and not sampled & set(rehearsed)
+    assert set(asked) <= sampled and not sampled & set(unsampled)
 
 
 def test_traces_and_samples_leave_without_what_identifies(world: World) -> None:

@@ -19,14 +19,15 @@ import pytest
 from pydantic import SecretStr
 from qdrant_client import QdrantClient, models
 
-from infra.constructs.vectors.machine import packed
+from infra.constructs.vectors.machine import packed_programs
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
 from localcloud.state import State
 from services.common.settings import ConfigurationError
+from services.common.tls import ssl_context_from
 from services.rag.embeddings.pool import CpuPool
 from services.rag.ingest.run import ingest
-from services.rag.settings import StoreSettings, trusting
+from services.rag.settings import StoreSettings
 from services.rag.stores.factory import open_store
 from services.vectors.export import PAGE, Store, StoreError, export_to
 from tests.asgi_server import serving
@@ -83,13 +84,13 @@ class Machine:
             api_key=KEY,
             cloud_inference=True,
             check_compatibility=False,
-            verify=trusting(self.certificate),
+            verify=ssl_context_from(self.certificate),
         )
 
 
 def unpack(folder: Path) -> None:
     """What the machine's user data does with the programs."""
-    archive = base64.b64decode(packed())
+    archive = base64.b64decode(packed_programs())
     subprocess.run(["tar", "-xzC", str(folder)], input=archive, check=True)
 
 
@@ -115,7 +116,7 @@ async def fill(machine: Machine) -> int:
         qdrant_ca_pem=machine.certificate.read_text(),
         embedding_model_dir=Path("unused"),
     )
-    store = open_store(settings, pool)
+    store = open_store(settings, pool.model_id, pool.dimension)
     try:
         return (await ingest(CORPUS, store, pool)).chunks_written
     finally:
@@ -185,7 +186,7 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
             monkeypatch.setenv(name, value)
         boto3.client("s3").create_bucket(Bucket="kept")
         secret = boto3.client("secretsmanager").create_secret(Name="qdrant", SecretString=KEY)["ARN"]
-        # No stack is deployed there; whoever reads the outputs of one has tests of its own.
+        # No stack is deployed there; reading the outputs of one has its own tests.
         monkeypatch.setattr("twin.vectors.backup.outputs", lambda stage: {"QdrantApiKeySecretArn": secret})
         where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz")
         restored = restore_from("dev", where, quietly, into="far-")

@@ -17,7 +17,7 @@ from localcloud.process import base_environment
 from localcloud.runner import replicas as replica_sets
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
-from tests.suspend import stopped
+from tests.suspend import suspended
 
 SERVER = """
 import http.server, os
@@ -106,7 +106,7 @@ def test_a_late_answer_of_a_process_long_healthy_changes_nothing(
     assert before[0].pid is not None
     monkeypatch.setattr(replica_sets, "START_SECONDS", 0.0)
     monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
-    with stopped(before[0].pid):
+    with suspended(before[0].pid):
         tick_for(replicas, 1.3)  # long enough for one check to fail
         assert replicas.serving == (port,)
     tick_for(replicas, 1.3)
@@ -127,7 +127,7 @@ def test_a_process_that_hangs_is_replaced_and_ended(
     until(replicas, lambda: replicas.complete)
     assert replicas.states()[0].pid != first
     assert replicas.restarts == 1
-    # It cannot hear the request to end.
+    # A suspended process does not receive SIGTERM, so it is killed.
     until(replicas, lambda: first not in psutil.pids())
     assert not replicas.failed
 

@@ -39,7 +39,7 @@ class ModelContainer(ThreadingHTTPServer):
         self._thread.join(timeout=5)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that goes away is part of the tests, not worth a stack trace."""
+        """Suppress stack traces, since tests disconnect on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):

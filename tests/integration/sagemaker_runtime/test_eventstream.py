@@ -55,7 +55,9 @@ def test_header_that_does_not_fit_is_refused() -> None:
         (aiohttp.InvalidURL("http://"), "InternalStreamFailure", None),
     ],
 )
-def test_who_is_to_blame_for_a_broken_stream(failure: ClientError, exception_type: str, code: str | None) -> None:
+def test_a_broken_stream_ends_with_the_exception_for_its_cause(
+    failure: ClientError, exception_type: str, code: str | None
+) -> None:
     ((headers, payload),) = decode(stream_failure(failure))
     assert headers[":message-type"] == "exception"
     assert headers[":exception-type"] == exception_type

@@ -22,6 +22,7 @@ from tests.integration.twin.recorded import Model, Recorded, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 REGION, ACCOUNT = "us-east-1", "000000000000"
+# pragma: allowlist nextline secret - commit of the recorded model
 MODEL, REVISION = "Qwen/Qwen2.5-7B-Instruct", "a09a35458c702b33eeacc393d103063234e8bc28"
 INSTANCE = "ml.g6.2xlarge"
 CONFIG = {"num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584}

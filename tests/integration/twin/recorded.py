@@ -20,7 +20,7 @@ PAGE = 2
 
 @dataclass
 class Quotas:
-    """Applied quotas, and defaults of those that nobody changed."""
+    """Applied quotas, and defaults of those that were never changed."""
 
     applied: list[dict[str, Any]] = field(default_factory=list)
     defaults: list[dict[str, Any]] = field(default_factory=list)

@@ -86,11 +86,11 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
     assert "CloudFront's own" in findings["Certificate"].seen
     # No budget: allowed, and said.
     assert {name for name, f in findings.items() if f.status is Status.WARNING} == {"Budget"}
-    assert all(f.why and f.mend for f in findings.values() if f.status is Status.WARNING)
+    assert all(f.why and f.fix for f in findings.values() if f.status is Status.WARNING)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "check", "seen", "mend"),
+    ("variable", "value", "check", "seen", "fix"),
     [
         ("TWIN_ACCOUNT", "123456789012", "AWS account", ACCOUNT, "123456789012"),
         ("AWS_REGION", "eu-west-1", "AWS region", "eu-west-1", "export AWS_REGION=us-east-1"),
@@ -122,14 +122,14 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_wrong_setting_fails_one_check(
-    shell: pytest.MonkeyPatch, variable: str, value: str, check: str, seen: str, mend: str
+    shell: pytest.MonkeyPatch, variable: str, value: str, check: str, seen: str, fix: str
 ) -> None:
     # Known for any region, so that settings alone refuse none.
     shell.setenv("TWIN_RAG__EDGE_PREFIX_LIST", "pl-12345678")
     shell.setenv(variable, value)
     found = failed(check)
     assert seen in found.seen
-    assert mend in found.mend
+    assert fix in found.fix
     assert found.why
 
 
@@ -140,7 +140,7 @@ def test_a_zone_out_of_cloudfronts_reach_is_a_warning(shell: pytest.MonkeyPatch)
         Status.WARNING,
         "us-east-1c is use1-az3, which CloudFront's VPC origins cannot reach",
     )
-    assert "us-east-1b" in found.mend and "us-east-1c" not in found.mend
+    assert "us-east-1b" in found.fix and "us-east-1c" not in found.fix
     shell.setenv("TWIN_RAG__EDGE", "internal")
     assert look("Availability zones").status is Status.OK
 
@@ -150,8 +150,8 @@ def test_no_quota_for_the_endpoint(shell: pytest.MonkeyPatch, recorded: Recorded
     found = failures()
     assert list(found) == [f"Quota {INSTANCE} for endpoint usage"]
     (finding,) = found.values()
-    assert "--service-code sagemaker --quota-code L-ENDPOINT --desired-value 1" in finding.mend
-    assert "servicequotas/home/services/sagemaker/quotas/L-ENDPOINT" in finding.mend
+    assert "--service-code sagemaker --quota-code L-ENDPOINT --desired-value 1" in finding.fix
+    assert "servicequotas/home/services/sagemaker/quotas/L-ENDPOINT" in finding.fix
 
 
 def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws) -> None:
@@ -255,7 +255,7 @@ class TestGatedModel:
     def test_without_a_token(self) -> None:
         finding = failed("Access to the model")
         assert "the endpoint has no token" in finding.seen
-        assert "hub_token_secret_arn" in finding.mend
+        assert "hub_token_secret_arn" in finding.fix
 
     def test_with_a_token_that_was_accepted(self, secret: Any, recorded: Recorded) -> None:
         assert failures() == {}
@@ -298,7 +298,18 @@ def test_an_account_without_bootstrap(shell: pytest.MonkeyPatch, aws: Aws) -> No
         finding = failed("CDK bootstrap")
     finally:
         ssm.put_parameter(Name=name, Value="27", Type="String", Overwrite=True)
-    assert f"cdk bootstrap aws://{ACCOUNT}/{REGION}" in finding.mend
+    assert "twin account bootstrap --stage dev" in finding.fix
+
+
+def test_the_bootstrap_is_looked_for_under_the_settings_qualifier(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    shell.setenv("TWIN_DELIVERY__QUALIFIER", "other1")
+    assert failed("CDK bootstrap").seen.startswith("none in ")
+    name, ssm = "/cdk-bootstrap/other1/version", aws("ssm")
+    ssm.put_parameter(Name=name, Value="27", Type="String")
+    try:
+        assert look("CDK bootstrap").status is Status.OK
+    finally:
+        ssm.delete_parameter(Name=name)
 
 
 def test_a_leftover_collides_until_a_stack_owns_it(shell: pytest.MonkeyPatch, aws: Aws) -> None:
@@ -344,7 +355,7 @@ def test_a_stack_that_takes_no_update(
     shell.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", recorded.url)
     found = look("Stack twin-dev-guard")
     assert found.status is status
-    assert words in found.mend
+    assert words in found.fix
 
 
 def test_the_certificate_must_be_for_the_domain(shell: pytest.MonkeyPatch, aws: Aws) -> None:
@@ -437,7 +448,7 @@ def test_the_judge_on_bedrock_must_be_open_to_the_account(
     found = look("Judge")
     assert found.status is status, found
     assert seen in found.seen
-    assert ("model-catalog" in found.mend) is (status is Status.FAILED)
+    assert ("model-catalog" in found.fix) is (status is Status.FAILED)
 
 
 def test_an_endpoint_that_judges_must_stand(shell: pytest.MonkeyPatch) -> None:
@@ -459,7 +470,7 @@ def test_a_secret_that_nobody_filled_is_named_and_not_read(shell: pytest.MonkeyP
     try:
         found = findings_of("Secrets")["Secret: API key of the judge"]
         assert (found.status, found.seen) == (Status.WARNING, "never filled")
-        arn = found.mend.split("--secret-id ")[1].split()[0]
+        arn = found.fix.split("--secret-id ")[1].split()[0]
         secrets.put_secret_value(SecretId=arn, SecretString="sk-real")
         assert look("Secrets").seen == "1 filled"
     finally:
@@ -476,7 +487,7 @@ def test_expired_credentials_are_told_and_the_rest_is_still_looked_at(
     shell.setenv("AWS_ENDPOINT_URL_STS", recorded.url)
     found = {finding.check: finding for finding in doctor("dev")}
     assert message in found["AWS credentials"].seen
-    assert "aws sso login" in found["AWS credentials"].mend
+    assert "aws sso login" in found["AWS credentials"].fix
     assert found["Quota Fargate vCPU"].seen == "skipped: no credentials"
     assert found["Model fits the GPU"].status is Status.OK
 
@@ -494,7 +505,7 @@ def test_a_refused_look_is_a_warning(shell: pytest.MonkeyPatch, recorded: Record
     recorded.queries["ListTopics"] = (403, refusal)
     shell.setenv("AWS_ENDPOINT_URL_SNS", recorded.url)
     found = look("Alert subscriptions")
-    assert (found.status, found.mend) == (Status.WARNING, "allow ListTopics to this identity")
+    assert (found.status, found.fix) == (Status.WARNING, "allow ListTopics to this identity")
 
 
 @pytest.mark.parametrize(("quota", "code"), [(1, 0), (0, 1)])

@@ -97,7 +97,7 @@ def test_a_failed_stack_is_explained_with_the_containers_log(
 
 def test_without_a_log_the_reason_is_explained(shell: pytest.MonkeyPatch) -> None:
     recorder = FailureRecorder(STAGE)
-    recorder.saw(STACK, "AWS::SageMaker::Endpoint", "Endpoint1", TAKEN)
+    recorder.record(STACK, "AWS::SageMaker::Endpoint", "Endpoint1", TAKEN)
     message = str(recorder.explained(TwinError("`cdk deploy` failed.")))
     assert "means:  A resource of this name exists and belongs to no stack" in message
     assert "last lines" not in message
@@ -105,7 +105,7 @@ def test_without_a_log_the_reason_is_explained(shell: pytest.MonkeyPatch) -> Non
 
 def test_what_the_rollback_deletes_was_kept(shell: pytest.MonkeyPatch, aws: Aws, said: None) -> None:
     recorder = FailureRecorder(STAGE)
-    recorder.saw(STACK, "AWS::SageMaker::InferenceComponent", "C1", "did not pass the ping health check")
+    recorder.record(STACK, "AWS::SageMaker::InferenceComponent", "C1", "did not pass the ping health check")
     aws("logs").delete_log_stream(logGroupName=GROUP, logStreamName="AllTraffic/i-1")
     message = str(recorder.explained(TwinError("`cdk deploy` failed.")))
     assert "reason: did not pass the ping health check" in message
@@ -114,13 +114,13 @@ def test_what_the_rollback_deletes_was_kept(shell: pytest.MonkeyPatch, aws: Aws,
 
 def test_a_consequence_of_another_failure_is_not_reported(shell: pytest.MonkeyPatch) -> None:
     recorder = FailureRecorder(STAGE)
-    recorder.saw(STACK, "AWS::SNS::Topic", "Topic", "Resource creation cancelled")
+    recorder.record(STACK, "AWS::SNS::Topic", "Topic", "Resource creation cancelled")
     assert str(recorder.explained(TwinError("`cdk deploy` failed."))) == "`cdk deploy` failed."
 
 
 def test_expired_credentials_do_not_hide_what_was_seen(shell: pytest.MonkeyPatch) -> None:
     recorder = FailureRecorder(STAGE)
-    recorder.saw(STACK, "AWS::SNS::Topic", "Topic", "Rate exceeded (Service: Sns, Status Code: 400)")
+    recorder.record(STACK, "AWS::SNS::Topic", "Topic", "Rate exceeded (Service: Sns, Status Code: 400)")
     shell.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     message = str(recorder.explained(TwinError("`cdk deploy` failed.")))
     assert "reason: Rate exceeded\n" in message

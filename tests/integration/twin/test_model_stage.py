@@ -53,7 +53,7 @@ SERVED = {"config.json", "model.safetensors", "tokenizer/tokens one.json"}
 
 
 def silent(line: str) -> None:
-    """Progress that nobody reads."""
+    """Progress that is dropped."""
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_an_upload_in_parts_is_continued_at_the_part(s3: Any, hub: Hub, tmp_path
     content = random.Random(2).randbytes(2 * PART + 1000)
     hub.files["model.safetensors"] = content
     bucket = Bucket(s3, BUCKET, REGION, part_bytes=PART)
-    bucket.make({})
+    bucket.create({})
     place, client = Place(MODEL, REVISION, PREFIX), HubClient()
     planned = staging.plan(bucket, place, client, is_new=False)
     sent: list[str] = []
@@ -311,10 +311,10 @@ def test_the_preflight_wants_the_whole_model_in_the_bucket(
     def seen() -> tuple[Status, str, str]:
         context, _ = open_context("dev")
         (found,) = run_checks([check for check in CHECKS if check.name == STAGED], context)
-        return found.status, found.seen, found.mend
+        return found.status, found.seen, found.fix
 
-    status, what, mend = seen()
-    assert (status, mend) == (Status.FAILED, "`twin model stage --stage dev`")
+    status, what, fix = seen()
+    assert (status, fix) == (Status.FAILED, "`twin model stage --stage dev`")
     assert "no complete model" in what
     staged(tmp_path)
     assert seen()[:2] == (Status.OK, f"3 files in s3://{BUCKET}/{PREFIX}")

@@ -1,10 +1,10 @@
-"""Figures out of samples."""
+"""Statistics of samples."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.gateway import DIRECT, SERVICE, Runs, added, sustained
+from benchmarks.gateway import DIRECT, SERVICE, Runs, added_latency, sustained_users
 from benchmarks.measure import Goal, Spread, percentile
 
 
@@ -26,7 +26,7 @@ def test_what_is_added_is_paired_round_by_round() -> None:
     direct = [Spread(10, 11, 12), Spread(50, 51, 52), Spread(10, 11, 12)]
     service = [Spread(12, 14, 16), Spread(52, 54, 56), Spread(12, 14, 16)]
     runs = {DIRECT: Runs(total=direct), SERVICE: Runs(total=service)}
-    assert added(runs, SERVICE) == Spread(2, 3, 4)
+    assert added_latency(runs, SERVICE) == Spread(2, 3, 4)
 
 
 def test_the_sustained_load_is_the_highest_that_comes_through() -> None:
@@ -35,7 +35,7 @@ def test_the_sustained_load_is_the_highest_that_comes_through() -> None:
         users: {DIRECT: Runs(rate=[direct]), SERVICE: Runs(rate=[service])}
         for users, (direct, service) in rates.items()
     }
-    assert sustained(found) == 16
+    assert sustained_users(found) == 16
 
 
 @pytest.mark.parametrize(

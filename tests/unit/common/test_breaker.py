@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-class Down(Exception):  # noqa: N818
+class Down(Exception):
     pass
 
 
@@ -25,14 +25,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def changes() -> list[str]:
     return []
 
 
 @pytest.fixture
-def breaker(clock: Clock, told: list[str]) -> CircuitBreaker:
+def breaker(clock: Clock, changes: list[str]) -> CircuitBreaker:
     return CircuitBreaker(
-        "store", (Down,), failures=3, pause_seconds=5, on_change=lambda _, state: told.append(state), clock=clock
+        "store", (Down,), failures=3, pause_seconds=5, on_change=lambda _, state: changes.append(state), clock=clock
     )
 
 
@@ -42,7 +42,7 @@ def fail(breaker: CircuitBreaker, error: BaseException) -> None:
 
 
 def test_failures_in_a_row_open_it_and_a_pause_later_one_call_tries(
-    breaker: CircuitBreaker, clock: Clock, told: list[str]
+    breaker: CircuitBreaker, clock: Clock, changes: list[str]
 ) -> None:
     for _ in range(3):
         fail(breaker, Down())
@@ -53,7 +53,7 @@ def test_failures_in_a_row_open_it_and_a_pause_later_one_call_tries(
         with pytest.raises(CircuitOpen), breaker.call():
             pytest.fail("only one call tries")
         assert breaker.state == "half_open"
-    assert told == ["closed", "open", "half_open", "closed"]
+    assert changes == ["closed", "open", "half_open", "closed"]
 
 
 def test_a_success_between_failures_keeps_it_closed(breaker: CircuitBreaker) -> None:

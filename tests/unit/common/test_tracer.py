@@ -1,4 +1,4 @@
-"""The sender of traces: its budget, its batches, and what it does while Opik is away."""
+"""The sender of traces: budget, batches, and behaviour while Opik is unavailable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.common.tracing import Trace
 
 
 class Writer:
-    """Records the ids of what the sender writes; fails as often as told."""
+    """Records the ids of written traces; fails a given number of times."""
 
     def __init__(self, *failures: Exception) -> None:
         self.sent: list[str] = []

@@ -1,4 +1,4 @@
-"""The embedder against the built model: shapes, order, truncation, threads, and what it says when it cannot load."""
+"""The embedder against the built model: shapes, order, truncation, threads and errors of loading."""
 
 from __future__ import annotations
 

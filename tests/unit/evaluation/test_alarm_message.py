@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.evaluation.alerts.alarm_message import Facts, build_held_back, build_message, parse_alarm
+from services.evaluation.alerts.alarm_message import AlertContext, build_held_back, build_message, parse_alarm
 
 ALARM = {
     "AlarmName": "twin-dev-groundedness",
@@ -15,7 +15,7 @@ ALARM = {
     "Trigger": {"MetricName": "Groundedness", "ComparisonOperator": "LessThanThreshold", "Threshold": 0.6},
 }
 
-FACTS = Facts(
+CONTEXT = AlertContext(
     stage="dev",
     opik_page_url="https://opik.example/experiments",
     runbook_url="https://docs.example/runbook",
@@ -27,7 +27,7 @@ FACTS = Facts(
 
 def build(alarm: dict[str, Any] | str, subject: str | None = None) -> dict[str, Any]:
     text = alarm if isinstance(alarm, str) else json.dumps(alarm)
-    return build_message(text, subject, parse_alarm(text), FACTS)
+    return build_message(text, subject, parse_alarm(text), CONTEXT)
 
 
 def fields(message: dict[str, Any]) -> dict[str, str]:
@@ -61,13 +61,13 @@ def test_traces_are_linked_where_they_explain_something() -> None:
         return "opik.example/traces/t0" in json.dumps(build({**ALARM, **changes}))
 
     assert shows_traces()
-    assert shows_traces(AlarmDescription="The twin is ill (runbook: twin-is-ill)")
+    assert shows_traces(AlarmDescription="Service degraded (runbook: service-degraded)")
     assert not shows_traces(AlarmDescription="A queue is late (runbook: queue-age)")
     assert not shows_traces(NewStateValue="OK")
 
 
 def test_alerts_that_are_held_back_are_announced_once_with_a_place_to_look() -> None:
-    message = build_held_back(FACTS, 30)
+    message = build_held_back(CONTEXT, 30)
     assert message["text"].endswith("[dev] Alerts are held back")
     assert "More than 30 alerts" in message["blocks"][1]["text"]["text"]
 

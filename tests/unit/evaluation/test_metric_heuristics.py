@@ -139,7 +139,7 @@ def test_profile_follows_slowly_and_survives_storage() -> None:
     assert short.mean < both.mean < long.mean and both.mean > (short.mean + long.mean) / 2
     read = Profile.from_dict(json.loads(json.dumps(both.as_dict())))
     assert read.mean == pytest.approx(both.mean, abs=1e-4) and read.languages == both.languages
-    beside = short.beside(long)
+    beside = short.combined_with(long)
     assert (beside.answers, beside.mean) == (200, pytest.approx((short.mean + long.mean) / 2))
     assert Profile.of([""]) is None
     young = Profile.of([ENGLISH] * int(MIN_ANSWERS - 1))

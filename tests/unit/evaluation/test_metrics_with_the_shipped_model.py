@@ -1,4 +1,4 @@
-"""Do the metrics tell a supported answer from an invented one, with the embedding model that is shipped?"""
+"""The metrics distinguish supported from invented answers, with the embedding model that is shipped."""
 
 from __future__ import annotations
 

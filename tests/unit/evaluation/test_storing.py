@@ -1,4 +1,4 @@
-"""What the Lambdas do when Opik takes only a part."""
+"""Lambdas when Opik takes only a part."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from opik.rest_api.core.api_error import ApiError
 
-from services.evaluation.handlers import collect_samples
-from services.evaluation.run import shard_judging as judge
-from services.evaluation.run.shard_judging import ExperimentNotStoredError
+from services.evaluation.handlers.collect_samples import insert
+from services.evaluation.run.shard_scoring import ExperimentNotStoredError, await_stored
 
 
 class RefusingDataset:
@@ -32,7 +31,7 @@ ITEMS = {"m0": {"id": "one"}, "m1": {"id": "bad"}, "m2": {"id": "two"}}
 
 def test_one_refused_item_does_not_hold_up_the_others() -> None:
     dataset = RefusingDataset(400)
-    assert collect_samples._insert(dataset, ITEMS) == ["m1"]
+    assert insert(dataset, ITEMS) == ["m1"]
     assert dataset.stored == ["one", "two"]
 
 
@@ -40,17 +39,14 @@ def test_one_refused_item_does_not_hold_up_the_others() -> None:
 def test_what_is_not_about_an_item_fails_the_batch(status: int) -> None:
     dataset = RefusingDataset(status)
     with pytest.raises(ApiError):
-        collect_samples._insert(dataset, ITEMS)
+        insert(dataset, ITEMS)
     assert dataset.stored == []
 
 
 @pytest.mark.parametrize(("flushed", "stored", "message"), [(False, 2, "did not take"), (True, 1, "holds 1 of 2")])
-def test_experiment_that_opik_did_not_keep_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, flushed: bool, stored: int, message: str
-) -> None:
-    monkeypatch.setattr(judge, "STORED_WITHIN_SECONDS", 0.0)
+def test_experiment_that_opik_did_not_keep_is_an_error(flushed: bool, stored: int, message: str) -> None:
     experiment = SimpleNamespace(get_items=lambda: [None] * stored)
     client: Any = SimpleNamespace(flush=lambda timeout: flushed, get_experiment_by_id=lambda _: experiment)
     result: Any = SimpleNamespace(test_results=[1, 2], experiment_id="e", experiment_name="monitoring")
     with pytest.raises(ExperimentNotStoredError, match=message):
-        judge._await_stored(client, result)
+        await_stored(client, result, within_seconds=0.0)

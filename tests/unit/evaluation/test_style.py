@@ -1,4 +1,4 @@
-"""Style: what is asked for is what is parsed."""
+"""Style: the schema in the prompt is the one that is parsed."""
 
 from __future__ import annotations
 

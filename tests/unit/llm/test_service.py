@@ -136,7 +136,7 @@ def test_a_client_that_leaves_ends_the_work(endless: Any, serving: Serving) -> N
             lines = response.iter_lines()
             assert next(lines).startswith("data: ")
             assert not endless.closed.is_set()
-        assert endless.closed.wait(30), "the engine kept generating for nobody"
+        assert endless.closed.wait(30), "the engine kept generating without a caller"
         assert httpx.get(f"{url}/ping").status_code == 200
 
 

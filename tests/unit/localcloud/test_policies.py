@@ -1,4 +1,4 @@
-"""Does a role allow an action on a resource?"""
+"""Evaluation of IAM policies, and grants that variables and secrets require."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.runner.grants import secret_arn, secret_needs, variable_needs
+from localcloud.runner.grants import required_by_secrets, required_by_variables, secret_arn
 from localcloud.runner.policies import allows
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:samples"
@@ -47,8 +47,8 @@ def test_an_explicit_deny_wins() -> None:
 
 
 def test_variables_say_what_their_role_needs() -> None:
-    needs = list(
-        variable_needs(
+    required = list(
+        required_by_variables(
             {
                 "SAMPLES_QUEUE_URL": "http://127.0.0.1:4566/000000000000/samples",
                 "API_KEYS_SECRET_ARN": "arn:secret",
@@ -57,16 +57,16 @@ def test_variables_say_what_their_role_needs() -> None:
             }
         )
     )
-    assert ("variable SAMPLES_QUEUE_URL", "sqs:SendMessage", QUEUE) in needs
-    assert ("variable API_KEYS_SECRET_ARN", "secretsmanager:GetSecretValue", "arn:secret") in needs
-    assert {action for what, action, _ in needs if "LLM" in what} == {
+    assert ("variable SAMPLES_QUEUE_URL", "sqs:SendMessage", QUEUE) in required
+    assert ("variable API_KEYS_SECRET_ARN", "secretsmanager:GetSecretValue", "arn:secret") in required
+    assert {action for what, action, _ in required if "LLM" in what} == {
         "sagemaker:InvokeEndpoint",
         "sagemaker:InvokeEndpointWithResponseStream",
     }
-    assert len(needs) == 4
+    assert len(required) == 4
 
 
 def test_a_secrets_arn_is_found_under_json_key_and_version() -> None:
     arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:twin-abc"
     assert secret_arn(f"{arn}:key::") == arn
-    assert next(secret_needs({"KEY": f"{arn}:key::"})) == ("secret KEY", "secretsmanager:GetSecretValue", arn)
+    assert next(required_by_secrets({"KEY": f"{arn}:key::"})) == ("secret KEY", "secretsmanager:GetSecretValue", arn)

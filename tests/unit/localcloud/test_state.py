@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.errors import LocalCloudError
-from localcloud.runner.backoff import delay
+from localcloud.process import restart_delay
 from localcloud.state import ProcessState, State, read_state, state_path, write_state
 
 
@@ -30,5 +30,5 @@ def test_a_corrupt_file_is_a_sentence(tmp_path: Path, content: str) -> None:
 
 
 def test_restarts_back_off_up_to_a_limit() -> None:
-    assert [delay(crashes) for crashes in (0, 1, 2, 3)] == [0, 0.5, 1, 2]
-    assert delay(50) == 30
+    assert [restart_delay(crashes) for crashes in (0, 1, 2, 3)] == [0, 0.5, 1, 2]
+    assert restart_delay(50) == 30

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.checkout import ROOT
+from twin.target.paths import ROOT
 
 PACKAGES = ("services", "twin", "localcloud")
 FUNCTIONS = frozenset({"compile", "match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer"})

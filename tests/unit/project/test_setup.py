@@ -62,7 +62,6 @@ def missing(name: str) -> str:
 def test_locks_carry_hashes_and_no_registry_address() -> None:
     locks = sorted((setup.ROOT / "requirements").glob("*.txt"))
     assert {lock.stem for lock in locks} == {
-        "audit",
         "benchmark",
         "checkov",
         "dev",
@@ -71,6 +70,7 @@ def test_locks_carry_hashes_and_no_registry_address() -> None:
         "llm",
         "node",
         "rag",
+        "tools",
         "uv",
     }
     for lock in locks:
@@ -78,6 +78,62 @@ def test_locks_carry_hashes_and_no_registry_address() -> None:
         assert "--hash=sha256:" in text
         assert "://" not in text, f"{lock.name} names an address"
     assert "resolved" not in (setup.ROOT / "package-lock.json").read_text()
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A checkout in which set-up has run."""
+    root = tmp_path / "checkout"
+    for name in ("pyproject.toml", "package-lock.json"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(name)
+    (root / "scripts").mkdir()
+    for name in ("setup.py", "build_embedding_model.py", "minilm_graph.py"):
+        (root / "scripts" / name).write_text(name)
+    at(root, monkeypatch)
+    for path in (*(root / ".venv" / "bin" / name for name in ("twin", "node")), root / "node_modules" / ".bin" / "cdk"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    setup.EMBEDDING_MODEL.mkdir(parents=True)
+    (setup.EMBEDDING_MODEL / "model.onnx").write_text("")
+    setup.venv_python().symlink_to(sys.executable)
+    (root / ".venv" / "pyvenv.cfg").write_text(f"home = /usr/bin\ncommand = python3 -m venv {root / '.venv'}\n")
+    setup.STAMP.write_text(setup.fingerprint())
+    return root
+
+
+def at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let set-up take `root` for its checkout."""
+    monkeypatch.setattr(setup, "ROOT", root)
+    monkeypatch.setattr(setup, "VENV", root / ".venv")
+    monkeypatch.setattr(setup, "STAMP", root / ".venv" / ".setup-stamp")
+    monkeypatch.setattr(setup, "EMBEDDING_MODEL", root / ".local" / "model")
+
+
+def test_a_checkout_that_was_moved_is_set_up_anew(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(setup, "run", lambda _, *command: ran.append(command))
+    assert setup.is_done()
+    setup.create_environment()
+    assert ran == []
+    moved = done.rename(done.with_name("moved"))
+    at(moved, monkeypatch)
+    assert not setup.is_done()
+    setup.create_environment()
+    assert ran == [(sys.executable, "-m", "venv", "--without-pip", str(moved / ".venv"))]
+    assert not (moved / ".venv").exists(), "its programs name a Python that is not there"
+
+
+@pytest.mark.parametrize("name", ["twin", "node"])
+def test_a_result_that_is_missing_is_made_anew(done: Path, name: str) -> None:
+    (done / ".venv" / "bin" / name).unlink()
+    assert not setup.is_done()
+
+
+def test_set_up_needs_the_standard_library_only() -> None:
+    program = f"import runpy; runpy.run_path({str(setup.ROOT / 'scripts' / 'setup.py')!r})"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_imports_keep_to_the_map() -> None:

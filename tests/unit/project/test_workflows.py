@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,36 @@ import typer
 import yaml
 
 from infra.constructs.delivery.trust import ENVIRONMENTS
-from twin.ci import inspection
-from twin.ci.cli import app
-from twin.target.errors import TwinError
+from twin import app
+from twin.ci.image import DOCKERFILE, PLATFORM
+from twin.ci.release_files import LAYER, NOTES
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 EVERY_FILE = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 PINNED = re.compile(r"[\w-]+/[\w./-]+@[0-9a-f]{40}")
-MAKE = re.compile(r"make (?:-C base )?(?P<target>[a-z-]+)(?: [A-Z]+=[\w./-]+)*")
+WORD = r"""(?:[\w./:,=*-]+|"\$[A-Z]+"|"[\w ?]+")"""
+"""A plain word, a quoted variable of the job or a quoted sentence: nothing with which a shell could be steered."""
+ONE_COMMAND = re.compile(rf"{WORD}(?: {WORD})*")
+TWIN = ".venv/bin/twin"
+PRE_COMMIT = ".venv/bin/pre-commit run --all-files"
+TOOLS, CHECKOV = ".local/venvs/tools/bin", ".local/venvs/checkov/bin/checkov"
+TESTS = ".ci/run"
+"""Installs the programs that tests need, and runs `make test`."""
+PROGRAMS = {
+    "make",
+    TESTS,
+    TWIN,
+    ".venv/bin/pre-commit",
+    f"{TOOLS}/pip-audit",
+    f"{TOOLS}/hadolint",
+    f"{TOOLS}/cyclonedx-py",
+    CHECKOV,
+    "npm",
+    "docker",
+    "gh",
+}
+MAKE = re.compile(r"make (?P<target>[a-z-]+)(?: ARGS=--[a-z]+)?")
 BAD_WORKFLOW = """on: pull_request_target
 jobs:
   greet:
@@ -55,8 +77,39 @@ def steps(file: Path) -> list[dict[str, Any]]:
     return [step for job in workflow(file)["jobs"].values() for step in job["steps"]]
 
 
+def lines(file: Path) -> list[str]:
+    """Command lines of a workflow, in their order."""
+    return [step["run"] for step in steps(file) if "run" in step]
+
+
 def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def twin_command(words: list[str]) -> tuple[list[str], typer.core.TyperCommand]:
+    """The words after a command of `twin`, and the command.
+
+    Raises:
+        KeyError: there is no such command.
+    """
+    found: Any = typer.main.get_command(app.app)
+    while hasattr(found, "commands"):
+        found, words = found.commands[words[0]], words[1:]
+    return words, found
+
+
+def hooks() -> dict[str, str]:
+    """Command line of each hook of pre-commit."""
+    found = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    return {hook["id"]: hook["entry"] for repository in found["repos"] for hook in repository["hooks"]}
+
+
+def run_hook(name: str, *more: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a hook's command in a folder, with the programs of this checkout."""
+    program, *arguments = shlex.split(hooks()[name])
+    arguments = [str(ROOT / word) if word.startswith("node_modules/") else word for word in arguments]
+    command = [str(ROOT / program), *arguments, *more]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_the_six_workflows_are_there() -> None:
@@ -122,41 +175,92 @@ def test_jobs_end_and_do_not_run_into_each_other(file: Path) -> None:
 
 
 @EVERY_FILE
-def test_a_step_is_one_make_target_that_exists(file: Path) -> None:
+def test_a_step_is_one_command_without_shell_logic_or_event_data(file: Path) -> None:
+    assert lines(file)
+    for line in lines(file):
+        assert ONE_COMMAND.fullmatch(line), f"logic belongs into twin: {line}"
+        program, *words = shlex.split(line)
+        assert program in PROGRAMS, line
+        if program == "make":
+            target = MAKE.fullmatch(line)
+            assert target and target["target"] in make_targets(), line
+        elif program == TWIN:
+            rest, command = twin_command(words)
+            known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            assert {word for word in rest if word.startswith("-")} <= known, line
+
+
+@EVERY_FILE
+def test_no_step_chooses_a_shell_and_a_folder_is_a_checkout(file: Path) -> None:
+    assert all("defaults" not in part for part in (workflow(file), *workflow(file)["jobs"].values()))
+    assert all("shell" not in step for step in steps(file))
+    assert {step["working-directory"] for step in steps(file) if "working-directory" in step} <= {"base"}
+
+
+@EVERY_FILE
+def test_what_a_step_runs_was_set_up_by_a_step_before(file: Path) -> None:
+    for job in workflow(file)["jobs"].values():
+        ran: list[str] = []
+        for step in job["steps"]:
+            line = step.get("run", "")
+            if line.startswith(".venv/"):
+                assert {"make setup", "make tools", "make evaluation-layer"} & set(ran), line
+            if line.startswith(".local/venvs/"):
+                assert "make tools" in ran, line
+            if line.startswith((f"{TWIN} ci deploy", f"{TWIN} ci release ")):
+                assert "make evaluation-layer" in ran, line
+            if line.startswith(f"{TWIN} ask"):
+                assert ran[-2:] == [f"{TWIN} ci deploy", f"{TWIN} ingest"], "the smoke test needs documents"
+            if line:
+                ran.append(line)
+
+
+def test_every_twin_ci_command_is_used_by_a_workflow() -> None:
+    used = {line.split()[2] for file in FILES for line in lines(file) if line.startswith(f"{TWIN} ci ")}
+    (group,) = [each.typer_instance for each in app.app.registered_groups if each.name == "ci"]
+    assert group is not None
+    assert used == set(typer.main.get_group(group).commands)
+
+
+def test_make_offers_at_most_twenty_targets_that_all_expand() -> None:
     targets = make_targets()
-    lines = [step["run"] for step in steps(file) if "run" in step]
-    assert lines
-    for line in lines:
-        found = MAKE.fullmatch(line)
-        assert found, f"logic belongs into twin: {line}"
-        assert found["target"] in targets, line
+    assert len(targets) <= 20
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in targets:
+        assert f"{target} " in listed, "a target has a line of help"
+        command = ["make", "--dry-run", target, "STAGE=dev"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
-def test_every_twin_ci_command_has_a_target_and_every_target_a_command() -> None:
-    used = set(re.findall(r"\$\(TWIN\) ci ([a-z-]+)", (ROOT / "Makefile").read_text()))
-    assert used == set(typer.main.get_group(app).commands)
-
-
-def test_actionlint_and_zizmor_find_nothing_here_and_something_in_a_bad_workflow(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    inspection.workflows()
-    assert "All workflow files passed lint checks" in capfd.readouterr().out
+def test_actionlint_and_zizmor_find_nothing_here_and_something_in_a_bad_workflow(tmp_path: Path) -> None:
+    for name in ("actionlint", "zizmor"):
+        done = run_hook(name)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "All workflow files passed lint checks" in run_hook("actionlint").stdout
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
     (folder / "bad.yaml").write_text(BAD_WORKFLOW)
-    with pytest.raises(TwinError, match="actionlint and zizmor found something"):
-        inspection.workflows(folder)
-    told = "".join(capfd.readouterr())
-    assert 'label "ubuntu-9" is unknown' in told and "template-injection" in told
+    for name, finding in (("actionlint", 'label "ubuntu-9" is unknown'), ("zizmor", "template-injection")):
+        done = run_hook(name, folder=tmp_path)
+        assert done.returncode != 0
+        assert finding in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("target", sorted(target for target in make_targets() if target.startswith("ci-")))
-def test_a_target_expands_to_commands(target: str) -> None:
-    command = ["make", "--dry-run", target, "STAGE=dev", "OUT=out", "BASE=a", "HEAD=b"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"bin/twin |-m pytest |gh release", done.stdout)
+def test_a_secret_is_named_without_its_text_unless_its_line_accepts_it(tmp_path: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    clean = run_hook("secrets", *files)
+    assert clean.returncode == 0, clean.stdout
+    key = "AKIA" + "IOSFODNN7EXAMPLE"
+    found = tmp_path / "found.py"
+    found.write_text(f'one = "{key}"\npassword = "opensesame"\n')
+    done = run_hook("secrets", str(found))
+    assert done.returncode == 1
+    assert "AWS Access Key" in done.stdout and f"{found}:1" in done.stdout
+    assert key not in done.stdout and f"{found}:2" not in done.stdout
+    found.write_text(f'# pragma: allowlist nextline secret - made up\none = "{key}"\n')
+    assert run_hook("secrets", str(found)).returncode == 0
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
@@ -178,18 +282,56 @@ def test_a_preview_is_deployed_for_the_own_repository_and_a_label_only() -> None
 
 def test_the_local_measurements_come_before_the_login() -> None:
     (file,) = [file for file in FILES if file.stem == "preview"]
-    names = [step.get("run") or step["uses"] for step in workflow(file)["jobs"]["preview"]["steps"]]
+    found = workflow(file)["jobs"]["preview"]["steps"]
+    names = [f"{step.get('run') or step['uses']} {step.get('working-directory', '')}" for step in found]
     login = next(i for i, name in enumerate(names) if "configure-aws-credentials" in name)
-    assert max(i for i, name in enumerate(names) if "local" in name or "base" in name) < login
+    measured = [i for i, name in enumerate(names) if re.search(r"\blocal\b|local-|base", name)]
+    assert len(measured) >= 8
+    assert max(measured) < login
 
 
 def test_every_pull_request_is_checked_for_all_that_is_promised() -> None:
     (file,) = [file for file in FILES if file.stem == "ci"]
-    targets = {step["run"].split()[1] for step in steps(file) if "run" in step}
-    assert targets >= {"check", "ci-workflows", "ci-test", "ci-licences", "ci-secrets", "ci-audit", "ci-templates"}
-    assert targets >= {"ci-dockerfile", "ci-image-build", "ci-sbom"}
+    assert {PRE_COMMIT, TESTS, f"{TWIN} ci licences", "npm audit --audit-level=moderate"} <= set(lines(file))
+    assert f"{TOOLS}/hadolint {DOCKERFILE.relative_to(ROOT)}" in lines(file)
+    assert "exec make test" in (ROOT / TESTS).read_text()
+    (test,) = [step for step in steps(file) if step.get("run") == TESTS]
+    assert "--cov " in test["env"]["ARGS"] and "$(GITHUB_STEP_SUMMARY)" in test["env"]["ARGS"]
+    (build,) = [line for line in lines(file) if line.startswith("docker build ")]
+    assert f"--platform {PLATFORM} --file {DOCKERFILE.relative_to(ROOT)} " in build
     (scan,) = [step for step in steps(file) if step.get("uses", "").startswith("anchore/scan-action@")]
     assert scan["with"]["severity-cutoff"] == "high"
+    assert f"--tag {scan['with']['image']} " in build
+
+
+def test_pre_commit_runs_what_make_check_runs_and_looks_at_workflows_and_secrets() -> None:
+    assert set(hooks()) == {"format", "lint", "types", "imports", "actionlint", "zizmor", "secrets"}
+    recipe = subprocess.run(["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    by_make = {command.strip().removesuffix(" .") for command in recipe.splitlines()[-1].split("&&")}
+    assert by_make == {
+        hooks()["format"],
+        hooks()["lint"],
+        hooks()["types"],
+        hooks()["imports"],
+    }
+
+
+def test_every_lock_is_audited() -> None:
+    (file,) = [file for file in FILES if file.stem == "ci"]
+    (audit,) = [line for line in lines(file) if line.startswith(f"{TOOLS}/pip-audit ")]
+    assert "--strict --require-hashes --disable-pip " in audit
+    locks = {str(lock.relative_to(ROOT)) for lock in (ROOT / "requirements").glob("*.txt")}
+    assert set(re.findall(r"--requirement (\S+)", audit)) == locks
+
+
+def test_checkov_reads_the_templates_that_the_step_before_wrote() -> None:
+    (file,) = [file for file in FILES if file.stem == "ci"]
+    ran = lines(file)
+    for stage in ("dev", "prod"):
+        line = f"{CHECKOV} --config-file infra/checkov.yaml --directory {stage}.out"
+        assert ran[ran.index(line) - 1] == f"{TWIN} ci assembly --stage {stage} --out {stage}.out"
+    accepted = yaml.safe_load((ROOT / "infra" / "checkov.yaml").read_text())
+    assert accepted["framework"] == ["cloudformation"]
 
 
 def test_dependabot_watches_actions_the_image_and_both_lock_formats_in_groups() -> None:
@@ -198,17 +340,22 @@ def test_dependabot_watches_actions_the_image_and_both_lock_formats_in_groups() 
     for each in found["updates"]:
         assert each["cooldown"]["default-days"] >= 7
         assert [group["patterns"] for group in each["groups"].values()] == [["*"]]
+    (pip,) = [each for each in found["updates"] if each["package-ecosystem"] == "pip"]
+    folders = [ROOT / folder.strip("/") for folder in pip["directories"]]
+    assert {file.parent for file in (*ROOT.glob("pyproject.toml"), *ROOT.glob("requirements/*.txt"))} == set(folders)
     (docker,) = [each for each in found["updates"] if each["package-ecosystem"] == "docker"]
     assert (ROOT / docker["directory"].strip("/") / "Dockerfile").is_file()
 
 
-def test_who_builds_a_release_cannot_publish_it_and_all_that_is_published_is_attested() -> None:
+def test_the_job_that_builds_a_release_cannot_publish_it_and_all_that_is_published_is_attested() -> None:
     (file,) = [file for file in FILES if file.stem == "release"]
     build, publish = (workflow(file)["jobs"][name] for name in ("build", "publish"))
     assert build["permissions"]["contents"] == "read"
     assert publish["permissions"] == {"contents": "write"}
     files, image = [step["with"] for step in build["steps"] if "attest-build" in step.get("uses", "")]
     assert (image["subject-digest"], image["push-to-registry"]) == ("${{ steps.image.outputs.digest }}", True)
-    (published,) = re.findall(r"gh release create .*", (ROOT / "Makefile").read_text())
-    attached = {word for word in published.split() if word.startswith("dist/")} - {"dist/notes.md"}
+    (published,) = [step["run"] for step in publish["steps"] if "run" in step]
+    assert published.startswith(f'gh release create "$TAG" --verify-tag --notes-file dist/{NOTES} ')
+    attached = {word for word in published.split() if word.startswith("dist/")} - {f"dist/{NOTES}"}
     assert attached == set(files["subject-path"].split())
+    assert LAYER.endswith(".zip")

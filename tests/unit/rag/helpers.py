@@ -11,7 +11,7 @@ from services.rag.stores.documents import Chunk, Hit
 
 
 def hit(text: str, *, vector: Any = (1.0, 0.0), score: float = 1.0, title: str = "t", number: int = 0) -> Hit:
-    chunk = Chunk(f"id-{text}", f"posts/a/{number}.md", 0, title, "Ada Quill", text, "", "h")
+    chunk = Chunk(f"id-{text}", f"posts/a/{number}.md", 0, text, "h", title=title, author="Ada Quill", url="")
     return Hit(chunk, "posts", np.asarray(vector, dtype=np.float32), score)
 
 

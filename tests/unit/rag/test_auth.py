@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from services.rag.api.auth import KeyStore, KeysUnavailable
+from services.rag.api.auth import KeyStore
+from services.rag.errors import KeysUnavailable
 
 
 class Secrets:
@@ -67,7 +68,7 @@ async def test_a_new_key_works_at_once_but_guessing_does_not_read_more() -> None
 async def test_a_secret_without_the_json_refuses_with_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert await name_of(KeyStore(Secrets("generated-by-the-stack"), "arn"), "x") is None
-    assert "does not hold the JSON" in caplog.text
+    assert "holds no valid JSON" in caplog.text
     assert "generated-by-the-stack" not in caplog.text
 
 

@@ -52,7 +52,7 @@ async def test_what_comes_while_the_model_works_waits_for_the_next_batch(model: 
     first = asyncio.create_task(pool.embed(["a"]))
     assert await asyncio.to_thread(model.begun.wait, 10)
     later = [asyncio.create_task(pool.embed(["x" * n])) for n in range(1, MAX_TEXTS + 3)]
-    gone = asyncio.create_task(pool.embed(["nobody waits for this"]))
+    gone = asyncio.create_task(pool.embed(["its caller has gone"]))
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)
@@ -63,7 +63,7 @@ async def test_what_comes_while_the_model_works_waits_for_the_next_batch(model: 
     pool.close()
 
 
-async def test_a_failure_reaches_everybody_in_the_batch_and_nobody_else(model: Lengths) -> None:
+async def test_a_failure_reaches_every_caller_of_the_batch_and_no_other(model: Lengths) -> None:
     pool = CpuPool(model, 1)
     together = await asyncio.gather(pool.embed(["bad"]), pool.embed(["good"]), return_exceptions=True)
     assert [type(found) for found in together] == [ValueError, ValueError]

@@ -11,9 +11,9 @@ from services.common.breaker import CircuitOpen
 from services.common.sagemaker import InvocationTimeout, NoCapacity, Throttled
 from services.common.tracing import Trace
 from services.evaluation.dataset.samples import Sample
-from services.rag.embeddings.pool import Overloaded
+from services.rag.errors import Overloaded
 from services.rag.pipeline.prompt import PromptBuilder
-from services.rag.sampling.failures import failed_sample
+from services.rag.pipeline.recorder import failed_sample
 from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
 from tests.unit.rag.helpers import hit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.common.text import estimate_tokens
 from services.rag.pipeline.generate import Generation
 from services.rag.pipeline.prompt import PromptBuilder
-from services.rag.sampling.recorder import sampled
+from services.rag.pipeline.recorder import is_in_sample
 from tests.unit.rag.helpers import hit
 
 
@@ -56,8 +56,8 @@ def test_usage_is_the_engines_or_an_estimate_that_says_so() -> None:
 
 def test_sampling_is_deterministic_and_near_its_rate() -> None:
     ids = [f"trace-{number}" for number in range(4000)]
-    chosen = [sampled(trace_id, 0.25) for trace_id in ids]
-    assert chosen == [sampled(trace_id, 0.25) for trace_id in ids]
+    chosen = [is_in_sample(trace_id, 0.25) for trace_id in ids]
+    assert chosen == [is_in_sample(trace_id, 0.25) for trace_id in ids]
     assert 0.22 < sum(chosen) / len(ids) < 0.28
-    assert all(sampled(trace_id, 1.0) for trace_id in ids)
-    assert not any(sampled(trace_id, 0.0) for trace_id in ids)
+    assert all(is_in_sample(trace_id, 1.0) for trace_id in ids)
+    assert not any(is_in_sample(trace_id, 0.0) for trace_id in ids)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.rag.conversation import Turn
-from services.rag.pipeline.prompt import MESSAGE_TOKENS, PromptBuilder, PromptTooLong
+from services.rag.errors import PromptTooLong
+from services.rag.pipeline.prompt import MESSAGE_TOKENS, PromptBuilder
 from tests.unit.rag.helpers import hit
 
 
@@ -27,7 +28,7 @@ def turns(*texts: str) -> list[Turn]:
 
 def builder(room_for: int, *, context: int = 1000) -> PromptBuilder:
     """A builder whose window leaves so many tokens beside the question "q" and an answer of ten tokens."""
-    needed = 4000 - PromptBuilder(context, Words(), model_len=4000).room("q", max_output_tokens=10)
+    needed = 4000 - PromptBuilder(context, Words(), model_len=4000).remaining_tokens("q", max_output_tokens=10)
     return PromptBuilder(context, Words(), model_len=needed + room_for)
 
 

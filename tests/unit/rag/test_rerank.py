@@ -17,17 +17,16 @@ from services.common.breaker import CircuitBreaker
 from services.common.sagemaker import ChatChunk, ModelFailed
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.base import RerankFailed, Scorer
 from services.rag.pipeline.rerank.blend import BLEND_ID, blend, bm25
 from services.rag.pipeline.rerank.cross_encoder import CrossEncoder, CrossEncoderScorer, find_model
 from services.rag.pipeline.rerank.factory import check_scorer, open_scorer
-from services.rag.pipeline.rerank.fuse import fuse
-from services.rag.pipeline.rerank.guarded import GuardedScorer
 from services.rag.pipeline.rerank.llm import LlmScorer
 from services.rag.pipeline.rerank.model_files import is_hub_id, model_directory
 from services.rag.pipeline.rerank.ranking import Reranking
-from services.rag.pipeline.rerank.tei_protocol import scores_of
-from services.rag.pipeline.structured import StructuredChat
+from services.rag.pipeline.rerank.remote import scores_of
+from services.rag.pipeline.rerank.scorer import GuardedScorer, RerankFailed, Scorer
+from services.rag.pipeline.retrieve import fuse
+from services.rag.prompts.structured import StructuredChat
 from services.rag.settings import RetrievalSettings
 from services.rag.stores.documents import Vector
 from tests.unit.rag.helpers import hit

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from services.rag.api.openai_schemas import ChatCompletionRequest
-from services.rag.api.schemas import FeedbackRequest, RagRequest
+from services.rag.api.protocol.openai_schemas import ChatCompletionRequest
+from services.rag.api.protocol.schemas import FeedbackRequest, RagRequest
 
 HALF = "\ud800"
 TRACE = "01890000-0000-7000-8000-000000000000"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.rag.api.sse import EventStreamResponse
+from services.rag.api.protocol.rag_codec import EventCodec
+from services.rag.api.protocol.responses import EventStreamResponse
 from services.rag.conversation import ClientDisconnected, Event, Token
 
 SECONDS = 0.4
@@ -40,7 +41,7 @@ class Stream:
             self.sent.append(message.get("body", b""))
             await read(len(self.sent))
 
-        response = EventStreamResponse(self._events(), {}, send_timeout_seconds=SECONDS)
+        response = EventStreamResponse(self._events(), {}, EventCodec(), send_timeout_seconds=SECONDS)
         await response({"type": "http"}, never, send)
 
 
@@ -80,5 +81,5 @@ async def test_a_time_limit_inside_the_pipeline_is_not_taken_for_the_caller() ->
     async def send(message: Any) -> None:
         sent.append(message.get("body", b""))
 
-    await EventStreamResponse(late(), {}, send_timeout_seconds=SECONDS)({"type": "http"}, never, send)
+    await EventStreamResponse(late(), {}, EventCodec(), send_timeout_seconds=SECONDS)({"type": "http"}, never, send)
     assert b"event: error" in b"".join(sent)

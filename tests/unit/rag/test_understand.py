@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from services.common.sagemaker import ChatChunk, NoCapacity
-from services.rag.pipeline.structured import StructuredChat
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.understand.dates import asked_dates
 from services.rag.pipeline.understand.keywords import DeterministicUnderstanding, keyword_variants
 from services.rag.pipeline.understand.known_authors import KnownAuthors, named_authors
 from services.rag.pipeline.understand.llm import LlmUnderstanding
-from services.rag.stores.documents import StoreUnavailable
+from services.rag.prompts.structured import StructuredChat
 from services.rag.stores.filters import Filters
 
 AUTHORS = ["Ada Quill", "Ben Marsh", "Ben Stone"]
@@ -92,7 +92,7 @@ def test_named_authors(query: str, expected: list[str]) -> None:
         ("in 2048 tokens", None, None),
         ("does it fit in 2000 milliseconds?", None, None),
         ("in 1985", None, None),  # below the first year
-        ("in 2031", None, None),  # nobody has written that yet
+        ("in 2031", None, None),  # in the future
         ("on 31 February 2026", None, None),
         ("port 2025 and model 2026", None, None),  # no word that makes it a time
         ("in 2026-13", None, None),

@@ -43,7 +43,7 @@ def test_all_who_wait_go_on_when_one_probe_gets_through() -> None:
         signs = await asyncio.gather(*(waited(before) for _ in range(50)))
         assert model.asked == 4
         assert all(len(one) >= 2 and one == sorted(one) for one in signs)
-        assert not before.shut
+        assert not before.model_sleeps
 
     asyncio.run(scenario())
 
@@ -59,7 +59,7 @@ def test_an_endpoint_that_is_gone_lets_everybody_find_out() -> None:
     async def scenario() -> None:
         before = gate(Model(naps=99, says=EndpointNotFound("gone")).probe)
         await waited(before)
-        assert not before.shut
+        assert not before.model_sleeps
 
     asyncio.run(scenario())
 
@@ -70,7 +70,7 @@ def test_patience_ends_with_a_sentence() -> None:
         with pytest.raises(NoCapacity, match="has waited"):
             await waited(before, seconds=0.05)
         await asyncio.sleep(0.1)
-        assert not before.shut, "nobody waits any more, so nobody has to ask any more"
+        assert not before.model_sleeps, "no request waits any more, so the model is not asked any more"
 
     asyncio.run(scenario())
 

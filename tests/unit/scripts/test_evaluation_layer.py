@@ -12,8 +12,7 @@ from infra.constructs.functions import service_function
 from infra.settings.evaluation import EvaluationSettings
 from infra.settings.retrieval import EmbeddingSettings
 from scripts import build_evaluation_layer as layer
-from scripts.checkout import EMBEDDING_MODEL
-from twin.target.paths import ROOT
+from twin.target.paths import EMBEDDING_MODEL, ROOT
 
 
 def write(root: Path, *names: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import TWIN
-from tests.sigint import heed_interrupts
+from tests.sigint import restore_sigint
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -50,6 +51,48 @@ def test_the_doctor_fails_without_credentials(tmp_path: Path) -> None:
     assert "AWS credentials" in done.stdout
 
 
+def test_default_files_are_the_checkouts_and_relative_ones_the_callers(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text((ROOT / "examples" / "judge_pairs.jsonl").read_text().splitlines()[0])
+    command = [TWIN, "evaluate-judges", "--json"]
+    shipped = str(ROOT / "examples" / "judge_pairs.jsonl")
+    for arguments, file, pairs in ((), shipped, 124), (("mine.jsonl",), "mine.jsonl", 1):
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert (report["file"], report["pairs"]) == (file, pairs)
+
+
+def test_a_shell_completes_commands_from_any_folder(tmp_path: Path) -> None:
+    def completed(words: str) -> list[str]:
+        asked = {"_TWIN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = subprocess.run(
+            [TWIN], cwd=tmp_path, env={**environment(tmp_path), **asked}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    assert completed("twin de") == ["demo", "deploy", "delete"]
+    assert completed("twin account ") == ["bootstrap", "trust", "connect"]
+    assert completed("twin ask --no-s") == ["--no-sample"]
+
+
+def test_the_help_fits_80_columns_with_one_sentence_a_command(tmp_path: Path) -> None:
+    kept = {**environment(tmp_path), "COLUMNS": "80"}
+    done = subprocess.run([TWIN, "--help"], cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=60)
+    lines = done.stdout.split("Commands", 1)[1].splitlines()[1:]
+    rows = [line.strip("│ ") for line in lines if line.startswith("│")]
+    assert len(rows) > 20 and max(map(len, done.stdout.splitlines())) <= 80
+    # A sentence that needs a second line has a row without a command.
+    assert [row for row in rows if not row.endswith(".")] == []
+
+
 def test_an_unknown_option_is_exit_code_2(tmp_path: Path) -> None:
     done = twin(tmp_path, "ask", "--nothing")
     assert done.returncode == 2
@@ -63,7 +106,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_interrupts,
+        preexec_fn=restore_sigint,
     )
     log = tmp_path / ".local" / "logs" / "supervisor.log"
     deadline = time.monotonic() + 30

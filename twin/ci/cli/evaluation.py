@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from twin.target.errors import TwinError
+from twin.target.paths import RETRIEVAL_QUESTIONS
 from twin.terminal.options import StageOption, progress
 
 app = typer.Typer()
@@ -18,14 +19,14 @@ app = typer.Typer()
 def scores(
     out: Annotated[Path, typer.Option(help="File to write.")],
     stage: StageOption = "local",
-    file: Annotated[Path, typer.Option(help="Labelled questions.")] = Path("examples/retrieval.jsonl"),
+    file: Annotated[Path, typer.Option(help="Labelled questions.")] = RETRIEVAL_QUESTIONS,
     dataset: Annotated[
         str, typer.Option(envvar="DATASET", help="Dataset in Opik whose questions are evaluated as well.")
     ] = "",
     concurrency: Annotated[int, typer.Option(help="Questions at the same time.", min=1, max=64)] = 4,
 ) -> None:
     """Ask the stage every labelled question, and those of a dataset, and write the scores of each."""
-    from twin.evaluate.comparison import measure
+    from twin.ci.scores import measure
     from twin.target.stage import connect
 
     target = connect(stage)
@@ -33,10 +34,11 @@ def scores(
     if dataset:
         from twin.target import opik_sdk
 
-        opik_sdk.keep_quiet()
-        from twin.evaluate.offline import Wish, evaluate_offline, goodness
+        opik_sdk.disable_reporting()
+        from twin.evaluate.offline import OfflineEvaluation, evaluate_offline
+        from twin.evaluate.offline_report import goodness
 
-        found |= goodness(evaluate_offline(target, Wish(dataset, concurrency=concurrency), progress))
+        found |= goodness(evaluate_offline(target, OfflineEvaluation(dataset, concurrency=concurrency), progress))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({"scores": found}, indent=1), encoding="utf-8")
 
@@ -47,8 +49,8 @@ def gate(
     head: Annotated[Path, typer.Option(help="Scores of the candidate.")],
 ) -> None:
     """Exit 1 when the candidate's scores regressed, naming the samples; without a base there is nothing to undercut."""
-    from twin.evaluate.comparison import gate as judge
-    from twin.evaluate.comparison import read
+    from twin.ci.scores import gate as judge
+    from twin.ci.scores import read
     from twin.target.github_job import append_step_summary
 
     candidate = read(head)

@@ -1,4 +1,4 @@
-"""Options that name a release, as GitHub's variables or a step before do."""
+"""Options that name a release; GitHub's variables or an earlier step's output set them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`twin ci preview-comment`: what a pull request is told."""
+"""`twin ci preview-comment`, `preview-delete`: the comment of a pull request, and the end of its stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from twin.ci.cli.options import COMMIT
-from twin.terminal.options import progress
+from twin.terminal.options import StageOption, progress
 
 app = typer.Typer()
 
@@ -24,12 +24,12 @@ def preview_comment(
     base_scores: Annotated[Path, typer.Option(help="Scores of the base.")] = Path("base-scores.json"),
     head_scores: Annotated[Path, typer.Option(help="Scores of the change.")] = Path("head-scores.json"),
     benchmarks: Annotated[Path, typer.Option(help="Folder of benchmark reports.")] = Path(".local/benchmarks"),
-    proof: Annotated[Path, typer.Option(help="What `twin delete --json` printed.")] = Path("proof.json"),
+    proof: Annotated[Path, typer.Option(help="File that `preview-delete` wrote.")] = Path("proof.json"),
     dry_run: Annotated[bool, typer.Option(help="Print the comment, post nothing.")] = False,
 ) -> None:
-    """Keep the pull request's one comment; what is not there yet is said to be missing."""
-    from twin.ci import preview, stack_diff
-    from twin.evaluate import comparison as scores
+    """Write or update the pull request's one comment; what was not measured is named as missing."""
+    from twin.ci import preview, scores, stack_diff
+    from twin.evaluate.comparison import compare
     from twin.target.github import GitHub
     from twin.target.github_job import Job, append_step_summary
     from twin.target.json_file import read_json
@@ -43,7 +43,7 @@ def preview_comment(
         url=url or None,
         stacks=stack_diff.compare(base, head) if both else None,
         cost=_cost(base, head) if both else None,
-        scores=scores.compare(scores.read(base_scores), scores.read(head_scores)) if scored else None,
+        scores=compare(scores.read(base_scores), scores.read(head_scores)) if scored else None,
         benchmarks=[goal for file in reports for goal in read_json(file)["goals"]] if reports else None,
         proof=_proof(proof),
     )
@@ -57,8 +57,20 @@ def preview_comment(
             progress(github.keep_comment(job.pull_request, preview.MARKER, write))
 
 
+@app.command("preview-delete")
+def preview_delete(
+    stage: StageOption,
+    proof: Annotated[Path, typer.Option(help="File to write.")] = Path("proof.json"),
+) -> None:
+    """Delete a preview and keep the proof for its comment; exit 1 if anything is left."""
+    from twin.ci.teardown import delete_with_proof
+    from twin.target.stage import connect
+
+    delete_with_proof(connect(stage), proof, progress)
+
+
 def _proof(file: Path) -> Any:
-    """None without a deletion; a deletion that broke off has printed nothing."""
+    """Proof of the deletion; None without a deletion, empty when the deletion failed before it printed anything."""
     from twin.target.json_file import read_json
 
     if not file.is_file():
@@ -67,8 +79,7 @@ def _proof(file: Path) -> Any:
 
 
 def _cost(base: Path, head: Path) -> str:
-    from twin.cost import report
-    from twin.cost import stage_cost as cost
+    from twin.cost import report, stage_cost
 
-    difference = cost.compare(base, cost.templates("", head))
+    difference = stage_cost.compare(base, stage_cost.templates("", head))
     return "\n\n".join(table.markdown() for table in report.diff_tables(difference))

@@ -1,4 +1,4 @@
-"""`twin ci release-notes`, `release-image`, `release-layer`: what a tag publishes."""
+"""`twin ci release`, `release-image`: what a tag publishes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ app = typer.Typer()
 TagOption = Annotated[str, typer.Option(envvar="TAG", help="Version tag, like v1.2.3.")]
 
 
-@app.command("release-notes")
-def release_notes(tag: TagOption) -> None:
-    """The section of CHANGELOG.md about a version; exit 1 when there is none."""
-    from twin.ci.changelog import section
+@app.command()
+def release(
+    tag: TagOption,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("dist"),
+) -> None:
+    """Write notes, source archive and evaluation layer of a version; run `make evaluation-layer` first."""
+    from infra.constructs.functions.service_function import LAYER
+    from twin.ci.release_files import write
     from twin.target.paths import ROOT
 
-    print(section((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), tag.removeprefix("v")))
+    for file in write(tag, ROOT, LAYER, out):
+        print(file)
 
 
 @app.command("release-image")
 def release_image(
     tag: TagOption,
     commit: CommitOption,
-    user: Annotated[str, typer.Option(envvar="GITHUB_ACTOR", help="Who the token belongs to.")],
+    user: Annotated[str, typer.Option(envvar="GITHUB_ACTOR", help="Owner of the token.")],
 ) -> None:
-    """Build and push the version's image beside the repository, once; gives its name and digest to later steps."""
+    """Build and push the version's image beside the repository, once; name and digest are the step's outputs."""
     from twin.ci.image import publish_release
     from twin.target.github_job import Job, set_output
 
@@ -36,12 +41,3 @@ def release_image(
     set_output("name", name)
     set_output("digest", digest)
     print(f"{name}@{digest}")
-
-
-@app.command("release-layer")
-def release_layer(out: Annotated[Path, typer.Option(help="File to write.")]) -> None:
-    """The evaluation functions' layer, as `make evaluation-layer` built it, in one file."""
-    from scripts.build_evaluation_layer import OUT
-    from twin.ci.archive import pack
-
-    print(f"{pack(OUT, out)} files are in {out}.")

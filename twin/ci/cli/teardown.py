@@ -1,4 +1,4 @@
-"""`twin ci teardown`, `teardown-expired`: what is wanted no more is gone, and proven to be."""
+"""`twin ci teardown`, `teardown-expired`: deletion of a stage, or of expired previews, with proof."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ def teardown_expired(
 ) -> None:
     """Delete every preview that is past its life; exit 1 with the survivors if anything is left.
 
-    Previews are looked for where `stage` is: the same account and region.
+    The account and region of `stage` are searched.
     """
-    from twin.ci.expired import previews
-    from twin.ci.teardown import delete_all
+    from twin.ci.teardown import delete_all, expired_previews
     from twin.target.stage import connect
 
-    found = previews(connect(stage), datetime.now(UTC), timedelta(hours=hours))
+    found = expired_previews(connect(stage), datetime.now(UTC), timedelta(hours=hours))
     print(f"Past their time: {', '.join(found) or 'none'}")
     print(delete_all(found, progress))

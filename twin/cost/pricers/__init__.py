@@ -1,4 +1,4 @@
-"""Who prices which type of resource: one module per family of services."""
+"""Table of pricers by resource type: one module per family of services."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ PRICERS: Mapping[str, Pricer] = {
 
 
 def findings(resource: Resource, context: Context) -> Iterable[Finding]:
-    """What a resource is paid for; a type that nobody knows here is Unknown, never free."""
+    """Charges of a resource; a type that no pricer knows is Unknown, never free."""
     pricer = PRICERS.get(resource.kind)
     if pricer is not None:
         return pricer(resource, context)
     if resource.kind in FREE:
         return [Free(FREE[resource.kind])]
     if resource.kind.startswith("Custom::"):
-        return [Free("a custom resource is free; the function behind it is a resource of its own")]
+        return [Free("a custom resource is free; the function behind it is a separate resource")]
     return [Unknown("no price is known for this type")]

@@ -61,7 +61,7 @@ def task_definition(resource: Resource, context: Context) -> Iterable[Finding]:
         for variable in container.get("Environment", ())
     }
     if "METRIC_NAMESPACE" in variables:
-        # A metric costs by the hours in which it gets values: none while nobody asks.
+        # A metric costs by the hours in which it gets values: none without questions.
         count = context.assumptions.task_metrics
         yield Charge("Published metrics", "metric.month", lambda load: count * load.busy_hours / load.hours)
 

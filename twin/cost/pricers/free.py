@@ -12,7 +12,7 @@ FREE = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "scaling itself is free; its alarms are counted at the policies",
     "AWS::Budgets::Budget": "a budget that watches and mails is free, as are the first two with actions",
     "AWS::CDK::Metadata": "bookkeeping of the CDK",
-    "AWS::CloudFormation::CustomResource": "the function behind it is a resource of its own",
+    "AWS::CloudFormation::CustomResource": "the function behind it is a separate resource",
     "AWS::CertificateManager::Certificate": "public certificates for AWS services are free",
     "AWS::CloudFront::VpcOrigin": "billed with the distribution",
     "AWS::CloudFront::ResponseHeadersPolicy": "billed with the distribution",

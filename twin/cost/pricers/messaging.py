@@ -60,7 +60,7 @@ def workflow(resource: Resource, context: Context) -> Iterable[Finding]:
 
 
 def samples(load: Load, assembly: Assembly) -> Decimal:
-    """Answers that go to evaluation: the share that the service's container is told, else all of them."""
+    """Answers that go to evaluation: the share in the environment of the service's container, else all."""
     rates = [
         number(variable["Value"])
         for task in assembly.of("AWS::ECS::TaskDefinition")

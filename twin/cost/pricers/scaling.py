@@ -1,4 +1,4 @@
-"""How many of something a template lets run: from least to most."""
+"""Ranges of tasks, instances and copies that a template allows."""
 
 from __future__ import annotations
 

@@ -30,10 +30,10 @@ def composite_alarm(resource: Resource, context: Context) -> Iterable[Finding]:
 
 
 def scaling_policy(resource: Resource, context: Context) -> Iterable[Finding]:
-    """A target tracking policy creates alarms of its own, which no template shows."""
+    """A target tracking policy creates alarms that no template shows."""
     tracking = resource.properties.get("TargetTrackingScalingPolicyConfiguration")
     if tracking is None:
-        yield Free("a step scaling policy: its alarm is a resource of its own")
+        yield Free("a step scaling policy: its alarm is a separate resource")
         return
     metric = str(tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType", ""))
     grade = "high-resolution" if metric.endswith("HighResolution") else "standard"

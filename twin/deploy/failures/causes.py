@@ -1,4 +1,4 @@
-"""The commonest causes of a failed deployment: how AWS words them, what that means, and what to do.
+"""Common causes of a failed deployment: the words of AWS, their meaning, and the fix.
 
 The table is searched from its top: what names a cause exactly comes before what many causes look like from outside (a
 container that never gets healthy).
@@ -19,14 +19,14 @@ class Cause:
         name: short name, unique in the table.
         pattern: regular expression over CloudFormation's reason, or over a container's log when `in_log`.
         meaning: what has happened, in plain words.
-        mend: what to do; `{stage}` and `{region}` are filled in.
+        fix: what to do; `{stage}` and `{region}` are filled in.
         in_log: also looked for in the log of the container; a log mentions too much for most patterns.
     """
 
     name: str
     pattern: str
     meaning: str
-    mend: str
+    fix: str
     in_log: bool = False
 
 
@@ -100,7 +100,7 @@ CAUSES = (
         r"cdk-bootstrap/\w+/version|bootstrapped\?|requires bootstrap stack version"
         r"|bootstrap stack version \d+ required",
         "The account and region have no CDK bootstrap stack, or too old a one.",
-        "`node_modules/.bin/cdk bootstrap aws://ACCOUNT/{region}`, once per account and region.",
+        "`twin account bootstrap --stage {stage}`, once per account and region.",
     ),
     Cause(
         "credentials",
@@ -141,7 +141,7 @@ CAUSES = (
         "VPC limit",
         r"VpcLimitExceeded|maximum number of VPCs",
         "The region already has as many VPCs as the account may have (5 unless raised).",
-        "Delete one that nobody uses, or raise the quota `VPCs per Region` (vpc, L-F678F1CE) in Service Quotas.",
+        "Delete one that is not used, or raise the quota `VPCs per Region` (vpc, L-F678F1CE) in Service Quotas.",
     ),
     Cause(
         "address limit",

@@ -1,19 +1,17 @@
-"""Failed resources of a stage, as CloudFormation's events tell."""
+"""Failed resources of a stage, read from CloudFormation's events."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
 
-from botocore.exceptions import ClientError
-
+from twin.target.cloudformation import CloudFormation, StackEvent
 from twin.target.stage import Stage
 
 CONSEQUENCE = re.compile(r"(?i)^resource (creation|update|deletion) cancell?ed|^The following resource\(s\) failed")
-"""What CloudFormation says of resources that fail only because another one did."""
+"""Reasons of resources that fail only because another one did."""
 NOISE = re.compile(r"(?<!\s)\s*+\((RequestToken|Service):[^()]*+\)")
 
 
@@ -28,12 +26,12 @@ class FailedResource:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from every other resource."""
+        """Identity of the resource."""
         return self.stack, self.logical_id
 
     @property
     def plain_reason(self) -> str:
-        """The reason without what only AWS's support can use."""
+        """The reason without AWS's request ids."""
         return " ".join(NOISE.sub("", self.reason).replace("Resource handler returned message: ", "").split())
 
     @property
@@ -43,44 +41,35 @@ class FailedResource:
 
 
 def newest_events(stage: Stage) -> dict[str, str]:
-    """Id of the newest event of each stack that stands: where a deployment begins, whatever the clocks say.
+    """Id of the newest event of each existing stack: where a deployment begins, independent of any clock.
 
     Raises:
         botocore's BotoCoreError and ClientError, when AWS refuses or cannot be reached.
     """
-    client = stage.client("cloudformation")
-    newest = {stack: next(_events(client, stack), None) for stack in stage.stacks}
-    return {stack: str(event["EventId"]) for stack, event in newest.items() if event is not None}
+    cloudformation = CloudFormation(stage)
+    newest = {stack: next(cloudformation.events(stack), None) for stack in stage.stacks}
+    return {stack: event.id for stack, event in newest.items() if event is not None}
 
 
 def failed_resources(stage: Stage, before: Mapping[str, str]) -> list[FailedResource]:
-    """What failed in the stage's stacks after the events `before`, oldest first, each once, without mere consequences.
+    """Resources of the stage's stacks that failed after the events `before`.
+
+    Oldest first, each once, without those that failed only because another one did.
 
     Raises:
         botocore's BotoCoreError and ClientError, when AWS refuses or cannot be reached.
     """
-    client = stage.client("cloudformation")
+    cloudformation = CloudFormation(stage)
     found: dict[tuple[str, str], FailedResource] = {}
     for stack in stage.stacks:
-        for event in reversed(list(_until(_events(client, stack), before.get(stack)))):
-            if not event["ResourceStatus"].endswith("_FAILED") or event["ResourceType"] == "AWS::CloudFormation::Stack":
+        for event in reversed(list(_until(cloudformation.events(stack), before.get(stack)))):
+            if not event.status.endswith("_FAILED") or event.resource_type == "AWS::CloudFormation::Stack":
                 continue
-            reason = event.get("ResourceStatusReason", "")
-            failure = FailedResource(stack, event["ResourceType"], event["LogicalResourceId"], reason)
+            failure = FailedResource(stack, event.resource_type, event.logical_id, event.reason)
             if not failure.is_consequence:
                 found.setdefault(failure.key, failure)
     return list(found.values())
 
 
-def _until(events: Iterator[dict[str, Any]], known: str | None) -> Iterator[dict[str, Any]]:
-    return takewhile(lambda event: event["EventId"] != known, events)
-
-
-def _events(client: Any, stack: str) -> Iterator[dict[str, Any]]:
-    """Newest first."""
-    try:
-        for page in client.get_paginator("describe_stack_events").paginate(StackName=stack):
-            yield from page["StackEvents"]
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
+def _until(events: Iterable[StackEvent], known: str | None) -> Iterator[StackEvent]:
+    return takewhile(lambda event: event.id != known, events)

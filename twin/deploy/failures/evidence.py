@@ -1,4 +1,4 @@
-"""What the containers behind a failed resource have left: reasons of stopped tasks, and the tail of their log.
+"""Evidence of a failed resource's containers: reasons of stopped tasks, and the tail of their log.
 
 Collected as soon as the failure shows: the rollback deletes log groups and tasks with the rest of the stack.
 """
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from infra.names import Names
 from localcloud import lifecycle
 from localcloud.errors import LocalCloudError
+from twin.target.cloudformation import CloudFormation
 from twin.target.paths import STATE_ROOT
 from twin.target.stage import Stage
 
@@ -22,13 +23,13 @@ LINES = 15
 STREAMS = 2
 TASKS = 3
 LOG_BYTES = 16_384
-PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2, "mode": "standard"}}
+TIMEOUTS = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2, "mode": "standard"}}
 LOCAL_KINDS = {"AWS::ECS::Service": "ecs"}
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one container (or kind of container) left.
+    """Evidence of one container, or of one kind of container.
 
     Attributes:
         source: the log group or file.
@@ -52,15 +53,12 @@ def collect(stage: Stage, resource_type: str, stack: str, logical_id: str) -> li
     if stage.is_local:
         return local_containers(LOCAL_KINDS.get(resource_type, "sagemaker"))
     if resource_type in LOCAL_KINDS:
-        resources = stage.client("cloudformation", **PATIENCE)
-        described = resources.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
-        arn = described["StackResourceDetail"].get("PhysicalResourceId", "")
-        return _service(stage, arn)
+        return _service(stage, CloudFormation(stage, **TIMEOUTS).physical_id(stack, logical_id))
     return list(_endpoint(stage))
 
 
 def local_containers(kind: str | None = None) -> list[Evidence]:
-    """The containers that the local cloud has given up, with the tails of their log files; all kinds, or one."""
+    """Evidence of the containers that the local cloud has given up; of all kinds, or of one."""
     try:
         state = lifecycle.status(STATE_ROOT)
     except LocalCloudError:
@@ -71,7 +69,7 @@ def local_containers(kind: str | None = None) -> list[Evidence]:
 
 def of_service(stage: Stage, cluster: str, service: str) -> list[Evidence]:
     """Evidence of an ECS service: its stopped tasks and its log groups."""
-    ecs, logs = stage.client("ecs", **PATIENCE), stage.client("logs", **PATIENCE)
+    ecs, logs = stage.client("ecs", **TIMEOUTS), stage.client("logs", **TIMEOUTS)
     described = ecs.describe_services(cluster=cluster, services=[service])["services"]
     if not described:
         return []
@@ -102,7 +100,7 @@ def tail(logs: Any, group: str, lines: int = LINES) -> tuple[str, ...]:
 
 
 def _endpoint(stage: Stage) -> Iterator[Evidence]:
-    logs, names = stage.client("logs", **PATIENCE), Names(stage.prefix)
+    logs, names = stage.client("logs", **TIMEOUTS), Names(stage.prefix)
     for group in (
         f"/aws/sagemaker/InferenceComponents/{names.inference_component}",
         f"/aws/sagemaker/Endpoints/{names.endpoint}",

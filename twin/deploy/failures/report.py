@@ -1,4 +1,4 @@
-"""From a failed deployment to what a person reads."""
+"""Report of a failed deployment: failed resources, causes, logs and fixes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 class FailureRecorder:
-    """Watches one deployment, keeps what a rollback would take away, and explains a failure."""
+    """Records the failed resources of one deployment before the rollback deletes their logs, and explains them."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -24,8 +24,8 @@ class FailureRecorder:
         self._seen: dict[tuple[str, str], FailedResource] = {}
         self._evidence: dict[tuple[str, str], list[Evidence]] = {}
 
-    def saw(self, stack: str, resource_type: str, logical_id: str, reason: str) -> None:
-        """Note a failed resource while the rollback is still on its way, and what its containers have left."""
+    def record(self, stack: str, resource_type: str, logical_id: str, reason: str) -> None:
+        """Record a failed resource and the evidence of its containers, while the rollback is still running."""
         failure = FailedResource(stack, resource_type, logical_id, reason)
         if failure.is_consequence or failure.key in self._seen:
             return
@@ -63,7 +63,7 @@ class FailureRecorder:
 
 
 def explained_unready(error: TwinError, stage: Stage, cluster: str, service: str) -> TwinError:
-    """The error of a service that stands and does not get ready, with what its containers have left."""
+    """The error of a deployed service that does not get ready, with evidence of its containers."""
     try:
         evidence = local_containers() if stage.is_local else of_service(stage, cluster, service)
     except (BotoCoreError, ClientError):
@@ -77,7 +77,7 @@ def evidence_lines(reasons: Sequence[str], evidence: Iterable[Evidence], stage: 
     said = [*reasons, *(reason for item in found for reason in item.reasons)]
     lines = cause_lines(explain(said, [line for item in found for line in item.lines]), stage)
     for item in found:
-        lines += [f"    stopped: {reason}" for reason in item.reasons if not any(reason in told for told in reasons)]
+        lines += [f"    stopped: {reason}" for reason in item.reasons if not any(reason in known for known in reasons)]
         if item.lines:
             lines.append(f"    last lines of {item.source}:")
             lines += [f"      | {line}" for line in item.lines]
@@ -85,11 +85,11 @@ def evidence_lines(reasons: Sequence[str], evidence: Iterable[Evidence], stage: 
 
 
 def cause_lines(cause: Cause | None, stage: Stage) -> list[str]:
-    """A cause in plain words; nothing for one that the table does not know."""
+    """A cause with its fix; nothing for one that the table does not know."""
     if cause is None:
         return []
-    mend = cause.mend.format(stage=stage.name, region=stage.region)
-    return [f"    means:  {cause.meaning}", f"    to do:  {mend}"]
+    fix = cause.fix.format(stage=stage.name, region=stage.region)
+    return [f"    means:  {cause.meaning}", f"    to do:  {fix}"]
 
 
 def _before(stage: Stage) -> dict[str, str]:

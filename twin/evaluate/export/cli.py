@@ -11,7 +11,7 @@ import typer
 from twin.terminal.console import console
 from twin.terminal.options import StageOption
 
-app = typer.Typer(no_args_is_help=True, help="Data sets for fine-tuning, as JSON Lines for TRL's trainers.")
+app = typer.Typer(no_args_is_help=True, help="Export scored answers for fine-tuning with TRL.")
 FileArgument = Annotated[Path, typer.Argument(help="File to write.")]
 ContextOption = Annotated[bool, typer.Option(help="The whole prompt with its documents, not the question alone.")]
 
@@ -24,9 +24,9 @@ def export_preferences(
     context: ContextOption = True,
 ) -> None:
     """Pairs of a better and a worse answer to the same prompt (DPO)."""
-    from twin.evaluate.export import datasets as command
+    from twin.evaluate.export import datasets
 
-    _export(file, stage, context, "pairs", lambda answers: command.preferences(answers, margin))
+    _export(file, stage, context, "pairs", lambda answers: datasets.preferences(answers, margin))
 
 
 @app.command("instructions")
@@ -37,18 +37,18 @@ def export_instructions(
     context: ContextOption = True,
 ) -> None:
     """The best answer to every prompt, where it is good enough (SFT)."""
-    from twin.evaluate.export import datasets as command
+    from twin.evaluate.export import datasets
 
-    _export(file, stage, context, "instructions", lambda answers: command.instructions(answers, at_least))
+    _export(file, stage, context, "instructions", lambda answers: datasets.instructions(answers, at_least))
 
 
 def _export(file: Path, stage: str, with_context: bool, what: str, choose: Callable[[Any], Any]) -> None:
-    from twin.evaluate.export import datasets as command
+    from twin.evaluate.export import datasets
     from twin.target.opik_client import opik_reader
     from twin.target.stage import connect
 
     reader = opik_reader(connect(stage))
-    answers = command.read(reader.api, reader.project, with_context=with_context)
+    answers = datasets.read(reader.api, reader.project, with_context=with_context)
     with file.open("w", encoding="utf-8") as out:
-        written = command.write(choose(answers), out)
+        written = datasets.write(choose(answers), out)
     console.print(f"{written} {what} of {len(answers)} scored answers are in {file}.", markup=False)

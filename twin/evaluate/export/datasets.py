@@ -1,4 +1,4 @@
-"""`twin export`: answers and what was thought of them, as data sets for fine-tuning.
+"""`twin export`: scored answers as data sets for fine-tuning.
 
 Lines have TRL's conversational format: `prompt`, `chosen`, `rejected` for its DPO trainer and `prompt`, `completion`
 for its SFT trainer, each a list of messages. A further column, `metadata`, says where a line comes from.
@@ -43,7 +43,7 @@ class Judged:
 
 
 def read(opik: httpx.Client, project: str, *, with_context: bool = True) -> list[Judged]:
-    """Every answer of a project that somebody or something scored, oldest first.
+    """Every scored answer of a project, oldest first.
 
     Args:
         opik: a client at the address of Opik's API, which ends in `/api`.
@@ -117,7 +117,7 @@ def _judged(opik: httpx.Client, project: str, trace: dict[str, Any], with_contex
 
 
 def _score(scores: dict[str, float]) -> float | None:
-    """A person's word counts alone; without one, the mean over the metrics of quality; None without any."""
+    """A user's feedback if there is any, else the mean over the metrics of quality; None without any."""
     if FEEDBACK in scores:
         return scores[FEEDBACK]
     goodness = [

@@ -9,7 +9,7 @@ import typer
 from twin.terminal.console import console, print_json
 from twin.terminal.options import JsonOption, StageOption, progress
 
-app = typer.Typer(no_args_is_help=True, help="The samples that the monitoring evaluation judges.")
+app = typer.Typer(no_args_is_help=True, help="Add and redrive samples of the monitoring evaluation.")
 
 
 @app.command("add")
@@ -18,7 +18,10 @@ def samples_add(
     stage: StageOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Put answers into the monitoring dataset, through the same queue as sampled ones."""
+    """Put answers into the monitoring dataset.
+
+    They go through the same queue as sampled ones.
+    """
     from twin.evaluate.samples.samples import add
     from twin.target.stage import connect
 

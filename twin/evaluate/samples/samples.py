@@ -1,4 +1,4 @@
-"""`twin samples`: answers flagged by hand, and samples that could not be collected given another try."""
+"""`twin samples`: adds answers by hand, and redrives samples that could not be collected."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.rag.sampling.trace_sample import NotAnAnswer, sample_of
-from twin.target.cdk import Progress
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import opik_reader
+from twin.target.progress import Progress
 from twin.target.stage import Stage
 
 FLAGGED = "by hand"

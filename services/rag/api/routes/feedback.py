@@ -1,4 +1,4 @@
-"""`POST /feedback`: what a caller thinks of an answer."""
+"""`POST /feedback`: a caller's score of an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import FeedbackRequest, errors
+from services.rag.api.protocol.schemas import FeedbackRequest, errors
 
 router = APIRouter(tags=["feedback"])
 
@@ -20,8 +20,8 @@ router = APIRouter(tags=["feedback"])
 async def feedback(body: FeedbackRequest, services: ServicesDep) -> Response:
     """Score an answer from 0 (useless) to 1 (right); the score `user_feedback` appears on its trace.
 
-    A second score for the same answer replaces the first. 404: the answer was not recorded, or never given; 503:
+    A second score for the same answer replaces the first. 404: no answer with this trace id was recorded; 503:
     monitoring is off or does not answer.
     """
-    await services.feedback.give(str(body.trace_id), body.score, body.reason)
+    await services.feedback.submit(str(body.trace_id), body.score, body.reason)
     return Response(status_code=204)

@@ -6,22 +6,22 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import Dependency, Readiness, errors
+from services.rag.api.protocol.schemas import Dependency, Readiness, errors
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """The process serves requests. Says nothing about dependencies: restarting this process would not mend them."""
+    """Report that the process serves requests; dependencies are not checked, since a restart would not fix them."""
     return {"status": "ok"}
 
 
 @router.get("/readyz", response_model=Readiness, responses={**errors(401, 500), 503: {"model": Readiness}})
 async def readyz(services: ServicesDep) -> JSONResponse:
-    """Every dependency with its state; 503 unless all are ready.
+    """Report the state of every dependency; 503 unless all are ready.
 
-    Asks the LLM for one token, which wakes an endpoint that sleeps: for people and scripts, not for a poller.
+    Asks the LLM for one token, which wakes an endpoint that sleeps: do not poll it.
     """
     states = await services.readiness.states()
     ready = all(problem is None for problem in states.values())

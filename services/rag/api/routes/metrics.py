@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from services.rag.api.deps import ServicesDep
-from services.rag.api.schemas import errors
+from services.rag.api.protocol.schemas import errors
 
 router = APIRouter(tags=["operations"])
 
@@ -18,5 +18,5 @@ router = APIRouter(tags=["operations"])
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **errors(401, 500, 503)},
 )
 async def metrics(services: ServicesDep) -> Response:
-    """Everything that this process measured, in Prometheus' text format."""
+    """All metrics of this process, in Prometheus' text format."""
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

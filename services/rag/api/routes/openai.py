@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions` and `GET /v1/models`: any OpenAI client works by setting its base URL."""
+"""`POST /v1/chat/completions` and `GET /v1/models`, for any OpenAI client with this service as base URL."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from starlette.responses import JSONResponse, Response
 
 from services.common.logging import request_id_var, trace_id_var
 from services.rag.api.deps import Services, ServicesDep
-from services.rag.api.errors import ApiError, BadRequest
-from services.rag.api.json_response import whole_answer
-from services.rag.api.openai_codec import ChunkCodec, completion
-from services.rag.api.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
-from services.rag.api.schemas import GENERATION_ERRORS, errors, event_stream
-from services.rag.api.sse import EventStreamResponse
-from services.rag.api.tracing import begin_trace
+from services.rag.api.protocol.errors import ApiError
+from services.rag.api.protocol.openai_codec import ChunkCodec, completion
+from services.rag.api.protocol.openai_schemas import ChatCompletion, ChatCompletionRequest, Message, Model, ModelList
+from services.rag.api.protocol.responses import EventStreamResponse, json_answer
+from services.rag.api.protocol.schemas import GENERATION_ERRORS, errors, event_stream
+from services.rag.api.protocol.trace_headers import begin_trace
 from services.rag.conversation import Question, Sampling, Turn
-from services.rag.sampling.recorder import TRACE_NAME
+from services.rag.errors import BadRequest
+from services.rag.pipeline.recorder import TRACE_NAME
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -37,7 +37,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     OpenAI's fields, the answer (when streaming: its last chunk before `[DONE]`) has `sources`, `trace_id`, `timings`
     and `degraded`.
     """
-    question = _question(body, request.state.received, services.patience.of(stream=bool(body.stream)))
+    question = _question(body, request.state.received, services.wake_timeout.for_request(stream=bool(body.stream)))
     services.pipeline.check(question)
     trace = begin_trace(TRACE_NAME, request.headers)
     trace_id_var.set(trace.id)
@@ -46,7 +46,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     if body.stream:
         wanted = bool(body.stream_options and body.stream_options.include_usage)
         return EventStreamResponse(events, headers, ChunkCodec(trace.id, services.model_id, include_usage=wanted))
-    return await whole_answer(request, completion(events, trace.id, services.model_id), headers)
+    return await json_answer(request, completion(events, trace.id, services.model_id), headers)
 
 
 @router.get("/models", response_model=ModelList, responses=errors(401, 500, 503))
@@ -67,13 +67,13 @@ def _card(services: Services) -> dict[str, Any]:
     return {"id": services.model_id, "object": "model", "created": services.started, "owned_by": OWNER}
 
 
-def _question(body: ChatCompletionRequest, received: float, patience_seconds: float) -> Question:
+def _question(body: ChatCompletionRequest, received: float, wake_timeout_seconds: float) -> Question:
     if body.n not in (None, 1):
         raise BadRequest("This service gives one answer per request: leave n out or set it to 1.", "unsupported", "n")
     if body.tools:
         raise BadRequest("This service calls no tools: leave tools out.", "unsupported", "tools")
     for message in body.messages:
-        _readable(message)
+        _check_message(message)
     last = max((at for at, message in enumerate(body.messages) if message.role == "user"), default=None)
     if last is None:
         raise BadRequest("There is no user message to answer.", "no_user_message", "messages")
@@ -98,12 +98,12 @@ def _question(body: ChatCompletionRequest, received: float, patience_seconds: fl
             stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
         ),
         allow_without_context=body.allow_without_context,
-        patience_seconds=patience_seconds,
+        wake_timeout_seconds=wake_timeout_seconds,
     )
 
 
-def _readable(message: Message) -> None:
-    """Refuse what this service cannot do, so that nobody takes an answer for one that considered it."""
+def _check_message(message: Message) -> None:
+    """Refuse content that this service cannot read, instead of answering as if it were not there."""
     if message.role not in (*_INSTRUCTING, "user", "assistant"):
         sentence = f"Messages of the role {message.role!r} are not read here; use system, user and assistant."
         raise BadRequest(sentence, "unsupported", "messages")

@@ -21,7 +21,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The names of the files do not change with their content: a browser asks each time and mostly hears 304.
+    # File names do not change with their content, so a browser revalidates each time and mostly gets 304.
     "Cache-Control": "no-cache",
 }
 _MEDIA_TYPES = {

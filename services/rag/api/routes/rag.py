@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.common.logging import request_id_var, trace_id_var
 from services.rag.api.deps import ServicesDep
-from services.rag.api.json_response import whole_answer
-from services.rag.api.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
-from services.rag.api.sse import EventStreamResponse, done_body
-from services.rag.api.tracing import begin_trace
-from services.rag.conversation import Event, Question, Turn, collect
-from services.rag.sampling.recorder import TRACE_NAME
+from services.rag.api.protocol.rag_codec import EventCodec, rag_response
+from services.rag.api.protocol.responses import EventStreamResponse, json_answer
+from services.rag.api.protocol.schemas import GENERATION_ERRORS, RagRequest, RagResponse, event_stream
+from services.rag.api.protocol.trace_headers import begin_trace
+from services.rag.conversation import Question, Turn
+from services.rag.pipeline.recorder import TRACE_NAME
 
 router = APIRouter(tags=["rag"])
 
@@ -38,7 +35,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
         request.state.received,
         history=tuple(Turn(turn.role, turn.content) for turn in body.history),
         allow_without_context=body.allow_without_context,
-        patience_seconds=services.patience.of(stream=body.stream),
+        wake_timeout_seconds=services.wake_timeout.for_request(stream=body.stream),
     )
     services.pipeline.check(question)
     trace = begin_trace(TRACE_NAME, request.headers)
@@ -46,10 +43,5 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
     events = services.pipeline.answer(question, trace)
     headers = {"X-Trace-Id": trace.id}
     if body.stream:
-        return EventStreamResponse(events, headers)
-    return await whole_answer(request, _body(events), headers)
-
-
-async def _body(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
-    answer = await collect(events)
-    return {"answer": answer.text, "sources": answer.sources, **done_body(answer.done)}
+        return EventStreamResponse(events, headers, EventCodec())
+    return await json_answer(request, rag_response(events), headers)

@@ -1,4 +1,4 @@
-"""The blend of cosine and BM25: the honest default without a cross-encoder, and what every other one falls back to."""
+"""The blend of cosine and BM25: the default re-ranker, and the fallback of every other one."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class CrossEncoder:
         Raises:
             ConfigurationError: a file is missing or damaged, or the model does not score pairs.
         """
-        # Imported here: whoever only imports this module should not pay for loading them.
+        # Imported here, since loading them is slow and other re-rankers do not need them.
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -42,7 +42,7 @@ class CrossEncoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Idle workers that spin would take the cores from the rest of the service.
+        # Spinning idle workers would take cores from the rest of the service.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._tokenizer = Tokenizer.from_file(str(model_dir / TOKENIZER))

@@ -1,4 +1,4 @@
-"""The re-ranker that the settings name."""
+"""Opens the re-ranker that the settings name."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from pathlib import Path
 
 from services.common.settings import ConfigurationError
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.base import Scorer
 from services.rag.pipeline.rerank.cross_encoder import CrossEncoder, CrossEncoderScorer, find_model
 from services.rag.pipeline.rerank.llm import LlmScorer
 from services.rag.pipeline.rerank.model_files import is_hub_id, model_directory
-from services.rag.pipeline.rerank.sagemaker import SageMakerScorer
-from services.rag.pipeline.rerank.tei import TeiScorer
-from services.rag.pipeline.structured import ChatModel, StructuredChat
+from services.rag.pipeline.rerank.remote import SageMakerScorer, TeiScorer
+from services.rag.pipeline.rerank.scorer import Scorer
+from services.rag.prompts.structured import ChatModel, StructuredChat
 from services.rag.settings import RetrievalSettings
 
 
 def check_scorer(settings: RetrievalSettings) -> None:
-    """Check what can be checked at once, before a service starts: that the files of a cross-encoder are there.
+    """Check before the service starts that the files of a cross-encoder exist.
 
     Raises:
         ConfigurationError: one is missing.
@@ -37,7 +36,7 @@ async def open_scorer(
         settings: validated, so that what a re-ranker needs is set.
         pool: runs a cross-encoder.
         chat: the model for RERANKER=llm.
-        model: what traces call it.
+        model: its name in traces.
         stack: closes what was opened.
 
     Raises:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from services.rag.pipeline.rerank.base import RerankFailed
-from services.rag.pipeline.structured import StructuredAnswerFailed, StructuredChat, read_prompt
+from services.rag.pipeline.rerank.scorer import RerankFailed
+from services.rag.prompts.structured import StructuredAnswerFailed, StructuredChat, read_prompt
 
 PROMPT = "rerank_passages.v1"
 MAX_PASSAGES = 10
@@ -16,7 +16,7 @@ MAX_ANSWER_TOKENS = 100
 
 
 class PassageOrder(BaseModel):
-    """What the model answers: numbers of passages, best first."""
+    """The model's answer: numbers of passages, best first."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Where the files of a cross-encoder are: a directory, or a model on the hub."""
+"""Finds the files of a cross-encoder: a directory, or a model on the hub."""
 
 from __future__ import annotations
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.rag.embeddings.pool import CpuPool
-from services.rag.pipeline.rerank.base import RerankFailed, Scorer
 from services.rag.pipeline.rerank.blend import BLEND_ID, blend
+from services.rag.pipeline.rerank.scorer import RerankFailed, Scorer
 from services.rag.stores.documents import Hit, Vector
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Ranked hits and what ranked them.
+    """Ranked hits, with the re-ranker that was used.
 
     Attributes:
         hits: best first; hits beyond a scorer's limit follow in the blend's order with a score of 0.
-        reranker_id: what was used, which is the blend when the configured scorer failed.
+        reranker_id: of the re-ranker that was used: the blend when the configured scorer failed.
         degraded: one sentence about why the configured scorer was not used; None when it was.
     """
 
@@ -34,14 +34,14 @@ class Reranking:
 
         Args:
             pool: runs the blend.
-            scorer: has the last word on the best candidates; None leaves it to the blend.
+            scorer: orders the best candidates of the blend; None keeps the blend's order.
         """
         self._pool = pool
         self._scorer = scorer
 
     @property
     def reranker_id(self) -> str:
-        """What is configured."""
+        """Id of the configured re-ranker."""
         return self._scorer.reranker_id if self._scorer else BLEND_ID
 
     async def rank(self, query: str, vector: Vector, hits: Sequence[Hit], top_k: int) -> Ranking:
@@ -65,7 +65,7 @@ class Reranking:
         except RerankFailed as error:
             return Ranking(blended[:top_k], BLEND_ID, str(error))
         scored = [replace(hit, score=score) for hit, score in zip(best, scores, strict=True)]
-        # sorted() is stable: what the scorer holds for equal stays in the blend's order.
+        # sorted() is stable: hits with equal scores stay in the blend's order.
         ranked = sorted(scored, key=lambda hit: hit.score, reverse=True)
         unscored = [replace(hit, score=0.0) for hit in rest]
         return Ranking([*ranked, *unscored][:top_k], self._scorer.reranker_id)

@@ -1,1 +1,1 @@
-"""What a question asks for besides its words: other wordings to search with, and filters."""
+"""Query understanding: rephrasings of a question to search with, and filters in it."""

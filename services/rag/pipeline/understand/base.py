@@ -1,4 +1,4 @@
-"""What retrieval needs to know about a question, however it is found out."""
+"""The interface of query understanding: rephrasings of a question, and filters in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.rag.stores.filters import Filters
 
 @dataclass(frozen=True)
 class Expansion:
-    """Other wordings of a question.
+    """Rephrasings of a question.
 
     Attributes:
         variants: to search with beside the question itself, which is not among them.
@@ -44,22 +44,22 @@ class Extraction:
 
 
 class QueryUnderstanding(Protocol):
-    """Finds out what a question asks for. Neither method raises: retrieval works without them."""
+    """Rephrases questions and finds the filters in them. Neither method raises: retrieval works without them."""
 
     async def expand(self, query: str) -> Expansion:
-        """Other wordings of the question."""
+        """Rephrase the question."""
         ...
 
     async def extract(self, query: str, authors: Sequence[str]) -> Extraction:
-        """Filters in the question; `authors` are the names that the store knows."""
+        """Find the filters in the question; `authors` are the names that the store knows."""
         ...
 
 
 class NoUnderstanding:
-    """Takes a question as it is."""
+    """Neither rephrases nor filters."""
 
     async def expand(self, query: str) -> Expansion:
-        """Nothing beside the question."""
+        """No rephrasings."""
         return Expansion((), "off")
 
     async def extract(self, query: str, authors: Sequence[str]) -> Extraction:

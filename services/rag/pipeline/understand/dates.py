@@ -20,7 +20,7 @@ _UNITS = r"tokens?|bytes?|[kmg]i?b|ms|(?:milli)?seconds?|minutes?|hours?|users?|
 _END = rf"(?![\w-])(?!\s+(?:{_UNITS})\b)"
 
 
-def _written(group: str) -> str:
+def _date_pattern(group: str) -> str:
     """Pattern of a year, quarter, month or day; its parts are groups called `group` + part + number of the form."""
     return (
         rf"(?:(?P<{group}y1>\d{{4}})-(?P<{group}m1>\d{{1,2}})(?:-(?P<{group}d1>\d{{1,2}}))?"
@@ -32,13 +32,13 @@ def _written(group: str) -> str:
 
 
 _RANGE = re.compile(
-    rf"\b(?:between\s+{_written('a')}\s+and|from\s+{_written('b')}\s+(?:to|until|till|through))"
-    rf"\s+{_written('c')}{_END}",
+    rf"\b(?:between\s+{_date_pattern('a')}\s+and|from\s+{_date_pattern('b')}\s+(?:to|until|till|through))"
+    rf"\s+{_date_pattern('c')}{_END}",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
     rf"\b(?P<word>in|during|on|of|from|since|after|before|until|till|through|up\s+to)\s+"
-    rf"(?:the\s+year\s+)?{_written('a')}{_END}(?P<onwards>\s+on(?:wards?)?\b)?",
+    rf"(?:the\s+year\s+)?{_date_pattern('a')}{_END}(?P<onwards>\s+on(?:wards?)?\b)?",
     re.IGNORECASE,
 )
 _RELATIVE = re.compile(r"\b(?P<which>this|last)\s+(?P<unit>year|month)\b", re.IGNORECASE)

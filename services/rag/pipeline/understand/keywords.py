@@ -13,7 +13,7 @@ from services.rag.stores.filters import Filters
 
 
 class DeterministicUnderstanding:
-    """Microseconds per question, and the same result for the same question."""
+    """Keywords, known authors and dates by rules: microseconds per question, and repeatable."""
 
     def __init__(self, variants: int, today: Callable[[], date] = date.today) -> None:
         """Keep the settings.
@@ -30,7 +30,7 @@ class DeterministicUnderstanding:
         return Expansion(tuple(keyword_variants(query)[: self._variants]), "keywords" if self._variants else "off")
 
     async def extract(self, query: str, authors: Sequence[str]) -> Extraction:
-        """Known authors that the question names, and the time that it asks for."""
+        """Find the known authors that the question names, and the time that it asks for."""
         after, before = asked_dates(query, self._today())
         return Extraction(Filters(tuple(named_authors(query, authors)), after, before), "known-names")
 

@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from services.rag.errors import StoreUnavailable
 from services.rag.pipeline.understand.words import WORD
-from services.rag.stores.documents import StoreUnavailable
 
 MIN_NAME_CHARS = 3
 MAX_AGE_SECONDS = 60.0
 
 
 class AuthorSource(Protocol):
-    """The part of the store that knows its authors."""
+    """The part of the store that lists its authors."""
 
     async def authors(self) -> list[str]:
         """Names of all authors."""
@@ -58,7 +58,7 @@ def named_authors(query: str, authors: Iterable[str]) -> list[str]:
     full = [name for name in known if f" {' '.join(_parts(name))} " in folded]
     if full:
         return full
-    capitalised = {_bare(word) for word in WORD.findall(query) if word[0].isupper()}
+    capitalised = {_without_possessive(word) for word in WORD.findall(query) if word[0].isupper()}
     owners: dict[str, list[str]] = {}
     for name in known:
         for part in set(_parts(name)):
@@ -72,6 +72,6 @@ def _parts(name: str) -> list[str]:
     return [part for part in parts if len(part) >= MIN_NAME_CHARS] or parts
 
 
-def _bare(word: str) -> str:
+def _without_possessive(word: str) -> str:
     """A word of a question as part of a name: without the possessive ending."""
     return re.sub(r"'s?$", "", word.casefold())

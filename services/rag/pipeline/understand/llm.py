@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from services.rag.pipeline.structured import StructuredAnswerFailed, StructuredChat, read_prompt
 from services.rag.pipeline.understand.base import Expansion, Extraction
 from services.rag.pipeline.understand.known_authors import spelled_as_known
+from services.rag.prompts.structured import StructuredAnswerFailed, StructuredChat, read_prompt
 from services.rag.stores.filters import Filters
 
 EXPAND_PROMPT = "expand_query.v1"
@@ -23,7 +23,7 @@ MAX_LISTED_AUTHORS = 100
 
 
 class Rephrasings(BaseModel):
-    """What the model answers to `expand_query`."""
+    """The model's answer to `expand_query`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class Rephrasings(BaseModel):
 
 
 class AskedFilters(BaseModel):
-    """What the model answers to `self_query`."""
+    """The model's answer to `self_query`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,14 +41,14 @@ class AskedFilters(BaseModel):
 
 
 class LlmUnderstanding:
-    """Asks a model; whatever goes wrong ends as the question alone and no filter, and says so."""
+    """Asks a model; on any failure the question is used alone and without filters, and the result says `degraded`."""
 
     def __init__(self, chat: StructuredChat, model: str, variants: int, today: Callable[[], date] = date.today) -> None:
         """Read the prompts of the package.
 
         Args:
             chat: the model.
-            model: what traces call it.
+            model: its name in traces.
             variants: rephrasings to search with; 0 switches expansion off.
             today: the day of the question.
         """
@@ -82,11 +82,11 @@ class LlmUnderstanding:
             answer = await self._chat.ask(self._extract, question, AskedFilters, EXTRACT_TOKENS)
         except StructuredAnswerFailed as error:
             return Extraction(Filters(), "degraded", str(error), source)
-        return _checked(answer, authors, source)
+        return _without_wrong_filters(answer, authors, source)
 
 
-def _checked(answer: AskedFilters, authors: Sequence[str], source: dict[str, str]) -> Extraction:
-    """A wrong filter hides the right document, so one that cannot be right is left out."""
+def _without_wrong_filters(answer: AskedFilters, authors: Sequence[str], source: dict[str, str]) -> Extraction:
+    """Drop filters that cannot be right: a wrong one would hide the right document."""
     dropped: list[str] = []
     known: list[str] = []
     for name in answer.authors:

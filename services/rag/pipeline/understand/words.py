@@ -1,4 +1,4 @@
-"""Words of a text, and those that say nothing about its topic."""
+"""Keywords of a text: its words without function words."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ STOP_WORDS = frozenset(
 
 
 def keywords(text: str) -> list[str]:
-    """The words of a text that carry its topic, as they are written there."""
+    """The words of a text, as they are written there, without function words."""
     return [word for word in WORD.findall(text) if word.casefold() not in STOP_WORDS]

@@ -34,7 +34,7 @@ def test_progress_skipped_files_and_the_report_are_told_apart() -> None:
         (("Ingest failed: no.\n", {"done": 1, "total": 2}), 1, "", r"^Ingest failed: no\.$"),
         ((), 137, "OutOfMemoryError", r"^Ingest ended with exit code 137 \(OutOfMemoryError\)\.$"),
         ((), None, "CannotPullContainerError", r"^The task never ran: CannotPullContainerError\.$"),
-        (({"done": 2, "total": 2},), 0, "", r"^Ingest is done, but its report got lost on the way\.$"),
+        (({"done": 2, "total": 2},), 0, "", r"^Ingest is done, but its report was lost\.$"),
     ],
 )
 def test_what_went_wrong_is_a_sentence(

@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.program import TWIN
-from twin.ci.changelog import section
 from twin.ci.stack_diff import ResourceChange, parse
 from twin.target.errors import TwinError
 from twin.target.github_job import set_output
 
 ROOT = Path(__file__).resolve().parents[4]
-CHANGELOG = "# Changelog\n\n## Unreleased\n\n- Next.\n\n## [1.2.0] - 2026-01-02\n\n- Second.\n\n## 1.1.0\n\n- First.\n"
 
 
 def twin(state_root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -29,9 +27,10 @@ def twin(state_root: Path, *arguments: str, **variables: str) -> subprocess.Comp
     ("arguments", "sentence"),
     [
         (("teardown", "--stage", "prod", "--confirm", "dev"), "is not the stage's name 'prod': nothing is deleted"),
-        (("smoke",), "make local-start"),
+        (("deploy", "--commit", "main", "--digest", "sha256:12", "--stage", "dev"), "not a full commit hash"),
+        (("watch-alarms",), "make local-start"),
         (("gate", "--base", "none", "--head", "none"), "none is missing"),
-        (("release-notes", "--tag", "v99.0.0"), "says nothing about 99.0.0"),
+        (("release", "--tag", "v99.0.0"), "says nothing about 99.0.0"),
         (("preview-comment", "--commit", "abc"), "GITHUB_REPOSITORY and GITHUB_TOKEN must be set"),
     ],
 )
@@ -58,15 +57,7 @@ def test_a_closed_gate_names_metric_and_samples_in_the_summary(tmp_path: Path) -
     assert "nothing to compare with" in summary.read_text()
 
 
-def test_the_notes_of_a_version_end_where_the_next_begins() -> None:
-    assert section(CHANGELOG, "1.2.0") == "- Second."
-    assert section(CHANGELOG, "1.1.0") == "- First."
-    for version in ("1.2", "1.0.0"):
-        with pytest.raises(TwinError, match="says nothing about"):
-            section(CHANGELOG, version)
-
-
-def test_an_output_cannot_smuggle_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_cannot_contain_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "output"
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
     set_output("url", "https://example.com")
@@ -75,7 +66,7 @@ def test_an_output_cannot_smuggle_in_another(tmp_path: Path, monkeypatch: pytest
     assert output.read_text() == "url=https://example.com\n"
 
 
-def test_what_the_cdk_says_of_a_resource_is_understood() -> None:
+def test_cdk_diff_lines_of_resources_are_parsed() -> None:
     said = "\n".join(
         (
             "Stack twin-dev-llm",

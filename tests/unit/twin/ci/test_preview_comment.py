@@ -22,6 +22,7 @@ from twin.target.github import LONGEST_COMMENT, GitHub
 from twin.target.github_job import Job
 
 ROOT = Path(__file__).resolve().parents[4]
+# pragma: allowlist nextline secret - made-up commit
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -102,7 +103,7 @@ def test_the_job_posts_one_comment_and_keeps_it_up_to_date(tmp_path: Path, stand
     assert "| groundedness | 8 | 0.900 | 0.400 | -0.500 | -0.500 to -0.500 | **regressed** |" in body
     assert "question 3 (0.90 -> 0.40)" in body
     assert "| answers/s | 26.50 x | at least 25 | reached |" in body
-    assert "_The preview stands._" in body
+    assert "_The preview is deployed._" in body
     assert (tmp_path / "summary.md").read_text().strip() == body.removeprefix(f"{MARKER}\n").strip()
 
     (tmp_path / "proof.json").write_text(json.dumps({"survivors": [], "services": ["ecs", "sqs"]}))
@@ -120,13 +121,13 @@ def test_the_job_posts_one_comment_and_keeps_it_up_to_date(tmp_path: Path, stand
     assert [method for method, _ in stand.writes] == ["POST", "PATCH"]
 
 
-def test_a_deletion_that_broke_off_is_said(tmp_path: Path, stand: GitHubServer) -> None:
+def test_a_failed_deletion_is_reported(tmp_path: Path, stand: GitHubServer) -> None:
     (tmp_path / "proof.json").touch()
     done = run_job(tmp_path, stand, "--proof", str(tmp_path / "proof.json"))
     assert done.returncode == 0, done.stderr
     (comment,) = stand.comments
-    assert "**The preview is not all gone.**" in comment["body"]
-    assert "**The deletion broke off: see the run.**" in comment["body"]
+    assert "**The preview is not deleted completely.**" in comment["body"]
+    assert "**The deletion failed: see the run.**" in comment["body"]
 
 
 def test_what_did_not_run_is_said_and_nothing_is_posted_in_a_dry_run(tmp_path: Path, stand: GitHubServer) -> None:
@@ -186,7 +187,7 @@ def test_survivors_and_hostile_names_cannot_break_the_comment() -> None:
         )
     )
     assert "**1 survivors** (looked at 1 services)" in body
-    assert "**The preview is not all gone.**" in body
+    assert "**The preview is not deleted completely.**" in body
     assert "`x'y/@all<img>`" in body
     row = next(line for line in body.splitlines() if line.startswith("| x"))
     assert row.startswith("| x`y\\|@\u200ball&lt;img&gt; | 1 | 1.000 | 1.000 | +0.000 |")

@@ -1,4 +1,4 @@
-"""`twin cost` as a shell sees it: output, exit codes, one sentence for what a person can mend."""
+"""`twin cost` as a shell sees it: output, exit codes, one sentence for what a user can fix."""
 
 from __future__ import annotations
 

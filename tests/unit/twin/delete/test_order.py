@@ -8,8 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from twin.delete.stacks import outputs_read, waves, with_what_they_need
-from twin.inventory.ownership import Ownership, forms, held, identifiers, neighbours, tags
+from twin.delete.stacks import deletion_waves, stacks_read, with_dependencies
+from twin.inventory.identifiers import id_aliases, ids_of, tags_of
+from twin.inventory.ownership import Ownership, longer_prefixes, owned_ids
 from twin.target.stage import Stage
 
 DEV = Ownership(Stage(name="dev", region="us-east-1"))
@@ -46,7 +47,7 @@ def test_names_of_others_are_not(name: str) -> None:
 )
 def test_tags_make_a_resource_the_stages(item: Any) -> None:
     assert DEV.owns("sg-1", item)
-    assert tags(item)["stage"] == "dev"
+    assert tags_of(item)["stage"] == "dev"
 
 
 def test_another_stages_tags_do_not() -> None:
@@ -55,7 +56,7 @@ def test_another_stages_tags_do_not() -> None:
 
 
 def test_what_a_stack_held_and_what_is_in_it_are_the_stages() -> None:
-    own = Ownership(DEV.stage, history=frozenset({"vpc-1", *forms("arn:aws:sns:us-east-1:0:plain")}))
+    own = Ownership(DEV.stage, history=frozenset({"vpc-1", *id_aliases("arn:aws:sns:us-east-1:0:plain")}))
     assert own.owns("eni-1", {"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1"})
     assert own.owns("plain")
     assert not own.owns("eni-2", {"NetworkInterfaceId": "eni-2", "VpcId": "vpc-2"})
@@ -63,7 +64,7 @@ def test_what_a_stack_held_and_what_is_in_it_are_the_stages() -> None:
 
 def test_a_stage_whose_name_goes_on_is_a_neighbour_and_history_beats_names() -> None:
     stacks = ["twin-dev-llm", "twin-dev-network", "twin-dev-2-network", "twin-dev-llm-guard", "twin-development-llm"]
-    found = neighbours(DEV.stage, stacks)
+    found = longer_prefixes(DEV.stage, stacks)
     assert found == ("twin-dev-2", "twin-dev-llm")
     own = Ownership(DEV.stage, found, frozenset({"twin-dev-llm-model"}))
     assert own.owns("twin-dev-llm")
@@ -117,35 +118,35 @@ class Answering(Stage):
 
 
 def test_a_kept_stack_keeps_its_groups_machines_and_the_snapshots_of_its_volumes() -> None:
-    found = held(Answering("dev", "us-east-1"), "twin-dev-vectors")
+    found = owned_ids(Answering("dev", "us-east-1"), "twin-dev-vectors")
     assert found == {"twin-dev-vectors", "twin-dev-vectors-Group", "vol-data", "snap-1", "i-1", "vol-root"}
 
 
 def test_an_id_is_found_however_a_list_spells_it() -> None:
-    layer = forms("arn:aws:lambda:us-east-1:000000000000:layer:dependencies:3")
+    layer = id_aliases("arn:aws:lambda:us-east-1:000000000000:layer:dependencies:3")
     assert {"dependencies", "dependencies:3"} <= layer
-    assert "service/c/s" in forms("service/c/s|ecs:service:DesiredCount|ecs")
-    assert "q" in forms("https://sqs.us-east-1.amazonaws.com/000000000000/q")
-    assert forms("") == set()
-    assert identifiers({"TopicArn": "arn:aws:sns:r:0:t", "Owner": "x", "Count": 1}) == forms("arn:aws:sns:r:0:t")
+    assert "service/c/s" in id_aliases("service/c/s|ecs:service:DesiredCount|ecs")
+    assert "q" in id_aliases("https://sqs.us-east-1.amazonaws.com/000000000000/q")
+    assert id_aliases("") == set()
+    assert ids_of({"TopicArn": "arn:aws:sns:r:0:t", "Owner": "x", "Count": 1}) == id_aliases("arn:aws:sns:r:0:t")
 
 
 USED_BY = {"network": {"business", "vectors"}, "evaluation": {"business", "guard"}, "business": set(), "vectors": set()}
 
 
-def test_what_nobody_uses_goes_first() -> None:
+def test_an_unused_stack_goes_first() -> None:
     everything = ("network", "evaluation", "business", "guard", "vectors")
-    assert waves(USED_BY, everything) == [["business", "guard", "vectors"], ["evaluation", "network"]]
+    assert deletion_waves(USED_BY, everything) == [["business", "guard", "vectors"], ["evaluation", "network"]]
     # Nothing is waited for that goes round in a circle: CloudFormation's own refusal then says why.
-    assert waves({"a": {"b"}, "b": {"a"}}, ("a", "b")) == [["a", "b"]]
+    assert deletion_waves({"a": {"b"}, "b": {"a"}}, ("a", "b")) == [["a", "b"]]
 
 
 def test_what_is_kept_keeps_what_it_uses() -> None:
-    assert with_what_they_need(USED_BY, {"vectors"}) == {"vectors", "network"}
-    assert with_what_they_need(USED_BY, {"nothing"}) == set()
+    assert with_dependencies(USED_BY, {"vectors"}) == {"vectors", "network"}
+    assert with_dependencies(USED_BY, {"nothing"}) == set()
 
 
 def test_a_template_says_whose_outputs_it_reads() -> None:
     read = {"Fn::GetStackOutput": {"StackName": "twin-dev-network", "OutputName": "Vpc"}}
-    assert outputs_read({"Resources": {"A": {"Properties": {"List": [read, {"Ref": "B"}]}}}}) == {"twin-dev-network"}
-    assert outputs_read({"Resources": {}}) == set()
+    assert stacks_read({"Resources": {"A": {"Properties": {"List": [read, {"Ref": "B"}]}}}}) == {"twin-dev-network"}
+    assert stacks_read({"Resources": {}}) == set()

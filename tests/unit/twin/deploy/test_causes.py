@@ -132,5 +132,5 @@ def test_every_cause_is_reached_by_a_reason_or_a_log() -> None:
 
 def test_every_cause_says_what_to_do_with_this_stage() -> None:
     for cause in CAUSES:
-        filled = cause.mend.format(stage="dev", region="eu-west-1")
+        filled = cause.fix.format(stage="dev", region="eu-west-1")
         assert not re.search(r"\{\w+\}", filled), cause.name

@@ -81,7 +81,7 @@ def test_a_look_that_fails_is_a_warning_with_what_to_do(error: Exception, words:
     context = Context(CONTEXT.stage, identity=Identity("1", "arn"))
     found = finding(Check("any", look, needs=(Need.CREDENTIALS,)), context)
     assert found.status is Status.WARNING
-    assert words in found.mend
+    assert words in found.fix
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_finding() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from twin.evaluate.comparison import compare, gate, read
+from twin.ci.scores import gate, read
+from twin.evaluate.comparison import compare
 from twin.target.errors import TwinError
 
 

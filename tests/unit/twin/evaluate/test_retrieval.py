@@ -20,6 +20,7 @@ def report(**means: float) -> dict[str, Any]:
         "ndcg_at": 10,
         "confidence": 0.95,
         "resamples": 10_000,
+        "seed": 1,
         "modes": {
             "dense": {"means": {"ndcg@10": 0.7}, "against_dense": {}, "degraded": 0},
             **{

@@ -1,1 +1,0 @@
-"""The DynamoDB state table and Secrets Manager."""

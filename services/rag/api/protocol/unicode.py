@@ -1,0 +1,70 @@
+"""Validation that all text of a request body can be encoded as UTF-8.
+
+JSON can name half of a surrogate pair (`"\\ud800"`). Python keeps it, and whatever later writes the text out as UTF-8
+fails: the clients of the model and the store, the log, and the answer that quotes the name of a field.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+_PROBLEM = PydanticCustomError("not_unicode", "must be valid Unicode: half of a surrogate pair is none")
+
+# A step down into the body and the one before it. A whole path is made only for the text that is reported: copying
+# paths on the way would make a small, deeply nested body expensive.
+Step = tuple["Step", str | int] | None
+
+
+class RequestBody(BaseModel):
+    """Base of all request bodies: its texts and the names of its fields are valid Unicode."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _valid_unicode(cls, value: Any) -> Any:
+        found = _invalid(value)
+        if found is not None:
+            raise ValidationError.from_exception_data(
+                cls.__name__, [InitErrorDetails(type=_PROBLEM, loc=found, input=None)]
+            )
+        return value
+
+
+def _invalid(value: Any) -> tuple[str | int, ...] | None:
+    """Path to the first text that cannot be encoded, None when there is none; for a field's name, that of its object.
+
+    No recursion: how deep a body nests is the caller's choice.
+    """
+    waiting: list[tuple[Step, Any]] = [(None, value)]
+    while waiting:
+        at, found = waiting.pop()
+        if isinstance(found, str):
+            if not _encodes(found):
+                return _path(at)
+        elif isinstance(found, dict):
+            if not all(_encodes(name) for name in found):
+                return _path(at)
+            waiting.extend(((at, name), inner) for name, inner in found.items())
+        elif isinstance(found, list):
+            waiting.extend(((at, index), inner) for index, inner in enumerate(found))
+    return None
+
+
+def _path(at: Step) -> tuple[str | int, ...]:
+    steps: list[str | int] = []
+    while at is not None:
+        at, name = at
+        steps.append(name)
+    return tuple(reversed(steps))
+
+
+def _encodes(text: str) -> bool:
+    if text.isascii():  # known to the string; the usual case
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
