@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,9 @@ from rich.progress import Progress
 
 from twin.ask.ingest_task import run_task
 from twin.target.errors import TwinError
-from twin.target.paths import EMBEDDING_MODEL, ROOT
-from twin.target.stage import Stage, address
+from twin.target.paths import ROOT
+from twin.target.program import running, store_environment
+from twin.target.stage import Stage
 
 PROGRAM = "services.rag.ingest"
 # Of a program that failed: its own sentence, or the end of a traceback.
@@ -104,30 +102,10 @@ def _in_aws(stage: Stage, arguments: list[str], bar: Progress) -> dict[str, Any]
 
 
 def _here(stage: Stage, arguments: list[str], bar: Progress) -> dict[str, Any]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", PROGRAM, *arguments],
-        cwd=ROOT,
-        env=_environment(stage),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
     output = Output()
-    try:
-        lines: Iterable[str] = process.stdout or ()
-        for line in lines:
+    command = [sys.executable, "-m", PROGRAM, *arguments]
+    with running(command, cwd=ROOT, env=store_environment(stage)) as process:
+        for line in process.stdout or ():
             output.take(line, bar)
         code = process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
     return output.finish(code)
-
-
-def _environment(stage: Stage) -> dict[str, str]:
-    """On AWS the caller's own QDRANT_URL and QDRANT_API_KEY count; locally the local cloud's store and buckets."""
-    model = {"EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL)}
-    if stage.local is None:
-        return {**model, **os.environ, **stage.environment}
-    return {**os.environ, **stage.environment, **model, "QDRANT_URL": address(stage.local, "qdrant")}

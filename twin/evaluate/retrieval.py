@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from twin.target.errors import TwinError
-from twin.target.paths import EMBEDDING_MODEL, ROOT
-from twin.target.stage import Stage, address
+from twin.target.paths import ROOT
+from twin.target.program import running, store_environment
+from twin.target.stage import Stage
 
 PROGRAM = "services.rag.evaluate_retrieval"
 SERVED = "service"
@@ -28,34 +27,24 @@ def evaluate_rag(stage: Stage, file: Path) -> dict[str, Any]:
     Raises:
         TwinError: with the program's own sentence.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", PROGRAM, str(file.resolve()), "--progress-json"],
-        cwd=ROOT,
-        env=_environment(stage),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
     report: dict[str, Any] | None = None
     said: list[str] = []
-    try:
-        # On standard error: `--json` into a file or a pipe still shows how far it is.
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("Searching", total=None)
-            lines: Iterable[str] = process.stdout or ()
-            for line in lines:
-                parsed = _parsed(line)
-                if parsed is None:
-                    said.append(line.strip())
-                elif "modes" in parsed:
-                    report = parsed
-                else:
-                    bar.update(task, completed=parsed["done"], total=parsed["total"])
+    command = [sys.executable, "-m", PROGRAM, str(file.resolve()), "--progress-json"]
+    # On standard error: `--json` into a file or a pipe still shows how far it is.
+    with (
+        running(command, cwd=ROOT, env=store_environment(stage)) as process,
+        Progress(console=Console(stderr=True), transient=True) as bar,
+    ):
+        task = bar.add_task("Searching", total=None)
+        for line in process.stdout or ():
+            parsed = _parsed(line)
+            if parsed is None:
+                said.append(line.strip())
+            elif "modes" in parsed:
+                report = parsed
+            else:
+                bar.update(task, completed=parsed["done"], total=parsed["total"])
         code = process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
     if code != 0 or report is None:
         raise TwinError(" ".join(line for line in said if line) or f"The evaluation ended with exit code {code}.")
     return report
@@ -81,11 +70,3 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) and ("modes" in parsed or {"done", "total"} <= parsed.keys()) else None
-
-
-def _environment(stage: Stage) -> dict[str, str]:
-    """The caller's RERANKER and the like count everywhere, and on AWS its QDRANT_URL and QDRANT_API_KEY as well."""
-    model = {"EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL)}
-    if stage.local is None:
-        return {**model, **os.environ, **stage.environment}
-    return {**os.environ, **stage.environment, **model, "QDRANT_URL": address(stage.local, "qdrant")}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from twin.target.errors import TwinError
 from twin.target.node import find_node
 from twin.target.paths import CDK_OUT, JSII_CACHE, LOCAL, ROOT, STATE_ROOT, VENV
+from twin.target.program import running
 from twin.target.progress import Progress
 
 LOG = LOCAL / "logs" / "cdk.log"
@@ -101,44 +100,17 @@ def _run(
     LOG.parent.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     lines: list[str] = []
-    # Its own process group: Ctrl-C must reach Node, its Python child and whatever they started.
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment(overrides),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None  # noqa: S101 - it was asked for above
-        with LOG.open("a") as log:
-            log.write(f"\n$ cdk {' '.join(command[1:])}\n")
-            for line in process.stdout:
-                log.write(line)
-                lines.append(line.rstrip())
-                _follow(line.rstrip(), failures, progress, failed)
+    # A session of its own: Node, its Python child and what they started end together.
+    options = {"cwd": folder, "env": environment(overrides), "stdin": subprocess.DEVNULL}
+    with LOG.open("a") as log, running(command, start_new_session=True, **options) as process:
+        log.write(f"\n$ cdk {' '.join(command[1:])}\n")
+        for line in process.stdout or ():
+            log.write(line)
+            lines.append(line.rstrip())
+            _follow(line.rstrip(), failures, progress, failed)
         code = process.wait()
-    finally:
-        _end(process)
     if code != 0:
         raise TwinError(_explain(command[1], failures, lines))
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is not None:
-        return
-    for sent in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sent)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + 5
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
 
 
 def _follow(line: str, failures: list[str], progress: Progress | None, failed: Failed | None = None) -> None:
