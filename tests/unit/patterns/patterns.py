@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import sre_parse
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from re import _parser  # type: ignore[attr-defined]  # the only way to a pattern's parts
 from typing import Any
 
 from twin.target.paths import ROOT
@@ -133,7 +133,7 @@ def texts(pattern: re.Pattern[str], length: int) -> Iterator[str]:
 
 
 def _tree(pattern: re.Pattern[str]) -> Any:
-    return sre_parse.parse(pattern.pattern, pattern.flags & ~re.UNICODE | re.UNICODE)
+    return _parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE | re.UNICODE)
 
 
 def _characters(pattern: re.Pattern[str]) -> list[str]:
