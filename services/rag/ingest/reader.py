@@ -11,10 +11,11 @@ from services.rag.ingest.documents import Corpus, Document, IngestError, Skipped
 from services.rag.ingest.file import SourceFile, read_file
 from services.rag.ingest.formats import Kind, format_of, vendored
 from services.rag.ingest.git import Repository
-from services.rag.ingest.walk import VENDORED, walk
+from services.rag.ingest.walk import VENDORED, file_below, walk
 from services.rag.stores.documents import COLLECTIONS
 
 REPOSITORIES = "repositories"
+LINKED = "a link"
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,13 @@ def read_repository(repository: Repository, given: Given) -> Corpus:
 
 
 def _read_tree(root: Path, collections: list[str]) -> Corpus:
+    linked = [name for name in collections if (root / name).is_symlink()]
+    own = [name for name in collections if name not in linked]
+
     def files() -> Iterator[SourceFile | Skipped]:
-        for collection in collections:
+        for collection in linked:
+            yield Skipped(f"{collection}/", LINKED)
+        for collection in own:
             for name in walk(root, collection):
                 if isinstance(name, Skipped):
                     yield name
@@ -101,10 +107,15 @@ def _read_tree(root: Path, collections: list[str]) -> Corpus:
                 else:
                     yield SourceFile(root / name, name, name, collection, parts[1])
 
-    # By author: an ingest of one author's folder must not remove documents of other authors.
+    # By author: an ingest of one author's folder must not remove documents of other authors, nor of one whose folder is
+    # a link, which is not followed.
     scope = {
-        name: tuple(sorted(f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir()))
-        for name in collections
+        name: tuple(
+            sorted(
+                f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir() and not found.is_symlink()
+            )
+        )
+        for name in own
     }
     return _fill(Corpus([], [], scope), files())
 
@@ -140,13 +151,12 @@ def _tracked(repository: Repository) -> Iterator[str | Skipped]:
     left_out: set[str] = set()
     for name in repository.files or ():
         parts = PurePosixPath(name).parts
-        path = repository.root / name
         if depth := vendored(parts[:-1]):
             folder = "/".join(parts[:depth]) + "/"
             if folder not in left_out:
                 left_out.add(folder)
                 yield Skipped(folder, VENDORED)
-        elif path.is_file() and not path.is_symlink():
+        elif file_below(repository.root, name) is not None:
             yield name
 
 
