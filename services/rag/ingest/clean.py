@@ -38,6 +38,17 @@ def split_front_matter(raw: str) -> tuple[dict[str, str], str]:
     return {}, raw  # never closed: it is a rule, not front matter
 
 
+def plain_field(value: str) -> str:
+    """A title, a name or an address on one line, without control characters."""
+    return " ".join(_plain(value).split())
+
+
+def web_url(value: str) -> str:
+    """An http(s) address; empty for any other, which a page would offer as a link all the same."""
+    address = plain_field(value)
+    return address if address.lower().startswith(("http://", "https://")) and " " not in address else ""
+
+
 def iso_date(value: str) -> str:
     """The day in a written date (ISO 8601, RFC 2822 and common long forms) as YYYY-MM-DD; empty when it names none."""
     value = value.strip()

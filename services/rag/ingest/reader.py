@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from services.rag.ingest.clean import plain_field, web_url
 from services.rag.ingest.documents import Corpus, Document, IngestError, Skipped
 from services.rag.ingest.file import SourceFile, read_file
 from services.rag.ingest.formats import Kind, format_of, vendored
@@ -173,12 +174,23 @@ def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped]) -> Corpus:
             if isinstance(read, Skipped):
                 corpus.skipped.append(read)
                 continue
+            read = _with_plain_fields(read)
             same = first.setdefault(_content(read), read.id)
             if same == read.id:
                 corpus.documents.append(read)
             else:
                 corpus.skipped.append(Skipped(read.id, f"duplicate of {same}"))
     return corpus
+
+
+def _with_plain_fields(document: Document) -> Document:
+    """What stands beside the text is shown in terminals, prompts and links."""
+    return replace(
+        document,
+        title=plain_field(document.title),
+        author=plain_field(document.author),
+        url=web_url(document.url),
+    )
 
 
 def _content(document: Document) -> tuple[str, str, str]:

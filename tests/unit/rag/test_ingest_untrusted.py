@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -140,3 +141,32 @@ def test_a_folder_that_is_itself_given_by_a_link_is_read(tmp_path: Path) -> None
     (tree / "posts" / "ben" / "p.md").write_text("# Mine\n\nText.\n")
     (tmp_path / "link").symlink_to(tree)
     assert [document.id for document in read_path(tmp_path / "link", Given()).documents] == ["posts/ben/p.md"]
+
+
+ESCAPE = "\x1b[31m"
+NOT_OF_THE_WEB = ("javascript:alert(1)", "data:text/html,x", "file:///etc/hosts", " java\tscript:x", "//x")
+
+
+@pytest.mark.parametrize("address", NOT_OF_THE_WEB)
+def test_fields_of_a_document_are_plain_text_and_addresses_lead_to_the_web(tmp_path: Path, address: str) -> None:
+    folder = tmp_path / "tree" / "posts" / "ada"
+    folder.mkdir(parents=True)
+    (folder / "a.md").write_text(f"---\ntitle: {ESCAPE}Kettles\nauthor: A\x07da\nurl: {address}\n---\nText.\n")
+    head = f'<title>{ESCAPE}Tea</title><link rel="canonical" href="{address}">'
+    (folder / "b.html").write_text(f"{head}<main>Leaves.</main>")
+    line = {"id": "c", "type": "posts", "author": f"A{ESCAPE}da", "title": "Cups\x08", "url": address, "text": "Tea."}
+    (tmp_path / "lines.jsonl").write_text(json.dumps(line))
+    documents = [
+        document
+        for path in (tmp_path / "tree", tmp_path / "lines.jsonl")
+        for document in read_path(path, Given()).documents
+    ]
+    assert [document.title for document in documents] == ["[31mKettles", "[31mTea", "Cups"]
+    assert [document.author for document in documents] == ["Ada", "ada", "A[31mda"]
+    assert {document.url for document in documents} == {""}
+
+
+def test_a_web_address_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\nurl: HTTPS://ada.example/kettles?a=1\n---\nText.\n")
+    (document,) = read_path(tmp_path / "a.md", Given("posts", "ada")).documents
+    assert document.url == "HTTPS://ada.example/kettles?a=1"
