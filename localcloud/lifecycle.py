@@ -52,6 +52,7 @@ def start(root: Path, timeout: float) -> State:
         return running
     stop(root)
     _check_disk(root)
+    _keep_private(root / ".local")
     log = root / ".local" / "logs" / "supervisor.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +90,12 @@ def stop(root: Path) -> None:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(left, timeout=STOP_SECONDS)
     state_path(root).unlink(missing_ok=True)
+
+
+def _keep_private(folder: Path) -> None:
+    """Traces, documents and keys in it are this user's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def _check_disk(root: Path) -> None:

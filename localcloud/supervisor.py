@@ -45,6 +45,7 @@ from types import FrameType
 import uvicorn
 
 from localcloud.errors import LocalCloudError
+from localcloud.perimeter import Perimeter
 from localcloud.platform import PARTS, Platform
 from localcloud.ports import LOOPBACK, free_ports
 from localcloud.runner.reconcile import Runner
@@ -128,7 +129,7 @@ class Supervisor:
 @contextmanager
 def _serve_runtime(table: RoutingTable, port: int) -> Iterator[None]:
     """The SageMaker runtime, on its own thread."""
-    server = uvicorn.Server(uvicorn.Config(create_app(table), host=LOOPBACK, port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(Perimeter(create_app(table)), host=LOOPBACK, port=port, log_level="warning"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.run, name="sagemaker-runtime", daemon=True)
     thread.start()

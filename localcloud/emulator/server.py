@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import resource
 import signal
+from typing import cast
 
 from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
 from ministack import app
 from ministack.core import lambda_runtime
 
 from localcloud.emulator import long_polls
+from localcloud.perimeter import Perimeter
 
 KEEP_ALIVE_SECONDS = 75
+CLOUDFRONT = re.compile(r"[a-z0-9]{1,63}\.cloudfront\.net", re.IGNORECASE)
+"""Domains of distributions, which belong to AWS: no page can make one of them resolve to this machine."""
 
 
 def serve(host: str, port: int, log_level: str) -> None:
@@ -53,7 +59,8 @@ async def _serve(config: Config) -> None:
         long_polls.stop()
         await asyncio.to_thread(lambda_runtime.reset)
 
-    await serve_asgi(app.app, config, shutdown_trigger=stop)
+    guarded = cast(ASGIFramework, Perimeter(app.app, names=CLOUDFRONT))
+    await serve_asgi(guarded, config, shutdown_trigger=stop)
 
 
 def _allow_many_connections() -> None:

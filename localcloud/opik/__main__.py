@@ -8,6 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from localcloud.opik.app import create_app
+from localcloud.perimeter import Perimeter
 from localcloud.ports import LOOPBACK
 
 MAX_TRACES = 50_000
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--max-traces", type=int, default=MAX_TRACES, help="older traces are dropped")
     options = parser.parse_args()
-    app = create_app(options.data, options.max_traces)
+    app = Perimeter(create_app(options.data, options.max_traces), linked=True)
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=2)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -10,23 +9,28 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from localcloud.gunzip import TooLargeError, gunzip
 from localcloud.opik.database import Document
 
 PRIVATE = "/api/v1/private"
 """Prefix of the API that the SDK calls."""
+MAX_BODY_BYTES = 64 * 1024**2
+"""Of a body once it is decompressed; the SDK sends batches of some megabytes."""
 
 
 async def read_json(request: Request) -> Document:
     """The JSON object of the body, decompressed when `Content-Encoding` is gzip; empty for an empty body.
 
     Raises:
-        HTTPException: 400 when the body is not a JSON object.
+        HTTPException: 400 when the body is not a JSON object, 413 when it is larger than `MAX_BODY_BYTES`.
     """
     raw = await request.body()
     try:
-        text = gzip.decompress(raw) if request.headers.get("content-encoding") == "gzip" else raw
+        text = gunzip(raw, MAX_BODY_BYTES) if request.headers.get("content-encoding") == "gzip" else raw
         body = json.loads(text) if text else {}
-    except (OSError, ValueError, EOFError):
+    except TooLargeError as error:
+        raise HTTPException(413, f"Too large: {error}.") from None
+    except ValueError:
         raise HTTPException(400, "The body is not valid JSON.") from None
     if not isinstance(body, dict):
         raise HTTPException(400, "The body must be a JSON object.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from localcloud.perimeter import Perimeter
 from localcloud.ports import LOOPBACK
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import DataFolderInUseError, Engine
@@ -37,7 +38,7 @@ def main() -> int:
         return 1
     try:
         uvicorn.run(
-            create_app(engine, arguments.api_key),
+            Perimeter(create_app(engine, arguments.api_key)),
             host=arguments.host,
             port=arguments.port,
             log_level="warning",

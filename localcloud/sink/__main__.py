@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from localcloud.perimeter import Perimeter
 from localcloud.ports import LOOPBACK
 from localcloud.sink.app import create_app
 from localcloud.sink.store import MessageStore
@@ -25,7 +26,8 @@ def main() -> int:
     except OSError as problem:
         sys.stderr.write(f"The sink cannot use {arguments.data}: {problem.strerror}.\n")
         return 1
-    uvicorn.run(create_app(store), host=arguments.host, port=arguments.port, log_level="warning", access_log=False)
+    app = Perimeter(create_app(store), linked=True)
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", access_log=False)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from localcloud.gunzip import TooLargeError, gunzip
 from localcloud.sink import page, replies
 from localcloud.sink.store import MessageStore
 
@@ -117,11 +117,10 @@ async def _read_body(request: Request) -> str:
         if len(data) > MAX_BODY_BYTES:
             raise _BodyRefusedError(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
     if request.headers.get("content-encoding", "").lower() == "gzip":
-        decompressor = zlib.decompressobj(wbits=31)
         try:
-            data = bytearray(decompressor.decompress(bytes(data), MAX_BODY_BYTES))
-        except zlib.error:
-            raise _BodyRefusedError(400, "the body is not valid gzip") from None
-        if decompressor.unconsumed_tail:
-            raise _BodyRefusedError(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+            data = bytearray(gunzip(bytes(data), MAX_BODY_BYTES))
+        except TooLargeError as error:
+            raise _BodyRefusedError(413, str(error)) from None
+        except ValueError as error:
+            raise _BodyRefusedError(400, str(error)) from None
     return data.decode(errors="replace")

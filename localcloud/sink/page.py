@@ -25,7 +25,7 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_LINK = re.compile(r"&lt;(https?://[^|\s]+?)(?:\|([^<>]*?))?&gt;")
+_LINK = re.compile(r"&lt;(https?://(?:(?!&[lg]t;)[^|\s])++)(?:\|((?:(?!&[lg]t;)[^<>])*+))?&gt;")
 _REFRESH_SECONDS = 5
 
 

@@ -12,9 +12,9 @@ _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+")
 _QUOTE = re.compile(r"^\s*>\s?")
 _TABLE = re.compile(r"^\s*\|")
-_CODE_SPAN = re.compile(r"`+[^`]+`+")
+_CODE_SPAN = re.compile(r"(?<!`)`++[^`]++`++")
 # The end mark with what closes it, citations like [1] that belong to the sentence, then space before a new start.
-_END = re.compile(r"[.!?]+[\"'”’)\]*_]*(?:\s*\[\d+\])*\s+(?=[\"'“‘(\[*_`]*[A-Z0-9À-ÖØ-Þ]|`)")  # noqa: RUF001 - typographic quotes are meant
+_END = re.compile(r"(?<![.!?])[.!?]+[\"'”’)\]*_]*(?:\s*\[\d+\])*\s+(?=[\"'“‘(\[*_`]*[A-Z0-9À-ÖØ-Þ]|`)")  # noqa: RUF001 - typographic quotes are meant
 _ABBREVIATION = re.compile(
     r"(?:\b(?i:e\.g|i\.e|cf|vs|resp|approx|ca|dr|mr|mrs|ms|prof|st|ltd|jr|sr|fig|eq|vol|al|pp)"
     # A single capital that stands alone is an initial (J. Doe).

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-_FIELD = re.compile(r"^\s*(Budget Name|Budgeted Amount|Alert Type|[A-Za-z]+ Amount):[ \t]*(\S.*?)\s*$", re.MULTILINE)
+_FIELD = re.compile(r"^[ \t]*+(Budget Name|Budgeted Amount|Alert Type|[A-Za-z]++ Amount):[ \t]*+(\S.*)$", re.MULTILINE)
 _AMOUNT = re.compile(r"\$?\s*(\d[\d,]*(?:\.\d+)?)")
 ACTUAL = "ACTUAL"
 MAX_CHARACTERS = 8192
@@ -28,7 +28,7 @@ class SpentBudget:
 
 def parse_spent_budget(message: str, budget: str) -> SpentBudget | None:
     """The named budget, when the message is the notice that all of it is spent; None for every other message."""
-    fields = {name.lower(): value for name, value in _FIELD.findall(message[:MAX_CHARACTERS])}
+    fields = {name.lower(): value.strip() for name, value in _FIELD.findall(message[:MAX_CHARACTERS])}
     limit, actual = _amount(fields, "budgeted amount"), _amount(fields, "actual amount")
     if fields.get("budget name") != budget or fields.get("alert type", "").upper() != ACTUAL:
         return None

@@ -57,6 +57,7 @@ def main() -> int:
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=settings.drain_seconds,
+            timeout_keep_alive=settings.keep_alive_seconds,
         )
     )
     server.run()

@@ -167,6 +167,12 @@ class RagSettings(RetrievalSettings):
     drain_seconds: int = Field(
         default=15, ge=0, le=110, description="time for running answers to end when the service is told to stop"
     )
+    keep_alive_seconds: int = Field(
+        default=130,
+        ge=1,
+        le=4100,
+        description="time after which an idle connection is closed: more than the load balancer's idle timeout",
+    )
     requests_per_minute: int = Field(
         default=120, ge=1, le=100_000, description="rate limit of API keys without their own, per process"
     )

@@ -64,6 +64,11 @@ def test_a_stream_is_waited_for_as_long_as_by_the_load_balancer(templates: dict[
     (idle,) = [each["Value"] for each in attributes if each["Key"] == "idle_timeout.timeout_seconds"]
     read = origin["VpcOriginConfig"]["OriginReadTimeout"]
     assert str(read) == idle
+    (task,) = resources(business, "ECS::TaskDefinition").values()
+    (container,) = task["Properties"]["ContainerDefinitions"]
+    variables = {pair["Name"]: pair["Value"] for pair in container["Environment"]}
+    # A connection that the service closes first is a 502 when the balancer uses it at that moment.
+    assert int(variables["KEEP_ALIVE_SECONDS"]) > int(idle)
     assert 2 * HEARTBEAT_SECONDS < read <= 120
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from rich.markup import escape
+
 from twin.target.answer import Answer, ask
 from twin.target.opik_client import opik_reader
 from twin.target.stage import Stage
-from twin.terminal.console import console, milliseconds_cell, print_table, score_cell
+from twin.terminal.console import console, milliseconds_cell, print_table, printable, score_cell
 
 TRACE_SECONDS = 30.0
 SHOWN_SKIPPED = 3
@@ -19,10 +21,10 @@ def ask_and_print(
     stage: Stage, query: str, *, author: str | None = None, enable_rag: bool = True, sample: bool = True
 ) -> Answer:
     """Ask, print tokens as they come, then sources, counts and timings."""
-    console.print(f"[bold]>[/bold] {query}\n", markup=True)
+    console.print(f"[bold]>[/bold] {escape(query)}\n", markup=True)
 
     def on_token(text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text))
         sys.stdout.flush()
 
     answer = ask(stage, query, author=author, enable_rag=enable_rag, sample=sample, on_token=on_token)

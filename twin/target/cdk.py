@@ -16,8 +16,8 @@ from twin.target.progress import Progress
 
 LOG = LOCAL / "logs" / "cdk.log"
 EVENT = re.compile(
-    r"^(?P<stack>\S+) \|\s+(?:(?P<done>\d+)/(?P<all>\d+) )?.*? "
-    r"\| (?P<status>[A-Z_]+)\s+\| (?P<type>\S+)\s+\| (?P<name>.*)$"
+    r"^(?P<stack>\S++) \|\s++(?:(?P<done>\d+)/(?P<all>\d+) )?.*? "
+    r"\| (?P<status>[A-Z_]++)\s++\| (?P<type>\S++)\s++\| (?P<name>.*)$"
 )
 RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<reason>.*)$")
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")

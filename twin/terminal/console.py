@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,8 +40,13 @@ def milliseconds_cell(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} ms"
 
 
+def printable(text: str) -> str:
+    """Text of others without control characters but line ends and tabs: in a terminal they are commands."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
 def _plain(cell: object) -> str:
-    return "" if cell is None else str(cell).replace("[", "\\[")
+    return "" if cell is None else printable(str(cell)).replace("[", "\\[")
 
 
 @dataclass

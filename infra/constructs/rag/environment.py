@@ -9,6 +9,9 @@ from infra.names import Names, served_component
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.retrieval import RetrievalSettings
 
+KEEP_ALIVE_MARGIN_SECONDS = 10
+"""How much longer than the load balancer the service keeps idle connections: it must not close one that the balancer is
+about to use, which would be a 502 (Elastic Load Balancing, "Troubleshoot your Application Load Balancers")."""
 SILENCE_MARGIN_SECONDS = 10
 """How much earlier than the load balancer the service gives up: callers then get its own error, not a 504."""
 
@@ -28,6 +31,7 @@ def service_environment(settings: DeploymentSettings) -> dict[str, str]:
         "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
         "RETRIEVAL_TOP_K": str(settings.rag.retrieval_top_k),
         "DRAIN_SECONDS": str(settings.rag.drain_seconds),
+        "KEEP_ALIVE_SECONDS": str(settings.rag.idle_timeout_seconds + KEEP_ALIVE_MARGIN_SECONDS),
         "WAKE_HOLD_SILENT_SECONDS": str(settings.rag.idle_timeout_seconds - SILENCE_MARGIN_SECONDS),
         "SAMPLE_RATE": f"{settings.rag.sample_rate:g}",
         "METRIC_NAMESPACE": settings.evaluation.metric_namespace,

@@ -29,7 +29,7 @@ _MAX_TEXT = 2900  # Slack refuses a section above 3,000 characters
 
 
 # The runbook's section, with which infra ends the description of each alarm.
-_SECTION = re.compile(r"\s*\(runbook: ([a-z0-9-]+)\)\s*$")
+_SECTION = re.compile(r"(?<!\s)\s*+\(runbook: ([a-z0-9-]+)\)\s*+$")
 # Runbook sections of the alarms about answers, which the worst samples explain.
 _ABOUT_ANSWERS = frozenset({"answer-quality", "service-degraded"})
 

@@ -32,7 +32,9 @@ GROUNDED_CEILING = 0.85
 # Factor of a sentence none of whose numbers is in the sources: not 0, because a sum or a rounding may be right.
 UNSUPPORTED_NUMBERS = 0.25
 
-_CITATION = re.compile(r"\s*\[(?:\d+(?:\s*[,;\u2013-]\s*\d+)*|source[^\]]*|document[^\]]*)\]", re.IGNORECASE)
+_CITATION = re.compile(
+    r"(?<!\s)\s*+\[(?:\d++(?:\s*+[,;\u2013-]\s*+\d++)*+|source[^\[\]]*+|document[^\[\]]*+)\]", re.IGNORECASE
+)
 _WORD = re.compile(r"\w+")
 _MIN_WORDS = 3  # "Yes." and "Sure, gladly" claim nothing that could be grounded
 

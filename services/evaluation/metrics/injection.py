@@ -66,7 +66,7 @@ SIGNS = (
         0.7,
         re.compile(
             r"<\|(?:im_start|im_end|system|user|assistant|eot_id|start_header_id|begin_of_text)\|?>?"
-            r"|\[/?inst\]|<</?sys>>|^\s*(?:#+\s*)?(?:system|assistant)\s*:\s*\S",
+            r"|\[/?inst\]|<</?sys>>|^[ \t]*+(?:#++[ \t]*+)?(?:system|assistant)[ \t]*+:\s*+\S",
             re.MULTILINE,
         ),
     ),
@@ -74,9 +74,9 @@ SIGNS = (
         "exfiltration",
         0.6,
         re.compile(
-            r"!\[[^\]]*\]\(https?://[^)\s]*[?&][^)\s]*(?:=\{|=\[|=<|=\$|data=|q=|secret|prompt|context|history)"
+            r"!\[[^\[\]]*+\]\(https?://[^()\s?&]*+[?&][^()\s]*?(?:=\{|=\[|=<|=\$|data=|q=|secret|prompt|context|history)"
             r"|\b(?:send|post|forward|exfiltrate|upload)\b[^.\n]{0,60}\b(?:conversation|context|history|api keys?"
-            r"|credentials|passwords?|secrets?|prompt)\b[^.\n]{0,40}\bto\b[^.\n]{0,20}(?:https?://|\S+@\S+)"
+            r"|credentials|passwords?|secrets?|prompt)\b[^.\n]{0,40}\bto\b[^.\n]{0,20}(?:https?://|\S{1,64}@\S)"
         ),
     ),
     Sign("encoded text", 0.4, re.compile(r"\b(?:decode|base64|rot13)\b[^.\n]{0,60}\b(?:follow|execute|obey|run|do)\b")),

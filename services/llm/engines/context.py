@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_CONTEXT = re.compile(r"<context>\n?(.*?)</context>", re.DOTALL)
-_DOCUMENT = re.compile(r'<document id="([^"]*)" title="([^"]*)">\n?(.*?)\n?</document>', re.DOTALL)
-_QUESTION = re.compile(r"<question>\n?(.*?)\n?</question>", re.DOTALL)
+# The contract's marks do not nest: foreign text in between has its own escaped. So a part ends at the next mark of its
+# kind, and a mark that is never closed is looked at once.
+_CONTEXT = re.compile(r"<context>((?:[^<]++|<(?!/?context>))*+)</context>")
+_DOCUMENT = re.compile(
+    r'<document id="([^"]*)" title="([^"]*)">((?:[^<]++|<(?!/document>|document id="))*+)</document>'
+)
+_QUESTION = re.compile(r"<question>((?:[^<]++|<(?!/?question>))*+)</question>")
 
 
 @dataclass(frozen=True)
@@ -32,5 +36,11 @@ def parse_message(text: str) -> Question:
     context = _CONTEXT.search(text)
     rest = text[context.end() :] if context else text
     question = _QUESTION.search(rest)
-    documents = [Document(*match) for match in _DOCUMENT.findall(context[1])] if context else None
+    found = _DOCUMENT.findall(context[1]) if context else ()
+    documents = [Document(number, title, _inner(body)) for number, title, body in found] if context else None
     return Question((question[1] if question else rest).strip(), documents)
+
+
+def _inner(body: str) -> str:
+    """What stands between two marks, which have a line of their own each."""
+    return body.removeprefix("\n").removesuffix("\n")

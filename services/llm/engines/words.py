@@ -11,7 +11,7 @@ from services.llm.engines.base import End, Event, Piece
 from services.llm.schemas import ChatRequest
 
 # A word with the space before it: the token of the engines that have no tokenizer.
-_WORD = re.compile(r"\s*\S+")
+_WORD = re.compile(r"(?:(?<!\s)\s++)?\S++")
 
 
 async def stream_words(answer: str, request: ChatRequest, delay_seconds: float) -> AsyncGenerator[Event, None]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ logger = concern_logger("security")
 MAX_AGE_SECONDS = 60.0
 # An unknown key may be new: read the secret again, but at most this often, however many unknown keys arrive.
 MIN_AGE_SECONDS = 2.0
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,28 @@ class KeyStore:
     def _read(self) -> tuple[ApiKey, ...]:
         value = self._client.get_secret_value(SecretId=self._arn).get("SecretString", "")
         try:
-            records = [_record(key) for key in json.loads(value)["keys"]]
-        except (ValueError, KeyError, TypeError):
+            document = json.loads(value)
+        except ValueError:
+            document = None
+        keys = document.get("keys") if isinstance(document, dict) else None
+        if not isinstance(keys, list):
             logger.error("the API keys secret holds no valid JSON with keys: every call is refused with 401")
             return ()
-        return tuple(record for record in records if record is not None)
+        return tuple(record for index, key in enumerate(keys) if (record := _record(key, index)) is not None)
 
 
-def _record(key: dict[str, Any]) -> ApiKey | None:
-    name, limit = str(key["name"]), key.get("requests_per_minute")
-    if limit is not None and (type(limit) is not int or limit < 1):
+def _record(key: object, index: int) -> ApiKey | None:
+    """A key of the secret; None, and a line in the log, for a malformed one: it must not lock out the others."""
+    fields = key if isinstance(key, dict) else {}
+    name, digest, limit = fields.get("name"), fields.get("sha256"), fields.get("requests_per_minute")
+    where = {"key": name if isinstance(name, str) else None, "index": index}
+    if not isinstance(name, str) or not name.strip():
+        logger.error("API key refused: it has no name", extra=where)
+    elif not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        logger.error("API key refused: its sha256 is not 64 hexadecimal digits", extra=where)
+    elif limit is not None and (type(limit) is not int or limit < 1):
         # Without its limit the key could send more than its issuer allowed.
-        logger.error("API key refused: its requests_per_minute is not a whole number above 0", extra={"key": name})
-        return None
-    return ApiKey(name, str(key["sha256"]).lower(), limit)
+        logger.error("API key refused: its requests_per_minute is not a whole number above 0", extra=where)
+    else:
+        return ApiKey(name, digest.lower(), limit)
+    return None

@@ -8,14 +8,13 @@ from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 
 _BLANK_LINES = re.compile(r"\n{3,}")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FIELD = re.compile(r"^([A-Za-z_]+):\s*(.*)$")
 _DATE_FORMATS = ("%Y/%m/%d", "%d.%m.%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y")
 
 
 def clean(text: str) -> str:
     """Markdown in one normal form: NFC, Unix line ends, no comments, control characters or runs of blank lines."""
-    text = _COMMENT.sub("", unicodedata.normalize("NFC", _plain(text)))
+    text = _without_comments(unicodedata.normalize("NFC", _plain(text)))
     return _BLANK_LINES.sub("\n\n", _stripped(text)).strip()
 
 
@@ -39,6 +38,17 @@ def split_front_matter(raw: str) -> tuple[dict[str, str], str]:
     return {}, raw  # never closed: it is a rule, not front matter
 
 
+def plain_field(value: str) -> str:
+    """A title, a name or an address on one line, without control characters."""
+    return " ".join(_plain(value).split())
+
+
+def web_url(value: str) -> str:
+    """An http(s) address; empty for any other, which a page would offer as a link all the same."""
+    address = plain_field(value)
+    return address if address.lower().startswith(("http://", "https://")) and " " not in address else ""
+
+
 def iso_date(value: str) -> str:
     """The day in a written date (ISO 8601, RFC 2822 and common long forms) as YYYY-MM-DD; empty when it names none."""
     value = value.strip()
@@ -56,6 +66,16 @@ def iso_date(value: str) -> str:
     except (ValueError, TypeError, IndexError):
         return ""
     return found.isoformat()
+
+
+def _without_comments(text: str) -> str:
+    """The text without HTML comments; one that is never closed is text."""
+    kept: list[str] = []
+    place = 0
+    while (start := text.find("<!--", place)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[place:start])
+        place = end + 3
+    return "".join((*kept, text[place:]))
 
 
 def _plain(text: str) -> str:

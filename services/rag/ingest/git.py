@@ -16,8 +16,15 @@ from services.rag.ingest.documents import IngestError
 
 PROTOCOLS = ("https", "ssh", "file")
 _SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!/)([\w./~-]+)$")
-# A repository's own configuration must not start programs while it is only being read.
-_HARMLESS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false")
+# A repository's own configuration must not start programs while it is only being read: no pager, no monitor, no hooks,
+# no check of signatures (git-config, "core.*" and "log.showSignature").
+_HARMLESS = (
+    *("--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false"),
+    *("-c", "log.showSignature=false"),
+)
+_NO_PROTOCOL = "none"
+"""For commands that only read: git fetches missing objects of a partial clone by itself, with the programs that the
+repository's configuration names (gitprotocol-capabilities and git-config, "extensions.partialClone")."""
 # A transfer below 1 kB/s for a minute has died.
 _STALLED = {"GIT_HTTP_LOW_SPEED_LIMIT": "1000", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 _FILE_PATHS = {"github.com": "/blob/HEAD/", "gitlab.com": "/-/blob/HEAD/"}
@@ -71,6 +78,7 @@ def clone(url: str, into: Path) -> None:
         *("clone", "--depth=1", "--single-branch", "--no-tags", "--no-recurse-submodules", "--quiet"),
         *("--", url, str(into)),
         what=f"Cloning {without_credentials(url)}",
+        protocols=":".join(PROTOCOLS),
     )
 
 
@@ -139,7 +147,13 @@ def _configured_remote(root: Path) -> str:
     return parser.get('remote "origin"', "url", fallback="")
 
 
-def _git(*arguments: str, at: Path | None = None, what: str = "Reading the repository", may_fail: bool = False) -> str:
+def _git(
+    *arguments: str,
+    at: Path | None = None,
+    what: str = "Reading the repository",
+    may_fail: bool = False,
+    protocols: str = _NO_PROTOCOL,
+) -> str:
     where = ("-C", str(at)) if at else ()
     # Variables that name a repository (a hook's GIT_DIR) must not redirect git to that one.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
@@ -150,7 +164,8 @@ def _git(*arguments: str, at: Path | None = None, what: str = "Reading the repos
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
-        "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
+        "GIT_ALLOW_PROTOCOL": protocols,
+        "GIT_NO_LAZY_FETCH": "1",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C.UTF-8",
     }

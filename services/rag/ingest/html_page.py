@@ -9,7 +9,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from markdownify import MarkdownConverter
 
-from services.rag.ingest.clean import clean, iso_date
+from services.rag.ingest.clean import clean, iso_date, web_url
 
 _NEVER_TEXT = "script, style, noscript, template, iframe, object, embed, svg, canvas, form, button, dialog, head"
 _AROUND_TEXT = (
@@ -80,7 +80,7 @@ def _fields(soup: BeautifulSoup) -> dict[str, str]:
     return {
         "title": next((found for found in titles if found), ""),
         "author": next((named[name] for name in _AUTHOR if name in named and "://" not in named[name]), ""),
-        "url": url if url.startswith(("http://", "https://")) else "",
+        "url": web_url(url),
         "date": next((day for value in dates if value and (day := iso_date(value))), ""),
     }
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from services.rag.ingest.clean import plain_field, web_url
 from services.rag.ingest.documents import Corpus, Document, IngestError, Skipped
 from services.rag.ingest.file import SourceFile, read_file
 from services.rag.ingest.formats import Kind, format_of, vendored
 from services.rag.ingest.git import Repository
-from services.rag.ingest.walk import VENDORED, walk
+from services.rag.ingest.walk import VENDORED, file_below, walk
 from services.rag.stores.documents import COLLECTIONS
 
 REPOSITORIES = "repositories"
+LINKED = "a link"
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,13 @@ def read_repository(repository: Repository, given: Given) -> Corpus:
 
 
 def _read_tree(root: Path, collections: list[str]) -> Corpus:
+    linked = [name for name in collections if (root / name).is_symlink()]
+    own = [name for name in collections if name not in linked]
+
     def files() -> Iterator[SourceFile | Skipped]:
-        for collection in collections:
+        for collection in linked:
+            yield Skipped(f"{collection}/", LINKED)
+        for collection in own:
             for name in walk(root, collection):
                 if isinstance(name, Skipped):
                     yield name
@@ -101,10 +108,15 @@ def _read_tree(root: Path, collections: list[str]) -> Corpus:
                 else:
                     yield SourceFile(root / name, name, name, collection, parts[1])
 
-    # By author: an ingest of one author's folder must not remove documents of other authors.
+    # By author: an ingest of one author's folder must not remove documents of other authors, nor of one whose folder is
+    # a link, which is not followed.
     scope = {
-        name: tuple(sorted(f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir()))
-        for name in collections
+        name: tuple(
+            sorted(
+                f"{name}/{found.name}" for found in (root / name).iterdir() if found.is_dir() and not found.is_symlink()
+            )
+        )
+        for name in own
     }
     return _fill(Corpus([], [], scope), files())
 
@@ -140,13 +152,12 @@ def _tracked(repository: Repository) -> Iterator[str | Skipped]:
     left_out: set[str] = set()
     for name in repository.files or ():
         parts = PurePosixPath(name).parts
-        path = repository.root / name
         if depth := vendored(parts[:-1]):
             folder = "/".join(parts[:depth]) + "/"
             if folder not in left_out:
                 left_out.add(folder)
                 yield Skipped(folder, VENDORED)
-        elif path.is_file() and not path.is_symlink():
+        elif file_below(repository.root, name) is not None:
             yield name
 
 
@@ -163,12 +174,23 @@ def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped]) -> Corpus:
             if isinstance(read, Skipped):
                 corpus.skipped.append(read)
                 continue
+            read = _with_plain_fields(read)
             same = first.setdefault(_content(read), read.id)
             if same == read.id:
                 corpus.documents.append(read)
             else:
                 corpus.skipped.append(Skipped(read.id, f"duplicate of {same}"))
     return corpus
+
+
+def _with_plain_fields(document: Document) -> Document:
+    """What stands beside the text is shown in terminals, prompts and links."""
+    return replace(
+        document,
+        title=plain_field(document.title),
+        author=plain_field(document.author),
+        url=web_url(document.url),
+    )
 
 
 def _content(document: Document) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
 
@@ -16,6 +16,19 @@ _IGNORE_FILE = ".gitignore"
 
 # A folder below the root, as a path that ends with a slash, and the rules that it brings; the outermost first.
 _Rules = tuple[tuple[str, GitIgnoreSpec], ...]
+
+
+def file_below(root: Path, name: str) -> Path | None:
+    """The file called `name` below `root`; None when there is none, or when a link or `..` is on the way to it."""
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+        return None
+    path = root.joinpath(*parts)
+    try:
+        is_there = path.resolve() == root.resolve().joinpath(*parts) and path.is_file()
+    except (OSError, ValueError, RuntimeError):  # a loop of links, a name that no file can have
+        return None
+    return path if is_there else None
 
 
 def walk(root: Path, top: str = "") -> Iterator[str | Skipped]:

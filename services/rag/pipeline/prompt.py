@@ -22,7 +22,7 @@ DEFAULT_MODEL_LEN = 8192
 MESSAGE_TOKENS = 4
 
 # The template's delimiters inside other text would end a document or the question early.
-_DELIMITER = re.compile(r"<(?=\s*/?\s*(?:context|document|question)\b)", re.IGNORECASE)
+_DELIMITER = re.compile(r"<(?=\s*+/?+\s*+(?:context|document|question)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

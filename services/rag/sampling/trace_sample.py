@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 # The format of documents in the prompt; see services.rag.pipeline.prompt.
-_DOCUMENT = re.compile(r'<document id="\d+" title="[^"\n]*">\n(.*?)\n</document>', re.DOTALL)
+_DOCUMENT = re.compile(
+    r'<document id="\d+" title="[^"\n]*">\n((?:[^\n<]++|\n(?!</document>)|<(?!document id="))*+)\n</document>'
+)
 SAMPLE_METADATA = ("model_id", "embedding_model_id", "prompt_name", "prompt_version", "stage", "release")
 """Fields of a trace's metadata that its sample keeps."""
 

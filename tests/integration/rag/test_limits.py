@@ -189,3 +189,22 @@ def test_a_body_that_does_not_come_is_a_timeout(strict: World) -> None:
     assert b'"code":"request_timeout"' in answer and b"x-request-id: " in answer
     with strict.client() as client:
         assert client.post("/rag", json={"query": QUESTION}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/rag", "/v1/chat/completions", "/feedback"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"f" + "x" * 2000 + str(number): 1 for number in range(3)},
+        {f"field{number}": number for number in range(400)},
+        {"history": [{"wrong": 1}] * 200, "messages": [{"role": 1}] * 200},
+        {"query": 1, "author": 2, "stream": 3, "enable_rag": 4, "history": 5, "messages": 6, "stop": 7, "top_p": "x"},
+    ],
+    ids=["long names", "many fields", "many turns", "every field"],
+)
+def test_a_refusal_names_a_few_problems_in_few_words(world: World, path: str, body: dict[str, Any]) -> None:
+    with world.client() as client:
+        refused = client.post(path, json=body)
+    assert refused.status_code == 422
+    assert len(refused.content) < 2500
+    assert refused.json()["error"]["message"].count(";") <= 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -89,6 +90,21 @@ def test_a_stop_sends_away_who_waits_for_the_model(servers: tuple[Cloud, Qdrant,
             rest = "\n".join(lines)
         assert "llm_no_capacity" in rest and "being replaced" in rest
         assert process.wait(30) == -signal.SIGTERM  # how uvicorn ends once all is closed
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_environment_says(
+    servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path
+) -> None:
+    with _serving(_environment(servers, embedding_model, KEEP_ALIVE_SECONDS="7")) as (_, client):
+        address = (client.base_url.host, client.base_url.port)
+        assert address[1] is not None
+        with socket.create_connection((address[0], address[1]), timeout=30) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            idle = time.monotonic()
+            assert connection.recv(4096) == b""
+        # uvicorn's own default is 5 s.
+        assert time.monotonic() - idle > 6
 
 
 def _environment(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path, **changed: str) -> dict[str, str]:

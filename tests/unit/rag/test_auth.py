@@ -106,3 +106,46 @@ async def test_a_key_may_have_its_own_rate_limit_and_a_wrong_one_disables_the_ke
     found = [await store.find(key) for key in digest]
     assert [key.requests_per_minute if key else "refused" for key in found] == [7, None, "refused", "refused"]
     assert caplog.text.count("requests_per_minute") == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *(None, "one", 7, ["one"], {}, {"name": "bad"}, {"sha256": "0" * 64}),
+        *(
+            {"name": None, "sha256": "0" * 64},
+            {"name": " ", "sha256": "0" * 64},
+            {"name": {"of": "whom"}, "sha256": "0" * 64},
+        ),
+        *({"name": "bad", "sha256": None}, {"name": "bad", "sha256": 7}, {"name": "bad", "sha256": ""}),
+        *(
+            {"name": "bad", "sha256": "é" * 64},
+            {"name": "bad", "sha256": "0" * 63},
+            {"name": "bad", "sha256": "g" * 64},
+        ),
+        {"name": "bad", "sha256": "0" * 64, "requests_per_minute": True},
+    ],
+)
+async def test_a_malformed_record_is_logged_and_locks_nobody_out(
+    broken: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets, clock = Secrets(json.dumps({"keys": [broken, *json.loads(keys("one"))["keys"]]})), Clock()
+    store = KeyStore(secrets, "arn", clock)
+    with caplog.at_level(logging.ERROR):
+        assert await name_of(store, "one") == "one"
+        assert await name_of(store, "other") is None
+    assert "API key refused: " in caplog.text
+    # Its repair counts as soon as a new key would.
+    secrets.value = keys("one", "other")
+    clock.now += 3
+    assert await name_of(store, "other") == "other"
+
+
+@pytest.mark.parametrize("document", ["[]", "null", "7", '"keys"', "{}", '{"keys": {"name": "one"}}', '{"keys": null}'])
+async def test_a_secret_of_another_shape_refuses_every_key(document: str) -> None:
+    assert await name_of(KeyStore(Secrets(document), "arn"), "one") is None
+
+
+async def test_a_digest_in_capital_letters_is_the_same_digest() -> None:
+    value = keys("one").replace(hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"one").hexdigest().upper())
+    assert await name_of(KeyStore(Secrets(value), "arn"), "one") == "one"

@@ -258,3 +258,17 @@ def test_a_line_longer_than_a_document_may_be_is_passed_over(tmp_path: Path) -> 
         "posts/ada/all.jsonl:1": "line longer than 5242880 bytes",
         "posts/ada/all.jsonl:3": "is of type articles, its file of type posts",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a<!-- b -->c", "ac"),
+        ("a<!-- b\n\n<!-- c -->d", "ad"),
+        ("a<!---->b<!-->c", "ab<!-->c"),
+        ("a <!-- is never closed", "a <!-- is never closed"),
+        ("--> a <!-- b", "--> a <!-- b"),
+    ],
+)
+def test_a_comment_is_left_out_and_one_that_is_never_closed_is_text(text: str, left: str) -> None:
+    assert clean(text) == left

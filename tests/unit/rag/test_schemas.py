@@ -64,3 +64,43 @@ def test_a_whole_number_may_be_written_as_a_float(given: float | None, tokens: i
 def test_anything_else_is_no_number_of_tokens(given: object) -> None:
     with pytest.raises(ValidationError):
         ChatCompletionRequest.model_validate({"messages": [], "max_tokens": given})
+
+
+UNKNOWN = {f"field{number}": number for number in range(5000)}
+WRONG_TURNS: list[Any] = [7] * 20_000
+WRONG_PARTS = [{"type": 1}] * 5_000
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (RagRequest, {"query": "x", **UNKNOWN}),
+        (RagRequest, UNKNOWN),
+        (RagRequest, {"query": "x", "history": WRONG_TURNS}),
+        (RagRequest, {"query": "x", "history": WRONG_TURNS[:2000]}),
+        (RagRequest, {"query": "x", "history": [{"role": "user", "content": "x", **UNKNOWN}] * 3}),
+        (FeedbackRequest, {"trace_id": TRACE, "score": 1, **UNKNOWN}),
+        (ChatCompletionRequest, {"messages": WRONG_TURNS}),
+        (ChatCompletionRequest, {"messages": [{"role": 7}] * 2000}),
+        (ChatCompletionRequest, {"messages": [{"role": "user", "content": WRONG_PARTS}] * 2}),
+        (ChatCompletionRequest, {"messages": [{"role": "user", "content": WRONG_PARTS[:2000]}] * 3}),
+        (ChatCompletionRequest, {"messages": [], "stop": [7] * 20_000}),
+        (ChatCompletionRequest, {"messages": [], "stop": ["x"] * 20_000}),
+    ],
+)
+def test_a_body_has_few_errors_however_much_of_it_is_wrong(model: type[BaseModel], body: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(body)
+    assert caught.value.error_count() <= 8
+
+
+def test_a_few_unknown_fields_are_named() -> None:
+    with pytest.raises(ValidationError) as caught:
+        RagRequest.model_validate({"query": "x", "querry": "x", "model": "y"})
+    assert {problem["loc"] for problem in caught.value.errors()} == {("querry",), ("model",)}
+
+
+def test_a_conversation_may_be_long() -> None:
+    turns = [{"role": "user", "content": "x"}] * 2000
+    assert len(RagRequest.model_validate({"query": "x", "history": turns}).history) == 2000
+    assert len(ChatCompletionRequest.model_validate({"messages": turns}).messages) == 2000

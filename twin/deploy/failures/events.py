@@ -12,7 +12,7 @@ from twin.target.stage import Stage
 
 CONSEQUENCE = re.compile(r"(?i)^resource (creation|update|deletion) cancell?ed|^The following resource\(s\) failed")
 """Reasons of resources that fail only because another one did."""
-NOISE = re.compile(r"\s*\((RequestToken|Service):[^()]*\)")
+NOISE = re.compile(r"(?<!\s)\s*+\((RequestToken|Service):[^()]*+\)")
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,15 @@ from services.common.sagemaker import (
     StreamBroken,
     Throttled,
 )
+from services.rag.api.protocol.unicode import MAX_NAMED
 from services.rag.errors import BUSY_RETRY_SECONDS, RagError, RequestRefused
 
 logger = concern_logger("api")
 
 # A model wakes in minutes: asking more often than this is of no use.
 WAKING_RETRY_SECONDS = 30
+MAX_WHERE_CHARS = 200
+"""Of the path to a wrong field, whose names come from the caller."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,15 @@ def install(app: FastAPI) -> None:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    wrong = "; ".join(dict.fromkeys(f"{_where(problem)}: {problem['msg']}" for problem in problems))
+    sentences = list(dict.fromkeys(f"{_where(problem)}: {problem['msg']}" for problem in problems[: 10 * MAX_NAMED]))
+    wrong = "; ".join((*sentences[:MAX_NAMED], *(("and more",) if len(sentences) > MAX_NAMED else ())))
     param = _where(problems[0]) if problems else None
     return ApiError(422, "invalid_request", f"The request is not valid: {wrong}.", param=param).response()
 
 
 def _where(problem: dict[str, Any]) -> str:
     parts = [str(part) for part in problem["loc"][1:] if not isinstance(part, int)]
-    return ".".join(parts) or "body"
+    return ".".join(parts)[:MAX_WHERE_CHARS] or "body"
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from services.rag.api.protocol.schemas import SAYS_SOMETHING, Degraded, Source, Usage
+from services.rag.api.protocol.schemas import MAX_TURNS, SAYS_SOMETHING, Degraded, Source, Usage
 from services.rag.api.protocol.unicode import RequestBody
 
 MAX_STOPS = 4
@@ -86,7 +86,7 @@ class Message(BaseModel):
     model_config = ConfigDict(strict=True)
 
     role: str
-    content: str | list[Part] | None = None
+    content: str | Annotated[list[Part], Field(max_length=MAX_TURNS, fail_fast=True)] | None = None
     tool_calls: list[Any] | None = None
 
     @property
@@ -110,7 +110,7 @@ class ChatCompletionRequest(RequestBody):
 
     model_config = ConfigDict(strict=True)
 
-    messages: Annotated[list[Message], WithJsonSchema(_MESSAGES_SCHEMA)]
+    messages: Annotated[list[Message], Field(max_length=MAX_TURNS, fail_fast=True), WithJsonSchema(_MESSAGES_SCHEMA)]
     model: str | None = Field(default=None, description="ignored: there is one model, which answers name")
     temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
     top_p: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
@@ -118,7 +118,7 @@ class ChatCompletionRequest(RequestBody):
     max_completion_tokens: Tokens | None = Field(default=None, description="longest answer; overrides max_tokens")
     stop: (
         Annotated[str, Field(min_length=1)]
-        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS, fail_fast=True)]
         | None
     ) = Field(default=None, description="texts that end the answer")
     stream: bool | None = None

@@ -7,13 +7,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.rag.api.protocol.unicode import RequestBody
+from services.rag.api.protocol.unicode import NoUnknownFields, RequestBody
 
 # About 1,000 tokens: a question, not a document.
 MAX_QUERY_CHARS = 4000
 # Something other than white space.
 SAYS_SOMETHING = r"\S"
 MAX_REASON_CHARS = 2000
+MAX_TURNS = 2000
+"""Messages of a conversation; the first wrong one ends the validation."""
 
 
 def _says_something(value: str) -> str:
@@ -29,19 +31,19 @@ Query = Annotated[
 ]
 
 
-class HistoryTurn(BaseModel):
+class HistoryTurn(NoUnknownFields):
     """An earlier message of the conversation."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     role: Literal["user", "assistant"]
     content: Annotated[str, Field(json_schema_extra={"pattern": SAYS_SOMETHING}), AfterValidator(_says_something)]
 
 
-class RagRequest(RequestBody):
+class RagRequest(RequestBody, NoUnknownFields):
     """Body of `POST /rag`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     query: Query = Field(description="the question")
     enable_rag: bool = Field(default=True, description="whether to retrieve documents for the answer")
@@ -52,7 +54,10 @@ class RagRequest(RequestBody):
         description="answer without documents when retrieval is down, and name it in `degraded`, instead of 503",
     )
     history: list[HistoryTurn] = Field(
-        default=[], description="earlier messages, oldest first; the newest are kept as far as they fit"
+        default=[],
+        max_length=MAX_TURNS,
+        fail_fast=True,
+        description="earlier messages, oldest first; the newest are kept as far as they fit",
     )
 
 
@@ -108,10 +113,8 @@ class RagResponse(BaseModel):
     degraded: Degraded
 
 
-class FeedbackRequest(RequestBody):
+class FeedbackRequest(RequestBody, NoUnknownFields):
     """Body of `POST /feedback`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     trace_id: UUID = Field(description="`trace_id` of the answer")
     score: float = Field(

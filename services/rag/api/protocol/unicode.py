@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _PROBLEM = PydanticCustomError("not_unicode", "must be valid Unicode: half of a surrogate pair is none")
@@ -16,6 +16,24 @@ _PROBLEM = PydanticCustomError("not_unicode", "must be valid Unicode: half of a 
 # A step down into the body and the one before it. A whole path is made only for the text that is reported: copying
 # paths on the way would make a small, deeply nested body expensive.
 Step = tuple["Step", str | int] | None
+
+
+MAX_NAMED = 5
+"""Unknown fields that an error names; a body of some kilobytes may hold thousands."""
+
+
+class NoUnknownFields(BaseModel):
+    """Base of objects that refuse unknown fields: with one error, however many there are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown_fields(cls, value: Any) -> Any:
+        unknown = [name for name in value if name not in cls.model_fields] if isinstance(value, dict) else []
+        if len(unknown) > MAX_NAMED:
+            raise PydanticCustomError("extra_forbidden", "{count} fields are unknown", {"count": len(unknown)})
+        return value
 
 
 class RequestBody(BaseModel):
