@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OWN_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]{1,63}\.){0,8}localhost", re.IGNORECASE)
-"""What callers may call this machine; nobody else's DNS answers for these names."""
+"""Names of this machine: its loopback addresses and what RFC 6761 reserves. No DNS server answers for them."""
 HOST = re.compile(r"(?P<name>\[[0-9a-f:]{2,39}\]|[^:\[\]@/]{1,253})(?::(?P<port>\d{1,5}))?", re.IGNORECASE)
 FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 """Values of `Sec-Fetch-Site` for requests of another origin's page; another port of this machine is "same-site"."""
