@@ -37,6 +37,7 @@ class Announcements:
         """Keep the parts; `per_hour` is the limit of messages."""
         self._state = state
         self._per_hour = per_hour
+        self._charged: dict[str, str] = {}
 
     def decide(self, message_id: str, alarm: dict[str, Any] | None) -> tuple[str, Decision]:
         """A key for `record_sent` and `record_failure`, and what to do.
@@ -50,7 +51,8 @@ class Announcements:
             return key, Decision.SKIP
         if not self._state.put_if_free(f"sending/{key}", _new_holder(), SENDING_SECONDS):
             return key, Decision.BUSY
-        number = self._state.add(f"hour/{int(time.time()) // HOUR_SECONDS}", 1, 2 * HOUR_SECONDS)
+        hour = self._charged[key] = f"hour/{int(time.time()) // HOUR_SECONDS}"
+        number = self._state.add(hour, 1, 2 * HOUR_SECONDS)
         if number <= self._per_hour:
             return key, Decision.SEND
         return key, Decision.SEND_LIMIT_NOTICE if number == self._per_hour + 1 else Decision.SKIP
@@ -64,7 +66,12 @@ class Announcements:
             self._state.write(_open_alarm(alarm), True, seconds)
 
     def record_failure(self, key: str) -> None:
-        """Record that the alert was not delivered: the next call may send it."""
+        """Record that the alert was not delivered: the next call may send it, and the hour's limit counts it no more.
+
+        Without that, attempts at a webhook that is down would use the limit up, and alerts after it would be held back.
+        """
+        if hour := self._charged.pop(key, None):
+            self._state.add(hour, -1, 2 * HOUR_SECONDS)
         self._state.write(f"sending/{key}", None, -1.0)
 
 

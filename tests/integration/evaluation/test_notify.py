@@ -18,6 +18,7 @@ from services.common.lambda_runtime import start
 from services.common.secret_values import SecretUnavailableError
 from services.evaluation.alerts import slack
 from services.evaluation.alerts.announcements import Announcements, Decision
+from services.evaluation.alerts.slack import NotificationError
 from services.evaluation.handlers.notify import Notifier, handler
 from services.evaluation.run.bookkeeping import write_worst_answers
 from services.evaluation.settings import NotifySettings
@@ -232,3 +233,22 @@ def test_the_message_names_the_last_deployment_and_links_the_worst_traces(
     assert re.search(r"twin-n-llm at \d{4}-\d\d-\d\d \d\d:\d\d UTC, CREATE_COMPLETE, release 1.4", text)
     assert "<https://opik.example/traces/0193|0193>" in text
     assert "<https://docs.example/runbook#answer-quality|" in text
+
+
+@pytest.mark.parametrize("per_hour", ["1", "2"])
+def test_attempts_at_a_webhook_that_is_down_are_not_counted_towards_the_limit(
+    notifier: Configure, webhook: tuple[str, list[int], list[bytes]], per_hour: str
+) -> None:
+    url, statuses, bodies = webhook
+    send = notifier(url, MESSAGES_PER_HOUR=per_hour).send
+    alarms = [{**ALARM, "AlarmName": f"twin-dev-{number}"} for number in range(4)]
+    statuses.extend([500] * 4 * 2 * len(alarms))
+    for _ in range(2):
+        for alarm in alarms:
+            with pytest.raises(NotificationError):
+                send(event(alarm))
+    assert statuses == []
+    bodies.clear()
+    # The webhook is back: as many as the limit allows, then the message that says so.
+    assert [send(event(alarm))["sent"] for alarm in alarms] == [1] * (int(per_hour) + 1) + [0] * (3 - int(per_hour))
+    assert b"held back" in bodies[-1]
