@@ -30,8 +30,10 @@ _EMAIL = re.compile(r"(?<![\w.%+'-])[\w.%+'-]++@(?=[^\W_])[\w-]++(?:\.[\w-]++)++
 # With an international prefix, a national zero or a separate area code: other long numbers are seldom telephone
 # numbers.
 _PHONE = re.compile(
-    r"(?<![\w+.-])(?:\+\d|\(\+?\d|0\d|00\d)[\d ()./-]{5,22}\d(?!\w)"
-    r"|(?<![\w+.-])(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?!\w)"
+    # Some UUIDs begin with as many digits: ids of traces and requests must be found again.
+    r"(?<![\w+.-])(?![0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-]))"
+    r"(?:(?:\+\d|\(\+?\d|0\d|00\d)[\d ()./-]{5,22}\d(?!\w)"
+    r"|(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}(?!\w))"
 )
 _DATE = re.compile(r"\d{1,4}[./ -]\d{1,2}[./ -]\d{1,4}")
 _PHONE_DIGITS = range(7, 16)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
+import uuid
 
 import pytest
 
@@ -118,3 +120,18 @@ def test_debug_records_are_cleaned_and_others_are_not() -> None:
     assert vars(record)["body"] == {"to": "[email]"}
     other = logging.makeLogRecord({"levelno": logging.INFO, "msg": "a@b.example"})
     assert clean.filter(other) and other.getMessage() == "a@b.example"
+
+
+def test_an_id_is_no_telephone_number() -> None:
+    numbers = random.Random(20261129)
+    ids = [str(uuid.UUID(int=numbers.getrandbits(128))) for _ in range(20_000)]
+    # The beginnings that look most like one.
+    ids += ["01234567-8901-4234-8567-890123456789", "00491701-2345-4678-9012-345678901234", *map(str.upper, ids[:100])]
+    clean = Anonymiser(("phone",))
+    assert [each for each in ids if clean.text(each) != each] == []
+    assert clean.value({"request_id": ids[-1], "error": f"trace {ids[0]} is late"})["error"].endswith("is late")
+
+
+@pytest.mark.parametrize("number", ["01234567-8901-42", "0171 2345678", "01234567-8901"])
+def test_the_beginning_of_a_uuid_alone_is_a_number(number: str) -> None:
+    assert Anonymiser(("phone",)).text(f"call {number}") == "call [phone]"
