@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +16,20 @@ from localcloud.qdrant.engine import DataFolderInUseError, Engine
 from localcloud.qdrant.errors import QdrantError
 
 SHUTDOWN_SECONDS = 2
+MIB = 1024**2
+NEEDED_BYTES = 64 * MIB
+"""Less free disk than this is named as the cause."""
+
+
+def unreadable(data: Path, problem: Exception) -> str:
+    """Why the collections cannot be opened: a full disk is the usual cause, after which the data is as it was."""
+    free = shutil.disk_usage(data).free
+    if free < NEEDED_BYTES:
+        return (
+            f"The collections in {data} cannot be opened: the disk has {free // MIB} MB left. Free at least "
+            f"{NEEDED_BYTES // MIB} MB; nothing is lost, and the next start goes on."
+        )
+    return f"A collection in {data} cannot be opened ({problem}). Nothing was deleted; the next start tries again."
 
 
 def main() -> int:
@@ -33,8 +48,8 @@ def main() -> int:
     except OSError as problem:
         sys.stderr.write(f"The Qdrant server cannot use {arguments.data}: {problem.strerror}.\n")
         return 1
-    except (QdrantError, ValueError, KeyError):
-        sys.stderr.write(f"A collection in {arguments.data} cannot be read; delete that folder and ingest again.\n")
+    except (QdrantError, ValueError, KeyError) as problem:
+        sys.stderr.write(f"{unreadable(arguments.data, problem)}\n")
         return 1
     try:
         uvicorn.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from qdrant_client.http.exceptions import UnexpectedResponse
 
+from localcloud.qdrant.__main__ import unreadable
 from tests.integration.qdrant.conftest import Server, connect, create, point
 
 # Its warning is right where there is a network.
@@ -102,3 +104,21 @@ def test_a_taken_port_ends_it_with_a_sentence(shared_server: Server, tmp_path: P
     assert ended.returncode != 0
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_collection_that_cannot_be_opened_is_named_and_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "collections" / "damaged"
+    folder.mkdir(parents=True)
+    (folder / "collection.json").write_text('{"name": "posts"')
+    ended = subprocess.run(Server(tmp_path / "data").command(), capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "cannot be opened (" in ended.stderr and "Nothing was deleted" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (folder / "collection.json").read_text() == '{"name": "posts"'
+
+
+def test_a_full_disk_is_named_as_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1024)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    told = unreadable(tmp_path, ValueError("short read"))
+    assert "the disk has 0 MB left" in told and "nothing is lost" in told
