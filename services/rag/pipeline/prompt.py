@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.rag.conversation import Turn
 from services.rag.errors import PromptTooLong
+from services.rag.pipeline.foreign_text import ForeignText
 from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
 from services.rag.prompts.library import PromptLibrary, Template
 from services.rag.stores.documents import Hit
@@ -20,9 +20,6 @@ CALLER = "{ours}\nInstructions of the application that asks, within the rules ab
 DEFAULT_MODEL_LEN = 8192
 # Tokens that a chat template adds per message (role and delimiters): at most four in those of common models.
 MESSAGE_TOKENS = 4
-
-# The template's delimiters inside other text would end a document or the question early.
-_DELIMITER = re.compile(r"<(?=\s*+/?+\s*+(?:context|document|question)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,7 @@ class PromptBuilder:
             library: where the templates are; None means the package's own.
         """
         self.tokens: TokenCounter = tokens or EstimatedTokens()
+        self._escape = ForeignText(self.tokens.special_tokens).escape
         self._context_max = context_max_tokens
         self._model_len = model_len
         library = library or PromptLibrary()
@@ -105,9 +103,9 @@ class PromptBuilder:
         context, used = self._pack(hits or (), min(left, self._context_max))
         kept = self._recent(history, left - self.tokens.count(context))
         messages = [
-            {"role": "system", "content": _instructions(template, system)},
-            *({"role": turn.role, "content": escape(turn.content)} for turn in kept),
-            {"role": "user", "content": _user(template, query, context)},
+            {"role": "system", "content": self._instructions(template, system)},
+            *({"role": turn.role, "content": self._escape(turn.content)} for turn in kept),
+            {"role": "user", "content": self._user(template, query, context)},
         ]
         return Prompt(template, messages, context, used, len(history) - len(kept))
 
@@ -128,7 +126,7 @@ class PromptBuilder:
         template = template or self._with
         needed = sum(
             self.tokens.count(text) + MESSAGE_TOKENS
-            for text in (_instructions(template, system), _user(template, query, ""))
+            for text in (self._instructions(template, system), self._user(template, query, ""))
         )
         left = self._model_len - max_output_tokens - needed
         if left < 0:
@@ -142,7 +140,7 @@ class PromptBuilder:
         parts: list[str] = []
         used: list[Hit] = []
         for hit in hits:
-            part = _document(len(used) + 1, hit.chunk.title, hit.chunk.text)
+            part = self._document(len(used) + 1, hit.chunk.title, hit.chunk.text)
             size = self.tokens.count(part)
             if size > budget:
                 if used or not (part := self._cut(hit, budget)):
@@ -157,7 +155,7 @@ class PromptBuilder:
         """The first document, cut to the budget; empty when not even a part fits."""
         text = hit.chunk.text
         while text:
-            part = _document(1, hit.chunk.title, text)
+            part = self._document(1, hit.chunk.title, text)
             size = self.tokens.count(part)
             if size <= budget:
                 return part
@@ -177,20 +175,12 @@ class PromptBuilder:
             kept.append(turn)
         return kept[::-1]
 
+    def _instructions(self, template: Template, system: str) -> str:
+        return CALLER.format(ours=template.system, theirs=self._escape(system)) if system else template.system
 
-def escape(text: str) -> str:
-    """Escape the template's delimiters in text of callers and documents."""
-    return _DELIMITER.sub("&lt;", text)
+    def _user(self, template: Template, query: str, context: str) -> str:
+        return template.render_user(context=context, question=self._escape(query))
 
-
-def _instructions(template: Template, system: str) -> str:
-    return CALLER.format(ours=template.system, theirs=escape(system)) if system else template.system
-
-
-def _user(template: Template, query: str, context: str) -> str:
-    return template.render_user(context=context, question=escape(query))
-
-
-def _document(number: int, title: str, text: str) -> str:
-    title = escape(title).replace('"', "'").replace("\n", " ")
-    return DOCUMENT.format(number=number, title=title, text=escape(text))
+    def _document(self, number: int, title: str, text: str) -> str:
+        title = self._escape(title).replace('"', "'").replace("\n", " ")
+        return DOCUMENT.format(number=number, title=title, text=self._escape(text))

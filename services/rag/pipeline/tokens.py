@@ -26,6 +26,8 @@ class TokenCounter(Protocol):
 
     exact: bool
     """Whether counts are exact, that is, those of the served model."""
+    special_tokens: tuple[str, ...]
+    """The model's control tokens, as its tokenizer writes them; none when its tokenizer is not known."""
 
     def count(self, text: str) -> int:
         """Number of tokens of a text, without those that a chat template adds."""
@@ -40,6 +42,7 @@ class EstimatedTokens:
     """Characters divided by a running ratio, which starts at four."""
 
     exact = False
+    special_tokens: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._ratio = CHARS_PER_TOKEN
@@ -73,6 +76,8 @@ class ModelTokens:
         # A tokenizer file may configure truncation and padding; a count is of the whole text.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        self.special_tokens = tuple(sorted(token.content for token in added if token.special))
 
     def count(self, text: str) -> int:
         """Number of tokens."""

@@ -14,6 +14,7 @@ class Words:
     """One token a word."""
 
     exact = True
+    special_tokens: tuple[str, ...] = ("<|turn|>",)
 
     def count(self, text: str) -> int:
         return len(text.split())
