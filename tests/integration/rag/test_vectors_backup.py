@@ -38,7 +38,8 @@ from twin.target.errors import TwinError
 from twin.target.paths import CORPUS
 from twin.target.stage import Stage
 from twin.vectors.backup import backup, restore_from, store_of
-from twin.vectors.restore import read, restore
+from twin.vectors.backup_file import MAX_LINE_BYTES, read
+from twin.vectors.restore import restore
 
 KEY = "key-of-the-store"
 COLLECTIONS = ["articles", "posts", "repositories"]
@@ -287,7 +288,43 @@ BROKEN: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "empty": (lambda file: b"", "is no backup of vectors"),
     "newer": (lambda file: gzip.compress(b'{"format": "llm-twin-vectors", "version": 2}\n'), "version 2; this release"),
     "dimension": (longer, "has 65 dimensions, its collection 64"),
+    "long line": (lambda file: with_line(file, b" " * (MAX_LINE_BYTES + 1)), "line 2 is longer than"),
+    "point first": (
+        lambda file: with_line(file, b'{"point": {"id": 1, "vector": [0.5], "payload": null}}'),
+        "before its collection",
+    ),
 }
+WRONG_LINES = (
+    *("[]", "7", "null", '"text"', "{", "[" * 5000, '{"collection": null, "point": 7}'),
+    *('{"end": 7}', '{"end": {"a": "b"}}'),
+    *('{"collection": 7}', '{"collection": {}}', '{"collection": {"name": 7}}'),
+    '{"collection": {"name": "x", "vectors": 7}}',
+    *('{"point": {}}', '{"point": {"id": 1}}', '{"point": {"id": {}, "vector": [], "payload": null}}'),
+    *(
+        f'{{"point": {{"id": 1, "vector": {vector}, "payload": null}}}}'
+        for vector in (
+            *('["a"]', "7", "[1e39]", "[NaN]", "[[0.5], 7]"),
+            '{"s": {"indices": [1, 2], "values": [0.5]}}',
+            '{"s": {"indices": [4294967296], "values": [0.5]}}',
+        )
+    ),
+    '{"point": {"id": 1, "vector": [0.5], "payload": 7}}',
+    '{"point": {"id": -1, "vector": [0.5], "payload": null}}',
+)
+
+
+def with_line(example: Path, line: bytes) -> bytes:
+    """The backup with a further line after its header."""
+    header, *rest = lines(example)
+    return gzip.compress(b"".join([header, line, b"\n", *rest]))
+
+
+@pytest.mark.parametrize("line", WRONG_LINES)
+def test_a_line_that_is_none_of_a_backup_is_one_sentence(example: Path, tmp_path: Path, line: str) -> None:
+    file = tmp_path / "wrong"
+    file.write_bytes(with_line(example, line.encode()))
+    with pytest.raises(TwinError, match="damaged"):
+        read(file)
 
 
 @pytest.mark.parametrize("kind", BROKEN)
