@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from urllib.parse import quote
 
 from services.rag.ingest.chunk_code import split_code
 from services.rag.ingest.documents import Document
@@ -115,7 +116,7 @@ def _chunk(document: Document, index: int, text: str, tenant: str, model_id: str
     fields = (document.title, document.author, document.url, document.date, document.language)
     content = "\x1f".join([str(VERSION), model_id, *fields, text])
     return Chunk(
-        id=str(uuid.uuid5(_NAMESPACE, f"{tenant}/{document.id}#{index}")),
+        id=str(uuid.uuid5(_NAMESPACE, f"{quote(tenant, safe='')}/{document.id}#{index}")),
         document_id=document.id,
         chunk_index=index,
         title=document.title,

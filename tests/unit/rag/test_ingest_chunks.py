@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import uuid
 from pathlib import Path
 
 import pytest
 
-from services.rag.ingest.chunk import MAX_CHARS, chunk_document, sections, split_long
+from services.rag.ingest.chunk import _NAMESPACE, MAX_CHARS, chunk_document, sections, split_long
 from services.rag.ingest.chunk_code import MAX_CHARS as MAX_CODE_CHARS
 from services.rag.ingest.chunk_code import split_code
 from tests.unit.rag.helpers import document
@@ -140,3 +141,13 @@ def test_a_long_line_is_a_piece_of_its_own_and_a_fence_inside_does_not_end_one()
     pieces = split_code("a.yaml", f"a: 1\nb: {long}\nc: |\n  ```\n  code\n  ```\n", "yaml")
     assert f"b: {long}" in [line for piece in pieces for line in code_of(piece).split("\n")]
     assert code_of(pieces[-1]).endswith("```") and pieces[-1].endswith("\n````")
+
+
+def test_chunks_of_two_tenants_never_share_an_id() -> None:
+    def first(tenant: str, id: str) -> str:
+        return chunk_document(document("Text.", id=id), tenant=tenant, model_id="m")[0].id
+
+    assert first("a", "b/posts/x") != first("a/b", "posts/x")
+    assert len({first("a", "x"), first("a%2F", "x"), first("a/", "x"), first("a", "/x"), first("a%", "2F/x")}) == 5
+    # The ids of usual tenants stay as they were: a store need not be filled again.
+    assert first("default", "posts/ada/x.md") == str(uuid.uuid5(_NAMESPACE, "default/posts/ada/x.md#0"))
