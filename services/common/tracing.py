@@ -106,6 +106,14 @@ class Trace:
         """Metadata of the whole trace."""
         return self.metadata
 
+    @property
+    def sample_id(self) -> str:
+        """Id of the answer's sample: that of the trace, or of the first step in a caller's trace.
+
+        A caller may name any trace, also that of another answer, whose sample must stay.
+        """
+        return self.spans[0].id if self.continued and self.spans else self.id
+
     def child(self, name: str, kind: SpanType = "general", **input: Any) -> Span:
         """A new step at the top."""
         return self.span(name, kind, **input)

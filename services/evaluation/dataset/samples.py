@@ -17,6 +17,7 @@ class Sample(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    id: UUID | None = None
     trace_id: UUID
     query: str = Field(min_length=1)
     answer: str
@@ -40,10 +41,10 @@ class Sample(BaseModel):
             raise MalformedSampleError("; ".join(problems)) from None
 
     def dataset_item(self) -> dict[str, Any]:
-        """The dataset item; its id is the trace id, so that a redelivered message replaces its own item."""
+        """The dataset item. A redelivered message replaces its own item: its id is the sample's, else the trace's."""
         trace_id = str(self.trace_id)
         return {
-            "id": trace_id,
+            "id": str(self.id or trace_id),
             "input": {"query": self.query},
             "expected_output": {"answer": self.answer, "context": self.context},
             "metadata": {**self.metadata, "trace_id": trace_id},

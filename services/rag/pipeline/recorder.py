@@ -135,11 +135,12 @@ class Recorder:
 
     def offer_sample(self, question: Question, trace: Trace, prompt: Prompt, answer: str) -> None:
         """Offer an answer from documents to the evaluation, when it belongs to the sample."""
-        if trace.unsampled or not is_in_sample(trace.id, self._facts.sample_rate):
+        if trace.unsampled or not is_in_sample(trace.sample_id, self._facts.sample_rate):
             return
         clean = self._anonymiser.text
         accepted = self._samples.offer(
             {
+                "id": trace.sample_id,
                 "trace_id": trace.id,
                 "query": clean(question.query),
                 "answer": clean(answer),
@@ -215,6 +216,7 @@ def failed_sample(trace: Trace, error: Exception, anonymiser: Anonymiser) -> dic
         return None
     kept = {name: trace.metadata[name] for name in SAMPLE_METADATA if trace.metadata.get(name) is not None}
     return {
+        "id": trace.sample_id,
         "trace_id": trace.id,
         "query": anonymiser.text(query),
         "answer": "",

@@ -32,6 +32,23 @@ def test_a_callers_trace_goes_on_below_his_span(world: World) -> None:
         assert trace_id not in world.opik.traces, "the caller's own trace was overwritten"
 
 
+def test_a_caller_who_names_the_trace_of_another_answer_leaves_its_sample(world: World) -> None:
+    with (
+        serving(another(world, sample_rate=1.0), world.environment) as url,
+        world.at(url).client() as client,
+    ):
+        first = client.post("/rag", json={"query": QUESTION}).json()["trace_id"]
+        for question in ("Is it long?", "Why is it long?"):
+            client.post("/rag", json={"query": question}, headers={"opik_trace_id": first})
+        samples = eventually(lambda: found if len(found := _samples(world, first)) == 3 else None) or []
+    assert len({sample["id"] for sample in samples}) == 3
+    assert [sample["query"] for sample in samples if sample["id"] == first] == [QUESTION]
+
+
+def _samples(world: World, trace_id: str) -> list[dict[str, Any]]:
+    return [sample for sample in world.cloud.samples if sample["trace_id"] == trace_id]
+
+
 def _spans(world: World, trace_id: str) -> list[dict[str, Any]]:
     return [span for span in world.opik.spans if span["trace_id"] == trace_id]
 

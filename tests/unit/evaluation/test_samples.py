@@ -32,10 +32,17 @@ def test_sample_becomes_the_dataset_item_of_the_contract() -> None:
     }
 
 
+def test_a_sample_of_a_callers_trace_has_an_item_of_its_own() -> None:
+    own = "01936f3e-0000-7000-8000-000000000002"
+    item = Sample.parse(json.dumps({**SAMPLE, "id": own})).dataset_item()
+    assert (item["id"], item["metadata"]["trace_id"]) == (own, TRACE_ID)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"trace_id": "not-a-uuid"}, "trace_id"),
+        ({"id": "not-a-uuid"}, "id"),
         ({"query": ""}, "query"),
         ({"context": "one string"}, "context"),
         ({"metadata": None}, "metadata"),

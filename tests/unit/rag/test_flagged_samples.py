@@ -79,6 +79,7 @@ def trace() -> Trace:
 def test_a_request_that_was_worked_on_and_failed_is_a_sample() -> None:
     sample = failed_sample(trace(), InvocationTimeout("too late"), Anonymiser())
     assert sample == {
+        "id": TRACE_ID,
         "trace_id": TRACE_ID,
         "query": "What is it, [email]?",
         "answer": "",
