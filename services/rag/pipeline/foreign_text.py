@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 DELIMITERS = frozenset({"context", "document", "question"})
-# An opening bracket, also in its full and small width, with the first characters of what may be a name. Characters
-# without a width and slashes may stand between.
-_OPENING = re.compile(r"[<\uff1c\ufe64](?=[\s/\uff0f\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*+(.{0,40}))", re.DOTALL)
+# What follows an opening bracket: characters without a width and slashes, then the first characters of what may be a
+# name. Each pattern begins with one character, which the engine finds many times faster than one of several.
+_NAME = r"(?=[\s/\uff0f\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*+(.{0,40}))"
+_OPENINGS = tuple(re.compile(bracket + _NAME, re.DOTALL) for bracket in ("<", "\uff1c", "\ufe64"))
 # Control tokens of the common chat templates (ChatML, Llama, Mistral, Gemma, Phi), for a model whose tokenizer is not
 # known here.
-_USUAL_TOKENS = re.compile(
-    r"<(?=\|[^|<>\s]{1,40}\|>)|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn)>)|\[(?=/?(?:INST|SYSTEM_PROMPT)\])|<(?=</?SYS>>)"
+_USUAL_TOKENS = (
+    re.compile(r"<(?=\|[^|<>\s]{1,40}\|>|/?(?:s|bos|eos|start_of_turn|end_of_turn)>|</?SYS>>)"),
+    re.compile(r"\[(?=/?(?:INST|SYSTEM_PROMPT)\])"),
 )
 SHORTEST_TOKEN = 3
 
@@ -31,18 +33,25 @@ class ForeignText:
         Args:
             special_tokens: the control tokens of its tokenizer. Those that are plain words are left alone.
         """
-        marks = sorted(
-            (each for each in set(special_tokens) if len(each) >= SHORTEST_TOKEN and re.search(r"[^\w\s]", each)),
-            key=len,
-            reverse=True,
-        )
-        self._tokens = re.compile("|".join(map(re.escape, marks))) if marks else None
+        marks = {each for each in special_tokens if len(each) >= SHORTEST_TOKEN and re.search(r"[^\w\s]", each)}
+        self._tokens = (*_USUAL_TOKENS, *_first_characters(marks))
 
     def escape(self, text: str) -> str:
         """The text with the first character of each delimiter and control token as a character reference."""
-        text = _OPENING.sub(_escape_delimiter, text)
-        text = _USUAL_TOKENS.sub(_escape_first, text)
-        return self._tokens.sub(_escape_first, text) if self._tokens else text
+        for opening in _OPENINGS:
+            text = opening.sub(_escape_delimiter, text)
+        for token in self._tokens:
+            text = token.sub(_escape_first, text)
+        return text
+
+
+def _first_characters(tokens: Iterable[str]) -> Iterator[re.Pattern[str]]:
+    """Patterns for the first character of each token, one for each first character."""
+    rests: dict[str, list[str]] = {}
+    for token in sorted(tokens):
+        rests.setdefault(token[0], []).append(re.escape(token[1:]))
+    for first, rest in rests.items():
+        yield re.compile(f"{re.escape(first)}(?={'|'.join(rest)})")
 
 
 def _escape_delimiter(found: re.Match[str]) -> str:
@@ -63,5 +72,4 @@ def _first_word(text: str) -> str:
 
 
 def _escape_first(found: re.Match[str]) -> str:
-    token = found[0]
-    return f"{'&lt;' if token[0] == '<' else f'&#{ord(token[0])};'}{token[1:]}"
+    return "&lt;" if found[0] == "<" else f"&#{ord(found[0])};"
