@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.emulator import corrections, faults, long_polls
+from localcloud.emulator import corrections, faults, long_polls, targets
 from localcloud.emulator.cloudformation import autoscaling, ec2, edge, governance
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
@@ -23,6 +23,7 @@ def install(port: int) -> list[str]:
     oidc_providers.install()
     added = register_resource_types(resource_types(Loopback(port)))
     corrections.install()
+    targets.install()
     faults.install()
     long_polls.install()
     return added

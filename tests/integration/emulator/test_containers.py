@@ -296,6 +296,30 @@ def test_requests_reach_registered_targets_and_stream_back(served: Stacks, aws: 
         assert client.get("/healthz").status_code == 503
 
 
+def test_targets_at_one_address_differ_by_their_ports(served: Stacks, aws: Aws, emulator: Emulator) -> None:
+    balancing, group = aws("elbv2"), served.physical_id(STACK, "Targets")
+    headers = {"Host": f"{BALANCER}.alb.localhost:{emulator.port}"}
+
+    def ports() -> set[int]:
+        described = balancing.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        return {found["Target"]["Port"] for found in described}
+
+    with listening() as old, listening() as new:
+        for port in (old, new, new):
+            balancing.register_targets(TargetGroupArn=group, Targets=[{"Id": "127.0.0.1", "Port": port}])
+        assert ports() == {old, new}
+        asked = [{"Id": "127.0.0.1", "Port": new}]
+        (one,) = balancing.describe_target_health(TargetGroupArn=group, Targets=asked)["TargetHealthDescriptions"]
+        assert one["Target"]["Port"] == new
+        # A rolling deployment takes the old task out while the new one serves: no request is refused.
+        balancing.deregister_targets(TargetGroupArn=group, Targets=[{"Id": "127.0.0.1", "Port": old}])
+        assert ports() == {new}
+        assert httpx.get(f"{emulator.url}/healthz", headers=headers, timeout=30).status_code == 418
+        balancing.register_targets(TargetGroupArn=group, Targets=[{"Id": "127.0.0.1", "Port": old}])
+        balancing.deregister_targets(TargetGroupArn=group, Targets=[{"Id": "127.0.0.1"}])
+        assert ports() == set()
+
+
 def test_a_target_that_is_gone_is_a_bad_gateway(served: Stacks, aws: Aws, emulator: Emulator) -> None:
     with listening() as port:
         pass
