@@ -102,7 +102,8 @@ def test_an_idle_connection_is_kept_as_long_as_the_environment_says(
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answer = b""
             while not answer.endswith(b"}"):
-                assert (part := connection.recv(4096)), answer
+                part = connection.recv(4096)
+                assert part, answer
                 answer += part
             assert answer.startswith(b"HTTP/1.1 200")
             idle = time.monotonic()
