@@ -8,6 +8,7 @@ from services.evaluation.dataset.samples import MalformedSampleError, Sample
 from services.evaluation.run.opik_metrics import stored_answer
 
 TRACE_ID = "01936f3e-0000-7000-8000-000000000001"
+OTHER_ID = "01936f3e-0000-7000-8000-000000000002"
 SAMPLE = {
     "trace_id": TRACE_ID,
     "query": "What is RAG?",
@@ -33,9 +34,8 @@ def test_sample_becomes_the_dataset_item_of_the_contract() -> None:
 
 
 def test_a_sample_of_a_callers_trace_has_an_item_of_its_own() -> None:
-    own = "01936f3e-0000-7000-8000-000000000002"
-    item = Sample.parse(json.dumps({**SAMPLE, "id": own})).dataset_item()
-    assert (item["id"], item["metadata"]["trace_id"]) == (own, TRACE_ID)
+    item = Sample.parse(json.dumps({**SAMPLE, "id": OTHER_ID})).dataset_item()
+    assert (item["id"], item["metadata"]["trace_id"]) == (OTHER_ID, TRACE_ID)
 
 
 @pytest.mark.parametrize(
