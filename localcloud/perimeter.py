@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OWN_NAME = re.compile(r"127\.0\.0\.1|\[::1\]|(?:[a-z0-9_-]{1,63}\.){0,8}localhost", re.IGNORECASE)
@@ -57,14 +58,17 @@ class Perimeter:
             await _refuse(send, problem)
 
     def _problem(self, scope: Scope) -> str | None:
-        headers = _Headers(scope["headers"])
-        host = headers.only("host")
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else None
         own_port = (scope.get("server") or (None, None))[1]
         if host is None or not (is_own_host(host, own_port) or (self._names and self._names.fullmatch(host))):
             return f"This server is local: call it by 127.0.0.1 or a name below localhost, with port {own_port}."
-        if (origin := headers.any("origin")) is not None and origin.lower() != f"{scope['scheme']}://{host}".lower():
+        # A page opens a WebSocket with its own origin, which is one of HTTP.
+        own_origin = f"{scope['scheme'].replace('ws', 'http')}://{host}".lower()
+        if any(origin.lower() != own_origin for origin in headers.getlist("origin")):
             return "This server is local: it answers no page of another origin."
-        if headers.any("sec-fetch-site") in FOREIGN_SITES and not (self._linked and _is_link(scope, headers)):
+        if FOREIGN_SITES & set(headers.getlist("sec-fetch-site")) and not (self._linked and _is_link(scope, headers)):
             return "This server is local: it answers no page of another site."
         return None
 
@@ -80,28 +84,13 @@ def is_own_host(host: str, port: int | None) -> bool:
     return port is None or found["port"] is None or int(found["port"]) == port
 
 
-class _Headers:
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._raw = [(name.lower(), value) for name, value in raw]
-
-    def any(self, name: str) -> str | None:
-        """The values of a header, joined; None without one."""
-        found = [value.decode("latin-1").strip() for key, value in self._raw if key == name.encode()]
-        return ", ".join(found) if found else None
-
-    def only(self, name: str) -> str | None:
-        """The value of a header that is there once; None otherwise."""
-        found = [value.decode("latin-1").strip() for key, value in self._raw if key == name.encode()]
-        return found[0] if len(found) == 1 else None
-
-
-def _is_link(scope: Mapping[str, object], headers: _Headers) -> bool:
+def _is_link(scope: Mapping[str, object], headers: Headers) -> bool:
     """Whether a person followed a link: a whole page is shown, not a frame in another one, and nothing is sent."""
     return (
         scope["type"] == "http"
         and scope["method"] in ("GET", "HEAD")
-        and headers.any("sec-fetch-mode") == "navigate"
-        and headers.any("sec-fetch-dest") == "document"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
     )
 
 

@@ -113,6 +113,13 @@ def test_a_foreign_websocket_is_closed() -> None:
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
+@pytest.mark.parametrize(("scheme", "page"), [("ws", "http"), ("wss", "https")])
+def test_a_websocket_of_the_servers_own_page_is_served(scheme: str, page: str) -> None:
+    headers = [("host", OWN), ("origin", f"{page}://{OWN}"), ("sec-fetch-site", "same-origin")]
+    sent = asyncio.run(_run({"type": "websocket", "scheme": scheme}, headers))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
 def ask(
     headers: Pairs, *, linked: bool = False, method: str = "GET", names: re.Pattern[str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
