@@ -58,6 +58,7 @@ def _report(error: Exception) -> int:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from localcloud.lifecycle import LocalCloudError
+    from services.common.text import without_control_characters
     from twin.target.errors import TwinError
 
     # Usage errors of typer have a method to show themselves; their class is not part of its public interface.
@@ -66,11 +67,12 @@ def _report(error: Exception) -> int:
         show()
         return exit_code
     if isinstance(error, TwinError | LocalCloudError):
-        print(f"Error: {error}", file=sys.stderr)
+        sentence = str(error)
     elif isinstance(error, BotoCoreError | ClientError):
-        print(f"Error: AWS refused or could not be reached: {error}", file=sys.stderr)
+        sentence = f"AWS refused or could not be reached: {error}"
     elif isinstance(error, OSError) and error.filename:
-        print(f"Error: {error.strerror}: {error.filename}", file=sys.stderr)
+        sentence = f"{error.strerror}: {error.filename}"
     else:
         raise error
+    print(f"Error: {without_control_characters(sentence)}", file=sys.stderr)
     return 1

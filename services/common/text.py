@@ -1,8 +1,9 @@
-"""Plain-text helpers: sentences and token estimates."""
+"""Plain-text helpers: control characters, sentences and token estimates."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 CHARACTERS_PER_TOKEN = 4
@@ -21,6 +22,11 @@ _ABBREVIATION = re.compile(
     r"|(?<![\w.])[A-Z])\.$"
 )
 _NUMBER_SIGN = re.compile(r"\b(?:No|Nr)\.$")
+
+
+def without_control_characters(text: str) -> str:
+    """The text without control characters (category Cc) but line ends and tabs."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
 
 
 def estimate_tokens(text: str) -> int:

@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.markup import escape
 
+from services.common.text import without_control_characters
 from twin.target.answer import Answer, ask
 from twin.target.opik_client import opik_reader
 from twin.target.stage import Stage
-from twin.terminal.console import console, milliseconds_cell, print_table, printable, score_cell
+from twin.terminal.console import console, milliseconds_cell, print_table, score_cell
 
 TRACE_SECONDS = 30.0
 SHOWN_SKIPPED = 3
@@ -24,7 +25,7 @@ def ask_and_print(
     console.print(f"[bold]>[/bold] {escape(query)}\n", markup=True)
 
     def on_token(text: str) -> None:
-        sys.stdout.write(printable(text))
+        sys.stdout.write(without_control_characters(text))
         sys.stdout.flush()
 
     answer = ask(stage, query, author=author, enable_rag=enable_rag, sample=sample, on_token=on_token)

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False, soft_wrap=True, emoji=False)
+from services.common.text import without_control_characters
+
+
+class PlainTextConsole(Console):
+    """Prints no control character but line ends and tabs: text of others may hold some, and they command a terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, texts without control characters."""
+        super().print(
+            *(without_control_characters(each) if isinstance(each, str) else each for each in objects), **options
+        )
+
+
+console = PlainTextConsole(highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_json(value: object) -> None:
@@ -22,7 +35,7 @@ def print_json(value: object) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table whose cells are plain text: markup in data is shown as it is."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=_plain(title), title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -40,13 +53,8 @@ def milliseconds_cell(value: float | None) -> str:
     return "" if value is None else f"{value:.1f} ms"
 
 
-def printable(text: str) -> str:
-    """Text of others without control characters but line ends and tabs: in a terminal they are commands."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
-
-
 def _plain(cell: object) -> str:
-    return "" if cell is None else printable(str(cell)).replace("[", "\\[")
+    return "" if cell is None else without_control_characters(str(cell)).replace("[", "\\[")
 
 
 @dataclass

@@ -7,6 +7,8 @@ import unicodedata
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 
+from services.common.text import without_control_characters
+
 _BLANK_LINES = re.compile(r"\n{3,}")
 _FIELD = re.compile(r"^([A-Za-z_]+):\s*(.*)$")
 _DATE_FORMATS = ("%Y/%m/%d", "%d.%m.%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y")
@@ -80,7 +82,7 @@ def _without_comments(text: str) -> str:
 
 def _plain(text: str) -> str:
     text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) != "Cc")
+    return without_control_characters(text)
 
 
 def _stripped(text: str) -> str:

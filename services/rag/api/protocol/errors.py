@@ -25,7 +25,7 @@ from services.common.sagemaker import (
     StreamBroken,
     Throttled,
 )
-from services.rag.api.protocol.unicode import MAX_NAMED
+from services.rag.api.protocol.request_body import MAX_NAMED
 from services.rag.errors import BUSY_RETRY_SECONDS, RagError, RequestRefused
 
 logger = concern_logger("api")

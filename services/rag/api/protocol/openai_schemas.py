@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from services.rag.api.protocol.request_body import RequestBody
 from services.rag.api.protocol.schemas import MAX_TURNS, SAYS_SOMETHING, Degraded, Source, Usage
-from services.rag.api.protocol.unicode import RequestBody
 
 MAX_STOPS = 4
 

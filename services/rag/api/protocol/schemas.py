@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.rag.api.protocol.unicode import NoUnknownFields, RequestBody
+from services.rag.api.protocol.request_body import NoUnknownFields, RequestBody
 
 # About 1,000 tokens: a question, not a document.
 MAX_QUERY_CHARS = 4000

@@ -1,4 +1,4 @@
-"""Validation that all text of a request body can be encoded as UTF-8.
+"""Bases of request bodies: their text can be encoded as UTF-8, and many unknown fields are one error.
 
 JSON can name half of a surrogate pair (`"\\ud800"`). Python keeps it, and whatever later writes the text out as UTF-8
 fails: the clients of the model and the store, the log, and the answer that quotes the name of a field.
