@@ -9,6 +9,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.monitoring.metrics import StageMetrics
 from infra.constructs.rag import task_permissions
 from infra.constructs.rag.alarms import ApiAlarms
 from infra.constructs.rag.environment import service_environment
@@ -60,7 +61,8 @@ class RagStack(cdk.Stack):
             },
         )
         task_permissions.grant(api.task, settings, samples=samples, keys=(api_keys, qdrant_key, opik_key))
-        ApiAlarms(self, "Alarms", topic=alerts, api=api)
+        service = StageMetrics(settings.evaluation.metric_namespace, settings.stage)
+        ApiAlarms(self, "Alarms", topic=alerts, api=api, service=service)
         if vectors:
             VectorAlarms(
                 self,

@@ -47,6 +47,25 @@ def test_what_was_written_before_the_model_broke_stays(chat: Chat, model: Model)
     expect(chat.button("Good answer")).to_have_count(0)
 
 
+def test_a_refusal_says_when_to_ask_again(chat: Chat, model: Model) -> None:
+    model.mode = "throttled"
+    chat.ask()
+    expect(chat.notice).to_contain_text(REQUEST_ID)
+    expect(chat.notice).to_contain_text("You can try again")
+
+
+def test_an_error_in_a_stream_says_when_to_ask_again(
+    open_scripted_chat: Callable[..., Chat], scripted: ScriptedService
+) -> None:
+    chat = open_scripted_chat()
+    error = {"code": "retrieval_unavailable", "message": "The store is away.", "retry_after_seconds": 60}
+    scripted.play(("status", {"state": "retrieving"}), ("error", {"error": error}))
+    chat.ask()
+    expect(chat.notice).to_contain_text("The store is away.")
+    expect(chat.notice.locator(".wait")).to_contain_text("You can try again in")
+    expect(chat.notice.get_by_role("button", name="Try again")).to_be_disabled()
+
+
 def test_a_connection_that_ends_early_is_no_answer(
     open_scripted_chat: Callable[..., Chat], scripted: ScriptedService
 ) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.monitoring.alarms import Alarms
+from infra.constructs.monitoring.metrics import StageMetrics
 from infra.constructs.rag.fargate_api import FargateApi
 
 MINUTE = cdk.Duration.minutes(1)
@@ -18,18 +18,20 @@ MINUTE = cdk.Duration.minutes(1)
 class ApiAlarms(Alarms):
     """Alarms on the tasks behind a load balancer, which deployments of the service watch."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, api: FargateApi) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, topic: sns.ITopic, api: FargateApi, service: StageMetrics
+    ) -> None:
         super().__init__(scope, construct_id, topic=topic)
-        metrics = api.targets.metrics
         watched = [
             self._above_zero(
                 "UnhealthyTasks",
-                metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
+                api.targets.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum"),
                 "Tasks of the RAG service fail their health check.",
             ),
             self._above_zero(
                 "ServerErrors",
-                metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, statistic="Sum"),
+                # The service's own count: to a load balancer a stream that ends in an error is a 200.
+                service.of("ServerErrors", "Sum", period=MINUTE),
                 "The RAG service answers with server errors.",
             ),
         ]

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.logging import concern_logger, request_id_var, trace_id_var
 from services.rag.api.deps import Services
-from services.rag.api.protocol.errors import ApiError, describe
+from services.rag.api.protocol.errors import ApiError, describe, note_failure
 from services.rag.conversation import ClientDisconnected
 from services.rag.errors import BUSY_RETRY_SECONDS
 from services.rag.telemetry.metrics import RequestRecord
@@ -76,7 +76,9 @@ class Gateway:
             answer.status = CLIENT_CLOSED_REQUEST
         except Exception as error:  # noqa: BLE001 - the last resort: described, logged, one shape
             described = describe(error)
-            if not answer.started:
+            if answer.started:
+                note_failure(scope, described)
+            else:
                 await described.response()(scope, receive, answer.send)
         finally:
             _record(scope, answer.status, services, record)
@@ -101,7 +103,7 @@ class Gateway:
         if self._running >= self._most:
             services.metrics.count_shed("requests")
             message = f"The service works on {self._running} requests, which is the most; ask again in a moment."
-            raise _Refused(ApiError(503, "overloaded", message, {"Retry-After": str(BUSY_RETRY_SECONDS)}))
+            raise _Refused(ApiError(503, "overloaded", message, retry_after_seconds=BUSY_RETRY_SECONDS))
 
     async def _authenticate(self, scope: Scope, headers: Headers, answer: _Answer, services: Services) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -119,7 +121,7 @@ class Gateway:
             services.metrics.count_shed("rate_limit")
             security_logger.warning("rate limit reached", extra={"key_name": key.name, "limit": allowance.limit})
             message = f"This key may send {allowance.limit} requests per minute; more in {allowance.retry_after} s."
-            raise _Refused(ApiError(429, "rate_limit_exceeded", message))
+            raise _Refused(ApiError(429, "rate_limit_exceeded", message, retry_after_seconds=allowance.retry_after))
 
     async def _read_body(self, headers: Headers, receive: Receive) -> Receive:
         """Read the whole body, and return what replays it to the application.
@@ -193,11 +195,14 @@ def _record(scope: Scope, status: int, services: Services, record: RequestRecord
     seconds = time.perf_counter() - scope["state"]["received"]
     route = getattr(scope.get("route"), "path", None) or _OTHER
     method = scope["method"] if scope["method"] in _METHODS else _OTHER
-    services.metrics.observe_request(method, route, status, seconds)
+    failure = state.get("failure")
+    failed = failure if isinstance(failure, ApiError) else None
+    services.metrics.observe_request(method, route, status, seconds, error_status=failed.status if failed else None)
     if services.emf is not None:
         services.emf.request(
             route=route,
             status=status,
+            failed=(failed.status, failed.code) if failed else None,
             seconds=seconds,
             measured=record.measured,
             held=services.metrics.held_now,
@@ -211,6 +216,7 @@ def _record(scope: Scope, status: int, services: Services, record: RequestRecord
             "method": scope["method"],
             "path": scope["path"],
             "status": status,
+            "error": failed.code if failed else None,
             "key_name": state.get("key_name"),
             "duration_ms": round(seconds * 1000, 2),
         },

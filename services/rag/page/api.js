@@ -94,8 +94,8 @@ async function refusal(response) {
   }
 }
 
-function failureOf({ code, message, request_id: requestId }, details) {
-  return new Failure(String(code), String(message), { ...details, requestId: String(requestId ?? "") });
+function failureOf({ code, message, request_id: requestId, retry_after_seconds: retryAfter = null }, details) {
+  return new Failure(String(code), String(message), { retryAfter, ...details, requestId: String(requestId ?? "") });
 }
 
 /** Retry-After in seconds: a number or a date; null when there is none that makes sense. */

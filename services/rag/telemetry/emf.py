@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TextIO
 
-from services.rag.telemetry.metrics import Measured
+from services.rag.telemetry.metrics import Measured, is_server_error
 
 _UNITS = {
     "Requests": "Count",
@@ -26,7 +26,6 @@ _UNITS = {
     "HeldRequests": "Count",
     "ShedRequests": "Count",
 }
-SERVER_ERROR = 500
 
 
 class EmfWriter:
@@ -43,6 +42,7 @@ class EmfWriter:
         *,
         route: str,
         status: int,
+        failed: tuple[int, str] | None = None,
         seconds: float,
         measured: Measured | None,
         held: int,
@@ -55,6 +55,7 @@ class EmfWriter:
         Args:
             route: the path's pattern.
             status: HTTP status of the response.
+            failed: status and code of an error that came after the HTTP status was sent; None without one.
             seconds: request received to last byte.
             measured: measurements of the question; None for requests without one.
             held: requests that wait now.
@@ -65,7 +66,7 @@ class EmfWriter:
         found = measured or Measured()
         values = {
             "Requests": 1,
-            "ServerErrors": int(status >= SERVER_ERROR),
+            "ServerErrors": int(is_server_error(status, failed[0] if failed else None)),
             "RequestTime": _milliseconds(seconds),
             "TimeToFirstToken": _milliseconds(found.ttft),
             "TimePerOutputToken": _milliseconds(found.tpot),
@@ -87,6 +88,7 @@ class EmfWriter:
             "Stage": self._stage,
             "Route": route,
             "Status": status,
+            **({"ErrorStatus": failed[0], "ErrorCode": failed[1]} if failed else {}),
             "request_id": request_id,
             "trace_id": trace_id,
             **values,

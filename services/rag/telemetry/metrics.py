@@ -19,6 +19,7 @@ from prometheus_client import (
 from prometheus_client import Enum as State
 
 Breaker = Literal["closed", "half_open", "open"]
+SERVER_ERROR = 500
 SHED_REASONS = ("rate_limit", "requests", "cpu", "llm", "waking")
 
 # Seconds. From a status page (1 ms) over a first token (tens of ms to seconds) to the longest generation.
@@ -56,6 +57,11 @@ class RequestRecord:
     measured: Measured | None = None
 
 
+def is_server_error(status: int, error_status: int | None) -> bool:
+    """Whether a request failed in the service, by its HTTP status or by an error that came after that was sent."""
+    return max(status, error_status or 0) >= SERVER_ERROR
+
+
 _record: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
 
 
@@ -68,6 +74,9 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = self._counter("twin_requests", "Requests by route and status.", "method", "route", "status")
+        self._server_errors = self._counter(
+            "twin_server_errors", "Requests that failed in the service, also after their HTTP status was sent.", "route"
+        )
         self._seconds = self._histogram(
             "twin_request_seconds", "Request received to last byte sent.", REQUEST_BUCKETS, "route"
         )
@@ -100,13 +109,18 @@ class Metrics:
         _record.set(record)
         return record
 
-    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+    def observe_request(
+        self, method: str, route: str, status: int, seconds: float, *, error_status: int | None = None
+    ) -> None:
         """Count a request that ended; `seconds` are from request received to last byte.
 
-        `route` is the path's pattern, never the path: series would have no bound.
+        `error_status` is that of an error that came after the HTTP status was sent. `route` is the path's pattern,
+        never the path: series would have no bound.
         """
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+        if is_server_error(status, error_status):
+            self._server_errors.labels(route).inc()
 
     def observe_answer(self, measured: Measured) -> None:
         """Observe the measurements of a question that ended, answered or not."""

@@ -48,6 +48,7 @@ def test_names_types_and_buckets(world: World) -> None:
     assert kinds == {
         **dict.fromkeys(HISTOGRAMS, "histogram"),
         "twin_requests": "counter",
+        "twin_server_errors": "counter",
         "twin_shed_requests": "counter",
         "twin_held_requests": "gauge",
         "twin_breaker_state": "gauge",

@@ -114,5 +114,5 @@ def _one_shape(status: int, answer: Any, request_id: str, body: Any) -> None:
     assert 400 <= status < 500, (status, answer, body)
     assert set(answer) == {"error"}
     error = answer["error"]
-    assert set(error) == {"message", "type", "param", "code", "request_id"}, error
+    assert set(error) == {"message", "type", "param", "code", "request_id", "retry_after_seconds"}, error
     assert error["request_id"] == request_id

@@ -36,21 +36,21 @@ class CopyIsLoading(NoCapacity):
 @pytest.mark.parametrize(
     ("error", "status", "code", "param", "retry_after"),
     [
-        (StoreBusy("Busy."), 503, "retrieval_unavailable", None, "2"),
-        (StoreIsElecting("Electing."), 503, "retrieval_unavailable", None, "2"),
+        (StoreBusy("Busy."), 503, "retrieval_unavailable", None, 2),
+        (StoreIsElecting("Electing."), 503, "retrieval_unavailable", None, 2),
         (HistoryTooLong("Too long."), 422, "context_length_exceeded", None, None),
         (AuthorRefused("No such author.", "no_author", "author"), 422, "no_author", "author", None),
         (ToolsRefused("No tools.", "unsupported", "tools"), 400, "unsupported", "tools", None),
-        (CopyIsLoading("Loading."), 503, "llm_no_capacity", None, "30"),
+        (CopyIsLoading("Loading."), 503, "llm_no_capacity", None, 30),
     ],
 )
 def test_a_subclass_is_answered_as_its_nearest_known_base(
-    error: Exception, status: int, code: str, param: str | None, retry_after: str | None
+    error: Exception, status: int, code: str, param: str | None, retry_after: int | None
 ) -> None:
     described = describe(error)
     assert (described.status, described.code, described.param) == (status, code, param)
     assert described.message == str(error)
-    assert described.headers.get("Retry-After") == retry_after
+    assert described.retry_after_seconds == retry_after
 
 
 def test_what_is_not_known_keeps_its_message_to_the_log() -> None:

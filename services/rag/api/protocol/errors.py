@@ -1,6 +1,6 @@
-"""One shape for every error: `{"error": {"message", "type", "param", "code", "request_id"}}`.
+"""One shape for every error: `{"error": {"message", "type", "param", "code", "request_id", "retry_after_seconds"}}`.
 
-It is OpenAI's shape with a request id, for clients of both interfaces.
+It is OpenAI's shape with two more fields, for clients of both interfaces.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from services.common.logging import concern_logger, request_id_var
 from services.common.sagemaker import (
@@ -38,13 +39,14 @@ MAX_WHERE_CHARS = 200
 
 @dataclass(frozen=True)
 class ApiError:
-    """An error in the shape that callers get."""
+    """An error in the shape that callers get; `retry_after_seconds` is None when asking again is of no use."""
 
     status: int
     code: str
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     param: str | None = None
+    retry_after_seconds: int | None = None
 
     @property
     def type(self) -> str:
@@ -60,12 +62,15 @@ class ApiError:
                 "param": self.param,
                 "code": self.code,
                 "request_id": request_id_var.get(),
+                # In the body as well: an error that ends a stream has no headers.
+                "retry_after_seconds": self.retry_after_seconds,
             }
         }
 
     def response(self) -> JSONResponse:
         """The HTTP response."""
-        return JSONResponse(self.body(), self.status, self.headers)
+        retry = {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
+        return JSONResponse(self.body(), self.status, {**self.headers, **retry})
 
 
 _TYPES = {
@@ -103,7 +108,7 @@ def describe(error: Exception) -> ApiError:
         return ApiError(500, "internal_error", "The service failed for a reason of its own; the log has the details.")
     status, code, retry_after = known
     logger.warning("request failed", extra={"code": code, "reason": str(error)})
-    return ApiError(status, code, str(error), {"Retry-After": str(retry_after)} if retry_after else {})
+    return ApiError(status, code, str(error), retry_after_seconds=retry_after)
 
 
 def _known(error: Exception) -> tuple[int, str, int | None] | None:
@@ -111,6 +116,11 @@ def _known(error: Exception) -> tuple[int, str, int | None] | None:
     if isinstance(error, RagError):
         return error.status, error.code, error.retry_after_seconds
     return next((_LLM_ERRORS[kind] for kind in type(error).__mro__ if kind in _LLM_ERRORS), None)
+
+
+def note_failure(scope: Scope, error: ApiError) -> None:
+    """Note for metrics and log an error that came after the HTTP status was sent."""
+    scope.setdefault("state", {})["failure"] = error
 
 
 def install(app: FastAPI) -> None:

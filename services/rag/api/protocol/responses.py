@@ -12,13 +12,17 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from services.rag.api.protocol.errors import ApiError, describe
-from services.rag.conversation import ClientDisconnected, Event
+from services.rag.api.protocol.errors import ApiError, describe, note_failure
+from services.rag.conversation import ClientDisconnected, Event, Status
 
 T = TypeVar("T")
 
 # A caller that reads nothing for so long is gone or malicious, and occupies the model.
 SEND_TIMEOUT_SECONDS = 30.0
+# How long the states of an answer wait for its first token, so that a failure before it has its own status. Longer
+# than retrieval and a first token usually take; a caller who sees nothing for longer loses attention (Nielsen,
+# Usability Engineering, 1993, chapter 5).
+HOLD_SECONDS = 1.0
 
 
 class Codec(Protocol):
@@ -37,7 +41,8 @@ class EventStreamResponse(Response):
     """Streams the pipeline's events and cancels it when its caller goes away.
 
     The head is sent with the first bytes of the codec: an error before them is answered with its own status, an error
-    after them is encoded by the codec.
+    after them is encoded by the codec. The states `retrieving` and `generating` are held back for a moment, until there
+    is something else to say.
     """
 
     media_type = "text/event-stream"
@@ -48,6 +53,7 @@ class EventStreamResponse(Response):
         headers: Mapping[str, str],
         codec: Codec,
         send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
+        hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         # A proxy that buffers would turn a stream into a late answer.
         super().__init__(None, 200, {**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -56,6 +62,11 @@ class EventStreamResponse(Response):
         self._codec = codec
         self._send_timeout = send_timeout_seconds
         self._started = False
+        self._hold_seconds = hold_seconds
+        self._holds = True
+        self._held = b""
+        # The end of the hold writes from a task of its own.
+        self._writing = asyncio.Lock()
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,33 +79,60 @@ class EventStreamResponse(Response):
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with _SlowReader(self._send_timeout) as watch:
-            await self._body(scope, receive, send, watch)
+            hold = asyncio.ensure_future(self._end_hold(send, watch))
+            try:
+                await self._body(scope, receive, send, watch)
+            finally:
+                # Not awaited: after the last bytes the server reports a disconnect, which must not come first.
+                hold.cancel()
 
     async def _body(self, scope: Scope, receive: Receive, send: Send, watch: _SlowReader) -> None:
         async with aclosing(self._events) as events:
             try:
                 async for event in events:
-                    if data := self._codec.encode(event):
+                    data = self._codec.encode(event)
+                    if self._holds and isinstance(event, Status) and event.state != "waking":
+                        self._held += data
+                    elif data:
                         await self._write(send, data, watch)
             except ClientDisconnected:
                 raise
             except Exception as error:  # noqa: BLE001 - described, logged, one shape
                 described = describe(error)
-                if not self._started:
-                    response = described.response()
-                    response.headers.update(self._error_headers)
-                    await response(scope, receive, send)
+                if await self._refused(described, scope, receive, send):
                     return
+                note_failure(scope, described)
                 await self._write(send, self._codec.fail(described), watch)
         await self._write(send, b"", watch, more=False)
 
+    async def _refused(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer an error with its own status, unless the stream has begun."""
+        async with self._writing:
+            if self._started:
+                return False
+            self._started, self._holds, self._held = True, False, b""
+            response = error.response()
+            response.headers.update(self._error_headers)
+            await response(scope, receive, send)
+            return True
+
+    async def _end_hold(self, send: Send, watch: _SlowReader) -> None:
+        await asyncio.sleep(self._hold_seconds)
+        self._holds = False
+        if self._held:
+            await self._write(send, b"", watch)
+
     async def _write(self, send: Send, data: bytes, watch: _SlowReader, *, more: bool = True) -> None:
-        watch.begin()
-        if not self._started:
-            self._started = True
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": data, "more_body": more})
-        watch.end()
+        """Write what was held back, and then `data`."""
+        async with self._writing:
+            data, self._held, self._holds = self._held + data, b"", False
+            watch.begin()
+            if not self._started:
+                self._started = True
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if data or not more:
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+            watch.end()
 
 
 async def json_answer(

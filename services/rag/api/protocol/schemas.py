@@ -144,13 +144,17 @@ class Readiness(BaseModel):
 
 
 class ErrorDetail(BaseModel):
-    """An error: `type` follows from the status, `code` is machine-readable, `param` names the field at fault."""
+    """An error: `type` follows from the status, `code` is machine-readable, `param` names the field at fault.
+
+    `retry_after_seconds` is the header Retry-After; null when asking again is of no use.
+    """
 
     message: str
     type: str
     param: str | None
     code: str
     request_id: str
+    retry_after_seconds: int | None
 
 
 class ErrorResponse(BaseModel):

@@ -25,7 +25,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
 
     With `stream: true` the answer comes as Server-Sent Events: `status` {state: waking | retrieving | generating},
     `token` {text}, `sources` {sources}, `done` {trace_id, model, usage, timings, degraded}, or `error` in the shape
-    of every error.
+    of every error. A failure before the first token, or within a second, has its own HTTP status instead.
     """
     question = Question(
         body.query,
