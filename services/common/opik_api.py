@@ -8,20 +8,27 @@ those of Opik's REST API reference, which the SDK's generated client uses as wel
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
 
 from services.common.anonymise import HIDDEN, Anonymiser
+from services.common.ids import marked_uuid7
+from services.common.logging import concern_logger
 from services.common.tls import authorities
+from services.common.trace_owners import KEY_NAME, OTHER_KEY, TraceOwners
 
 if TYPE_CHECKING:
     from services.common.tracing import Span, Trace
 
+security_logger = concern_logger("security")
+
 CONNECT_TIMEOUT_SECONDS = 3.0
 TIMEOUT_SECONDS = 8.0
 FEEDBACK_TIMEOUT_SECONDS = 4.0
+MAX_SPANS = 500
 CONTENT_METADATA = frozenset({"prompt_template_variables", "reason"})
 """Metadata with text of a caller or a model."""
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -56,6 +63,8 @@ class OpikApi:
         self._content = content
         self._timeout = timeout_seconds
         self._project = project_name
+        self.owners = TraceOwners(self.find_owner)
+        """Whose traces are whose."""
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/v1/private",
             headers={"Comet-Workspace": workspace, "Content-Type": "application/json"},
@@ -65,35 +74,67 @@ class OpikApi:
         )
 
     def encode(self, trace: Trace) -> bytes:
-        """A finished trace for `write`, anonymised: its JSON, and after a line break that of its spans.
+        """A finished trace for `write`, anonymised: three lines of JSON.
 
-        A trace that the caller writes has only spans.
+        The first one is empty for a trace of this service. For a caller's, it is the claim to it, and the second line
+        is a trace of its own to be written instead if the claim fails. The third one has the spans.
 
         Raises:
             TypeError: a value in it cannot be JSON.
         """
-        own = b"" if trace.continued else _json(self._trace(trace))
-        return own + b"\n" + b",".join(_json(self._span(span)) for span in trace.spans)
+        claim, own = b"", trace
+        if trace.continued:
+            claim = _json({"trace_id": trace.id, "parent_span_id": trace.parent_span_id, KEY_NAME: trace.owner})
+            own = replace(trace, id=marked_uuid7(), metadata={**trace.metadata, "refused_trace_id": trace.id})
+        spans = b",".join(_json(self._span(span)) for span in trace.spans)
+        return b"\n".join((claim, _json(self._trace(own)), spans))
 
     def write(self, encoded: Sequence[bytes]) -> None:
         """Write encoded traces with their spans; written again, they replace themselves.
 
+        Steps in the trace of another key are written as a trace of their own.
+
         Raises:
             httpx.HTTPError: Opik does not answer, or refused them.
         """
-        # orjson writes no line breaks.
-        own, spans = zip(*(each.split(b"\n", 1) for each in encoded), strict=True)
+        own, spans = zip(*(self._parts(each) for each in encoded), strict=True)
         for path, name, parts in (("/traces/batch", b"traces", own), ("/spans/batch", b"spans", spans)):
             if present := [part for part in parts if part]:
                 self._send("POST", path, b'{"%s":[%s]}' % (name, b",".join(present)))
 
-    def has_trace(self, trace_id: str) -> bool:
-        """Whether Opik knows a trace.
+    def _parts(self, encoded: bytes) -> tuple[bytes, bytes]:
+        """The trace to be written, empty for a caller's, and the spans."""
+        claim, own, spans = encoded.split(b"\n", 2)  # orjson writes no line breaks
+        if not claim:
+            return own, spans
+        claimed = orjson.loads(claim)
+        try:
+            granted = self.owners.claim(claimed["trace_id"], claimed[KEY_NAME])
+        except httpx.HTTPStatusError:
+            # It cannot be asked, or fails: writing into what may be another key's is the one thing not to do.
+            granted = False
+        if granted:
+            return b"", spans
+        names = {"refused_trace_id": claimed["trace_id"], "key_name": claimed[KEY_NAME]}
+        security_logger.warning(OTHER_KEY, extra=names)
+        return own, _moved(spans, claimed["parent_span_id"], orjson.loads(own)["id"])
+
+    def find_owner(self, trace_id: str) -> str | None:
+        """Name of the API key that a trace belongs to; None for a trace without one, or no trace.
 
         Raises:
             httpx.HTTPError: Opik does not answer.
         """
-        return self.read_trace(trace_id) is not None
+        if name := ((self.read_trace(trace_id) or {}).get("metadata") or {}).get(KEY_NAME):
+            return str(name)
+        asked = {"project_name": self._project, "trace_id": trace_id, "limit": MAX_SPANS, "truncate": True}
+        answer = self._http.post("/spans/search", content=_json(asked), timeout=FEEDBACK_TIMEOUT_SECONDS)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None  # no project yet
+        answer.raise_for_status()
+        spans = sorted(map(orjson.loads, filter(None, answer.content.split(b"\n"))), key=lambda span: str(span["id"]))
+        names = ((span.get("metadata") or {}).get(KEY_NAME) for span in spans)
+        return next((str(name) for name in names if name), None)
 
     def read_trace(self, trace_id: str) -> dict[str, Any] | None:
         """A trace without its spans, or None when Opik does not know it.
@@ -134,7 +175,9 @@ class OpikApi:
         """Metadata, anonymised or hidden."""
         if not self._content:
             metadata = {name: HIDDEN if name in CONTENT_METADATA else value for name, value in metadata.items()}
-        return self._anonymiser.value(metadata)
+        # The owner decides who may write: two names must not become one.
+        kept = {KEY_NAME: metadata[KEY_NAME]} if KEY_NAME in metadata else {}
+        return {**self._anonymiser.value(metadata), **kept}
 
     def _trace(self, trace: Trace) -> dict[str, Any]:
         return _present(
@@ -173,6 +216,16 @@ class OpikApi:
             error_info=self._anonymiser.value(span.error),
             source="sdk",
         )
+
+
+def _moved(spans: bytes, parent_id: str | None, trace_id: str) -> bytes:
+    """Encoded spans of one trace in another, below no foreign span."""
+    moved = []
+    for span in orjson.loads(b"[%s]" % spans):
+        if parent_id is not None and span.get("parent_span_id") == parent_id:
+            del span["parent_span_id"]
+        moved.append(_json({**span, "trace_id": trace_id}))
+    return b",".join(moved)
 
 
 def _present(**fields: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import logging
 import queue
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -29,7 +28,6 @@ MAX_IN_MEMORY = 2000
 # 100 s of traffic.
 MAX_WAITING_WITHIN_BUDGET = 1000
 END_TIMEOUT_SECONDS = 8
-MAX_RECENT_TRACES = 2000
 # One body a second costs little more than one body a trace.
 BATCH_SECONDS = 1.0
 MAX_BATCH_TRACES = 50
@@ -91,7 +89,6 @@ class Tracer:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._ended = False
-        self._recent: OrderedDict[str, None] = OrderedDict()
         self.dropped = 0
         """Finished traces that were not sent because the sender could not keep up."""
 
@@ -123,9 +120,6 @@ class Tracer:
         except queue.Full:
             self.dropped += 1
             return False
-        self._recent[trace.id] = None
-        if len(self._recent) > MAX_RECENT_TRACES:
-            self._recent.popitem(last=False)
         return True
 
     @property
@@ -137,10 +131,6 @@ class Tracer:
     def waiting(self) -> int:
         """Approximate number of accepted traces that are not being sent yet."""
         return self._queue.qsize() + self._spill.count
-
-    def sent_recently(self, trace_id: str) -> bool:
-        """Whether this process accepted the trace lately: it may not have reached Opik yet."""
-        return trace_id in self._recent
 
     def stop(self, timeout_seconds: float = END_TIMEOUT_SECONDS) -> None:
         """Send waiting traces and close the client; blocks for about `timeout_seconds`: not for event loops.

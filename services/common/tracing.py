@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from services.common.ids import uuid7
+from services.common.ids import marked_uuid7, uuid7
 
 SpanType = Literal["general", "tool", "llm"]
 
@@ -80,6 +80,7 @@ class Trace:
     """Record of one request: a tree of spans and metadata of the whole.
 
     Attributes:
+        owner: name of the API key that asked.
         continued: it is the caller's, who writes it; only the spans are ours.
         parent_span_id: the caller's span that ours belong to.
         wanted: the caller insists on it.
@@ -87,7 +88,7 @@ class Trace:
     """
 
     name: str
-    id: str = field(default_factory=uuid7)
+    id: str = field(default_factory=marked_uuid7)
     input: dict[str, Any] = field(default_factory=dict)
     output: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class Trace:
     spans: list[Span] = field(default_factory=list)
     start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
     end_time: datetime | None = None
+    owner: str = ""
     continued: bool = False
     parent_span_id: str | None = None
     wanted: bool = False

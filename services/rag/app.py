@@ -22,6 +22,7 @@ from services.common.opik_api import OpikApi
 from services.common.renewable_key import key_from_settings
 from services.common.sagemaker import EndpointUnavailable, InvocationTimeout, SageMakerChat
 from services.common.tls import authorities
+from services.common.trace_owners import TraceOwners
 from services.common.tracer import Tracer
 from services.rag.api import documentation
 from services.rag.api.auth import KeyStore
@@ -101,6 +102,7 @@ async def _build(
 
     anonymiser = Anonymiser(settings.anonymise, settings.anonymise_patterns)
     opik = _opik(settings, anonymiser)
+    owners = opik.owners if opik else TraceOwners(lambda _: None)
     tracer = Tracer(opik, settings.traces_per_second)
     tracer.start()
     stack.push_async_callback(asyncio.to_thread, tracer.stop)
@@ -109,7 +111,7 @@ async def _build(
     samples = SampleQueue(sqs, settings.samples_queue_url)
     samples.start()
     stack.push_async_callback(asyncio.to_thread, samples.stop, SAMPLES_STOP_SECONDS)
-    feedback = Feedback(opik, tracer, samples)
+    feedback = Feedback(opik, samples)
     stack.callback(feedback.close)
 
     keys = KeyStore(boto3.client("secretsmanager", config=AWS_CONFIG), settings.api_keys_secret_arn)
@@ -148,7 +150,7 @@ async def _build(
             temperature=settings.llm_temperature,
         ),
         gate,
-        Recorder(tracer, samples, metrics, anonymiser, tokens, facts),
+        Recorder(tracer, owners, samples, metrics, anonymiser, tokens, facts),
         pool,
         query_max_tokens=settings.query_max_tokens,
     )
@@ -161,6 +163,7 @@ async def _build(
         pipeline=pipeline,
         readiness=Readiness(checks),
         feedback=feedback,
+        owners=owners,
         metrics=metrics,
         emf=EmfWriter(settings.metric_namespace, settings.stage) if settings.metric_namespace else None,
         model_id=settings.llm_model_id,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from services.common.trace_owners import TraceOwners
 from services.rag.api.auth import KeyStore
 from services.rag.api.limits import RateLimiter
 from services.rag.pipeline.rag import RagPipeline
@@ -51,6 +52,7 @@ class Services:
     pipeline: RagPipeline
     readiness: Readiness
     feedback: Feedback
+    owners: TraceOwners
     metrics: Metrics
     emf: EmfWriter | None
     model_id: str

@@ -11,6 +11,7 @@ from services.common.anonymise import Anonymiser
 from services.common.breaker import CircuitOpen
 from services.common.logging import concern_logger
 from services.common.sagemaker import EndpointUpdating, NoCapacity, Throttled
+from services.common.trace_owners import KEY_NAME, TraceOwners
 from services.common.tracer import Tracer
 from services.common.tracing import Span, Trace
 from services.rag.conversation import ClientDisconnected, Question
@@ -50,6 +51,7 @@ class Recorder:
     def __init__(
         self,
         tracer: Tracer,
+        owners: TraceOwners,
         samples: SampleSink,
         metrics: Metrics,
         anonymiser: Anonymiser,
@@ -57,6 +59,7 @@ class Recorder:
         facts: Facts,
     ) -> None:
         self._tracer = tracer
+        self._owners = owners
         self._samples = samples
         self._metrics = metrics
         self._anonymiser = anonymiser
@@ -86,6 +89,7 @@ class Recorder:
             "stage": self._facts.stage,
             "release": self._facts.release,
             "request_id": question.request_id,
+            KEY_NAME: trace.owner,
         }
         return trace.span(TRACE_NAME, **trace.input) if trace.continued else None
 
@@ -169,7 +173,8 @@ class Recorder:
         trace.end(error)
         if isinstance(error, Exception) and not isinstance(error, ClientDisconnected):
             self._sample_failure(trace, error)
-        self._tracer.submit(trace, always=error is not None or bool(trace.metadata.get("sampled")))
+        if self._tracer.submit(trace, always=error is not None or bool(trace.metadata.get("sampled"))):
+            self._owners.sent(trace)
         steps = steps_ms(trace)
         self._measure(trace, steps, error)
         outcome = type(error).__name__ if error else "ok"

@@ -6,7 +6,6 @@ import asyncio
 import http
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import httpx
 
@@ -17,6 +16,7 @@ from services.rag.sampling.samples import SampleSink
 from services.rag.sampling.trace_sample import NotAnAnswer, is_sampled, sample_of
 
 logger = concern_logger("evaluation")
+security_logger = concern_logger("security")
 
 SCORE_NAME = "user_feedback"
 # A caller waits for two calls at most, and an Opik that hangs must not block more than two threads.
@@ -28,43 +28,34 @@ FLAG_PAUSE_SECONDS = 2.0
 MAX_FLAGS = 100
 
 
-class RecentTraces(Protocol):
-    """Traces of this process; the part of `services.common.tracer.Tracer` that is used here."""
-
-    def sent_recently(self, trace_id: str) -> bool:
-        """Whether a trace may still be on its way."""
-        ...
-
-
 class Feedback:
     """Sets feedback scores of traces, on its own threads; answers that callers dislike are offered as samples."""
 
-    def __init__(self, opik: OpikApi | None, traces: RecentTraces, samples: SampleSink) -> None:
+    def __init__(self, opik: OpikApi | None, samples: SampleSink) -> None:
         self._opik = opik
-        self._traces = traces
         self._samples = samples
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="feedback")
         self._flags = ThreadPoolExecutor(1, thread_name_prefix="flags")
         self._room = threading.BoundedSemaphore(MAX_FLAGS)
         self._closing = threading.Event()
 
-    async def submit(self, trace_id: str, score: float, reason: str | None) -> None:
+    async def submit(self, trace_id: str, score: float, reason: str | None, key_name: str) -> None:
         """Set the score `user_feedback` of a trace; a second one replaces the first.
 
         Args:
             trace_id: of the answer.
             score: 0 (useless) to 1 (right).
             reason: free text of the caller.
+            key_name: name of the caller's key.
 
         Raises:
-            UnknownTrace: Opik holds no such trace and this process has not just sent it.
+            UnknownTrace: there is no such trace, or it belongs to another key.
             MonitoringUnavailable: tracing is off, or Opik does not answer.
         """
         if self._opik is None:
             raise MonitoringUnavailable("This service records no traces, so there is nothing to give feedback to.")
-        recent = self._traces.sent_recently(trace_id)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, _send, self._opik, trace_id, score, reason, recent)
+        await loop.run_in_executor(self._pool, _send, self._opik, trace_id, score, reason, key_name)
         if score < THUMBS_DOWN:
             self._flag_later(self._opik, trace_id)
 
@@ -103,9 +94,13 @@ class Feedback:
         logger.error("a disliked answer is not sampled", extra={"trace_id": trace_id, "reason": reason})
 
 
-def _send(opik: OpikApi, trace_id: str, score: float, reason: str | None, recent: bool) -> None:
+def _send(opik: OpikApi, trace_id: str, score: float, reason: str | None, key_name: str) -> None:
     try:
-        if not recent and not opik.has_trace(trace_id):
+        if (owner := opik.owners.of(trace_id)) != key_name:
+            if owner is not None:
+                security_logger.warning(
+                    "feedback on the trace of another key", extra={"refused_trace_id": trace_id, "key_name": key_name}
+                )
             raise UnknownTrace(f"There is no recorded answer with the trace id {trace_id}.")
         opik.score_trace(trace_id, SCORE_NAME, score, reason)
     except httpx.HTTPStatusError as error:

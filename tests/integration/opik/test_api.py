@@ -53,7 +53,7 @@ def test_traces_arrive_with_their_spans_once(collector: Collector, api: OpikApi,
 def test_a_score_replaces_the_one_before(collector: Collector, api: OpikApi) -> None:
     trace = answered()
     api.write([api.encode(trace)])
-    assert api.has_trace(trace.id)
+    assert api.read_trace(trace.id)
     api.score_trace(trace.id, "user_feedback", 0.0, "wrong year")
     api.score_trace(trace.id, "user_feedback", 1.0, None)
     found = httpx.get(f"{collector.url}/api/v1/private/traces/{trace.id}", trust_env=False).json()
@@ -61,6 +61,6 @@ def test_a_score_replaces_the_one_before(collector: Collector, api: OpikApi) -> 
 
 
 def test_an_unknown_trace_is_no_error_but_no_opik_is(api: OpikApi) -> None:
-    assert not api.has_trace(uuid7())
+    assert api.read_trace(uuid7()) is None and api.find_owner(uuid7()) is None
     with pytest.raises(httpx.HTTPError):
         OpikApi("http://127.0.0.1:9/api", project_name="p").write([api.encode(answered())])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +15,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from localcloud.ports import free_port
+from localcloud.process import answers
 from services.common.tls import authorities
 from services.rag.app import create_app
 from services.rag.embeddings.pool import CpuPool
@@ -26,6 +30,8 @@ from tests.integration.rag.fakes import KEY, Cloud, Opik, WordEmbedder
 from tests.integration.rag.local_servers import PATIENCE_SECONDS
 
 T = TypeVar("T")
+
+ROOT = Path(__file__).parents[3]
 
 DOCUMENTS = {
     "articles/ada-quill/health.md": '---\ntitle: "Health checks"\nauthor: Ada Quill\nurl: https://ada.example/h\n---\n'
@@ -120,6 +126,21 @@ async def _fill(corpus: Path, settings: RagSettings, pool: CpuPool) -> None:
     store = open_store(settings, pool.model_id, pool.dimension)
     await ingest(corpus, store, pool)
     await store.close()
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port, data = free_port(), tmp_path_factory.mktemp("collector")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "localcloud.opik", "--port", str(port), "--data", str(data)], cwd=ROOT
+    )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        eventually(lambda: process.poll() is not None or answers(f"{url}/is-alive/ping"), 30)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from localcloud.ports import free_port
-from localcloud.process import answers
 from services.common.opik_api import FEEDBACK_TIMEOUT_SECONDS
 from tests.asgi_server import serving
 from tests.integration.rag.conftest import World, another, eventually
 from tests.integration.rag.test_answers import QUESTION
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port, data = free_port(), tmp_path_factory.mktemp("collector")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localcloud.opik", "--port", str(port), "--data", str(data)], cwd=ROOT
-    )
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        eventually(lambda: process.poll() is not None or answers(f"{url}/is-alive/ping"), 30)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(scope="module")

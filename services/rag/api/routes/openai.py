@@ -39,7 +39,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     """
     question = _question(body, request.state.received, services.wake_timeout.for_request(stream=bool(body.stream)))
     services.pipeline.check(question)
-    trace = begin_trace(TRACE_NAME, request.headers)
+    trace = begin_trace(TRACE_NAME, request.headers, request.state.key_name, services.owners)
     trace_id_var.set(trace.id)
     events = services.pipeline.answer(question, trace)
     headers = {"X-Trace-Id": trace.id}
