@@ -102,3 +102,7 @@ class Names:
     def dashboard(self) -> str:
         """The CloudWatch dashboard."""
         return f"{self.prefix}-overview"
+
+    def fixed(self) -> tuple[str, ...]:
+        """Every name that no stack chooses, but the bucket's, which also depends on account and region."""
+        return (self.endpoint, self.inference_component, self.judging, self.dashboard)

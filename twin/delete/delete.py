@@ -4,8 +4,10 @@ The program runs on the operator's machine and talks to AWS's APIs with the oper
 by CloudFormation. Nothing is remembered between runs: what there is to do is read from AWS each time, so a run that
 was interrupted is finished by the next one, and a run over nothing changes nothing.
 
-1. Ownership (`twin/inventory/ownership.py`): a resource is the stage's own by the history of its stacks, by its tags
-   or by its name. `--keep vectors` takes that stack, the stacks that it uses, and what they hold out of the deletion.
+1. Protection: a stack that is protected against deletion ends the run before anything is removed, with the command
+   that lifts the protection. Then ownership (`twin/inventory/ownership.py`): a resource is the stage's own by its tags,
+   by the history of its stacks or by its name. `--keep vectors` takes that stack, the stacks that it uses, and what
+   they hold out of the deletion.
 2. Inference components are deleted first, and waited for: SageMaker deletes no endpoint that still holds one.
 3. What blocks a deletion is emptied: buckets, image repositories, network interfaces that nothing uses
    (`leftovers.py`: each kind of resource with how to find, empty and remove it).
@@ -20,7 +22,6 @@ When something fails:
 
 - A stack that ends as DELETE_FAILED is deleted again after step 3 and a pause that grows; after four attempts it is
   left for the list of survivors, with CloudFormation's reason.
-- A stack that is protected against deletion ends the run with the command that lifts the protection.
 - A leftover that cannot be removed yet is reported and tried again; in the end it is in the list.
 
 `plan.py` lists the same removals without making one (`--dry-run`). The command itself is `cli.py`: exit code 1 with
@@ -36,7 +37,7 @@ from botocore.exceptions import ClientError
 
 from twin.delete.leftovers import COMPONENTS, LEFTOVERS, Leftover
 from twin.delete.stack_deletion import StackDeletion
-from twin.delete.stacks import kept_stacks
+from twin.delete.stacks import existing_stacks, kept_stacks, refuse_protected
 from twin.inventory.ownership import Ownership, read_ownership
 from twin.inventory.survivors import Survivor, survivors
 from twin.target.deployment import key_file
@@ -76,6 +77,7 @@ def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[S
     Raises:
         TwinError: when a stack is protected against deletion.
     """
+    refuse_protected(stack for name, stack in existing_stacks(stage).items() if name not in kept)
     own = read_ownership(stage, kept)
     poll = LOCAL_POLL_SECONDS if stage.is_local else POLL_SECONDS
     for name in sorted(kept):

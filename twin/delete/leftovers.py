@@ -12,10 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from twin.inventory.ownership import Ownership
+from twin.inventory.ownership import Ownership, is_absent
 
-ABSENT = ("NotFound", "NoSuch", "Could not find", "does not exist", "No scalable target", "not found")
-"""What services answer when a resource is already gone."""
 WITH_RECOVERY = ("prod",)
 """Stages whose secrets keep their recovery window."""
 SCALING = "application-autoscaling"
@@ -36,11 +34,6 @@ class Leftover:
     find: Callable[[Ownership], list[str]]
     remove: Callable[[Ownership, str], None]
     empty: Callable[[Ownership, str], None] | None = None
-
-
-def is_absent(error: ClientError) -> bool:
-    """Whether an error says that the resource is gone already."""
-    return any(word in str(error) for word in ABSENT)
 
 
 def delete_if_present(operation: Callable[..., Any], **arguments: Any) -> None:
@@ -141,8 +134,8 @@ def _log_groups() -> Leftover:
 
 def _buckets() -> Leftover:
     def find(own: Ownership) -> list[str]:
-        buckets = own.stage.client("s3").list_buckets()["Buckets"]
-        return [bucket["Name"] for bucket in buckets if own.owns(bucket["Name"])]
+        names = [bucket["Name"] for bucket in own.stage.client("s3").list_buckets()["Buckets"]]
+        return [name for name in names if own.owns_bucket(name)]
 
     def empty(own: Ownership, name: str) -> None:
         s3 = own.stage.client("s3")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from twin.delete.leftovers import COMPONENTS, LEFTOVERS
-from twin.delete.stacks import deletion_waves, existing_stacks, kept_stacks, users
+from twin.delete.stacks import deletion_waves, existing_stacks, kept_stacks, refuse_protected, users
 from twin.inventory.identifiers import id_aliases
 from twin.inventory.ownership import read_ownership
 from twin.target.cloudformation import CloudFormation
@@ -26,11 +26,12 @@ def removals(stage: Stage, *, keep: Collection[str] = ()) -> list[Removal]:
     """What a deletion would remove, in its order; changes nothing.
 
     Raises:
-        TwinError: when `keep` names what cannot be kept.
+        TwinError: when `keep` names what cannot be kept, or a stack is protected against deletion.
     """
     kept = kept_stacks(stage, keep)
     own = read_ownership(stage, kept)
     stacks = {name: stack for name, stack in existing_stacks(stage).items() if name not in kept}
+    refuse_protected(stacks.values())
     cloudformation = CloudFormation(stage)
     found = [Removal("first", COMPONENTS.kind, name) for name in COMPONENTS.find(own)]
     found += [Removal("emptied", each.kind, name) for each in LEFTOVERS if each.empty for name in each.find(own)]

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from twin.delete.stacks import existing_stacks, users
 from twin.target.cloudformation import Stack
-from twin.target.errors import TwinError
 from twin.target.progress import Progress
 from twin.target.stage import Stage
 
@@ -37,11 +36,7 @@ class StackDeletion:
     poll_seconds: float
 
     def run(self) -> None:
-        """Delete and wait; a stack that still exists after `ATTEMPTS` attempts is left for the list of survivors.
-
-        Raises:
-            TwinError: for a stack that is protected against deletion.
-        """
+        """Delete and wait; a stack that still exists after `ATTEMPTS` attempts is left for the list of survivors."""
         begun: Counter[str] = Counter()
         deadline = time.monotonic() + LONGEST_SECONDS
         seen: set[str] = set()
@@ -75,12 +70,8 @@ class StackDeletion:
         try:
             self.stage.client("cloudformation").delete_stack(StackName=name)
         except ClientError as error:
-            if "TerminationProtection" not in str(error):
-                # Another stack imports from it by now, or it has begun to change: the next round looks again.
-                self.progress(f"{name:<24} {error.response['Error']['Message']}")
-                return
-            raise TwinError(
-                f"Stack {name} is protected against deletion: run `aws cloudformation update-termination-protection "
-                f"--no-enable-termination-protection --stack-name {name}`, then delete again."
-            ) from None
+            # Another stack imports from it by now, it has begun to change, or was protected since the run began: the
+            # next round looks again.
+            self.progress(f"{name:<24} {error.response['Error']['Message']}")
+            return
         self.progress(f"{name:<24} deleting")

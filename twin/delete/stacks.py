@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from infra.names import OPTIONAL_STACKS
@@ -18,7 +18,7 @@ KEEPABLE = OPTIONAL_STACKS
 def existing_stacks(stage: Stage) -> dict[str, Stack]:
     """The stage's stacks by name, whatever their state.
 
-    A stack of an unknown kind counts only with the stage's tags: its name could be another stage's.
+    A stack of an unknown kind counts only with the stage's name and tags: its name could be another stage's.
     """
     found = CloudFormation(stage).stacks()
     own = Ownership(stage, longer_prefixes(stage, {stack.name for stack in found}))
@@ -26,8 +26,24 @@ def existing_stacks(stage: Stage) -> dict[str, Stack]:
     return {
         stack.name: stack
         for stack in found
-        if stack.name in known or (own.is_named(stack.name) and own.is_tagged({"Tags": stack.tags}))
+        if (stack.name in known and not own.is_foreign({"Tags": stack.tags}))
+        or (stack.name.startswith(f"{stage.prefix}-") and own.is_tagged({"Tags": stack.tags}))
     }
+
+
+def refuse_protected(stacks: Iterable[Stack]) -> None:
+    """Check that every stack may be deleted.
+
+    Raises:
+        TwinError: names one that is protected against deletion, and the command that lifts the protection.
+    """
+    for stack in stacks:
+        if stack.protected:
+            raise TwinError(
+                f"Stack {stack.name} is protected against deletion, so nothing was removed: run `aws cloudformation "
+                f"update-termination-protection --no-enable-termination-protection --stack-name {stack.name}`, then "
+                "delete again."
+            )
 
 
 def kept_stacks(stage: Stage, keep: Collection[str]) -> tuple[str, ...]:

@@ -1,17 +1,24 @@
-"""Which resources belong to a stage: by the history of its stacks, by its tags, by its names.
+"""Which resources belong to a stage: by its tags, by the history of its stacks, by its names.
 
 Names alone do not reach everything: CloudFormation names secrets and layers after their logical id, without the stack.
 The history of the stacks holds every physical id that they ever had, also of stacks deleted within the last 90 days.
+
+A name alone proves little: another stage's name may go on where this one's ends (`dev-eu` beside `dev`), and anything
+in the account may be called `twin-dev-photos`. So a tag that names another stage or project beats a name, and a name
+counts only in the forms that the stage's stacks and programs make.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from infra.names import OPTIONAL_STACKS, PROJECT, STACKS, parameter_path
+from botocore.exceptions import ClientError
+
+from infra.names import OPTIONAL_STACKS, PROJECT, STACKS, Names, parameter_path
 from twin.inventory.identifiers import id_aliases, ids_of, tags_of
 from twin.target.cloudformation import CloudFormation, StackRecord
 from twin.target.stage import Stage
@@ -19,6 +26,8 @@ from twin.target.stage import Stage
 ALL_STACKS = (*STACKS, *OPTIONAL_STACKS)
 GROUP = "AWS::AutoScaling::AutoScalingGroup"
 VOLUME = "AWS::EC2::Volume"
+ABSENT = ("NotFound", "NoSuch", "Could not find", "does not exist", "No scalable target", "not found")
+"""What services answer when a resource is already gone."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class Ownership:
     Attributes:
         longer_prefixes: prefixes of other stages whose names start with this stage's name (`dev-2` beside `dev`).
         history: aliases of the physical ids of everything that the stage's stacks ever held.
+        foreign: aliases of the ids of everything whose tags name another stage or project.
         kept: aliases of the physical ids of what is to stay.
         kept_stacks: names of the stacks that are to stay.
     """
@@ -35,6 +45,7 @@ class Ownership:
     stage: Stage
     longer_prefixes: tuple[str, ...] = ()
     history: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     kept_stacks: tuple[str, ...] = ()
 
@@ -43,22 +54,48 @@ class Ownership:
         known = id_aliases(name) | ids_of(item)
         if known & self.kept or any(_has_prefix(name, stack) for stack in self.kept_stacks):
             return False
-        return bool(known & self.history) or self.is_tagged(item) or self.is_named(name)
+        if self.is_tagged(item) or self.is_foreign(item):
+            return self.is_tagged(item)
+        return bool(known & self.history) or (not known & self.foreign and self.is_named(name))
+
+    def owns_bucket(self, name: str) -> bool:
+        """Whether a bucket is the stage's and not to be kept.
+
+        The list of buckets has no tags, the tagging API knows one region only, and what a wrong guess empties does not
+        come back: the tags of one whose name fits are read from the bucket itself.
+        """
+        return self.owns(name) and self.owns(name, {"TagSet": _bucket_tags(self.stage, name)})
 
     def is_named(self, name: str) -> bool:
-        """Whether a segment of a name, ARN, URL or path starts with the stage's prefix."""
+        """Whether a name, ARN, URL or path is, or holds, a name that the stage makes."""
+        if name.startswith("/") and not name.startswith(("/aws/", parameter_path(self.stage.name))):
+            return False
         if any(_has_prefix(name, prefix, or_equals=False) for prefix in self.longer_prefixes):
             return False
-        return _has_prefix(name, self.stage.prefix) or parameter_path(self.stage.name) in name
+        return parameter_path(self.stage.name) in name or any(map(self._made.fullmatch, _segments(name)))
+
+    @property
+    def _made(self) -> re.Pattern[str]:
+        return made_names(self.stage.prefix)
 
     def is_tagged(self, item: Any) -> bool:
         """Whether an item of a list carries the stage's tags."""
         found = tags_of(item)
         return found.get("project") == PROJECT and found.get("stage") == self.stage.name
 
+    def is_foreign(self, item: Any) -> bool:
+        """Whether the tags of an item of a list name another stage or another project."""
+        found = tags_of(item)
+        return found.get("project", PROJECT) != PROJECT or found.get("stage", self.stage.name) != self.stage.name
+
     def is_stack(self, name: str) -> bool:
         """Whether a stack is, by its name, one of the stage's."""
-        return name in {self.stage.stack(part) for part in ALL_STACKS} or self.is_named(name)
+        return name in {self.stage.stack(part) for part in ALL_STACKS}
+
+
+def is_absent(error: ClientError) -> bool:
+    """Whether an error says that the resource is gone already."""
+    return any(word in str(error) for word in ABSENT)
 
 
 def read_ownership(stage: Stage, kept_stacks: Iterable[str] = ()) -> Ownership:
@@ -67,15 +104,28 @@ def read_ownership(stage: Stage, kept_stacks: Iterable[str] = ()) -> Ownership:
     records = list(cloudformation.records())
     own = Ownership(stage, longer_prefixes(stage, {record.name for record in records}))
     kept = tuple(kept_stacks)
-    return Ownership(
-        stage,
-        own.longer_prefixes,
-        frozenset(
+    return replace(
+        own,
+        history=frozenset(
             alias for record in records if own.is_stack(record.name) for alias in _ever_held(cloudformation, record)
         ),
-        frozenset(alias for name in kept for alias in owned_ids(stage, name)),
-        kept,
+        foreign=frozenset(_tagged_otherwise(own)),
+        kept=frozenset(alias for name in kept for alias in owned_ids(stage, name)),
+        kept_stacks=kept,
     )
+
+
+@cache
+def made_names(prefix: str) -> re.Pattern[str]:
+    """Names that the stacks and programs of a stage give, as a pattern for a whole name.
+
+    CloudFormation puts the logical id and random characters after the stack's name. The CDK's logical ids begin with a
+    capital letter and end in eight characters of a hash; in bucket names they are lower case.
+    """
+    stacks = "|".join(ALL_STACKS)
+    generated = rf"(?:{stacks})(?:-[A-Z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)?|-[a-z0-9]*[0-9a-f]{{8}}-[a-z0-9]{{11,13}})?"
+    fixed = "|".join(re.escape(name) for name in Names("").fixed())
+    return re.compile(rf"{re.escape(prefix)}(?:-{generated}|{fixed}|-weights-\d{{12}}-[a-z0-9-]+)")
 
 
 def longer_prefixes(stage: Stage, stacks: Iterable[str]) -> tuple[str, ...]:
@@ -129,6 +179,29 @@ def _ever_held(cloudformation: CloudFormation, record: StackRecord) -> set[str]:
     }
 
 
+def _tagged_otherwise(own: Ownership) -> Iterator[str]:
+    """Aliases of everything in the region whose tags name another stage or project."""
+    pages = own.stage.client("resourcegroupstaggingapi").get_paginator("get_resources")
+    for key in ("project", "stage"):
+        for page in pages.paginate(TagFilters=[{"Key": key}]):
+            for resource in page["ResourceTagMappingList"]:
+                if own.is_foreign(resource):
+                    yield from id_aliases(resource["ResourceARN"])
+
+
+def _bucket_tags(stage: Stage, name: str) -> list[dict[str, str]]:
+    try:
+        return list(stage.client("s3").get_bucket_tagging(Bucket=name)["TagSet"])
+    except ClientError as error:
+        # Without tags (NoSuchTagSet), or gone since it was listed.
+        if not is_absent(error):
+            raise
+        return []
+
+
+def _segments(name: str) -> list[str]:
+    return re.split("[:/]", name)
+
+
 def _has_prefix(name: str, prefix: str, *, or_equals: bool = True) -> bool:
-    segments = re.split("[:/]", name)
-    return any(segment.startswith(f"{prefix}-") or (or_equals and segment == prefix) for segment in segments)
+    return any(part.startswith(f"{prefix}-") or (or_equals and part == prefix) for part in _segments(name))

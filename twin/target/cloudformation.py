@@ -26,6 +26,7 @@ class Stack:
         outputs: value by key.
         exports: names under which other stacks may import outputs.
         tags: value by key.
+        protected: whether CloudFormation refuses to delete it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stack:
     outputs: Mapping[str, str] = field(default_factory=dict)
     exports: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    protected: bool = False
 
     @property
     def in_progress(self) -> bool:
@@ -177,6 +179,7 @@ def _stack(described: Mapping[str, Any]) -> Stack:
         outputs={each["OutputKey"]: each["OutputValue"] for each in outputs},
         exports=tuple(each["ExportName"] for each in outputs if each.get("ExportName")),
         tags={each["Key"]: each["Value"] for each in described.get("Tags", ())},
+        protected=bool(described.get("EnableTerminationProtection")),
     )
 
 

@@ -263,6 +263,7 @@ class Permissions:
                     "s3:DeleteBucket",
                     "s3:DeleteObject",
                     "s3:DeleteObjectVersion",
+                    "s3:GetBucketTagging",
                     "s3:ListBucketMultipartUploads",
                     "s3:ListBucketVersions",
                 ),

@@ -125,6 +125,11 @@ def _record(model: Any, **_: Any) -> None:
     ACTIONS.add(OPERATIONS.get(action, action))
 
 
+def holding(**resources: Template) -> Template:
+    """A template with these resources."""
+    return {"Resources": resources}
+
+
 def failing(template: Template, logical_id: str, **fault: Any) -> Template:
     """The template with one resource that fails: `create="reason"`, or `delete=<times>`."""
     resources = template["Resources"]

@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from infra.constructs.delivery.permissions import Permissions
 from infra.settings.deployment import load_settings
-from tests.infra.conftest import Template
-from tests.integration.delete.conftest import ACTIONS, ORDER, TAGS, Cloud, failing
+from tests.integration.delete.conftest import ACTIONS, ORDER, TAGS, Cloud, failing, holding
 from twin import app as root
 from twin.delete import delete as command
 from twin.delete.delete import delete
@@ -34,10 +33,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 def deployed(cloud: Cloud) -> Cloud:
     cloud.create_all()
     return cloud
-
-
-def holding(**resources: Template) -> Template:
-    return {"Resources": resources}
 
 
 def places(planned: list[Removal], *names: str) -> list[int]:

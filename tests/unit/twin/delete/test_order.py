@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -13,6 +14,8 @@ from twin.inventory.identifiers import id_aliases, ids_of, tags_of
 from twin.inventory.ownership import Ownership, longer_prefixes, owned_ids
 from twin.target.stage import Stage
 
+HASH, RANDOM = "1A2B3C4D", "AB12" * 3
+"""Ends of the CDK's logical ids and of the names that CloudFormation gives."""
 DEV = Ownership(Stage(name="dev", region="us-east-1"))
 
 
@@ -31,7 +34,39 @@ def test_names_of_the_stage_are_its_own(name: str) -> None:
     assert DEV.owns(name)
 
 
-@pytest.mark.parametrize("name", ["twin-development-llm", "twin-prod-llm", "not-twin-dev-llm", "CDKToolkit", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "twin-dev-overview",
+        "twin-dev-weights-000000000000-eu-central-1",
+        "/aws/sagemaker/InferenceComponents/twin-dev-llm-model",
+        "/aws/vendedlogs/states/twin-dev-judging",
+        f"twin-dev-vectors-backups{HASH.lower()}-{RANDOM.lower()}",
+        f"twin-dev-evaluation-Collect{HASH}-{RANDOM}",
+    ],
+)
+def test_names_that_the_stage_makes_are_its_own(name: str) -> None:
+    assert DEV.owns(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "twin-development-llm",
+        "twin-prod-llm",
+        "not-twin-dev-llm",
+        "CDKToolkit",
+        "",
+        "twin-dev-photos",
+        "twin-dev-llm-photos",
+        "twin-dev-eu-weights-000000000000-us-east-1",
+        "twin-dev-eu/hub-token",
+        "/apps/twin-dev-llm",
+        "/aws/lambda/twin-dev-tools",
+        "twin-dev-weights-backup",
+        "/twin/dev-eu/evaluation/watermark",
+    ],
+)
 def test_names_of_others_are_not(name: str) -> None:
     assert not DEV.owns(name)
 
@@ -53,6 +88,17 @@ def test_tags_make_a_resource_the_stages(item: Any) -> None:
 def test_another_stages_tags_do_not() -> None:
     assert not DEV.owns("sg-1", {"Tags": {"project": "llm-twin", "stage": "prod"}})
     assert not DEV.owns("sg-1", {"Tags": {"project": "other", "stage": "dev"}})
+
+
+def test_a_tag_that_names_another_beats_name_and_history() -> None:
+    own = Ownership(DEV.stage, history=frozenset({"vpc-1"}), foreign=frozenset({"twin-dev-llm", "twin-dev-judging"}))
+    assert not own.owns("twin-dev-overview", {"Tags": {"project": "llm-twin", "stage": "dev-eu"}})
+    assert not own.owns("eni-1", {"VpcId": "vpc-1", "TagSet": [{"Key": "project", "Value": "shop"}]})
+    assert not own.owns("twin-dev-llm")
+    # What the stage's own tags or history say is not undone by an equal name elsewhere.
+    assert own.owns("twin-dev-llm", {"Tags": {"project": "llm-twin", "stage": "dev"}})
+    assert replace(own, history=frozenset({"twin-dev-judging"})).owns("twin-dev-judging")
+    assert own.owns("twin-dev-overview", {"Tags": {"owner": "marketing"}})
 
 
 def test_what_a_stack_held_and_what_is_in_it_are_the_stages() -> None:
