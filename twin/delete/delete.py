@@ -8,7 +8,8 @@ was interrupted is finished by the next one, and a run over nothing changes noth
    that lifts the protection. Then ownership (`twin/inventory/ownership.py`): a resource is the stage's own by its tags,
    by the history of its stacks or by its name. `--keep vectors` takes that stack, the stacks that it uses, and what
    they hold out of the deletion.
-2. Inference components are deleted first, and waited for: SageMaker deletes no endpoint that still holds one.
+2. Inference components are deleted first, and waited for: SageMaker deletes no endpoint that still holds one. One that
+   is being created, woken or scaled refuses its deletion and is asked again every few seconds.
 3. What blocks a deletion is emptied: buckets, image repositories, network interfaces that nothing uses
    (`leftovers.py`: each kind of resource with how to find, empty and remove it).
 4. Stacks (`stacks.py`, `stack_deletion.py`): those that no other stack uses go first, several at the same time. The
@@ -89,14 +90,25 @@ def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[S
 
 
 def _delete_components(own: Ownership, progress: Progress, poll: float) -> None:
-    names = COMPONENTS.find(own)
-    for name in names:
-        COMPONENTS.remove(own, name)
-        progress(f"{COMPONENTS.kind:<24} {name}")
+    """Ask until every component is gone: SageMaker refuses to delete one while it is created or its copies change."""
     deadline = time.monotonic() + COMPONENT_SECONDS
-    while names and time.monotonic() < deadline:
+    asked: set[str] = set()
+    refused: dict[str, str] = {}
+    while names := COMPONENTS.find(own):
+        for name in set(names) - asked:
+            try:
+                COMPONENTS.remove(own, name)
+            except ClientError as error:
+                reason = error.response["Error"]["Message"]
+                if refused.get(name) != reason:
+                    progress(f"{COMPONENTS.kind:<24} {name}: {reason}")
+                refused[name] = reason
+            else:
+                asked.add(name)
+                progress(f"{COMPONENTS.kind:<24} {name}")
+        if time.monotonic() > deadline:
+            return
         time.sleep(poll)
-        names = COMPONENTS.find(own)
 
 
 def _empty_all(own: Ownership, progress: Progress) -> None:
