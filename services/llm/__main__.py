@@ -8,6 +8,7 @@ import sys
 
 import uvicorn
 
+from services.common.http_protocol import HeadTimeoutProtocol
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
 from services.llm.app import create_app
@@ -32,6 +33,7 @@ def main() -> int:
         create_app(engine, settings.model_name),
         host=settings.bind_host,
         port=settings.sagemaker_bind_to_port,
+        http=HeadTimeoutProtocol,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from services.common.anonymise import Anonymiser, DebugFilter
 from services.common.embedding import Embedder, EmbeddingModelError
+from services.common.http_protocol import HeadTimeoutProtocol
 from services.common.logging import configure_logging
 from services.common.settings import ConfigurationError
 from services.rag.api.deps import Services
@@ -52,7 +53,7 @@ def main() -> int:
             host=settings.bind_host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=HeadTimeoutProtocol,
             access_log=False,
             log_config=None,
             server_header=False,

@@ -112,6 +112,22 @@ def test_an_idle_connection_is_kept_as_long_as_the_environment_says(
         assert time.monotonic() - idle > 6
 
 
+def test_half_a_request_is_answered_408_and_keeps_no_other_out(
+    servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path
+) -> None:
+    with _serving(_environment(servers, embedding_model)) as (_, client):
+        address = ("127.0.0.1", client.base_url.port or 0)
+        halves = [socket.create_connection(address, timeout=30) for _ in range(200)]
+        for connection in halves:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        began = time.monotonic()
+        assert client.get("/healthz").status_code == 200
+        assert time.monotonic() - began < 2
+        for connection in halves:
+            with connection:
+                assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+
+
 def _environment(servers: tuple[Cloud, Qdrant, Opik], embedding_model: Path, **changed: str) -> dict[str, str]:
     cloud, qdrant, opik = servers
     return {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,6 +17,8 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from localcloud.ports import free_port
+from localcloud.process import answers
 from services.llm.app import create_app
 from services.llm.engines.base import Engine
 from services.llm.engines.confabulating import ConfabulatingEngine
@@ -228,3 +232,19 @@ def test_a_wrong_environment_is_one_sentence_and_exit_code_78(variables: dict[st
     assert result.stderr.startswith("Configuration error: ")
     assert names in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_process_answers_half_a_request_with_408() -> None:
+    port = free_port()
+    environment = {"PATH": os.environ["PATH"], "LLM_ENGINE": "confabulating", "SAGEMAKER_BIND_TO_PORT": str(port)}
+    with subprocess.Popen([sys.executable, "-m", "services.llm"], env=environment) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not answers(f"http://127.0.0.1:{port}/ping"):
+                assert process.poll() is None and time.monotonic() < deadline, "the service did not start"
+                time.sleep(0.1)
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+                connection.sendall(b"GET /ping HTTP/1.1\r\nHost: loc")
+                assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+        finally:
+            process.kill()
