@@ -16,6 +16,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder whose .local holds everything")
     root: Path = parser.parse_args().root.resolve()
+    # A log that cannot be written must not cover what is said once there is room again with tracebacks.
+    logging.raiseExceptions = False
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s [%(name)s] %(message)s")
     try:
         Supervisor(root).run()

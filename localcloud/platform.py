@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from localcloud.attempts import Attempts
 from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK, is_taken
 from localcloud.process import Child, answers, base_environment, restart_delay
@@ -53,6 +55,7 @@ class Platform:
         self._root = root
         self._ports = ports
         self._children: dict[str, Child] = {}
+        self._attempts = Attempts()
         self._restarts = dict.fromkeys(ports, 0)
         self._next_start = dict.fromkeys(ports, 0.0)
 
@@ -82,7 +85,7 @@ class Platform:
         return f"http://{LOOPBACK}:{self._ports[port_name]}"
 
     def tick(self) -> None:
-        """Restart durable parts that ended, each with a growing delay."""
+        """Restart durable parts that ended, each with a growing delay; a restart that fails is tried again."""
         now = time.monotonic()
         for part in PARTS:
             name = part.port_name
@@ -92,7 +95,7 @@ class Platform:
             child.kill()
             self._restarts[name] += 1
             self._next_start[name] = now + restart_delay(self._restarts[name])
-            self._children[name] = self._spawn(part)
+            self._attempts.make(f"The start of {part.module}", partial(self._restart, part))
 
     def stop(self) -> None:
         """Stop every part; those that do not end within `STOP_SECONDS` are killed."""
@@ -102,8 +105,11 @@ class Platform:
             child.stop(STOP_SECONDS)
 
     def states(self) -> list[ProcessState]:
-        """State of each part that was started, `healthy` or `failed`."""
+        """State of each part that was started: `healthy`, `unhealthy` until its restart, or `failed`."""
         return [self._state(part) for part in PARTS if part.port_name in self._children]
+
+    def _restart(self, part: Part) -> None:
+        self._children[part.port_name] = self._spawn(part)
 
     def _spawn(self, part: Part) -> Child:
         data = self._root / ".local" / "data" / part.port_name
@@ -119,13 +125,14 @@ class Platform:
     def _state(self, part: Part) -> ProcessState:
         child = self._children[part.port_name]
         dead = child.exit_code() is not None
+        status = "unhealthy" if part.durable else "failed"
         return ProcessState(
             name=part.port_name,
             kind="platform",
             resource=part.module,
             pid=child.pid,
             port=self._ports[part.port_name],
-            status="failed" if dead else "healthy",
+            status=status if dead else "healthy",
             restarts=self._restarts[part.port_name],
             log=str(child.log),
             reason=child.last_log_line() if dead else "",

@@ -83,9 +83,13 @@ class Child:
 
     def last_log_line(self) -> str:
         """Last log line of this run, or its last `Configuration error:` line, cut to 500 characters."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._log_start)
+                text = log.read().decode(errors="replace")
+        except OSError as error:
+            return f"its log cannot be read: {error.strerror}"
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         named = [line for line in lines if line.startswith("Configuration error:")]
         return (named or lines or ["it printed nothing"])[-1][:500]
 

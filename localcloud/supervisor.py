@@ -25,6 +25,8 @@ When something fails:
   so its death is shown as failed.
 - A container that exits with a configuration error, crashes three times early, or is not healthy within 40 seconds is
   given up. `twin deploy` ends with its reason; processes of the release before go on serving.
+- A disk that is full, or a machine that has no process left to give, is said once in the log; what failed for it is
+  tried again until it works.
 - SIGTERM or SIGINT stops runner, runtime and platform in this order and removes the state file. On Linux children die
   with a supervisor that was killed; `twin local-stop` ends whatever carries the mark of the folder.
 """
@@ -39,11 +41,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from localcloud.attempts import Attempts
 from localcloud.errors import LocalCloudError
 from localcloud.perimeter import Perimeter
 from localcloud.platform import PARTS, Platform
@@ -69,6 +73,7 @@ class Supervisor:
         self._root = root
         self._stopping = threading.Event()
         self._written: State | None = None
+        self._attempts = Attempts()
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then stop every process. Call it on the main thread.
@@ -99,12 +104,13 @@ class Supervisor:
         changed = time.monotonic()
         while not self._stopping.is_set():
             started = time.monotonic()
-            platform.tick()
-            runner.tick()
+            self._attempts.make("The watch over the platform", platform.tick)
+            self._attempts.make("The watch over the containers", runner.tick)
             processes = (*platform.states(), *runner.states())
             state = State(pid=os.getpid(), ports=ports, ready=True, processes=processes)
-            if state != self._written:
-                write_state(self._root, state)
+            if state != self._written and self._attempts.make(
+                f"Writing {state_path(self._root)}", partial(write_state, self._root, state)
+            ):
                 self._written, changed = state, started
             pace = TICK_SECONDS if started - changed < QUIET_AFTER_SECONDS else QUIET_TICK_SECONDS
             self._stopping.wait(max(0.05, pace - (time.monotonic() - started)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.attempts import Attempts
 from localcloud.ports import LOOPBACK
 from localcloud.runner.aws import Aws
 from localcloud.runner.ecs import EcsRunner
@@ -16,8 +16,6 @@ from localcloud.runner.functions import FunctionChecks
 from localcloud.runner.sagemaker import SageMakerRunner
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from localcloud.state import ProcessState
-
-logger = logging.getLogger(__name__)
 
 
 class Runner:
@@ -28,6 +26,7 @@ class Runner:
         self._ecs = EcsRunner(aws, root)
         self._sagemaker = SageMakerRunner(aws, root, table)
         self._functions = FunctionChecks(aws)
+        self._attempts = Attempts(BotoCoreError, ClientError, httpx.HTTPError)
 
     def tick(self) -> None:
         """Reconcile once.
@@ -36,10 +35,7 @@ class Runner:
         meanwhile is read again at the next tick.
         """
         for part in (self._sagemaker, self._ecs, self._functions):
-            try:
-                part.tick()
-            except (BotoCoreError, ClientError, httpx.HTTPError) as error:
-                logger.warning("%s: %s", type(part).__name__, error)
+            self._attempts.make(type(part).__name__, part.tick)
 
     def stop(self) -> None:
         """Stop every process."""
