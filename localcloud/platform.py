@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from localcloud.state import ProcessState
 START_SECONDS = 45.0
 STOP_SECONDS = 3.0
 POLL_SECONDS = 0.1
+STABILISE_VARIABLE = "LOCALCLOUD_STABILISE_SECONDS"
+"""Variable of the emulator: seconds within which a resource that runs containers must be in service."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class Platform:
             "LOCALCLOUD_CONTAINERS": "external",
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url("sagemaker_runtime"),
         }
+        if STABILISE_VARIABLE in os.environ:
+            environment[STABILISE_VARIABLE] = os.environ[STABILISE_VARIABLE]
         log = self._root / ".local" / "logs" / f"platform-{part.port_name}.log"
         return Child([sys.executable, "-m", part.module, *where], environment, log)
 

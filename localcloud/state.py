@@ -23,10 +23,11 @@ class ProcessState:
         resource: the declared resource, e.g. `ECS service twin-local-rag`, or the module of a platform process.
         pid: process id, None without a process.
         port: port of the loopback address that it listens on.
-        status: `starting`, `healthy`, `unhealthy` or `failed`.
+        status: `starting`, `healthy`, `unhealthy` (tried again without end) or `failed` (only a new deployment or start
+            helps).
         restarts: how often it was started again.
         log: path of its log file.
-        reason: why it failed, in a sentence.
+        reason: why it failed last, in a sentence; empty for what is healthy.
     """
 
     name: str

@@ -23,8 +23,9 @@ When something fails:
 - A part that does not get ready ends the start, with the last line of its log.
 - A child that dies is started again with growing pauses. The emulator is not: it holds what was deployed in memory,
   so its death is shown as failed.
-- A container that exits with a configuration error, crashes three times early, or is not healthy within 40 seconds is
-  given up. `twin deploy` ends with its reason; processes of the release before go on serving.
+- A container that exits, or is not healthy within 40 seconds, is started again without end, with pauses that grow to
+  30 seconds; the state says why. A deployment of which three starts fail ends with the reason, and processes of the
+  release before go on serving.
 - A disk that is full, or a machine that has no process left to give, is said once in the log; what failed for it is
   tried again until it works.
 - SIGTERM or SIGINT stops runner, runtime and platform in this order and removes the state file. On Linux children die

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from localcloud.emulator import corrections, faults, long_polls, targets
 from localcloud.emulator.cloudformation import autoscaling, ec2, edge, governance
+from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import ResourceType, register_resource_types, register_service
-from localcloud.emulator.services import oidc_providers
+from localcloud.emulator.services import ecs_deployments, oidc_providers
 from localcloud.emulator.services.application_autoscaling import ApplicationAutoScaling
 from localcloud.emulator.services.sagemaker import SageMaker
+from localcloud.emulator.settling import external_containers
 
 
 def install(port: int) -> list[str]:
@@ -23,6 +25,9 @@ def install(port: int) -> list[str]:
     oidc_providers.install()
     added = register_resource_types(resource_types(Loopback(port)))
     corrections.install()
+    if external_containers():
+        ecs_deployments.install()
+        ecs_types.install()
     targets.install()
     faults.install()
     long_polls.install()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,7 @@ def register_resource_types(types_by_name: Mapping[str, ResourceType]) -> list[s
     """Add the types that MiniStack does not have; returns their names.
 
     MiniStack 1.5.33 provisions most types on its event loop, where a type that calls the emulator's own API would wait
-    for itself, so `_runs_on_worker_thread` is extended by the added types.
+    for itself, so the added types are run on worker threads.
     """
     missing = [name for name in types_by_name if name not in provisioners._RESOURCE_HANDLERS]
     for name in missing:
@@ -172,6 +172,11 @@ def register_resource_types(types_by_name: Mapping[str, ResourceType]) -> list[s
         provisioners._REPLACING_PROPERTIES[name] = tuple(path for path in resource_type.immutable if "/" not in path)
         if resource_type.name is not None:
             provisioners._CUSTOM_NAME_REPLACEMENT[name] = {"name": resource_type.name}
-    runs_on_worker = stacks._runs_on_worker_thread
-    stacks._runs_on_worker_thread = lambda name: name in missing or runs_on_worker(name)
+    run_on_worker_thread(missing)
     return missing
+
+
+def run_on_worker_thread(names: Collection[str]) -> None:
+    """Provision the resource types `names`, which block, on a worker thread."""
+    runs_on_worker = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name in names or runs_on_worker(name)

@@ -17,6 +17,7 @@ from localcloud.runner.grants import missing_grants, required_by_secrets, requir
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
 from localcloud.runner.secrets import SecretError, resolve
+from localcloud.runner.settle import settle
 from localcloud.state import ProcessState
 
 DEFAULT_HEALTH_PATH = "/"
@@ -30,7 +31,10 @@ class DeclaredService:
     """An ECS service with one container of its task definition.
 
     Attributes:
+        cluster: ARN of its cluster.
         name: service name; its cluster is not part of it.
+        deployment: id of its primary deployment.
+        deployment_failed: whether that deployment has failed, so that ECS starts no more tasks of it.
         desired_count: wanted number of tasks.
         task_definition: as DescribeTaskDefinition answers it.
         container: the container behind the load balancer, or the first one.
@@ -39,7 +43,10 @@ class DeclaredService:
         health: health check of the target group.
     """
 
+    cluster: str
     name: str
+    deployment: str
+    deployment_failed: bool
     desired_count: int
     task_definition: Mapping[str, Any]
     container: Mapping[str, Any]
@@ -59,16 +66,17 @@ class DeclaredService:
 
 
 class EcsRunner:
-    """Keeps a replica set per ECS service, and registers the serving processes as targets.
+    """Keeps a replica set per ECS service, registers the serving processes as targets, and reports its deployment.
 
-    A service is not started, with a reason, when a secret cannot be read, a role lacks a grant that its variables and
-    secrets require, or `PORT` is not the container port.
+    A task cannot be started when a secret cannot be read, a role lacks a grant that its variables and secrets require,
+    or `PORT` is not the container port. That counts as a failed task, and is tried again without end.
     """
 
     def __init__(self, aws: Aws, root: Path) -> None:
         self._aws = aws
         self._root = root
         self._sets: dict[str, ReplicaSet] = {}
+        self._reported: dict[str, dict[str, Any]] = {}
 
     def tick(self) -> None:
         """Read all services from the emulator, and start, stop and register processes accordingly.
@@ -76,10 +84,12 @@ class EcsRunner:
         Raises:
             ClientError: the emulator refused a call, e.g. for a service that was deleted meanwhile.
             BotoCoreError: the emulator does not answer.
+            httpx.HTTPError: a deployment could not be reported.
         """
         declared = {service.name: service for service in self._declared()}
         for name in [name for name in self._sets if name not in declared]:
             self._sets.pop(name).stop()
+            self._reported.pop(name, None)
         for service in declared.values():
             replicas = self._sets.setdefault(
                 service.name,
@@ -93,6 +103,8 @@ class EcsRunner:
             self._apply(service, replicas)
             replicas.tick()
         self._register_targets(declared)
+        for service in declared.values():
+            self._report(service, self._sets[service.name])
 
     def stop(self) -> None:
         """Stop every process."""
@@ -118,8 +130,12 @@ class EcsRunner:
         containers = definition["containerDefinitions"]
         container = next((c for c in containers if c["name"] == balanced.get("containerName")), containers[0])
         group = balanced.get("targetGroupArn")
+        primary = next(found for found in item["deployments"] if found["status"] == "PRIMARY")
         return DeclaredService(
+            cluster=item["clusterArn"],
             name=item["serviceName"],
+            deployment=primary["id"],
+            deployment_failed=primary.get("rolloutState") == "FAILED",
             desired_count=int(item.get("desiredCount", 1)),
             task_definition=definition,
             container=container,
@@ -137,18 +153,18 @@ class EcsRunner:
         )
 
     def _apply(self, service: DeclaredService, replicas: ReplicaSet) -> None:
-        arn = str(service.task_definition["taskDefinitionArn"])
+        halted = service.deployment_failed
         try:
             secrets = resolve(self._aws, service.secrets)
         except SecretError as error:
-            replicas.give_up(arn, str(error))
+            replicas.refuse(service.deployment, str(error), halted=halted)
             return
-        fingerprint = f"{arn} {_digest({**service.environment, **secrets})}"
+        fingerprint = f"{service.deployment} {_digest({**service.environment, **secrets})}"
         # Missing grants may have been added since, so a refused generation is checked again.
         if not replicas.complete and (reason := self._configuration_problems(service)):
-            replicas.give_up(fingerprint, reason)
+            replicas.refuse(fingerprint, reason, halted=halted)
             return
-        replicas.apply(self._spec(service, fingerprint, secrets))
+        replicas.apply(self._spec(service, fingerprint, secrets), halted=halted)
 
     def _configuration_problems(self, service: DeclaredService) -> str:
         """Why the service must not start, as one line; empty when it may."""
@@ -183,6 +199,23 @@ class EcsRunner:
             count=service.desired_count,
             grace_seconds=float(service.container.get("stopTimeout") or DEFAULT_STOP_SECONDS),
         )
+
+    def _report(self, service: DeclaredService, replicas: ReplicaSet) -> None:
+        """Tell ECS what the tasks of the deployment do, when that has changed."""
+        report = {
+            "Cluster": service.cluster,
+            "Name": service.name,
+            "Deployment": service.deployment,
+            "RunningCount": replicas.running,
+            "PendingCount": replicas.pending,
+            "RunningBeforeCount": replicas.running_before,
+            "FailedTasks": replicas.failures,
+            "FailureReason": replicas.reason,
+            "Complete": replicas.complete,
+        }
+        if self._reported.get(service.name) != report:
+            settle(self._aws, "ecs", report)
+            self._reported[service.name] = report
 
     def _register_targets(self, declared: Mapping[str, DeclaredService]) -> None:
         """Make the targets of each target group exactly the serving ports."""

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from botocore.exceptions import ClientError
 
-from localcloud.account import ACCESS_KEY, REGION
 from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
+from localcloud.runner.settle import settle
 from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
 from localcloud.state import ProcessState
 
@@ -77,6 +76,7 @@ class SageMakerRunner:
         self._table = table
         self._sets: dict[str, ReplicaSet] = {}
         self._routes: dict[str, EndpointRoute] = {}
+        self._in_progress: set[str] = set()
         self._lock = threading.Lock()
         self._start_at: dict[str, float] = {}
         self._wake_seconds = float(os.environ.get("LOCALCLOUD_WAKE_SECONDS", "5"))
@@ -101,8 +101,9 @@ class SageMakerRunner:
                     unit.name, "sagemaker", f"SageMaker {unit.kind} {unit.name}", self._root / ".local" / "logs"
                 ),
             )
-            replicas.apply(self._spec(unit))
+            self._apply(unit, replicas)
             replicas.tick()
+        self._in_progress = {unit.name for unit in units.values() if unit.status in IN_PROGRESS}
         self._route(endpoints)
         for unit in units.values():
             self._report_result(unit, self._sets[unit.name])
@@ -158,6 +159,12 @@ class SageMakerRunner:
         container = described.get("PrimaryContainer") or described["Containers"][0]
         return dict(container.get("Environment", {}))
 
+    def _apply(self, unit: DeclaredUnit, replicas: ReplicaSet) -> None:
+        if unit.status in IN_PROGRESS and unit.name not in self._in_progress:
+            # What failed before this deployment is not held against it.
+            replicas.forget_failures()
+        replicas.apply(self._spec(unit), halted=unit.status == "Failed")
+
     def _spec(self, unit: DeclaredUnit) -> Spec:
         def environment(port: int) -> dict[str, str]:
             """Environment of the container that listens on `port`."""
@@ -189,26 +196,20 @@ class SageMakerRunner:
     def _report_result(self, unit: DeclaredUnit, replicas: ReplicaSet) -> None:
         if unit.status not in IN_PROGRESS:
             return
-        if replicas.failed:
-            self._report(unit, "Failed", replicas.failed, len(replicas.serving))
-        elif replicas.complete:
+        if replicas.complete:
             self._report(unit, "InService", "", unit.copies)
+        elif replicas.deployment_failed:
+            self._report(unit, "Failed", replicas.reason, len(replicas.serving))
 
     def _report(self, unit: DeclaredUnit, status: str, reason: str, copies: int) -> None:
-        body = {
+        report = {
             "Kind": unit.kind,
             "Name": unit.name,
             "Status": status,
             "FailureReason": reason,
             "CurrentCopyCount": copies,
         }
-        headers = {
-            "X-Amz-Target": "SageMaker.LocalcloudSettle",
-            "Content-Type": "application/x-amz-json-1.1",
-            # The emulator takes the region of its state from the signature, which it does not check.
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{REGION}/sagemaker/aws4_request",
-        }
-        httpx.post(self._aws.url, content=json.dumps(body), headers=headers, timeout=5, trust_env=False)
+        settle(self._aws, "sagemaker", report)
 
     def _schedule_start(self, endpoint: str, component: str) -> None:
         with self._lock:

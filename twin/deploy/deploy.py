@@ -24,7 +24,7 @@ When something fails:
 - In step 4 CloudFormation rolls back. `failures/` collects the reasons and the last log lines of containers as soon
   as a resource fails, since the rollback deletes the log groups, and explains them with what to do.
 - In step 6 the error says which dependency is not ready and why ECS stopped tasks; the stacks stay as they are.
-  Locally a process that was given up ends the wait with its reason.
+  Locally a resource that cannot get ready by itself ends the wait with its reason.
 - In step 7 the failure is printed and the deployment counts as done.
 
 The demo and the drill call the steps one by one (`twin/local/`). docs/doctor.md explains failures for operators.
@@ -143,7 +143,7 @@ def ensure_bootstrap(stage: Stage, progress: Progress) -> None:
 
 
 def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
-    """Wait for `/readyz` through the load balancer; locally a process that gave up ends the wait with its reason.
+    """Wait for `/readyz` through the load balancer; locally what cannot get ready by itself ends the wait.
 
     Raises:
         TwinError: naming the resource and what is wrong with it.
@@ -162,7 +162,7 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
 
 
 def refuse_failed_processes() -> None:
-    """Raise when the runner has given up a declared resource.
+    """Raise when a declared resource has failed for good: what is still tried may get ready within the wait.
 
     Raises:
         TwinError: naming the resource and the reason.

@@ -6,13 +6,11 @@ another config. Endpoints and components are complete when they are in service, 
 
 from __future__ import annotations
 
-import time
-
 from localcloud.emulator.cloudformation.tags import retag
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import Created, Properties, ResourceType, physical_name
+from localcloud.emulator.settling import StabilisationError, wait_until_settled
 
-POLL_SECONDS = 0.2
 MODEL = (
     "Containers",
     "EnableNetworkIsolation",
@@ -37,10 +35,6 @@ CONFIG = (
 )
 COMPONENT = ("InferenceComponentName", "EndpointName", "VariantName")
 """The public schema calls nothing of a component immutable, yet its update call takes none of these."""
-
-
-class StabilisationError(RuntimeError):
-    """The resource did not get into service; the message becomes the status reason of the stack event."""
 
 
 def resource_types(api: Loopback) -> dict[str, ResourceType]:
@@ -173,12 +167,13 @@ def _stabilise(api: Loopback, kind: str, arn: str) -> None:
         StabilisationError: it failed, or an update was undone (in service with a failure reason).
     """
     name = _name(arn)
-    while True:
+
+    def look() -> str | None:
+        """What has become of the resource, as `wait_until_settled` wants it."""
         described = api.call("sagemaker", f"Describe{kind}", {f"{kind}Name": name})
-        status = described[f"{kind}Status"]
-        reason = described.get("FailureReason") or ""
+        status, reason = described[f"{kind}Status"], described.get("FailureReason") or ""
         if status == "InService" and not reason:
-            return
-        if status in ("Failed", "InService"):
-            raise StabilisationError(f"{kind} {name}: {reason or 'it failed without a reason'}")
-        time.sleep(POLL_SECONDS)
+            return ""
+        return f"{kind} {name}: {reason or 'it failed without a reason'}" if status in ("Failed", "InService") else None
+
+    wait_until_settled(look)

@@ -1,15 +1,13 @@
 """Control plane of SageMaker: models, endpoint configurations, endpoints, inference components.
 
-With `LOCALCLOUD_CONTAINERS=external` another process runs the containers: an endpoint or component stays `Creating` or
-`Updating` until that process calls the private operation `LocalcloudSettle`, and fails when it does not within
-`LOCALCLOUD_STABILISE_SECONDS`. Otherwise everything is in service at once.
+When another process runs the containers (`settling.py`), an endpoint or component stays `Creating` or `Updating` until
+that process calls the private operation `LocalcloudSettle`, and fails when it does not in time.
 API: https://docs.aws.amazon.com/sagemaker/latest/APIReference/Welcome.html
 """
 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +17,8 @@ from ministack.core.responses import get_account_id, get_region
 
 from localcloud.emulator.pages import page
 from localcloud.emulator.registry import JsonService, ServiceError
+from localcloud.emulator.settling import external_containers, longest_seconds
 
-DEFAULT_STABILISE_SECONDS = 60.0
 DEFAULT_PAGE = 10
 IN_PROGRESS = ("Creating", "Updating")
 Request = dict[str, Any]
@@ -120,7 +118,7 @@ class SageMaker(JsonService):
         return found
 
     def _fail_when_late(self, kind: Kind, item: dict[str, Any]) -> None:
-        longest = float(os.environ.get("LOCALCLOUD_STABILISE_SECONDS", DEFAULT_STABILISE_SECONDS))
+        longest = longest_seconds()
         status = item.get(kind.status_key)
         if status in IN_PROGRESS and time.time() - item["LastModifiedTime"] > longest:
             self._finish(kind, item, "Failed", f"it is still {status} after {longest:g} s")
@@ -188,7 +186,7 @@ class SageMaker(JsonService):
 
     def _create_endpoint(self, request: Request) -> Request:
         config = request["EndpointConfigName"]
-        waits = _external_containers() and self._has_containers(config)
+        waits = external_containers() and self._has_containers(config)
         status = "Creating" if waits else "InService"
         return self._create(ENDPOINT, request, EndpointStatus=status, ProductionVariants=self._variants(config))
 
@@ -196,7 +194,7 @@ class SageMaker(JsonService):
         endpoint = self._get_updatable(ENDPOINT, request["EndpointName"])
         config = request["EndpointConfigName"]
         changes = {"EndpointConfigName": config, "ProductionVariants": self._variants(config)}
-        return self._change(ENDPOINT, endpoint, changes, waits=_external_containers() and self._has_containers(config))
+        return self._change(ENDPOINT, endpoint, changes, waits=external_containers() and self._has_containers(config))
 
     def _get_updatable(self, kind: Kind, name: str) -> dict[str, Any]:
         item = self._get(kind, name)
@@ -225,7 +223,7 @@ class SageMaker(JsonService):
         if model := request["Specification"].get("ModelName"):
             self._get(MODEL, model)
         copies = int((request.get("RuntimeConfig") or {}).get("CopyCount", 1))
-        waits = _external_containers() and copies > 0
+        waits = external_containers() and copies > 0
         return self._create(
             COMPONENT,
             request,
@@ -265,7 +263,7 @@ class SageMaker(JsonService):
         runtime = component["RuntimeConfig"]
         desired = runtime["DesiredCopyCount"] if copies is None else int(copies)
         changes = {"Specification": specification, "RuntimeConfig": {**runtime, "DesiredCopyCount": desired}}
-        return self._change(COMPONENT, component, changes, waits=_external_containers() and desired > 0)
+        return self._change(COMPONENT, component, changes, waits=external_containers() and desired > 0)
 
     def _add_tags(self, request: Request) -> Request:
         tags = self.store("tags").setdefault(request["ResourceArn"], [])
@@ -297,7 +295,3 @@ class SageMaker(JsonService):
         item.update({kind.status_key: status, "FailureReason": reason, "LastModifiedTime": time.time()})
         if status == "InService" and "RuntimeConfig" in item:
             item["RuntimeConfig"]["CurrentCopyCount"] = item["RuntimeConfig"]["DesiredCopyCount"]
-
-
-def _external_containers() -> bool:
-    return os.environ.get("LOCALCLOUD_CONTAINERS") == "external"

@@ -48,9 +48,9 @@ class Cloud:
             time.sleep(0.1)
 
     def failure(self, resource: str) -> str:
-        """Why a declared resource could not be started."""
-        found = self.until(resource, lambda processes: any(p.status == "failed" for p in processes))
-        return next(process.reason for process in found if process.status == "failed")
+        """Why a declared resource cannot be started."""
+        found = self.until(resource, lambda processes: any(p.reason for p in processes))
+        return next(process.reason for process in found if process.reason)
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@ SERVICES = {
 
 @pytest.fixture(scope="module")
 def declared(cloud: Cloud) -> dict[str, Declared]:
-    """A service for each test. All are declared at once, since a local cloud starts and gives up many side by side."""
+    """A service for each test. All are declared at once, since a local cloud starts many side by side."""
     found = {}
     for name, declare in SERVICES.items():
         found[name] = Declared(cloud, name)
@@ -238,7 +238,7 @@ def test_a_wrong_container_port_is_named(cloud: Cloud, declared: dict[str, Decla
     assert str(CONTAINER_PORT) in reason
 
 
-def test_a_container_that_crashes_is_given_up_with_its_last_log_line(
+def test_a_container_that_crashes_is_tried_again_and_shows_its_last_log_line(
     cloud: Cloud, declared: dict[str, Declared]
 ) -> None:
     reason = cloud.failure(declared["crashing"].name)

@@ -129,30 +129,114 @@ def test_a_process_that_hangs_is_replaced_and_ended(
     assert replicas.restarts == 1
     # A suspended process does not receive SIGTERM, so it is killed.
     until(replicas, lambda: first not in psutil.pids())
-    assert not replicas.failed
+    assert not replicas.reason
 
 
-def test_a_process_that_never_answers_is_given_up(
+def test_a_process_that_never_answers_is_started_again_and_says_why(
     replicas: ReplicaSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica_sets, "START_SECONDS", 1.0)
     replicas.apply(spec(tmp_path, "mute", code="import time; print('still loading', flush=True); time.sleep(60)"))
-    until(replicas, lambda: bool(replicas.failed))
-    assert "GET /healthz was not answered within 1 s" in replicas.failed
-    assert replicas.failed.endswith("still loading")
-    assert [state.status for state in replicas.states()] == ["failed"]
+    until(replicas, lambda: replicas.deployment_failed)
+    assert "GET /healthz was not answered within 1 s" in replicas.reason
+    assert replicas.reason.endswith("still loading")
+    until(replicas, lambda: replicas.restarts == 3)
+    assert {state.reason for state in replicas.states()} == {replicas.reason}
 
 
-def test_a_configuration_error_ends_at_once_and_the_old_generation_goes_on(
+def test_a_configuration_error_fails_the_deployment_at_once_and_the_old_generation_goes_on(
     replicas: ReplicaSet, tmp_path: Path
 ) -> None:
     replicas.apply(spec(tmp_path, "one"))
     until(replicas, lambda: replicas.complete)
     replicas.apply(spec(tmp_path, "bad", code=FAILING))
-    until(replicas, lambda: bool(replicas.failed))
-    assert replicas.failed.endswith("Configuration error: environment variable X is not set")
+    until(replicas, lambda: replicas.deployment_failed)
+    assert replicas.failures == 1
+    assert replicas.reason.endswith("Configuration error: environment variable X is not set")
     assert who(replicas.serving[0]) == "one"
-    assert [s.reason for s in replicas.states() if s.status == "failed"] == [replicas.failed]
+    assert [(s.status, s.reason) for s in replicas.states()] == [("healthy", ""), ("unhealthy", replicas.reason)]
+    replicas.apply(spec(tmp_path, "one"))
+    until(replicas, lambda: replicas.complete)
+    assert not replicas.deployment_failed
+    assert [(s.status, s.reason) for s in replicas.states()] == [("healthy", "")]
+
+
+def test_what_crashes_is_tried_until_its_cause_is_gone(replicas: ReplicaSet, tmp_path: Path) -> None:
+    cause = tmp_path / "cause"
+    cause.touch()
+    code = f"import os, sys\nif os.path.exists({str(cause)!r}): sys.exit('no room')\n{SERVER}"
+    replicas.apply(spec(tmp_path, "one", code=code))
+    until(replicas, lambda: replicas.failures >= 4, seconds=30)
+    assert replicas.deployment_failed
+    cause.unlink()
+    until(replicas, lambda: replicas.complete, seconds=30)
+    assert [(s.status, s.reason) for s in replicas.states()] == [("healthy", "")]
+    assert replicas.restarts >= 4
+
+
+def test_another_number_of_processes_is_tried_without_a_pause(replicas: ReplicaSet, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    code = f"open({str(started)!r}, 'a').write('x'); raise SystemExit(1)"
+    replicas.apply(spec(tmp_path, "one", code=code))
+    until(replicas, lambda: replicas.failures == 5, seconds=30)
+    # The pause is 8 s now.
+    before = time.monotonic()
+    replicas.apply(spec(tmp_path, "one", count=2, code=code))
+    until(replicas, lambda: started.read_text() == "x" * 7)
+    assert time.monotonic() - before < 6
+
+
+def test_one_that_crashes_beside_one_that_serves_is_started_with_growing_pauses(
+    replicas: ReplicaSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_sets, "STABLE_SECONDS", 0.5)
+    monkeypatch.setattr(replica_sets, "HEALTH_SECONDS", 0.0)
+    first = tmp_path / "first"
+    code = f"import os, sys\ntry: os.mkdir({str(first)!r})\nexcept OSError: sys.exit('only one')\n{SERVER}"
+    replicas.apply(spec(tmp_path, "one", count=2, code=code))
+    until(replicas, lambda: replicas.failures >= 4, seconds=30)
+    assert replicas.running == 1
+    assert len(replicas.serving) == 1
+
+
+def test_a_refused_generation_fails_again_and_again_and_starts_once_it_may(
+    replicas: ReplicaSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_sets, "REFUSAL_SECONDS", 0.1)
+    replicas.apply(spec(tmp_path, "one"))
+    until(replicas, lambda: replicas.complete)
+
+    def refused() -> bool:
+        replicas.refuse("two", "the role lacks a grant")
+        return replicas.failures >= 3
+
+    until(replicas, refused)
+    assert replicas.restarts == 0
+    assert not replicas.complete
+    assert who(replicas.serving[0]) == "one"
+    replicas.apply(spec(tmp_path, "two"))
+    until(replicas, lambda: replicas.complete)
+    assert who(replicas.serving[0]) == "two"
+
+
+def test_a_halted_generation_starts_nothing(replicas: ReplicaSet, tmp_path: Path) -> None:
+    replicas.apply(spec(tmp_path, "bad", code=FAILING))
+    until(replicas, lambda: replicas.failures == 1)
+    replicas.apply(spec(tmp_path, "bad", code=FAILING), halted=True)
+    tick_for(replicas, 2)
+    assert replicas.failures == 1
+    assert [(s.name, s.status, s.reason) for s in replicas.states()] == [("api-failed", "failed", replicas.reason)]
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(replicas: ReplicaSet, tmp_path: Path) -> None:
+    # The folder of the logs is a file: no log can be opened, as on a full disk.
+    replicas.logs.write_text("")
+    replicas.apply(spec(tmp_path, "one"))
+    until(replicas, lambda: replicas.failures >= 2)
+    assert "the process cannot be started" in replicas.reason
+    assert [state.status for state in replicas.states()] == ["unhealthy"]
+    replicas.logs.unlink()
+    until(replicas, lambda: replicas.complete)
 
 
 def test_stop_leaves_no_process(replicas: ReplicaSet, tmp_path: Path) -> None:

@@ -58,13 +58,20 @@ def collect(stage: Stage, resource_type: str, stack: str, logical_id: str) -> li
 
 
 def local_containers(kind: str | None = None) -> list[Evidence]:
-    """Evidence of the containers that the local cloud has given up; of all kinds, or of one."""
+    """Evidence of the containers of the local cloud that have failed, of all kinds or of one.
+
+    When the rollback of one kind has already replaced what failed, the tails of that kind's logs.
+    """
     try:
         state = lifecycle.status(STATE_ROOT)
     except LocalCloudError:
         return []
-    failed = [p for p in (state.processes if state else ()) if p.status == "failed" and kind in (None, p.kind)]
-    return [Evidence(_shown(p.log), (p.reason,) if p.reason else (), _file_tail(Path(p.log))) for p in failed]
+    failed = [p for p in (state.processes if state else ()) if p.reason and kind in (None, p.kind)]
+    found = {p.log: Evidence(_shown(p.log), (p.reason,), _file_tail(Path(p.log))) for p in failed}
+    if not found and kind is not None:
+        logs = sorted((STATE_ROOT / ".local" / "logs").glob(f"{kind}-*.log"))
+        return [Evidence(_shown(str(log)), (), _file_tail(log)) for log in logs]
+    return list(found.values())
 
 
 def of_service(stage: Stage, cluster: str, service: str) -> list[Evidence]:
