@@ -315,16 +315,16 @@ def test_the_bootstrap_is_looked_for_under_the_settings_qualifier(shell: pytest.
 def test_a_leftover_collides_until_a_stack_owns_it(shell: pytest.MonkeyPatch, aws: Aws) -> None:
     group, logs, cloudformation = "/aws/sagemaker/Endpoints/twin-dev-llm", aws("logs"), aws("cloudformation")
     logs.create_log_group(logGroupName=group)
-    logs.create_log_group(logGroupName="/aws/lambda/twin-dev-old")
+    logs.create_log_group(logGroupName="/aws/lambda/twin-dev-evaluation-Old1")
     try:
         found = findings_of("Name collisions")
         assert found["Name collisions"].status is Status.FAILED
         assert group in found["Name collisions"].seen
         assert found["Leftovers"].status is Status.WARNING
-        assert "twin-dev-old" in found["Leftovers"].seen
+        assert "twin-dev-evaluation-Old1" in found["Leftovers"].seen
     finally:
         logs.delete_log_group(logGroupName=group)
-        logs.delete_log_group(logGroupName="/aws/lambda/twin-dev-old")
+        logs.delete_log_group(logGroupName="/aws/lambda/twin-dev-evaluation-Old1")
     resource = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group}}
     cloudformation.create_stack(StackName="twin-dev-llm", TemplateBody=json.dumps({"Resources": {"Logs": resource}}))
     cloudformation.get_waiter("stack_create_complete").wait(StackName="twin-dev-llm", WaiterConfig={"Delay": 1})
