@@ -59,14 +59,8 @@ class Stack:
         }
         if self.breaker:
             service["DeploymentConfiguration"] = {"DeploymentCircuitBreaker": {"Enable": True, "Rollback": True}}
-        targets = {
-            "Port": 8000,
-            "Protocol": "HTTP",
-            "TargetType": "ip",
-            "VpcId": {"Ref": "Vpc"},
-            "HealthCheckPath": "/",
-            "HealthCheckTimeoutSeconds": 2,
-        }
+        health = {"HealthCheckPath": "/", "HealthCheckTimeoutSeconds": 2}
+        targets = {**health, "Port": 8000, "Protocol": "HTTP", "TargetType": "ip", "VpcId": {"Ref": "Vpc"}}
         resources = {
             "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
             "Targets": {"Type": "AWS::ElasticLoadBalancingV2::TargetGroup", "Properties": targets},
