@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from twin.inventory.ownership import Ownership
 from twin.target.errors import TwinError
 from twin.target.progress import Progress
 from twin.target.stage import Stage
@@ -46,4 +47,7 @@ def ringing(stage: Stage) -> set[str]:
 
 def _states(stage: Stage) -> dict[str, str]:
     pages = stage.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stage.prefix}-")
-    return {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page.get("MetricAlarms", ())}
+    states = {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page.get("MetricAlarms", ())}
+    # The alarms of `dev-eu` begin like those of `dev`, and say nothing of a release of it.
+    own = Ownership(stage)
+    return {name: state for name, state in states.items() if own.is_named(name)}

@@ -8,6 +8,7 @@ from typing import Any
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, ok, skipped, warning
+from twin.inventory.ownership import Ownership
 
 BUDGET, ALERTS = "Budget", "Alert subscriptions"
 PENDING = "PendingConfirmation"
@@ -15,12 +16,12 @@ PENDING = "PendingConfirmation"
 
 
 def _subscriptions(context: Context) -> Iterator[Finding]:
-    client = context.stage.client("sns")
+    client, own = context.stage.client("sns"), Ownership(context.stage)
     topics = [
         topic["TopicArn"]
         for page in client.get_paginator("list_topics").paginate()
         for topic in page["Topics"]
-        if topic["TopicArn"].rsplit(":", 1)[-1].startswith(f"{context.stage.prefix}-")
+        if own.is_named(topic["TopicArn"])
     ]
     if not topics:
         yield skipped(ALERTS, "not deployed yet: look again after the first deployment")

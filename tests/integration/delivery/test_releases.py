@@ -147,20 +147,23 @@ def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(p
     with pytest.raises(TwinError, match="has no alarm"):
         alarms.watch(prod, 0, 0.1, lambda _: None)
     cloudwatch = cloud.client("cloudwatch")
-    for name in ("twin-prod-old", "twin-prod-new", "twin-dev-other"):
+    old, new = "twin-prod-evaluation-Old1", "twin-prod-business-New1"
+    # Alarms of a stage whose name goes on, of a stranger, and of another stage.
+    others = ("twin-prod-eu-evaluation-Old1", "twin-prod-photos-full", "twin-dev-evaluation-Old1")
+    for name in (old, new, *others):
         put_alarm(cloudwatch, name)
 
     def ring(name: str) -> None:
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
 
-    ring("twin-prod-old")
-    ring("twin-dev-other")
-    assert alarms.ringing(prod) == {"twin-prod-old"}
+    for name in (old, *others):
+        ring(name)
+    assert alarms.ringing(prod) == {old}
     assert alarms.watch(prod, 0.3, 0.1, lambda _: None) == 1
-    later = threading.Timer(0.5, ring, ("twin-prod-new",))
+    later = threading.Timer(0.5, ring, (new,))
     later.start()
     try:
-        with pytest.raises(TwinError, match=r"since the release: twin-prod-new\."):
+        with pytest.raises(TwinError, match=rf"since the release: {new}\."):
             alarms.watch(prod, 60, 0.1, lambda _: None)
     finally:
         later.join()

@@ -375,14 +375,18 @@ def test_the_certificate_must_be_for_the_domain(shell: pytest.MonkeyPatch, aws: 
 
 def test_an_address_that_never_confirmed(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:twin-dev-evaluation-Alerts"
+    others = [f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}" for name in ("twin-dev-eu-evaluation-Alerts", "twin-dev-photos")]
     member = (
         "<TopicArn>{0}</TopicArn><Protocol>email</Protocol><Endpoint>{1}</Endpoint>"
         "<SubscriptionArn>{2}</SubscriptionArn>"
     )
     pending = member.format(topic, "on-call@example.com", "PendingConfirmation")
-    recorded.queries["ListTopics"] = (200, listed("ListTopics", "Topics", f"<TopicArn>{topic}</TopicArn>"))
+    topics = "</member><member>".join(f"<TopicArn>{each}</TopicArn>" for each in (topic, *others))
+    recorded.queries["ListTopics"] = (200, listed("ListTopics", "Topics", topics))
     recorded.queries["ListSubscriptionsByTopic"] = (200, listed("ListSubscriptionsByTopic", "Subscriptions", pending))
     shell.setenv("AWS_ENDPOINT_URL_SNS", recorded.url)
+    judged = [name for name in findings_of("Alert subscriptions") if name.startswith("Alert subscriptions")]
+    assert judged == ["Alert subscriptions of twin-dev-evaluation-Alerts"]
     found = look("Alert subscriptions of twin-dev-evaluation-Alerts")
     assert found.status is Status.WARNING
     assert found.seen == "not confirmed: on-call@example.com"
