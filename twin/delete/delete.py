@@ -92,23 +92,31 @@ def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[S
 def _delete_components(own: Ownership, progress: Progress, poll: float) -> None:
     """Ask until every component is gone: SageMaker refuses to delete one while it is created or its copies change."""
     deadline = time.monotonic() + COMPONENT_SECONDS
-    asked: set[str] = set()
-    refused: dict[str, str] = {}
+    said: dict[str, str] = {}
     while names := COMPONENTS.find(own):
-        for name in set(names) - asked:
-            try:
-                COMPONENTS.remove(own, name)
-            except ClientError as error:
-                reason = error.response["Error"]["Message"]
-                if refused.get(name) != reason:
-                    progress(f"{COMPONENTS.kind:<24} {name}: {reason}")
-                refused[name] = reason
-            else:
-                asked.add(name)
-                progress(f"{COMPONENTS.kind:<24} {name}")
+        for name in names:
+            outcome = _ask_for_deletion(own, name)
+            if said.get(name) != outcome:
+                progress(f"{COMPONENTS.kind:<24} {name}: {outcome}")
+            said[name] = outcome
         if time.monotonic() > deadline:
             return
         time.sleep(poll)
+
+
+def _ask_for_deletion(own: Ownership, component: str) -> str:
+    """What SageMaker answers, in words.
+
+    Raises:
+        ClientError: for another reason than the component's state, such as a right that is missing.
+    """
+    try:
+        COMPONENTS.remove(own, component)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        return str(error.response["Error"]["Message"])
+    return "deleting"
 
 
 def _empty_all(own: Ownership, progress: Progress) -> None:

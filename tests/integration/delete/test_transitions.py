@@ -85,3 +85,24 @@ def test_one_that_is_waking(external: External) -> None:
     said, left = _deleted_after(external, "InService")
     assert left == [[]], said
     assert external.sagemaker.list_endpoints()["Endpoints"] == []
+
+
+class Denied(Stage):
+    """A stage whose caller may not delete components; the emulator grants everything."""
+
+    def _new_client(self, service: str, **config: Any) -> Any:
+        client = super()._new_client(service, **config)
+        client.meta.events.register("before-call.sagemaker.DeleteInferenceComponent", self._refuse)
+        return client
+
+    @staticmethod
+    def _refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DeleteInferenceComponent")
+
+
+def test_a_right_that_is_missing_is_not_waited_for(external: External) -> None:
+    _create(external.sagemaker)
+    external.settle("inference-component", COMPONENT, "InService")
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        delete(Denied("local", "us-east-1"), lambda line: None)
+    assert external.sagemaker.list_endpoints()["Endpoints"]
