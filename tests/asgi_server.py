@@ -20,11 +20,17 @@ STOP_SECONDS = 30
 
 @contextlib.contextmanager
 def serving(
-    app: Any, environment: Mapping[str, str] | None = None, *, certificate: Path | None = None, key: Path | None = None
+    app: Any,
+    environment: Mapping[str, str] | None = None,
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    **options: Any,
 ) -> Iterator[str]:
     """Serve an application on a free loopback port, over TLS with a certificate and its key; gives its address.
 
-    The process's environment is changed while the application starts only: other suites have theirs.
+    `options` are uvicorn's. The process's environment is changed while the application starts only: other suites have
+    theirs.
     """
     port = free_port()
     config = uvicorn.Config(
@@ -35,6 +41,7 @@ def serving(
         timeout_graceful_shutdown=2,
         ssl_certfile=certificate,
         ssl_keyfile=key,
+        **options,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

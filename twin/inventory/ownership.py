@@ -54,9 +54,11 @@ class Ownership:
         known = id_aliases(name) | ids_of(item)
         if known & self.kept or any(_has_prefix(name, stack) for stack in self.kept_stacks):
             return False
-        if self.is_tagged(item) or self.is_foreign(item):
-            return self.is_tagged(item)
-        return bool(known & self.history) or (not known & self.foreign and self.is_named(name))
+        if self.is_foreign(item):
+            return False
+        if self.is_tagged(item) or known & self.history:
+            return True
+        return not known & self.foreign and self.is_named(name)
 
     def owns_bucket(self, name: str) -> bool:
         """Whether a bucket is the stage's and not to be kept.
@@ -72,11 +74,9 @@ class Ownership:
             return False
         if any(_has_prefix(name, prefix, or_equals=False) for prefix in self.longer_prefixes):
             return False
-        return parameter_path(self.stage.name) in name or any(map(self._made.fullmatch, _segments(name)))
-
-    @property
-    def _made(self) -> re.Pattern[str]:
-        return made_names(self.stage.prefix)
+        return parameter_path(self.stage.name) in name or any(
+            map(made_names(self.stage.prefix).fullmatch, _segments(name))
+        )
 
     def is_tagged(self, item: Any) -> bool:
         """Whether an item of a list carries the stage's tags."""

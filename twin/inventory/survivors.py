@@ -43,7 +43,8 @@ def survivors(stage: Stage, own: Ownership | None = None) -> list[Survivor]:
                 continue
             name = item if listing.name is None else str(item[listing.name])
             existing |= id_aliases(name) | ids_of(item)
-            if own.owns_bucket(name) if listing.kind == "bucket" else own.owns(name, item):
+            owned = own.owns_bucket(name) if listing.kind == "bucket" else own.owns(name, item)
+            if owned:
                 found.append(Survivor(listing.service, listing.kind, name, _why(item)))
     found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing) + _machines(own, existing)
     found += _tagged(own, existing, {alias for each in found for alias in id_aliases(each.name)})

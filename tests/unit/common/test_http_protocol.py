@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 
 from services.common.http_protocol import HeadTimeoutProtocol
+from tests.asgi_server import serving
 
 HEAD_SECONDS = 0.6
 IDLE_SECONDS = 3
@@ -39,34 +40,24 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            app,
-            http=Impatient,
-            lifespan="off",
-            log_config=None,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive(), "the server did not start"
-                time.sleep(0.01)
-            yield listener.getsockname()
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            assert not thread.is_alive()
+    options = {"http": Impatient, "lifespan": "off", "timeout_keep_alive": IDLE_SECONDS}
+    with serving(app, **options) as url:
+        found = urlsplit(url)
+        yield str(found.hostname), int(found.port or 0)
 
 
 @contextmanager
 def connected(address: tuple[str, int]) -> Iterator[socket.socket]:
     with socket.create_connection(address, timeout=4 * IDLE_SECONDS) as connection:
         yield connection
+
+
+def answered_first(connection: socket.socket, request: bytes) -> float:
+    """Send a request, if there is one, and receive its answer; gives the time after it."""
+    if request:
+        connection.sendall(request)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    return time.monotonic()
 
 
 def rest(connection: socket.socket) -> bytes:
@@ -105,10 +96,7 @@ def test_a_head_that_does_not_arrive_is_answered_408(
     address: tuple[str, int], begin: Callable[[socket.socket], None], first: bytes
 ) -> None:
     with connected(address) as connection:
-        if first:
-            connection.sendall(first)
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-        began = time.monotonic()
+        began = answered_first(connection, first)
         begin(connection)
         answer = rest(connection)
         took = time.monotonic() - began
@@ -131,10 +119,7 @@ def test_bytes_that_are_no_request_do_not_hold_a_connection(
     address: tuple[str, int], first: bytes, then: bytes
 ) -> None:
     with connected(address) as connection:
-        if first:
-            connection.sendall(first)
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-        began = time.monotonic()
+        began = answered_first(connection, first)
         threading.Thread(target=drip, args=(connection, then), daemon=True).start()
         with suppress(ConnectionResetError):  # closed while more of the body was on its way
             assert rest(connection) == b""

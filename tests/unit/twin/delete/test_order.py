@@ -28,15 +28,6 @@ DEV = Ownership(Stage(name="dev", region="us-east-1"))
         "/aws/lambda/twin-dev-evaluation-Notify",
         "service/twin-dev-business-Cluster/twin-dev-business-Service",
         "/twin/dev/evaluation/watermark",
-    ],
-)
-def test_names_of_the_stage_are_its_own(name: str) -> None:
-    assert DEV.owns(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
         "twin-dev-overview",
         "twin-dev-weights-000000000000-eu-central-1",
         "/aws/sagemaker/InferenceComponents/twin-dev-llm-model",
@@ -45,7 +36,7 @@ def test_names_of_the_stage_are_its_own(name: str) -> None:
         f"twin-dev-evaluation-Collect{HASH}-{RANDOM}",
     ],
 )
-def test_names_that_the_stage_makes_are_its_own(name: str) -> None:
+def test_names_of_the_stage_are_its_own(name: str) -> None:
     assert DEV.owns(name)
 
 
