@@ -293,7 +293,7 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
     assert kept.succeeded, failures(kept)
 
     needs = {"staging": {"outputs": staging.outputs()}}
-    with ringing(repository, "twin-local-business-made-up"):
+    with ringing(repository, "twin-local-business-MadeUp1"):
         released = repository.run(
             "deploy",
             "production",
@@ -302,7 +302,7 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
             elsewhere={DEPLOY: AS_BEFORE},
         )
     assert [name for name, step in released.steps.items() if step.outcome == "failure"] == [WATCH]
-    assert "Alarms since the release: twin-local-business-made-up." in released.steps[WATCH].output
+    assert "Alarms since the release: twin-local-business-MadeUp1." in released.steps[WATCH].output
     assert released.steps[".venv/bin/twin ci remember"].outcome == "skipped"
     assert f"**Rolled back** stage local to `{repository.good}` with image `{good}`." in released.summary
     assert running_image(repository).endswith(repository.good)
