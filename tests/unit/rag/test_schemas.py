@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from services.rag.api.protocol.openai_schemas import ChatCompletionRequest
-from services.rag.api.protocol.schemas import FeedbackRequest, RagRequest
+from services.rag.api.protocol.schemas import SAYS_SOMETHING, FeedbackRequest, RagRequest
 
 HALF = "\ud800"
+SEPARATORS = ("\x1c", "\x1d", "\x1e", "\x1f", "\x85")
 TRACE = "01890000-0000-7000-8000-000000000000"
 
 
@@ -104,3 +106,13 @@ def test_a_conversation_may_be_long() -> None:
     turns = [{"role": "user", "content": "x"}] * 2000
     assert len(RagRequest.model_validate({"query": "x", "history": turns}).history) == 2000
     assert len(ChatCompletionRequest.model_validate({"messages": turns}).messages) == 2000
+
+
+@pytest.mark.parametrize("text", [*SEPARATORS, "".join(SEPARATORS), f" {SEPARATORS[0]}\n"])
+def test_a_separator_says_nothing_for_the_service_and_for_its_document(text: str) -> None:
+    # ASCII: there \s names none of them, as in ECMA-262.
+    assert re.search(SAYS_SOMETHING, text, re.ASCII) is None
+    assert re.search(SAYS_SOMETHING, f"{text}x", re.ASCII)
+    with pytest.raises(ValidationError, match="must not be empty"):
+        RagRequest.model_validate({"query": text})
+    assert RagRequest.model_validate({"query": f"{text}x"}).query == "x"

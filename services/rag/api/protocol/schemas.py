@@ -11,8 +11,8 @@ from services.rag.api.protocol.request_body import NoUnknownFields, RequestBody
 
 # About 1,000 tokens: a question, not a document.
 MAX_QUERY_CHARS = 4000
-# Something other than white space.
-SAYS_SOMETHING = r"\S"
+# Something other than white space. Python strips five characters that \s does not name in JSON Schema (ECMA-262).
+SAYS_SOMETHING = r"[^\s\u001c-\u001f\u0085]"
 MAX_REASON_CHARS = 2000
 MAX_TURNS = 2000
 """Messages of a conversation; the first wrong one ends the validation."""
