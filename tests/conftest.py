@@ -19,7 +19,7 @@ os.environ["CDK_VALIDATION"] = "false"
 if (node := find_node(VENV)) is not None:
     os.environ["JSII_NODE"] = str(node)
 
-pytest_plugins = ["tests.programs", "tests.worker_groups"]
+pytest_plugins = ["tests.programs", "tests.worker_groups", "tests.attack_figures"]
 
 MOST_WORKERS = 4
 

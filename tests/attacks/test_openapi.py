@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -10,10 +11,11 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from tests.integration.rag.conftest import World
-from tests.integration.rag.fakes import KEY
+from tests.attack_figures import Tally, size
+from tests.attacks.service import JSON, Target
+from tests.attacks.wire import PATIENCE_SECONDS, Request, ask
 
-EXAMPLES = 20
+EXAMPLES = size(20, 400)
 # Undocumented bodies: the service must answer them in the shape of every error and never with a 5xx.
 BROKEN: list[bytes] = [
     b"",
@@ -48,9 +50,9 @@ TAKING_INPUT = sorted(name for name in OPERATIONS if name.startswith("POST") or 
 
 
 @pytest.fixture(scope="module")
-def schema(running: World) -> Any:
-    with running.client() as client:
-        found = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
+def schema(running: Target) -> Any:
+    document = ask(running.url, Request("GET", "/openapi.json", (running.authorization,))).body
+    found = schemathesis.openapi.from_dict(json.loads(document))
     found.config.update(base_url=running.url)
     for check in (found.config.checks.positive_data_acceptance, found.config.checks.negative_data_rejection):
         check.expected_statuses = [*check.expected_statuses, "413"]  # no schema can tell the size of a body
@@ -62,19 +64,19 @@ def test_the_document_describes_every_operation(schema: Any) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_valid_requests_are_accepted(world: World, schema: Any, name: str) -> None:
-    statuses = _probe(schema, name, GenerationMode.POSITIVE)
+def test_valid_requests_are_accepted(target: Target, tally: Tally, schema: Any, name: str) -> None:
+    statuses = _probe(target, tally, schema, name, GenerationMode.POSITIVE)
     assert statuses
     if "{" not in name and name != "POST /feedback":  # those name a thing, which random names do not hit
         assert 200 in statuses
 
 
 @pytest.mark.parametrize("name", TAKING_INPUT)
-def test_invalid_requests_are_refused(world: World, schema: Any, name: str) -> None:
-    assert _probe(schema, name, GenerationMode.NEGATIVE) & {404, 405, 422}
+def test_invalid_requests_are_refused(target: Target, tally: Tally, schema: Any, name: str) -> None:
+    assert _probe(target, tally, schema, name, GenerationMode.NEGATIVE) & {404, 405, 422}
 
 
-def _probe(schema: Any, name: str, mode: GenerationMode) -> set[int]:
+def _probe(target: Target, tally: Tally, schema: Any, name: str, mode: GenerationMode) -> set[int]:
     """Send generated requests; every answer is as documented. Returns the statuses seen."""
     (operation,) = [found for result in schema.get_all_operations() if (found := result.ok()).label == name]
     seen: set[int] = set()
@@ -90,7 +92,12 @@ def _probe(schema: Any, name: str, mode: GenerationMode) -> set[int]:
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def probe(case: schemathesis.Case) -> None:
-        response = case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
+        response = case.call(headers=dict([target.authorization]), timeout=PATIENCE_SECONDS)
+        # Counted before it is judged: hypothesis sends a failing request again, smaller.
+        tally.count(
+            case, response.elapsed, fault=f"status {response.status_code}" if response.status_code >= 500 else None
+        )
+        case.validate_response(response)
         seen.add(response.status_code)
         if response.status_code >= 400:
             _one_shape(response.status_code, response.json(), response.headers["x-request-id"][0], case.body)
@@ -100,14 +107,13 @@ def _probe(schema: Any, name: str, mode: GenerationMode) -> set[int]:
 
 
 @pytest.mark.parametrize("path", ["/rag", "/v1/chat/completions", "/feedback"])
-def test_broken_bodies_are_refused_in_the_one_shape(world: World, path: str) -> None:
+def test_broken_bodies_are_refused_in_the_one_shape(target: Target, tally: Tally, path: str) -> None:
     dice = random.Random(3)
-    noise = [dice.randbytes(dice.randrange(1, 2000)) for _ in range(20)]
-    with world.client() as client:
-        for body in [*BROKEN, *noise]:
-            response = client.post(path, content=body, headers={"Content-Type": "application/json"})
-            told = response.headers["X-Request-Id"]
-            _one_shape(response.status_code, response.json(), told, body)
+    noise = [dice.randbytes(dice.randrange(1, 2000)) for _ in range(size(20, 500))]
+    for body in [*BROKEN, *noise]:
+        seen = ask(target.url, Request("POST", path, (target.authorization, JSON), body))
+        tally.count(body, seen.seconds, lost=seen.status == 0)
+        _one_shape(seen.status, json.loads(seen.body), seen.header("x-request-id"), body)
 
 
 def _one_shape(status: int, answer: Any, request_id: str, body: Any) -> None:
