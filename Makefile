@@ -5,6 +5,9 @@ PYTHON ?= python3
 STAGE ?= local
 QUERY ?= Why does Ada keep the health check timeout so long?
 ARGS ?=
+ATTACKS = tests/attacks tests/unit/patterns tests/unit/localcloud/test_perimeter.py tests/unit/rag/test_ingest_untrusted.py \
+	tests/browser/test_hostile_text.py tests/browser/test_foreign_page.py tests/integration/localcloud/test_perimeter.py \
+	tests/integration/delete/test_faults_everywhere.py tests/e2e/test_faults.py
 TWIN = .venv/bin/twin
 UV = .venv/bin/uv
 COMPILE = $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-emit-index-url --no-header
@@ -17,6 +20,10 @@ demo: ## From nothing: deploy, ask, watch, judge, alarm, delete, proof
 
 test: setup ## From nothing: set up and run every test
 	@.venv/bin/python -m pytest -n logical --dist loadscope --no-loadscope-reorder $(ARGS)
+
+test-attacks: setup ## Every attack and fault: all inputs of the attack suites, every resource's failure; some minutes
+	@TWIN_ATTACKS=whole TWIN_EVERY_FAULT=1 .venv/bin/python -m pytest -n logical --dist loadscope --no-loadscope-reorder \
+		$(ATTACKS) $(ARGS)
 
 setup: ## Environment only: Python packages, CDK command line, embedding model
 	@$(PYTHON) scripts/setup.py
@@ -63,9 +70,6 @@ tools: setup ## Tools that CI checks a change with: the hashed locks tools and c
 		$(UV) pip sync --quiet --require-hashes --python .local/venvs/$$each/bin/python requirements/$$each.txt || exit 1; \
 	done
 
-opik-compatibility: setup ## Pinned and newest Opik SDK against the collector; with OPIK_API_KEY also against a real Opik
-	@.venv/bin/python -m scripts.opik_compatibility
-
 docs: setup ## Write the pages that are made from code: docs/configuration.md and docs/environment.md
 	@.venv/bin/python -m scripts.configuration_docs
 
@@ -78,6 +82,6 @@ lock: setup ## Recompile the lock files under requirements/ from pyproject.toml;
 		$(COMPILE) --group pyproject.toml:$$each -o requirements/$$each.txt || exit 1; \
 	done
 
-.PHONY: help demo test setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
+.PHONY: help demo test test-attacks setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check evaluation-layer \
-	tools opik-compatibility docs lock
+	tools docs lock

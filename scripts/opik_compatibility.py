@@ -1,4 +1,6 @@
-"""The Opik suite of the collector against the pinned SDK, the newest ones, and a real Opik. `make opik-compatibility`.
+"""The Opik suite of the collector against the pinned SDK, the newest ones, and a real Opik.
+
+`.venv/bin/python -m scripts.opik_compatibility`; `make setup` comes first.
 
 The newest SDKs are installed without dependencies into environments under `.local/venvs`, which see everything else
 through the project's environment, which is left unchanged. A newer SDK that needs a package which the project lacks
