@@ -27,8 +27,7 @@ from benchmarks.load import ANSWER_SECONDS, LoadResult
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import Server, run_load
 from benchmarks.stub_llm import STANDARD
-from benchmarks.testbed import QUESTION, Testbed, start_testbed
-from localcloud.account import CLIENT_ARGUMENTS
+from benchmarks.testbed import CREDENTIALS, QUESTION, Testbed, start_testbed
 from services.common.spill import MAX_SPILL_BYTES
 
 USERS = 16
@@ -195,7 +194,8 @@ def _ask(client: httpx.Client, headers: dict[str, str], *, abandon: bool) -> str
 
 def _sampled(testbed: Testbed) -> set[str]:
     """Trace ids of all samples in the queue, which is emptied."""
-    client: Any = boto3.client("sqs", endpoint_url=testbed.aws_url, **CLIENT_ARGUMENTS)
+    arguments: Any = CREDENTIALS.client_arguments()
+    client: Any = boto3.client("sqs", endpoint_url=testbed.aws_url, **arguments)
     found: set[str] = set()
     while messages := client.receive_message(QueueUrl=testbed.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=2).get(
         "Messages", []

@@ -18,7 +18,7 @@ import boto3
 from benchmarks.load import Plan
 from benchmarks.processes import BenchmarkError, Server, free_folder, other_cores, python, server_core
 from benchmarks.stub_llm import STANDARD, Timetable
-from localcloud.account import CLIENT_ARGUMENTS, CREDENTIAL_VARIABLES, REGION
+from localcloud.account import REGION, new_credentials
 from localcloud.ports import LOOPBACK, free_port
 from localcloud.process import REPOSITORY, base_environment
 from twin.target.paths import CORPUS, EMBEDDING_MODEL
@@ -27,6 +27,8 @@ QUESTION = "Why does Ada keep the health check timeout so long?"
 TRACES_PER_SECOND = 10
 """Tracing budget of the service by default."""
 REQUESTS_PER_MINUTE = 10_000_000
+CREDENTIALS = new_credentials()
+"""The key that the emulator of this process takes."""
 """Rate limit of the API key, high enough never to be reached."""
 
 
@@ -170,7 +172,15 @@ def start_testbed(*, qdrant: bool = False, opik: bool = True) -> Iterator[Testbe
             port = free_port()
             url = f"http://{LOOPBACK}:{port}"
             data = ("--data", str(free_folder(f"data-{name}")))
-            start(name, f"localcloud.{name}", url + ready, "--port", str(port), *data, environment={})
+            start(
+                name,
+                f"localcloud.{name}",
+                url + ready,
+                "--port",
+                str(port),
+                *data,
+                environment=CREDENTIALS.server_variables(),
+            )
             return url
 
         stub_port, runtime_port = free_port(), free_port()
@@ -190,7 +200,7 @@ def start_testbed(*, qdrant: bool = False, opik: bool = True) -> Iterator[Testbe
 
 def _credentials(aws_url: str) -> dict[str, str]:
     return {
-        **CREDENTIAL_VARIABLES,
+        **CREDENTIALS.variables(),
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_DEFAULT_REGION": REGION,
         "NO_PROXY": LOOPBACK,
@@ -202,7 +212,8 @@ def _create_resources(aws_url: str, key: str) -> tuple[str, str]:
 
     def client(service: str) -> Any:
         """boto3 client of the emulator."""
-        return boto3.client(service, endpoint_url=aws_url, **CLIENT_ARGUMENTS)
+        arguments: Any = CREDENTIALS.client_arguments()
+        return boto3.client(service, endpoint_url=aws_url, **arguments)
 
     digest = hashlib.sha256(key.encode()).hexdigest()
     keys = {"keys": [{"name": "benchmark", "sha256": digest, "requests_per_minute": REQUESTS_PER_MINUTE}]}

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.attempts import Attempts
+from localcloud.credentials import read_credentials
 from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK, is_taken
 from localcloud.process import Child, answers, base_environment, restart_delay
@@ -32,16 +33,18 @@ class Part:
         module: what `python -m` runs.
         health_path: path whose 2xx answer means that it is ready.
         durable: whether it keeps its data in files, so that it may be restarted after a crash.
+        signed: whether callers sign with the local cloud's key.
     """
 
     port_name: str
     module: str
     health_path: str
     durable: bool = True
+    signed: bool = False
 
 
 PARTS = (
-    Part("aws", "localcloud.emulator", "/_ministack/health", durable=False),
+    Part("aws", "localcloud.emulator", "/_ministack/health", durable=False, signed=True),
     Part("opik", "localcloud.opik", "/api/is-alive/ping"),
     Part("qdrant", "localcloud.qdrant", "/readyz"),
     Part("sink", "localcloud.sink", "/healthz"),
@@ -121,6 +124,7 @@ class Platform:
             **base_environment(self._root),
             "LOCALCLOUD_CONTAINERS": "external",
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url("sagemaker_runtime"),
+            **(read_credentials(self._root).server_variables() if part.signed else {}),
         }
         if STABILISE_VARIABLE in os.environ:
             environment[STABILISE_VARIABLE] = os.environ[STABILISE_VARIABLE]

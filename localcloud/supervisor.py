@@ -3,7 +3,8 @@
 `twin local-start` (through `localcloud/lifecycle.py`) starts it as `python -m localcloud --root DIR`. All its state
 lies in `DIR/.local`, all its ports on 127.0.0.1.
 
-1. A file lock makes sure that one supervisor runs per folder. Free ports are chosen.
+1. A file lock makes sure that one supervisor runs per folder. Free ports are chosen, and at the first start a random
+   access key (`credentials.py`).
 2. The SageMaker runtime (`sagemaker_runtime/`) is served on a thread of this process. It forwards each invocation to
    a model process by a routing table in memory.
 3. The platform (`platform.py`) starts four child processes and waits for each to be ready: the AWS emulator, the Opik
@@ -47,14 +48,17 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from localcloud.attempts import Attempts
+from localcloud.credentials import keep_credentials
 from localcloud.errors import LocalCloudError
 from localcloud.perimeter import Perimeter
 from localcloud.platform import PARTS, Platform
 from localcloud.ports import LOOPBACK, free_ports
 from localcloud.runner.reconcile import Runner
 from localcloud.sagemaker_runtime.app import create_app
+from localcloud.sagemaker_runtime.guard import guarded
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from localcloud.state import State, state_path, write_state
 
@@ -87,10 +91,11 @@ class Supervisor:
         with self._exclusive():
             names = (*(part.port_name for part in PARTS), "sagemaker_runtime")
             ports = dict(zip(names, free_ports(len(names)), strict=True))
+            credentials = keep_credentials(self._root)
             platform = Platform(self._root, ports)
             table = RoutingTable()
             try:
-                with _serve_runtime(table, ports["sagemaker_runtime"]):
+                with _serve_runtime(guarded(create_app(table), credentials), ports["sagemaker_runtime"]):
                     platform.start()
                     runner = Runner(self._root, ports, table)
                     try:
@@ -134,9 +139,9 @@ class Supervisor:
 
 
 @contextmanager
-def _serve_runtime(table: RoutingTable, port: int) -> Iterator[None]:
+def _serve_runtime(app: ASGIApp, port: int) -> Iterator[None]:
     """The SageMaker runtime, on its own thread."""
-    server = uvicorn.Server(uvicorn.Config(Perimeter(create_app(table)), host=LOOPBACK, port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(Perimeter(app), host=LOOPBACK, port=port, log_level="warning"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.run, name="sagemaker-runtime", daemon=True)
     thread.start()

@@ -31,7 +31,8 @@ of each deployable into `cdk.out/`. `tests/infra/test_environment_contract.py` c
 the services read.
 
 Region and credentials come from the platform (the ECS agent, SageMaker, Lambda), not from the template. In the local
-cloud the platform also sets `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`.
+cloud the platform also sets `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`, and the credentials are the
+local cloud's own ([architecture](architecture.md#local-cloud-processes)).
 """
 
 

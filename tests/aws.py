@@ -1,20 +1,44 @@
-"""AWS in tests: environment of a process, and an alarm."""
+"""AWS in tests: the key of its servers, the environment of a process, a signed call, and an alarm."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as SignerCredentials
+
+from localcloud.account import Credentials, new_credentials
+
+CREDENTIALS = new_credentials()
+"""The key that every emulator and runtime of this test process takes."""
+KEYS: Any = {
+    "aws_access_key_id": CREDENTIALS.access_key_id,
+    "aws_secret_access_key": CREDENTIALS.secret_access_key,
+}
+"""Arguments of a boto3 client."""
+SERVER = CREDENTIALS.server_variables()
+"""Environment of an emulator that takes this key."""
 
 
 def aws_environment(url: str, region: str = "us-east-1") -> dict[str, str]:
     """Environment of a process whose AWS is the emulator, or a fake, at `url`."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **CREDENTIALS.variables(),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "NO_PROXY": "127.0.0.1",
     }
+
+
+def signed(service: str, method: str, url: str, body: bytes = b"", credentials: Credentials = CREDENTIALS) -> Any:
+    """Headers of a call that no SDK makes, signed as one would; a form when it has a body."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+    request = AWSRequest(method, url, headers, body)
+    keys = SignerCredentials(credentials.access_key_id, credentials.secret_access_key)
+    SigV4Auth(keys, service, "us-east-1").add_auth(request)
+    return dict(request.headers.items())
 
 
 def put_alarm(cloudwatch: Any, name: str) -> None:

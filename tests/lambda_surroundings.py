@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.ports import free_port
+from tests.aws import CREDENTIALS, SERVER
 
 OPIK_CONSTANTS = {
     "OPIK_SENTRY_ENABLE": "false",
@@ -29,7 +31,7 @@ def process(module: str, folder: Path, health: str) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)]
     log = (folder / "process.log").open("wb")
-    running = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    running = subprocess.Popen(command, env={**os.environ, **SERVER}, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -60,11 +62,9 @@ def _answers(url: str) -> bool:
 def base_environment() -> Iterator[None]:
     """What the platform gives a Lambda, and the SDK's constants, which it reads when it is imported."""
     platform = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **CREDENTIALS.variables(),
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
         **OPIK_CONSTANTS,
     }
     with pytest.MonkeyPatch.context() as patch:

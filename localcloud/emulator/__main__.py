@@ -1,12 +1,17 @@
-"""`python -m localcloud.emulator --host H --port N --data DIR`: the emulator, until SIGTERM or SIGINT."""
+"""`python -m localcloud.emulator --host H --port N --data DIR`: the emulator, until SIGTERM or SIGINT.
+
+Its environment names the root key that callers sign with: `LOCALCLOUD_ACCESS_KEY_ID`, `LOCALCLOUD_SECRET_ACCESS_KEY`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
-from localcloud.account import CREDENTIAL_VARIABLES
+from localcloud.account import Credentials, server_credentials
+from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK
 
 
@@ -17,23 +22,29 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
+    try:
+        credentials = server_credentials(os.environ)
+    except LocalCloudError as error:
+        sys.exit(f"Error: {error}")
     arguments.data.mkdir(parents=True, exist_ok=True)
-    os.environ.update(environment(arguments.host, arguments.port, arguments.data))
+    os.environ.update(environment(arguments.host, arguments.port, arguments.data, credentials))
+    os.environ.pop("AWS_SESSION_TOKEN", None)
     # MiniStack reads its environment at import.
     from localcloud.emulator.plugin import install
     from localcloud.emulator.server import serve
 
-    install(arguments.port)
+    install(arguments.port, credentials)
     serve(arguments.host, arguments.port, os.environ["LOG_LEVEL"])
 
 
-def environment(host: str, port: int, data: Path) -> dict[str, str]:
+def environment(host: str, port: int, data: Path, credentials: Credentials) -> dict[str, str]:
     """Environment of MiniStack and of the Lambda functions that it runs: loopback, no Docker, no metadata service.
 
     Args:
         host: address to listen on.
         port: port to listen on, and of the endpoint that functions call.
         data: folder for temporary files and for persisted state; both folders are created.
+        credentials: the root key, with which functions and resource types call the emulator.
     """
     return {
         "BIND_HOST": host,
@@ -46,7 +57,7 @@ def environment(host: str, port: int, data: Path) -> dict[str, str]:
         "STATE_DIR": str(_create_folder(data / "state")),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        **CREDENTIAL_VARIABLES,
+        **credentials.variables(),
     }
 
 

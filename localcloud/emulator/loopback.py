@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from ministack.core.responses import get_region
 
-from localcloud.account import CLIENT_ARGUMENTS
+from localcloud.account import Credentials
 from localcloud.ports import LOOPBACK
 
 NOT_FOUND = ("NotFound", "NoSuchEntity", "Could not find", "ObjectNotFoundException", "does not exist")
@@ -22,7 +22,8 @@ NOT_FOUND = ("NotFound", "NoSuchEntity", "Could not find", "ObjectNotFoundExcept
 class Loopback:
     """A botocore client per service and region, created on first use. Safe for many threads."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, credentials: Credentials) -> None:
+        self._credentials = credentials
         self._endpoint = f"http://{LOOPBACK}:{port}"
         self._session = botocore.session.get_session()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -65,7 +66,7 @@ class Loopback:
                     service,
                     endpoint_url=self._endpoint,
                     config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
-                    **{**CLIENT_ARGUMENTS, "region_name": key[1]},
+                    **{**self._credentials.client_arguments(), "region_name": key[1]},
                 )
             return self._clients[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localcloud.account import Credentials
 from localcloud.emulator import corrections, faults, long_polls, targets
 from localcloud.emulator.cloudformation import autoscaling, ec2, edge, governance
 from localcloud.emulator.cloudformation import ecs as ecs_types
@@ -14,16 +15,17 @@ from localcloud.emulator.services.sagemaker import SageMaker
 from localcloud.emulator.settling import external_containers
 
 
-def install(port: int) -> list[str]:
+def install(port: int, credentials: Credentials) -> list[str]:
     """Add services, resource types and corrections; returns the resource types that were missing.
 
     Args:
         port: where the emulator will listen; resource types call its API back.
+        credentials: what they sign with.
     """
     register_service(SageMaker())
     register_service(ApplicationAutoScaling())
     oidc_providers.install()
-    added = register_resource_types(resource_types(Loopback(port)))
+    added = register_resource_types(resource_types(Loopback(port, credentials)))
     corrections.install()
     if external_containers():
         ecs_deployments.install()

@@ -12,10 +12,10 @@ from typing import cast
 from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
-from ministack import app
 from ministack.core import lambda_runtime
 
 from localcloud.emulator import long_polls
+from localcloud.emulator.front import Front
 from localcloud.perimeter import Perimeter
 
 KEEP_ALIVE_SECONDS = 75
@@ -59,7 +59,7 @@ async def _serve(config: Config) -> None:
         long_polls.stop()
         await asyncio.to_thread(lambda_runtime.reset)
 
-    guarded = cast(ASGIFramework, Perimeter(app.app, names=CLOUDFRONT))
+    guarded = cast(ASGIFramework, Perimeter(Front(), names=CLOUDFRONT))
     await serve_asgi(guarded, config, shutdown_trigger=stop)
 
 

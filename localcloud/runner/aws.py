@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials as SignerCredentials
 
-from localcloud.account import CLIENT_ARGUMENTS, CREDENTIAL_VARIABLES, REGION
+from localcloud.account import REGION, Credentials
 from localcloud.ports import LOOPBACK
 
 
@@ -17,10 +23,12 @@ class Aws:
     Args:
         url: address of the emulator.
         runtime_url: address of the SageMaker runtime, which is a process of its own.
+        credentials: the key of the local cloud.
     """
 
-    def __init__(self, url: str, runtime_url: str) -> None:
+    def __init__(self, url: str, runtime_url: str, credentials: Credentials) -> None:
         self.url = url
+        self._credentials = credentials
         self._runtime_url = runtime_url
         self._clients: dict[str, Any] = {}
 
@@ -28,7 +36,8 @@ class Aws:
         """The boto3 client of a service (boto3's name)."""
         if service not in self._clients:
             config = Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=10)
-            self._clients[service] = boto3.client(service, endpoint_url=self.url, config=config, **CLIENT_ARGUMENTS)
+            arguments: Any = self._credentials.client_arguments()
+            self._clients[service] = boto3.client(service, endpoint_url=self.url, config=config, **arguments)
         return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **arguments: Any) -> list[Any]:
@@ -51,12 +60,30 @@ class Aws:
             ]
         return list(getattr(client, operation)(**arguments).get(key, ()))
 
+    def post(self, service: str, target: str, body: Mapping[str, Any]) -> httpx.Response:
+        """The answer to a signed call of an operation that no SDK knows.
+
+        Args:
+            service: name of the service in the signature; the emulator takes the region of its state from there, too.
+            target: value of `X-Amz-Target`.
+            body: the request, sent as JSON.
+
+        Raises:
+            httpx.HTTPError: the emulator does not answer within five seconds.
+        """
+        headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+        request = AWSRequest("POST", self.url, headers, json.dumps(body))
+        keys = SignerCredentials(self._credentials.access_key_id, self._credentials.secret_access_key)
+        SigV4Auth(keys, service, REGION).add_auth(request)
+        signed = dict(request.headers.items())
+        return httpx.post(self.url, content=request.data, headers=signed, timeout=5, trust_env=False)
+
     def platform_variables(self) -> dict[str, str]:
         """Environment of every container: what AWS's agents set, and the addresses of this AWS."""
         return {
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            **CREDENTIAL_VARIABLES,
+            **self._credentials.variables(),
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self._runtime_url,
             "BIND_HOST": LOOPBACK,

@@ -9,6 +9,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.attempts import Attempts
+from localcloud.credentials import read_credentials
 from localcloud.ports import LOOPBACK
 from localcloud.runner.aws import Aws
 from localcloud.runner.ecs import EcsRunner
@@ -22,7 +23,8 @@ class Runner:
     """The three runners of declared resources, called one after the other."""
 
     def __init__(self, root: Path, ports: Mapping[str, int], table: RoutingTable) -> None:
-        aws = Aws(f"http://{LOOPBACK}:{ports['aws']}", f"http://{LOOPBACK}:{ports['sagemaker_runtime']}")
+        url, runtime_url = (f"http://{LOOPBACK}:{ports[name]}" for name in ("aws", "sagemaker_runtime"))
+        aws = Aws(url, runtime_url, read_credentials(root))
         self._ecs = EcsRunner(aws, root)
         self._sagemaker = SageMakerRunner(aws, root, table)
         self._functions = FunctionChecks(aws)

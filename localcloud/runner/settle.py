@@ -6,13 +6,9 @@ failed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
-from localcloud.account import ACCESS_KEY, REGION
 from localcloud.runner.aws import Aws
 
 TARGET_PREFIXES = {"sagemaker": "SageMaker", "ecs": "AmazonEC2ContainerServiceV20141113"}
@@ -29,13 +25,7 @@ def settle(aws: Aws, service: str, report: Mapping[str, Any]) -> None:
     Raises:
         httpx.HTTPError: the emulator does not answer, or answers with a server's error.
     """
-    headers = {
-        "X-Amz-Target": f"{TARGET_PREFIXES[service]}.LocalcloudSettle",
-        "Content-Type": "application/x-amz-json-1.1",
-        # The emulator takes the region of its state from the signature, which it does not check.
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{REGION}/{service}/aws4_request",
-    }
-    answer = httpx.post(aws.url, content=json.dumps(report), headers=headers, timeout=5, trust_env=False)
+    answer = aws.post(service, f"{TARGET_PREFIXES[service]}.LocalcloudSettle", report)
     # A report that is refused is about what was deleted meanwhile: the next tick reads what there is.
     if answer.is_server_error:
         answer.raise_for_status()

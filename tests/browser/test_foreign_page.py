@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from tests.asgi_server import serving
+from tests.aws import signed
 from tests.lambda_surroundings import process
 
 PROGRAMS = {
@@ -22,6 +23,7 @@ PROGRAMS = {
     "localcloud.qdrant": "/readyz",
 }
 CREATE_QUEUE = "Action=CreateQueue&QueueName=of-a-page&Version=2012-11-05"
+LIST_QUEUES = "Action=ListQueues&Version=2012-11-05"
 # What a page may send to another origin without asking it first, in each way that a browser offers.
 BLINDLY = """async ([url, body]) => {
   const type = "application/x-www-form-urlencoded";
@@ -62,13 +64,21 @@ def foreign_page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def call(url: str, form: str) -> str:
+    """The answer to a signed call of SQS, as text."""
+    headers = signed("sqs", "POST", f"{url}/", form.encode())
+    answer = httpx.post(f"{url}/", content=form.encode(), headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
 def test_a_page_cannot_make_the_emulator_do_anything(foreign_page: Page, servers: dict[str, str]) -> None:
     url = servers["localcloud.emulator"]
     foreign_page.evaluate(BLINDLY, [f"{url}/", CREATE_QUEUE])
-    listed = {"Action": "ListQueues", "Version": "2012-11-05"}
-    assert "of-a-page" not in httpx.post(f"{url}/", data=listed, timeout=30).text
-    # The same call by a program: it is the page that was refused, not the call.
-    assert "of-a-page" in httpx.post(f"{url}/?{CREATE_QUEUE}", timeout=30).text
+    assert "of-a-page" not in call(url, LIST_QUEUES)
+    # The same call by a program with the key: it is the page that was refused, not the call.
+    call(url, CREATE_QUEUE)
+    assert "of-a-page" in call(url, LIST_QUEUES)
 
 
 def test_a_form_of_a_page_that_navigates_to_the_emulator_is_refused(
@@ -82,8 +92,7 @@ def test_a_form_of_a_page_that_navigates_to_the_emulator_is_refused(
     with foreign_page.expect_navigation() as navigation:
         foreign_page.evaluate("document.forms[0].submit()")
     assert navigation.value is not None and navigation.value.status == 403
-    listed = {"Action": "ListQueues", "Version": "2012-11-05"}
-    assert "of-a-form" not in httpx.post(f"{url}/", data=listed, timeout=30).text
+    assert "of-a-form" not in call(url, LIST_QUEUES)
 
 
 @pytest.mark.parametrize("module", sorted(PROGRAMS))

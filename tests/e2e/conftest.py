@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from localcloud.account import Credentials
+from localcloud.credentials import read_credentials
 from tests.program import TWIN
 
 FOLDER = Path(__file__).parent
@@ -64,6 +67,16 @@ class Twin:
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.state_root / ".local" / "state.json").read_text())
         return found
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local cloud."""
+        url = f"http://127.0.0.1:{self.state()['ports']['aws']}"
+        arguments: Any = self.credentials().client_arguments()
+        return boto3.client(service, endpoint_url=url, **arguments)
+
+    def credentials(self) -> Credentials:
+        """The local cloud's key."""
+        return read_credentials(self.state_root)
 
     def api_key(self) -> str:
         return (self.state_root / ".local" / "keys" / "local").read_text().strip()

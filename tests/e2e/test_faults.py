@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
 import httpx
 import psutil
 import pytest
@@ -130,7 +129,7 @@ def test_fifty_callers_of_a_slept_endpoint_wake_it_once_and_are_all_answered(
     twin: Twin, api: httpx.Client, started: dict[str, Any]
 ) -> None:
     component = started["outputs"]["InferenceComponentName"]
-    sagemaker = _aws(started, "sagemaker")
+    sagemaker = twin.client("sagemaker")
     sagemaker.update_inference_component_runtime_config(
         InferenceComponentName=component, DesiredRuntimeConfig={"CopyCount": 0}
     )
@@ -219,16 +218,6 @@ def _collected(started: dict[str, Any]) -> set[str]:
     # The first sample creates the dataset, so that there may be none yet.
     lines = response.text.splitlines() if response.status_code == 200 else []
     return {str(json.loads(line)["id"]) for line in lines if line.strip()}
-
-
-def _aws(started: dict[str, Any], service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=started["urls"]["AWS endpoint"],
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def _until(read: Callable[[], T], good: Callable[[T], bool], seconds: float = 30) -> T:

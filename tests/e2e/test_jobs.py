@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import psutil
 import pytest
@@ -42,7 +41,7 @@ NO_ACTIONS = {
     "actions/download-artifact": "the file stays where it is",
     "actions/cache/save": "GitHub's cache",
     "make evaluation-layer": "the local cloud's functions use this environment's packages",
-    "aws-actions/configure-aws-credentials": "the emulator takes any key; the trust is tested with the Delivery stack",
+    "aws-actions/configure-aws-credentials": "the local key is used; the trust is tested with the Delivery stack",
 }
 LARGER = "\n[rag]\ncpu = 1024\nmemory_mb = 2048\n"
 """What the pull request changes: a task definition is replaced, and costs more."""
@@ -81,13 +80,14 @@ class Repository:
             "CDK_VALIDATION": "false",
             "WATCH_EVERY_SECONDS": "0.3",
         }
+        self._twin = twin
+        self.credentials = twin.credentials()
         self.aws = f"http://127.0.0.1:{twin.state()['ports']['aws']}"
         self.client("ecr").create_repository(repositoryName=IMAGES)
         self.digests = {tag: self._push_image(tag) for tag in (self.good, self.pushed)}
 
     def client(self, service: str) -> Any:
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        return boto3.client(service, endpoint_url=self.aws, **keys)
+        return self._twin.client(service)
 
     def _push_image(self, tag: str) -> str:
         # What `docker push` would leave in the registry.
@@ -314,7 +314,7 @@ def test_a_teardown_needs_the_name_twice_and_leaves_other_stages_alone(repositor
     cloudformation = repository.client("cloudformation")
     cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
     cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
-    on_aws = aws_environment(repository.aws)
+    on_aws = aws_environment(repository.aws) | repository.credentials.variables()
 
     def by_hand(confirm: str) -> Job:
         inputs = {"stage": "pr-9", "confirm": confirm}

@@ -27,10 +27,11 @@ def demo(
 @app.command("local-start")
 def local_start(as_json: JsonOption = False) -> None:
     """Start the local cloud, deploy, and ingest the corpus."""
+    from localcloud.credentials import credentials_path
     from twin.ask.ingest import ingest
     from twin.deploy import local
     from twin.target.deployment import api_key
-    from twin.target.paths import CORPUS
+    from twin.target.paths import CORPUS, STATE_ROOT
 
     deployed = local.start(progress)
     report = ingest(deployed.stage, CORPUS)
@@ -38,7 +39,8 @@ def local_start(as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"urls": urls, "outputs": deployed.outputs, "ingest": report})
         return
-    print_table("Local cloud", ("what", "where"), [*urls.items(), ("API key", api_key(deployed.stage))])
+    keys = [("API key", api_key(deployed.stage)), ("AWS credentials (file)", str(credentials_path(STATE_ROOT)))]
+    print_table("Local cloud", ("what", "where"), [*urls.items(), *keys])
 
 
 @app.command("local-stop")

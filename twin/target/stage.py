@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from infra.names import STACKS, stage_prefix
 from localcloud import lifecycle
+from localcloud.credentials import read_credentials
 from localcloud.state import State
 from twin.target.errors import TwinError
 from twin.target.paths import STATE_ROOT
@@ -33,7 +34,7 @@ class Stage:
 
     name: str
     region: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     local: State | None = None
     _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -92,15 +93,17 @@ def address(state: State, process: str) -> str:
 
 
 def local_stage(state: State) -> Stage:
-    """The stage `local` over a running local cloud."""
+    """The stage `local` over a running local cloud.
+
+    Raises:
+        LocalCloudError: its credentials file is missing or damaged.
+    """
     environment = {
         "AWS_ENDPOINT_URL": address(state, "aws"),
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": address(state, "sagemaker_runtime"),
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": LOCAL_REGION,
         "AWS_DEFAULT_REGION": LOCAL_REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **read_credentials(STATE_ROOT).variables(),
     }
     return Stage(name="local", region=LOCAL_REGION, environment=environment, local=state)
 

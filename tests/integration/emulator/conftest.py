@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.aws import KEYS, SERVER
 from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,8 +50,7 @@ class Emulator:
                 service,
                 endpoint_url=self.url,
                 region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
+                **KEYS,
                 config=Config(retries={"total_max_attempts": 1}),
             )
         return self._clients[service]
@@ -69,7 +69,7 @@ def running(data: Path, **environment: str) -> Iterator[Emulator]:
         process = subprocess.Popen(
             command(port, data),
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env={**os.environ, **SERVER, **environment},
             stdout=log,
             stderr=log,
         )

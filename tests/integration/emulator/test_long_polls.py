@@ -14,6 +14,7 @@ import httpx
 import pytest
 from botocore.config import Config
 
+from tests.aws import KEYS
 from tests.integration.emulator.conftest import Emulator, Resources, Stacks, eventually, running
 
 STACK = "slow"
@@ -40,8 +41,7 @@ def describe_as_cdk(emulator: Emulator, callers: ThreadPoolExecutor) -> Future[s
         "cloudformation",
         endpoint_url=emulator.url,
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        **KEYS,
         config=Config(retries={"total_max_attempts": 1}, user_agent_extra="aws-cdk/2.1148.1"),
     )
     return callers.submit(lambda: str(client.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from localcloud.ports import LOOPBACK
+from tests.aws import SERVER
 from tests.integration.emulator.cases import ACCOUNT, CASES
 from tests.integration.emulator.conftest import ROOT, Emulator, Stacks, command, eventually, running
 from tests.integration.emulator.functions import deploy
@@ -93,7 +95,9 @@ def test_what_was_deployed_survives_a_restart_when_state_is_kept(tmp_path: Path)
 def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
-        ended = subprocess.run(command(port, tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(
+            command(port, tmp_path), cwd=ROOT, env={**os.environ, **SERVER}, capture_output=True, text=True, timeout=60
+        )
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == f"The emulator cannot listen on {LOOPBACK}:{port}: Address already in use."
     assert "Traceback" not in ended.stderr

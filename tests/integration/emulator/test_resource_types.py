@@ -9,6 +9,7 @@ from ministack.services.cloudformation import provisioners
 
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.plugin import resource_types
+from tests.aws import CREDENTIALS
 from tests.integration.emulator.cases import CASES, RENAMED_BUDGET, VPC, Case, budget, read_budget, shown_budget
 from tests.integration.emulator.conftest import Aws, Resources, Stacks
 
@@ -40,7 +41,7 @@ def then_failing(resources: Resources) -> Resources:
 
 
 def test_these_are_the_types_that_are_added_and_none_of_them_is_ministacks_own() -> None:
-    added = set(resource_types(Loopback(port=0)))
+    added = set(resource_types(Loopback(0, CREDENTIALS)))
     assert added == {case.type for case in CASES}
     # For a type that a newer MiniStack has, its own implementation is used, and ours can go.
     assert added.isdisjoint(provisioners._RESOURCE_HANDLERS)

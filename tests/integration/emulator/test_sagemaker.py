@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.runner.aws import Aws
+from tests.aws import CREDENTIALS
 from tests.integration.emulator.cases import IMAGE, ROLE
-from tests.integration.emulator.conftest import Aws, Emulator, Resources, Stacks, eventually, running
+from tests.integration.emulator.conftest import Emulator, Resources, Stacks, eventually, running
 
 STACK = "held"
 ENDPOINT = "held"
@@ -58,22 +58,14 @@ class External:
     """An emulator for which the test stands in for the process that runs the containers."""
 
     def __init__(self, emulator: Emulator) -> None:
-        self._url = emulator.url
+        self._aws = Aws(emulator.url, "", CREDENTIALS)
         self.sagemaker = emulator.client("sagemaker")
         self.stacks = Stacks(emulator.client("cloudformation"))
 
     def settle(self, kind: str, name: str, status: str, **more: Any) -> None:
         """Report the status of a container, as the runner does."""
-        answer = httpx.post(
-            self._url,
-            content=json.dumps({"Kind": kind, "Name": name, "Status": status, **more}),
-            headers={
-                "X-Amz-Target": "SageMaker.LocalcloudSettle",
-                "Content-Type": "application/x-amz-json-1.1",
-                "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request",
-            },
-            timeout=30,
-        )
+        report = {"Kind": kind, "Name": name, "Status": status, **more}
+        answer = self._aws.post("sagemaker", "SageMaker.LocalcloudSettle", report)
         assert answer.status_code == 200, answer.text
 
     def endpoint(self) -> dict[str, Any]:

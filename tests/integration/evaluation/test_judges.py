@@ -27,6 +27,7 @@ from services.evaluation.metrics.judged import judged_scores
 from services.evaluation.metrics.style import StyleVerdict
 from services.evaluation.run.opik_metrics import score_answers
 from services.evaluation.state import State
+from tests.aws import KEYS
 from tests.integration.evaluation.judge_server import CALL_DOLLARS, PRICE, USAGE, JudgeServer, Reply, by_shape
 from tests.integration.sagemaker_runtime.conftest import boto_client, serve
 
@@ -93,8 +94,7 @@ def test_bedrock_judge_uses_converse() -> None:
             "bedrock-runtime",
             endpoint_url=server.url,
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            **KEYS,
         )
         judge = BedrockJudge("some.model-v1:0", Meter(PRICE), 2, client)
         messages = [{"role": "system", "content": "Be strict."}, *QUESTION, {"role": "user", "content": "Now."}]

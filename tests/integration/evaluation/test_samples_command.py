@@ -15,6 +15,7 @@ from services.common.ids import uuid7
 from services.common.opik_api import OpikApi
 from services.common.tracing import Trace
 from services.evaluation.dataset.samples import Sample
+from tests.aws import aws_environment
 from twin.evaluate.samples import samples
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
@@ -40,7 +41,7 @@ def stage(aws: str, collector: str, queues: dict[str, str], monkeypatch: pytest.
     found = Stage(
         name="local",
         region="us-east-1",
-        environment={"AWS_ENDPOINT_URL": aws, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+        environment=aws_environment(aws),
         local=local,
     )
     monkeypatch.setattr(samples, "outputs", lambda _: queues)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 import pytest
 
 from localcloud import lifecycle
+from localcloud.credentials import read_credentials
 from localcloud.state import ProcessState, State
 
 START_SECONDS = 60.0
@@ -29,13 +31,9 @@ class Cloud:
         return found
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=f"http://127.0.0.1:{self.state().ports['aws']}",
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        url = f"http://127.0.0.1:{self.state().ports['aws']}"
+        arguments: Any = read_credentials(self.root).client_arguments()
+        return boto3.client(service, endpoint_url=url, **arguments)
 
     def until(self, resource: str, good: Callable[[list[ProcessState]], bool], seconds: float = 40) -> Any:
         """The processes of a declared resource, once `good` accepts them."""
@@ -53,9 +51,17 @@ class Cloud:
         return next(process.reason for process in found if process.reason)
 
 
+@contextmanager
+def running(root: Path) -> Iterator[Cloud]:
+    """A local cloud in a folder, stopped at the end."""
+    lifecycle.start(root, START_SECONDS)
+    try:
+        yield Cloud(root)
+    finally:
+        lifecycle.stop(root)
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    root = tmp_path_factory.mktemp("root")
-    lifecycle.start(root, START_SECONDS)
-    yield Cloud(root)
-    lifecycle.stop(root)
+    with running(tmp_path_factory.mktemp("root")) as started:
+        yield started

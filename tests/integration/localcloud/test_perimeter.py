@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import httpx
 import pytest
+
+from localcloud.credentials import read_credentials
+from tests.aws import signed
 
 from .conftest import Cloud
 
@@ -35,13 +40,17 @@ def test_a_foreign_page_gets_403(cloud: Cloud, server: str, headers: dict[str, s
 
 
 def test_a_call_to_aws_that_a_page_can_send_without_asking_has_no_effect(cloud: Cloud) -> None:
-    url = f"http://127.0.0.1:{cloud.state().ports['aws']}/"
+    url, form = f"http://127.0.0.1:{cloud.state().ports['aws']}/", urlencode(CREATE_QUEUE).encode()
+    # Signed, so that it is the page that is refused.
+    own = signed("sqs", "POST", url, form, read_credentials(cloud.root))
     for headers in ({"Origin": "https://page.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        assert httpx.post(url, data=CREATE_QUEUE, headers=headers, timeout=30).status_code == 403
+        refused = httpx.post(url, content=form, headers={**own, **headers}, timeout=30)
+        assert refused.status_code == 403 and "answers no page of another" in refused.json()["message"]
+    assert httpx.post(url, data=CREATE_QUEUE, timeout=30).status_code == 403
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert httpx.get(url, params=CREATE_QUEUE, headers=link, timeout=30).status_code == 403
     assert not cloud.client("sqs").list_queues(QueueNamePrefix="of-a-foreign-page").get("QueueUrls")
-    assert httpx.post(url, data=CREATE_QUEUE, timeout=30).status_code == 200
+    assert httpx.post(url, content=form, headers=own, timeout=30).status_code == 200
     assert cloud.client("sqs").list_queues(QueueNamePrefix="of-a-foreign-page")["QueueUrls"]
 
 

@@ -13,6 +13,7 @@ from localcloud.process import Child, answers, base_environment
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
 from tests.asgi_server import serving as serving_app
+from tests.aws import SERVER
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
@@ -27,7 +28,7 @@ def serving(module: str, ready: str, folder: Path) -> Iterator[str]:
     """The address of a part (as `localcloud.emulator`) that keeps its data below `folder`."""
     port = free_port()
     where = ("--host", "127.0.0.1", "--port", str(port), "--data", str(folder / "data"))
-    child = Child([sys.executable, "-m", module, *where], base_environment(folder), folder / "log")
+    child = Child([sys.executable, "-m", module, *where], {**base_environment(folder), **SERVER}, folder / "log")
     try:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"http://127.0.0.1:{port}{ready}"):

@@ -21,6 +21,7 @@ from localcloud.runner.sagemaker import SageMakerRunner
 from localcloud.sagemaker_runtime.app import create_app
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from tests.asgi_server import serving
+from tests.aws import CREDENTIALS
 from tests.infra.conftest import _clean_environment
 from tests.integration.emulator.conftest import Emulator, running
 from tests.integration.sagemaker_runtime.conftest import boto_client
@@ -60,7 +61,7 @@ def test_requests_reach_the_model_of_the_endpoint_before_and_after_an_update(
     table = RoutingTable()
     cloudformation = emulator.client("cloudformation")
     with serving(create_app(table)) as url:
-        runner = SageMakerRunner(Aws(emulator.url, url), tmp_path, table)
+        runner = SageMakerRunner(Aws(emulator.url, url, CREDENTIALS), tmp_path, table)
         client = boto_client(url)
 
         def settled() -> str:

@@ -15,8 +15,10 @@ import uvicorn
 from botocore.config import Config
 
 from localcloud.sagemaker_runtime.app import create_app
+from localcloud.sagemaker_runtime.guard import guarded
 from localcloud.sagemaker_runtime.limits import RuntimeLimits
 from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
+from tests.aws import CREDENTIALS, KEYS
 from tests.integration.sagemaker_runtime.containers import ModelContainer
 
 
@@ -24,7 +26,8 @@ from tests.integration.sagemaker_runtime.containers import ModelContainer
 def serve(table: RoutingTable, limits: RuntimeLimits) -> Iterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(table, limits), log_level="warning", timeout_graceful_shutdown=1))
+    app = guarded(create_app(table, limits), CREDENTIALS)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
@@ -42,8 +45,7 @@ def boto_client(url: str) -> Any:
         "sagemaker-runtime",
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        **KEYS,
         config=Config(retries={"total_max_attempts": 1}, read_timeout=15, max_pool_connections=20),
     )
 

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
+import httpx
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
+from tests.aws import KEYS, signed
 
 
 def body(behave: str, **options: Any) -> bytes:
@@ -270,8 +273,28 @@ def test_caller_that_leaves_a_stream_frees_the_container(client: Any, endpoint: 
 def test_caller_that_leaves_while_it_waits_frees_the_container(
     runtime_url: str, endpoint: str, first: Any, operation: str
 ) -> None:
+    path, content = f"/endpoints/{endpoint}/{operation}", body("wait_until_lost")
+    headers = signed("sagemaker", "POST", runtime_url + path, content)
     connection = http.client.HTTPConnection(runtime_url.removeprefix("http://"), timeout=30)
-    connection.request("POST", f"/endpoints/{endpoint}/{operation}", body=body("wait_until_lost"))
+    connection.request("POST", path, body=content, headers=headers)
     assert first.started.acquire(timeout=30)
     connection.close()
     assert first.lost_caller.wait(30)
+
+
+def test_an_unknown_key_a_wrong_secret_and_no_signature_are_refused(
+    runtime_url: str, endpoint: str, first: Any
+) -> None:
+    for keys, code in (
+        ({**KEYS, "aws_access_key_id": "test"}, "UnrecognizedClientException"),
+        ({**KEYS, "aws_session_token": "any"}, "UnrecognizedClientException"),
+        ({**KEYS, "aws_secret_access_key": "test"}, "InvalidSignatureException"),
+    ):
+        stranger: Any = boto3.client("sagemaker-runtime", endpoint_url=runtime_url, region_name="us-east-1", **keys)
+        for operation in (stranger.invoke_endpoint, stranger.invoke_endpoint_with_response_stream):
+            error = error_of(operation, EndpointName=endpoint, Body=body("echo"))
+            assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (code, 403)
+    answer = httpx.post(f"{runtime_url}/endpoints/{endpoint}/invocations", content=body("echo"), trust_env=False)
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (403, "MissingAuthenticationTokenException")
+    assert httpx.get(f"{runtime_url}/healthz", trust_env=False).status_code == 200
+    assert not first.started.acquire(timeout=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from botocore.loaders import Loader, create_loader
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from tests.aws import CREDENTIALS, KEYS, SERVER
 from tests.integration.twin.recorded import Model, Recorded, serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,6 +38,7 @@ def emulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "localcloud.emulator", "--port", str(port), "--data", str(data)],
             cwd=ROOT,
+            env={**os.environ, **SERVER},
             stdout=log,
             stderr=log,
         )
@@ -55,8 +58,7 @@ def emulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def aws(emulator_url: str) -> Callable[[str], Any]:
     @cache
     def client(service: str) -> Any:
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, endpoint_url=emulator_url, region_name=REGION, **keys)
+        return boto3.client(service, endpoint_url=emulator_url, region_name=REGION, **KEYS)
 
     return client
 
@@ -93,10 +95,8 @@ def environment(emulator_url: str, recorded: Recorded, tmp_path: Path) -> dict[s
         "AWS_ENDPOINT_URL": emulator_url,
         "AWS_ENDPOINT_URL_SERVICE_QUOTAS": recorded.url,
         "HF_ENDPOINT": recorded.url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **CREDENTIALS.variables(),
         "AWS_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }

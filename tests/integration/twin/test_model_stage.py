@@ -16,6 +16,7 @@ import botocore.session
 import pytest
 from typer.testing import CliRunner
 
+from tests.aws import aws_environment
 from tests.integration.twin import hub_server
 from tests.integration.twin.conftest import ACCOUNT, REGION, ROOT, loader
 from tests.integration.twin.hub_server import MODEL, REVISION, Hub
@@ -65,11 +66,7 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def environment(emulator_url: str, hub: Hub, tmp_path: Path) -> dict[str, str]:
     return {
-        "AWS_ENDPOINT_URL": emulator_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **aws_environment(emulator_url, REGION),
         "HF_ENDPOINT": hub.url,
         "TWIN_LLM__MODEL_ID": MODEL,
         "TWIN_LLM__MODEL_REVISION": REVISION,

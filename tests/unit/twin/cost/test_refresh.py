@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import NoCredentialsError
 
+from tests.aws import CREDENTIALS
 from twin.cost import assembly, prices
 from twin.cost import stage_cost as cost
 from twin.cost.refresh import Refresh, refresh
@@ -54,8 +55,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # The default session keeps the credentials that it has once seen.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIALS.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIALS.secret_access_key)
 
 
 @pytest.fixture
