@@ -63,6 +63,7 @@ def create_app(engine: Engine, model_name: str) -> FastAPI:
     @app.post("/invocations")
     async def invocations(http_request: Request) -> Response:
         check_loaded()
+        _check_content_type(http_request)
         request = parse_request(await _read(http_request))
         completion = Completion(model_name)
         events = _guarded(engine.generate(request))
@@ -80,6 +81,12 @@ def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         known = isinstance(error, ConfigurationError)
         logger.error("engine not loaded: %s", error, exc_info=None if known else error)
+
+
+def _check_content_type(request: Request) -> None:
+    """Refuse what a browser sends for a page of another site without a preflight: JSON always needs one."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise LlmError(415, "The request must have the header Content-Type: application/json.")
 
 
 async def _read(request: Request) -> bytes:

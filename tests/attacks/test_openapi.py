@@ -116,6 +116,22 @@ def test_broken_bodies_are_refused_in_the_one_shape(target: Target, tally: Tally
         _one_shape(seen.status, json.loads(seen.body), seen.header("x-request-id"), body)
 
 
+@pytest.mark.parametrize("path", ["/rag", "/v1/chat/completions", "/feedback"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+def test_what_a_page_may_send_to_another_site_without_asking_is_refused(
+    target: Target, tally: Tally, path: str, kind: str
+) -> None:
+    body = b'{"query": "Why?", "messages": [{"role": "user", "content": "Why?"}], "trace_id": "t", "score": 1}'
+    asked = len(target.cloud.invocations)
+    seen = ask(target.url, target.post(path, body, ("Content-Type", kind)))
+    tally.count((path, kind), seen.seconds, lost=seen.status == 0)
+    _one_shape(seen.status, json.loads(seen.body), seen.header("x-request-id"), body)
+    assert len(target.cloud.invocations) == asked
+    tally.verify()
+
+
 def _one_shape(status: int, answer: Any, request_id: str, body: Any) -> None:
     assert 400 <= status < 500, (status, answer, body)
     assert set(answer) == {"error"}

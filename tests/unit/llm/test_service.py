@@ -25,6 +25,7 @@ from services.llm.engines.confabulating import ConfabulatingEngine
 from services.llm.engines.extractive import ABSTAIN, NO_CONTEXT
 from services.llm.engines.openai import OpenAiEngine
 
+JSON = {"Content-Type": "application/json"}
 Serving = Callable[[Engine], AbstractContextManager[str]]
 
 PROMPT = (
@@ -111,17 +112,31 @@ def test_token_limit_and_stop(extractive: str) -> None:
     ],
 )
 def test_bad_bodies_get_400_and_what_is_wrong(extractive: str, body: bytes, says: str) -> None:
-    response = httpx.post(f"{extractive}/invocations", content=body)
+    response = httpx.post(f"{extractive}/invocations", content=body, headers=JSON)
     assert response.status_code == 400
     error = response.json()["error"]
     assert error["type"] == "invalid_request_error"
     assert says in error["message"]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "", None],
+)
+def test_what_a_page_may_send_to_another_site_without_asking_is_415(extractive: str, kind: str | None) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "Hello?"}]}).encode()
+    headers = {} if kind is None else {"Content-Type": kind}
+    refused = httpx.post(f"{extractive}/invocations", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (415, "invalid_request_error")
+    for accepted in ("application/json", "Application/JSON; charset=utf-8"):
+        headers = {"Content-Type": accepted}
+        assert httpx.post(f"{extractive}/invocations", content=body, headers=headers, timeout=20).status_code == 200
+
+
 def test_unknown_paths_and_huge_bodies_are_told_in_the_same_shape(extractive: str) -> None:
     assert httpx.get(f"{extractive}/nowhere").json()["error"]["code"] == 404
     assert httpx.get(f"{extractive}/invocations").json()["error"]["code"] == 405
-    response = httpx.post(f"{extractive}/invocations", content=b" " * (6 * 1024 * 1024 + 1))
+    response = httpx.post(f"{extractive}/invocations", content=b" " * (6 * 1024 * 1024 + 1), headers=JSON)
     assert response.status_code == 413
 
 
@@ -180,7 +195,7 @@ def upstream_over(target: str) -> FastAPI:
         if model == "short":
             return Response(b'data: {"choices": [{"delta": {"content": "half"}}]}\n\n', media_type="text/event-stream")
         async with httpx.AsyncClient() as client:
-            answer = await client.post(f"{target}/invocations", content=await request.body())
+            answer = await client.post(f"{target}/invocations", content=await request.body(), headers=JSON)
         return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
 
     return app
