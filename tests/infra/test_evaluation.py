@@ -67,7 +67,9 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
             "evaluation",
             "finish_run",
             OPIK | JUDGE | {"EVALUATE_FUNCTION_NAME"},
-            {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"} | PUBLISHES | REMEMBERS,
+            {"secretsmanager:GetSecretValue", "lambda:InvokeFunction"}
+            | PUBLISHES
+            | REMEMBERS - {"dynamodb:UpdateItem"},
         ),
         ("evaluation", "expire_samples", OPIK | {"RETENTION_DAYS"}, {"secretsmanager:GetSecretValue"}),
         (
@@ -77,7 +79,7 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
                 *("STAGE", "RELEASE", "STACK_NAMES", "STATE_TABLE_NAME", "SLACK_WEBHOOK_SECRET_ARN", "RUNBOOK_URL"),
                 *("OPIK_PAGE_URL", "TRACE_URL", "MESSAGES_PER_HOUR"),
             },
-            {"secretsmanager:GetSecretValue", "cloudformation:DescribeStacks"} | REMEMBERS,
+            {"secretsmanager:GetSecretValue", "cloudformation:DescribeStacks"} | REMEMBERS - {"dynamodb:DeleteItem"},
         ),
         ("guard", "expire", {"STAGE", "STACK_NAMES"}, DELETES),
         (

@@ -45,6 +45,8 @@ MACHINE = {
 NEVER_CALLED = {
     "services.evaluation.handlers.collect_samples": {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")},
     "services.evaluation.handlers.judge_shard": {"dynamodb:DeleteItem"},
+    "services.evaluation.handlers.finish_run": {"dynamodb:UpdateItem"},
+    "services.evaluation.handlers.notify": {"dynamodb:DeleteItem"},
 }
 """What the table's class can do beyond what these functions ask of it."""
 SERVICE = ("services.rag.__main__",)

@@ -41,7 +41,7 @@ class SampleCollection(Construct):
             asynchronous=False,
         )
         self.collect.role.add_to_policy(reads(shared.opik_key))
-        self.collect.role.add_to_policy(shared.state.allows("UpdateItem"))
+        shared.state.grant(self.collect.role, "collect_samples")
         self.collect.role.add_to_policy(calls(evaluate))
         self.collect.function.add_event_source(
             sources.SqsEventSource(

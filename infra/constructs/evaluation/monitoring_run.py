@@ -10,7 +10,6 @@ from constructs import Construct
 from infra.constructs.evaluation.judge_access import JudgeAccess
 from infra.constructs.evaluation.judging import Judging
 from infra.constructs.evaluation.shared import Shared
-from infra.constructs.evaluation.state_table import READ_AND_WRITE
 from infra.constructs.functions.schedule import FunctionSchedule
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.constructs.shared.acknowledge import acknowledge
@@ -108,12 +107,15 @@ class MonitoringRun(Construct):
         return shard, evaluate, finish
 
     def _grant(self, shared: Shared, judge: JudgeAccess, watermark: ssm.StringParameter) -> None:
-        for function in (self.evaluate, self.shard, self.finish):
+        for function, handler in (
+            (self.evaluate, "evaluate_monitoring"),
+            (self.shard, "judge_shard"),
+            (self.finish, "finish_run"),
+        ):
             function.role.add_to_policy(reads(shared.opik_key))
             judge.grant(function.role)
-        self.shard.role.add_to_policy(shared.state.allows("GetItem", "PutItem", "UpdateItem"))
+            shared.state.grant(function.role, handler)
         for function in (self.evaluate, self.finish):
-            function.role.add_to_policy(shared.state.allows(*READ_AND_WRITE))
             _publishes(function, watermark, shared.settings.evaluation.metric_namespace)
         self.evaluate.role.add_to_policy(
             iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.judging.arn])

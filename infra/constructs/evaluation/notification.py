@@ -10,7 +10,6 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.constructs.evaluation.shared import Shared
-from infra.constructs.evaluation.state_table import READ_AND_WRITE
 from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.constructs.shared.statements import reads
 from infra.environment import opik_page_url, opik_trace_url
@@ -57,7 +56,7 @@ class Notification(Construct):
         )
         role = self.notify.role
         role.add_to_policy(reads(webhook))
-        role.add_to_policy(shared.state.allows(*READ_AND_WRITE))
+        shared.state.grant(role, "notify")
         stacks = [
             stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{name}/*") for name in deployed
         ]

@@ -16,6 +16,7 @@ from tests.lambda_surroundings import base_environment as base_environment
 from tests.lambda_surroundings import lambda_context as lambda_context
 from tests.lambda_surroundings import process
 from tests.lambda_surroundings import set_environment as set_environment
+from tests.state_rights import enforced, rights
 from tests.worker_groups import share_worker
 
 OPIK_API_KEY = "opik-test-key"
@@ -23,6 +24,23 @@ OPIK_API_KEY = "opik-test-key"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     share_worker(items, Path(__file__).parent)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_rights(
+    base_environment: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[set[tuple[str, str, str]]]:
+    """Every function is held to what its role may do with the state table's keys; gives what was done."""
+    import aws_cdk as cdk
+
+    from infra.settings.deployment import load_settings
+    from infra.stacks.evaluation import EvaluationStack
+
+    app = cdk.App(outdir=str(tmp_path_factory.mktemp("cdk")))
+    EvaluationStack(app, "evaluation", settings=load_settings("dev"), env=cdk.Environment(region="us-east-1"))
+    template = app.synth().get_stack_by_name("evaluation").template
+    with enforced(rights(template)) as seen:
+        yield seen
 
 
 @pytest.fixture(scope="session")
