@@ -6,9 +6,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from infra.constructs.rag.egress import outside_ports
 from infra.constructs.rag.fargate_api import PORT, Placement
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
+from infra.constructs.shared.trust import trust_own_account
+from infra.constructs.vectors.store import PORT as STORE_PORT
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.edge_limits import ORIGIN_FACING
 
@@ -38,7 +41,9 @@ class NetworkStack(cdk.Stack):
         )
         if network.flow_logs:
             logs = log_group(self, "FlowLogs", settings.monitoring.log_retention_days)
-            self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(logs))
+            flow = self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(logs))
+            assert flow.iam_role is not None  # noqa: S101 - made with the destination
+            trust_own_account(flow.iam_role, service="ec2", resource="vpc-flow-log/*")
         else:
             acknowledge(
                 self.vpc,
@@ -63,8 +68,7 @@ class NetworkStack(cdk.Stack):
         )
 
     def _group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
-        outbound = construct_id == "ServiceGroup"
-        return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=outbound)
+        return ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False)
 
     def _rules(self, settings: DeploymentSettings) -> None:
         public = settings.rag.edge == "load_balancer"
@@ -72,6 +76,12 @@ class NetworkStack(cdk.Stack):
         self.load_balancer_group.add_ingress_rule(_callers(settings), port, "Callers of the API")
         self.load_balancer_group.add_egress_rule(self.service_group, ec2.Port.tcp(PORT), "Tasks")
         self.service_group.add_ingress_rule(self.load_balancer_group, ec2.Port.tcp(PORT), "Load balancer only")
+        for number in outside_ports(settings):
+            self.service_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(number), "AWS, Opik, Qdrant, Sentry")
+        if settings.vectors.hosted:
+            # By the network's addresses, since the store's group is in a stack that is deployed after this one.
+            inside = ec2.Peer.ipv4(settings.network.cidr)
+            self.service_group.add_egress_rule(inside, ec2.Port.tcp(STORE_PORT), "Vector store")
         if public:
             acknowledge(
                 self.load_balancer_group,

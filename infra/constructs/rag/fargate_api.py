@@ -18,6 +18,7 @@ from infra.constructs.rag.scaling import ServiceScaling
 from infra.constructs.rag.web_acl import WebAcl
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
+from infra.constructs.shared.trust import trust_own_account
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.rag import RagSettings
 
@@ -167,6 +168,7 @@ class FargateApi(Construct):
             ),
         )
         self._add_container(task, settings, environment, secrets)
+        trust_own_account(task.task_role, service="ecs", resource="*")
         acknowledge(
             task, "AwsSolutions-ECS2", "Plain variables hold addresses and numbers; every secret is an ECS secret."
         )
