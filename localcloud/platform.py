@@ -16,6 +16,7 @@ from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK, is_taken
 from localcloud.process import Child, answers, base_environment, restart_delay
 from localcloud.state import ProcessState
+from localcloud.store_keys import make_store_keys
 
 START_SECONDS = 45.0
 STOP_SECONDS = 3.0
@@ -61,6 +62,7 @@ class Platform:
         self._root = root
         self._ports = ports
         self._children: dict[str, Child] = {}
+        self._store_keys = make_store_keys(root)
         self._attempts = Attempts()
         self._restarts = dict.fromkeys(ports, 0)
         self._next_start = dict.fromkeys(ports, 0.0)
@@ -126,6 +128,8 @@ class Platform:
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url("sagemaker_runtime"),
             **(read_credentials(self._root).server_variables() if part.signed else {}),
         }
+        if part.port_name == "qdrant":
+            environment |= self._store_keys.environment
         if STABILISE_VARIABLE in os.environ:
             environment[STABILISE_VARIABLE] = os.environ[STABILISE_VARIABLE]
         log = self._root / ".local" / "logs" / f"platform-{part.port_name}.log"

@@ -47,7 +47,7 @@ class RagSettings(Group):
     tmpfs_mb: int = Field(64, description="Size of /tmp, the only place that a task can write to.", ge=16, le=1024)
     documents_bucket: str | None = Field(
         None,
-        description="Bucket that `twin ingest s3://...` reads with the service's role; empty: none.",
+        description="Bucket that `twin ingest s3://...` reads by a task of its own; empty: none.",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     )
     retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)

@@ -14,6 +14,7 @@ from infra.constructs.rag import task_permissions
 from infra.constructs.rag.alarms import ApiAlarms
 from infra.constructs.rag.environment import service_environment
 from infra.constructs.rag.fargate_api import FargateApi
+from infra.constructs.rag.ingest_task import IngestTask
 from infra.constructs.shared.secret import empty_key_list, placeholder_secret
 from infra.constructs.vectors.alarms import VectorAlarms
 from infra.constructs.vectors.store import VectorStore
@@ -39,7 +40,14 @@ class RagStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, env=env, description="LLM twin: RAG service")
         api_keys = empty_key_list(self, "ApiKeys", "Hashed API keys of the service's callers")
-        qdrant_key = vectors.api_key if vectors else placeholder_secret(self, "QdrantApiKey", "API key of Qdrant")
+        if vectors:
+            qdrant_key, write_key = vectors.read_key, vectors.api_key
+        else:
+            # The service's first: a stage that had one key for everything goes on with it until it is replaced.
+            qdrant_key = placeholder_secret(self, "QdrantApiKey", "API key of Qdrant")
+            write_key = placeholder_secret(self, "QdrantWriteKey", "Write key of Qdrant")
+        store = {"QDRANT_URL": vectors.url if vectors else str(settings.vectors.url)}
+        certificate = {"QDRANT_CA_PEM": ecs.Secret.from_ssm_parameter(vectors.certificate)} if vectors else {}
         api = FargateApi(
             self,
             "Api",
@@ -47,7 +55,7 @@ class RagStack(cdk.Stack):
             placement=network.api_placement,
             environment={
                 **service_environment(settings),
-                "QDRANT_URL": vectors.url if vectors else str(settings.vectors.url),
+                **store,
                 "SAMPLES_QUEUE_URL": samples.queue_url,
                 "API_KEYS_SECRET_ARN": api_keys.secret_arn,
                 "QDRANT_API_KEY_SECRET_ARN": qdrant_key.secret_arn,
@@ -55,13 +63,25 @@ class RagStack(cdk.Stack):
             },
             secrets={
                 "QDRANT_API_KEY": ecs.Secret.from_secrets_manager(qdrant_key),
-                **({"QDRANT_CA_PEM": ecs.Secret.from_ssm_parameter(vectors.certificate)} if vectors else {}),
+                **certificate,
                 "OPIK_API_KEY": ecs.Secret.from_secrets_manager(opik_key),
                 **self._sentry(settings.monitoring.sentry_dsn_secret_arn),
             },
         )
         task_permissions.grant(api.task, settings, samples=samples, keys=(api_keys, qdrant_key, opik_key))
         service = StageMetrics(settings.evaluation.metric_namespace, settings.stage)
+        if settings.rag.documents_bucket:
+            ingest = IngestTask(
+                self,
+                "Ingest",
+                settings=settings,
+                bucket=settings.rag.documents_bucket,
+                write_key=write_key,
+                environment=store,
+                secrets=certificate,
+                log_group=api.logs,
+            )
+            cdk.CfnOutput(self, "IngestTaskDefinitionArn", value=ingest.task.task_definition_arn)
         ApiAlarms(self, "Alarms", topic=alerts, api=api, service=service)
         if vectors:
             VectorAlarms(
@@ -80,6 +100,7 @@ class RagStack(cdk.Stack):
             "ServiceName": api.service.service_name,
             "ApiKeysSecretArn": api_keys.secret_arn,
             "QdrantApiKeySecretArn": qdrant_key.secret_arn,
+            "QdrantWriteKeySecretArn": write_key.secret_arn,
             "OpikProjectName": settings.monitoring.project,
         }.items():
             cdk.CfnOutput(self, name, value=value)

@@ -1,8 +1,9 @@
-"""`python -m localcloud.qdrant --host 127.0.0.1 --port N --data DIR [--api-key KEY]`."""
+"""`python -m localcloud.qdrant --host 127.0.0.1 --port N --data DIR`; keys in variables, named as Qdrant's own."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from localcloud.qdrant.engine import DataFolderInUseError, Engine
 from localcloud.qdrant.errors import QdrantError
 
 SHUTDOWN_SECONDS = 2
+KEY_VARIABLE, READ_ONLY_KEY_VARIABLE = "QDRANT__SERVICE__API_KEY", "QDRANT__SERVICE__READ_ONLY_API_KEY"
 MIB = 1024**2
 NEEDED_BYTES = 64 * MIB
 """Less free disk than this is named as the cause."""
@@ -38,7 +40,6 @@ def main() -> int:
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the collections")
-    parser.add_argument("--api-key", help="required from every caller when given")
     arguments = parser.parse_args()
     try:
         engine = Engine(arguments.data)
@@ -53,7 +54,8 @@ def main() -> int:
         return 1
     try:
         uvicorn.run(
-            Perimeter(create_app(engine, arguments.api_key)),
+            # Not as arguments, which every user of the machine can read.
+            Perimeter(create_app(engine, os.environ.get(KEY_VARIABLE), os.environ.get(READ_ONLY_KEY_VARIABLE))),
             host=arguments.host,
             port=arguments.port,
             log_level="warning",

@@ -27,12 +27,13 @@ WORKERS = 4
 """Threads that run the engine's blocking calls."""
 
 
-def create_app(engine: Engine, api_key: str | None = None) -> FastAPI:
+def create_app(engine: Engine, api_key: str | None = None, read_only_api_key: str | None = None) -> FastAPI:
     """Application over an engine, which it closes when it shuts down.
 
     Args:
         engine: the collections.
         api_key: required from every caller but on the health paths; None requires no key.
+        read_only_api_key: accepted as well, for calls that change nothing.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="engine")
 
@@ -58,8 +59,8 @@ def create_app(engine: Engine, api_key: str | None = None) -> FastAPI:
     app.include_router(_health())
     app.include_router(routes.collections())
     app.include_router(routes.points())
-    if api_key:
-        app.add_middleware(http.RequireKey, api_key=api_key)
+    if api_key or read_only_api_key:
+        app.add_middleware(http.RequireKey, api_key=api_key, read_only_api_key=read_only_api_key)
     return app
 
 

@@ -19,26 +19,45 @@ T = TypeVar("T")
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # Qdrant's default `max_request_size_mb`
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/livez"})
+"""Paths that Qdrant answers without a key; `/metrics` is none of them."""
+READING_POSTS = ("/points", "/points/scroll", "/points/count", "/points/query", "/points/query/batch", "/facet")
+"""Ends of the paths below a collection whose POST reads."""
 
 
 class RequireKey:
-    """ASGI middleware that requires the key, in the header `api-key` or as a bearer token, on all but `OPEN_PATHS`."""
+    """ASGI middleware that requires a key, in the header `api-key` or as a bearer token, on all but `OPEN_PATHS`.
 
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
+    The read-only key may search and read; what changes anything is refused with 403, as Qdrant does.
+    """
+
+    def __init__(self, app: ASGIApp, api_key: str | None, read_only_api_key: str | None) -> None:
         self._app = app
-        self._key = api_key.encode()
+        self._key = (api_key or "").encode()
+        self._read_only_key = (read_only_api_key or "").encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            headers = dict(scope["headers"])
-            bearer = headers.get(b"authorization", b"")
-            given = headers.get(b"api-key") or (bearer[7:] if bearer[:7].lower() == b"bearer " else b"")
-            if not hmac.compare_digest(given, self._key):
-                text = "Invalid API key or JWT" if given else "Must provide an API key or an Authorization bearer token"
-                await PlainTextResponse(text, 401)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        """Pass the request on, or answer 401 or 403."""
+        refused = self._refusal(scope) if scope["type"] == "http" and scope["path"] not in OPEN_PATHS else None
+        await (refused or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = dict(scope["headers"])
+        bearer = headers.get(b"authorization", b"")
+        given = headers.get(b"api-key") or (bearer[7:] if bearer.startswith(b"Bearer ") else b"")
+        if not given:
+            return PlainTextResponse("Must provide an API key or an Authorization bearer token", 401)
+        if hmac.compare_digest(given, self._key):
+            return None
+        if not hmac.compare_digest(given, self._read_only_key):
+            return PlainTextResponse("Invalid API key or JWT", 401)
+        return None if _reads(scope) else refusal(403, "Forbidden: Global manage access is required")
+
+
+def _reads(scope: Scope) -> bool:
+    if scope["method"] == "POST":
+        _, _, below = scope["path"].removeprefix("/collections/").partition("/")
+        return f"/{below}" in READING_POSTS
+    return scope["method"] in ("GET", "HEAD")
 
 
 async def read_body(request: Request) -> bytes:

@@ -49,8 +49,6 @@ NEVER_CALLED = {
     "services.evaluation.handlers.notify": {"dynamodb:DeleteItem"},
 }
 """What the table's class can do beyond what these functions ask of it."""
-SERVICE = ("services.rag.__main__",)
-INGEST = ("services.rag.ingest.__main__",)
 
 
 def listed(value: Any) -> list[Any]:
@@ -73,7 +71,7 @@ def principal(role: Template) -> str:
     return str(statement["Principal"]["Service"]).split(".")[0]
 
 
-def needed(template: Template, ingest: bool) -> dict[str, set[str]]:
+def needed(template: Template) -> dict[str, set[str]]:
     """By role: what its code calls, and what AWS does with it."""
     found: dict[str, set[str]] = {}
     polled = json.dumps([each["Properties"] for each in resources(template, "Lambda::EventSourceMapping").values()])
@@ -86,8 +84,9 @@ def needed(template: Template, ingest: bool) -> dict[str, set[str]]:
         found[role] |= ENCRYPTED_TOPIC if "sns:Publish" in found[role] else set()
         found[role] |= DEAD_LETTERS if "DeadLetterConfig" in properties else set()
     for task in resources(template, "ECS::TaskDefinition").values():
-        modules = SERVICE + (INGEST if ingest else ())
-        found[task["Properties"]["TaskRoleArn"]["Fn::GetAtt"][0]] = actions_of(*modules)
+        (container,) = task["Properties"]["ContainerDefinitions"]
+        program = f"{container['Command'][2]}.__main__"
+        found[task["Properties"]["TaskRoleArn"]["Fn::GetAtt"][0]] = actions_of(program)
         found[task["Properties"]["ExecutionRoleArn"]["Fn::GetAtt"][0]] = EXECUTION
     for name, role in resources(template, "IAM::Role").items():
         known = {"scheduler": SCHEDULE, "sagemaker": MODEL, "states": MACHINE}.get(principal(role))
@@ -102,7 +101,7 @@ def test_each_role_is_granted_what_is_called_and_nothing_more(templates: dict[st
     for part, template in templates[stage].items():
         if part == "network":
             continue
-        have, want = granted(template), needed(template, ingest=False)
+        have, want = granted(template), needed(template)
         assert set(have) == set(want), part
         for role in have:
             assert have[role] - want[role] == set(), f"{part}: {role} may do what nothing calls"
@@ -113,9 +112,28 @@ def test_each_role_is_granted_what_is_called_and_nothing_more(templates: dict[st
 
 def test_a_documents_bucket_is_granted_to_the_ingest_that_reads_it(synthesize: Synthesize) -> None:
     template = read(synthesize("dev", {"TWIN_RAG__DOCUMENTS_BUCKET": "our-documents"}), "dev")["business"]
-    assert granted(template) == needed(template, ingest=True)
-    extra = actions_of(*SERVICE, *INGEST) - actions_of(*SERVICE)
-    assert extra == {"s3:ListBucket", "s3:GetObject"}
+    assert granted(template) == needed(template)
+    serving, ingest = (actions_of(f"services.rag{part}.__main__") for part in ("", ".ingest"))
+    assert ingest - serving == {"s3:ListBucket", "s3:GetObject"}
+
+
+@pytest.mark.parametrize("variables", [{}, {"TWIN_VECTORS": '{"url": null, "hosted": {}}'}])
+def test_the_service_holds_no_key_that_writes(synthesize: Synthesize, variables: dict[str, str]) -> None:
+    """Neither as a variable, nor by the rights of its two roles; the ingest does."""
+    template = read(synthesize("dev", {"TWIN_RAG__DOCUMENTS_BUCKET": "our-documents", **variables}), "dev")["business"]
+    keys = [json.dumps(template["Outputs"][f"Qdrant{kind}KeySecretArn"]["Value"]) for kind in ("Api", "Write")]
+    held: dict[str, list[bool]] = {}
+    for task in resources(template, "ECS::TaskDefinition").values():
+        roles = [task["Properties"][part]["Fn::GetAtt"][0] for part in ("TaskRoleArn", "ExecutionRoleArn")]
+        policies = [
+            policy["Properties"]["PolicyDocument"]
+            for policy in resources(template, "IAM::Policy").values()
+            if policy["Properties"]["Roles"][0]["Ref"] in roles
+        ]
+        (container,) = task["Properties"]["ContainerDefinitions"]
+        text = json.dumps([container, policies])
+        held[container["Name"]] = [key in text for key in keys]
+    assert held == {"api": [True, False], "ingest": [False, True]}
 
 
 @EVERY_STAGE

@@ -144,7 +144,8 @@ def test_prod_is_private_and_dev_pays_no_nat(templates: dict[str, Templates]) ->
 
 def test_the_task_reads_the_bucket_with_the_documents_and_no_other(synthesize: Synthesize) -> None:
     found = read(synthesize("dev", {"TWIN_RAG__DOCUMENTS_BUCKET": "our-documents"}), "dev")
-    rights = granted(found["business"], "TaskRole")
+    assert "s3:GetObject" not in granted(found["business"], "ApiTaskTaskRole")
+    rights = granted(found["business"], "IngestTaskTaskRole")
     assert ':s3:::our-documents"' in rights["s3:ListBucket"]
     assert ':s3:::our-documents/*"' in rights["s3:GetObject"]
 

@@ -109,6 +109,7 @@ def test_the_service_calls_the_store_with_its_key_and_pins_its_certificate(hoste
     execution = task["ExecutionRoleArn"]["Fn::GetAtt"][0]
     assert "ssm:GetParameters" in granted(hosted["business"])[execution]
     assert not [name for name in resources(hosted["business"], "SecretsManager::Secret") if "Qdrant" in name]
+    assert "ReadKey" in secret["QDRANT_API_KEY"]
 
 
 def test_only_the_service_reaches_the_store_and_the_machine_has_no_ingress(store: Template, prod: Template) -> None:

@@ -104,7 +104,7 @@ def _in_aws(stage: Stage, arguments: list[str], bar: Progress) -> dict[str, Any]
 def _here(stage: Stage, arguments: list[str], bar: Progress) -> dict[str, Any]:
     output = Output()
     command = [sys.executable, "-m", PROGRAM, *arguments]
-    with running(command, cwd=ROOT, env=store_environment(stage)) as process:
+    with running(command, cwd=ROOT, env=store_environment(stage, writes=True)) as process:
         for line in process.stdout or ():
             output.take(line, bar)
         code = process.wait()

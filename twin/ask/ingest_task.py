@@ -1,4 +1,4 @@
-"""Runs a program as a one-off ECS task in the service's image and network, followed through its logs."""
+"""Runs a program as a one-off ECS task of the ingest's own definition, in the service's network; follows its logs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Logs:
 def run_task(
     stage: Stage, command: list[str], on_line: Callable[[str], None], *, poll_seconds: float = POLL_SECONDS
 ) -> Ended:
-    """Run a command in place of the service's own, with its roles, secrets, subnets and security groups; wait for it.
+    """Run a command in the ingest's task definition, in the service's subnets and security groups; wait for it.
 
     Ctrl-C stops the task. When the connection to AWS is lost, the task goes on.
 
@@ -47,14 +47,20 @@ def run_task(
         poll_seconds: pause between two looks.
 
     Raises:
-        TwinError: the stage is not deployed, or ECS did not start the task.
+        TwinError: the stage is not deployed or names no bucket of documents, or ECS did not start the task.
     """
     found = outputs(stage)
+    definition = found.get("IngestTaskDefinitionArn")
+    if definition is None:
+        raise TwinError(
+            f"Stage {stage.name} has no task that reads a bucket: set rag.documents_bucket to its name "
+            "(TWIN_RAG__DOCUMENTS_BUCKET) and deploy."
+        )
     ecs, cluster = stage.client("ecs"), found["ClusterName"]
     service = _service(ecs, cluster, found["ServiceName"])
-    container = _container(ecs, service)
+    container = ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]["containerDefinitions"][0]
     logs = stage.client("logs")
-    task = _start(ecs, cluster, service, container["name"], command)
+    task = _start(ecs, cluster, service, definition, container["name"], command)
     try:
         lines = _Lines(logs, _logs(container, task), on_line)
         stopped = _followed(ecs, cluster, task, lines, poll_seconds)
@@ -73,14 +79,7 @@ def _service(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
     return described[0]
 
 
-def _container(ecs: Any, service: dict[str, Any]) -> dict[str, Any]:
-    described = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-    containers: list[dict[str, Any]] = described["containerDefinitions"]
-    serving = {balanced.get("containerName") for balanced in service.get("loadBalancers", ())}
-    return next((found for found in containers if found["name"] in serving), containers[0])
-
-
-def _start(ecs: Any, cluster: str, service: dict[str, Any], container: str, command: list[str]) -> str:
+def _start(ecs: Any, cluster: str, service: dict[str, Any], definition: str, container: str, command: list[str]) -> str:
     # What the service has been given in capacity and network, a task of it needs as well.
     placed = (
         {"capacityProviderStrategy": service["capacityProviderStrategy"]}
@@ -89,7 +88,7 @@ def _start(ecs: Any, cluster: str, service: dict[str, Any], container: str, comm
     )
     answer = ecs.run_task(
         cluster=cluster,
-        taskDefinition=service["taskDefinition"],
+        taskDefinition=definition,
         count=1,
         startedBy=STARTED_BY,
         networkConfiguration=service["networkConfiguration"],

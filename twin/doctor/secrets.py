@@ -15,6 +15,10 @@ SECRETS = "Secrets"
 UNFILLED = {
     "API key of Opik": "no trace arrives at Opik, and evaluations fail",
     "API key of Qdrant": "every search is refused",
+    "Write key of Qdrant": (
+        "an ingest of a bucket and a restore are refused, and the service may hold a key that writes: "
+        "put one that only reads into the secret of the API key"
+    ),
     "API key of the judge": "every judgement fails; only the free scores are published",
     "Incoming webhook that alerts are posted to": "alarms reach e-mail subscribers at most",
 }

@@ -32,7 +32,7 @@ def evaluate_rag(stage: Stage, file: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", PROGRAM, str(file.resolve()), "--progress-json"]
     # On standard error: `--json` into a file or a pipe still shows how far it is.
     with (
-        running(command, cwd=ROOT, env=store_environment(stage)) as process,
+        running(command, cwd=ROOT, env=store_environment(stage, writes=False)) as process,
         Progress(console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task("Searching", total=None)

@@ -11,9 +11,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from localcloud.store_keys import store_keys
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
-from twin.target.paths import LOCAL
+from twin.target.paths import LOCAL, STATE_ROOT
 from twin.target.stage import Stage, address
 
 
@@ -83,11 +84,16 @@ def api_key(stage: Stage) -> str:
 
 
 def fill_local_secrets(stage: Stage, found: dict[str, str]) -> None:
-    """Point the stage's notifications at the local webhook sink."""
+    """Point the stage's notifications at the local webhook sink, and hand out the local Qdrant's keys."""
     if stage.local is None:
         return
-    webhook = f"{address(stage.local, 'sink')}/slack/alerts"
-    stage.client("secretsmanager").put_secret_value(SecretId=found["SlackWebhookSecretArn"], SecretString=webhook)
+    keys = store_keys(STATE_ROOT)
+    for output, value in (
+        ("SlackWebhookSecretArn", f"{address(stage.local, 'sink')}/slack/alerts"),
+        ("QdrantApiKeySecretArn", keys.read),
+        ("QdrantWriteKeySecretArn", keys.write),
+    ):
+        stage.client("secretsmanager").put_secret_value(SecretId=found[output], SecretString=value)
 
 
 def _known_keys(document: str) -> list[dict[str, Any]]:

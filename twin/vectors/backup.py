@@ -11,14 +11,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.settings.deployment import SettingsError, load_settings
+from localcloud.store_keys import store_keys
 from services.vectors.export import Store, StoreError, export_to
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
+from twin.target.paths import STATE_ROOT
 from twin.target.progress import Progress
 from twin.target.stage import Stage, address, connect
 from twin.vectors.restore import RestoreResult, restore
 
 SUFFIX = ".jsonl.gz"
+READ_KEY, WRITE_KEY = "QdrantApiKeySecretArn", "QdrantWriteKeySecretArn"
 TUNNEL = (
     "The vector store of stage {stage} is closed to the outside. Open a tunnel to it (docs/vectors.md) and give its "
     "end with --url https://127.0.0.1:6333, its key in QDRANT_API_KEY and its certificate in QDRANT_CA_FILE."
@@ -72,7 +75,7 @@ def restore_from(
     """
     stage = _stage(stage_name, url, source)
     with _store_errors(), tempfile.TemporaryDirectory() as folder:
-        store = store_of(stage_name, stage, url)
+        store = store_of(stage_name, stage, url, key_output=WRITE_KEY)
         file = Path(source)
         if _is_s3(source):
             file = Path(folder) / "backup"
@@ -81,17 +84,21 @@ def restore_from(
         return restore(store, file, progress, into=into, overwrite=overwrite)
 
 
-def store_of(stage_name: str, stage: Stage | None, url: str | None) -> Store:
+def store_of(stage_name: str, stage: Stage | None, url: str | None, *, key_output: str = READ_KEY) -> Store:
     """The store at `url`, else the stage's own.
 
     On AWS the caller's QDRANT_URL counts before the stage's settings, as it does for an ingest from here.
+
+    Args:
+        key_output: stack output that names the secret of the key: READ_KEY or WRITE_KEY.
 
     Raises:
         TwinError: the stage is not deployed, or its store can only be reached through a tunnel.
         StoreError: QDRANT_CA_FILE cannot be used.
     """
     if url is None and stage is not None and stage.local is not None:
-        return Store(address(stage.local, "qdrant"))
+        keys = store_keys(STATE_ROOT)
+        return Store(address(stage.local, "qdrant"), keys.write if key_output == WRITE_KEY else keys.read)
     url = url or os.environ.get("QDRANT_URL")
     if url is not None:
         return Store(url, os.environ.get("QDRANT_API_KEY"), os.environ.get("QDRANT_CA_FILE"))
@@ -102,7 +109,7 @@ def store_of(stage_name: str, stage: Stage | None, url: str | None) -> Store:
     if elsewhere is None:
         raise TwinError(TUNNEL.format(stage=stage_name))
     stage = _required(stage)
-    return Store(elsewhere, stage.secret(outputs(stage)["QdrantApiKeySecretArn"]), os.environ.get("QDRANT_CA_FILE"))
+    return Store(elsewhere, stage.secret(outputs(stage)[key_output]), os.environ.get("QDRANT_CA_FILE"))
 
 
 def _stage(name: str, url: str | None, file: str | None) -> Stage | None:

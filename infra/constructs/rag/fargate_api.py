@@ -8,22 +8,20 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
+from infra.constructs.rag.container import add_program, image_task
 from infra.constructs.rag.edge import Edge
 from infra.constructs.rag.scaling import ServiceScaling
 from infra.constructs.rag.web_acl import WebAcl
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group
-from infra.constructs.shared.trust import trust_own_account
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.rag import RagSettings
 
 PORT = 8000
-USER = "10001:10001"
 HEALTH_PATH = "/healthz"
 SPOT = ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1)
 """Every task on Spot, without an on-demand base, which of one task would be all. It runs ARM64 from platform 1.4.0 on:
@@ -71,6 +69,7 @@ class FargateApi(Construct):
         super().__init__(scope, construct_id)
         rag = settings.rag
         self.cluster = self._cluster(rag, placement)
+        self.logs = log_group(self, "Logs", settings.monitoring.log_retention_days)
         self.task = self._task(settings, environment, secrets)
         self.service = self._service(rag, placement)
         if rag.spot:
@@ -158,63 +157,20 @@ class FargateApi(Construct):
     def _task(
         self, settings: DeploymentSettings, environment: Mapping[str, str], secrets: Mapping[str, ecs.Secret]
     ) -> ecs.FargateTaskDefinition:
-        task = ecs.FargateTaskDefinition(
-            self,
-            "Task",
-            cpu=settings.rag.cpu,
-            memory_limit_mib=settings.rag.memory_mb,
-            runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
-            ),
-        )
-        self._add_container(task, settings, environment, secrets)
-        trust_own_account(task.task_role, service="ecs", resource="*")
-        acknowledge(
-            task, "AwsSolutions-ECS2", "Plain variables hold addresses and numbers; every secret is an ECS secret."
-        )
-        acknowledge(
+        task = image_task(self, "Task", settings)
+        add_program(
             task,
-            "AwsSolutions-IAM5[Resource::*]",
-            "ecr:GetAuthorizationToken, which pulling the image needs, has no resource-level permissions.",
-        )
-        return task
-
-    def _add_container(
-        self,
-        task: ecs.FargateTaskDefinition,
-        settings: DeploymentSettings,
-        environment: Mapping[str, str],
-        secrets: Mapping[str, ecs.Secret],
-    ) -> None:
-        rag = settings.rag
-        linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=True)
-        linux.add_tmpfs(
-            ecs.Tmpfs(
-                container_path="/tmp",  # noqa: S108 - the container's own, a size-limited tmpfs
-                size=rag.tmpfs_mb,
-                mount_options=[ecs.TmpfsMountOption.RW, ecs.TmpfsMountOption.NOSUID, ecs.TmpfsMountOption.NODEV],
-            )
-        )
-        repository = ecr.Repository.from_repository_name(self, "Images", rag.image_repository)
-        task.add_container(
             "api",
-            container_name="api",
-            image=ecs.ContainerImage.from_ecr_repository(repository, tag=settings.release),
+            settings,
             command=["python", "-m", "services.rag"],
             environment={**environment, "PORT": str(PORT)},
-            secrets=dict(secrets),
-            user=USER,
-            readonly_root_filesystem=True,
-            linux_parameters=linux,
-            port_mappings=[ecs.PortMapping(container_port=PORT, protocol=ecs.Protocol.TCP)],
+            secrets=secrets,
+            log_group=self.logs,
             # Streams may run for drain_seconds after the stop signal; the margin is for flushing traces.
-            stop_timeout=cdk.Duration.seconds(rag.drain_seconds + 10),
-            logging=ecs.LogDrivers.aws_logs(
-                stream_prefix="api",
-                log_group=log_group(self, "Logs", settings.monitoring.log_retention_days),
-                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-            ),
+            stop_timeout=cdk.Duration.seconds(settings.rag.drain_seconds + 10),
+            port=PORT,
         )
+        return task
 
     def _load_balancer(
         self, settings: RagSettings, placement: Placement

@@ -1,4 +1,4 @@
-"""Permissions of the service's tasks: call the models, send samples, read keys that change, read documents."""
+"""Permissions of the service's tasks: call the models, send samples, read keys that change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 
-from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.names import Names, served_component
 from infra.settings.deployment import DeploymentSettings
 
@@ -25,7 +24,7 @@ def grant(
     """Add to the task's role the permissions that the settings require.
 
     Args:
-        task: of the service, and of the ingests that run in its place.
+        task: of the service.
         settings: of the stage.
         samples: queue of sampled answers.
         keys: secrets that are read again while the service runs.
@@ -48,8 +47,6 @@ def grant(
     ]
     for statement in statements:
         task.add_to_task_role_policy(statement)
-    if settings.rag.documents_bucket:
-        _read_documents(task, settings.rag.documents_bucket)
 
 
 def _invokes(stack: cdk.Stack, settings: DeploymentSettings) -> iam.PolicyStatement:
@@ -68,20 +65,4 @@ def _reranks(stack: cdk.Stack, endpoint_name: str) -> iam.PolicyStatement:
         sid="AskTheReranker",
         actions=["sagemaker:InvokeEndpoint"],
         resources=[stack.format_arn(service="sagemaker", resource="endpoint", resource_name=endpoint_name)],
-    )
-
-
-def _read_documents(task: ecs.TaskDefinition, bucket: str) -> None:
-    stack = cdk.Stack.of(task)
-    arn = f"arn:{stack.partition}:s3:::{bucket}"
-    objects = f"{arn}/*"
-    for sid, action, resource in (
-        ("ListDocuments", "s3:ListBucket", arn),
-        ("ReadDocuments", "s3:GetObject", objects),
-    ):
-        task.add_to_task_role_policy(iam.PolicyStatement(sid=sid, actions=[action], resources=[resource]))
-    acknowledge(
-        task,
-        f"AwsSolutions-IAM5[Resource::{readable(stack, objects)}]",
-        "Reading is granted on all objects of the one bucket that the stage names.",
     )

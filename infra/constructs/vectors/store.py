@@ -68,7 +68,8 @@ class VectorStore(Construct):
 
     Attributes:
         url: its address inside the VPC, the same for its whole life.
-        api_key: the key that every call needs.
+        api_key: the key that may write; an ingest and a restore need it.
+        read_key: the key that may read only; the service has no other.
         certificate: the self-signed certificate that callers pin, as PEM.
     """
 
@@ -91,6 +92,7 @@ class VectorStore(Construct):
         # Retained at deletion and replacement, but not when the first deployment fails: nothing is in it yet.
         removal = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else cdk.RemovalPolicy.DESTROY
         self.api_key: secretsmanager.ISecret = placeholder_secret(self, "ApiKey", "API key of Qdrant")
+        self.read_key: secretsmanager.ISecret = placeholder_secret(self, "ReadKey", "Read-only API key of Qdrant")
         self.certificate = ssm.StringParameter(
             self, "Certificate", description="Certificate of Qdrant, which callers pin", string_value=NO_CERTIFICATE
         )
@@ -129,6 +131,7 @@ class VectorStore(Construct):
                 "QDRANT_VERSION": settings.qdrant_version,
                 "QDRANT_SHA256": settings.qdrant_sha256,
                 "KEY_SECRET_ARN": self.api_key.secret_arn,
+                "READ_KEY_SECRET_ARN": self.read_key.secret_arn,
                 "CERTIFICATE_PARAMETER": self.certificate.parameter_name,
                 "BACKUP_BUCKET": self.backups.bucket.bucket_name,
                 "BACKUP_HOUR": str(settings.backup_hour),
@@ -176,6 +179,7 @@ class VectorStore(Construct):
         machines = stack.format_arn(service="ec2", resource="instance", resource_name="*")
         for sid, actions, resource in (
             ("ReadKey", ["secretsmanager:GetSecretValue"], self.api_key.secret_arn),
+            ("ReadReadOnlyKey", ["secretsmanager:GetSecretValue"], self.read_key.secret_arn),
             ("PublishCertificate", ["ssm:PutParameter"], self.certificate.parameter_arn),
             ("WriteBackups", ["s3:PutObject", "s3:AbortMultipartUpload"], backups),
             ("TakeVolume", ["ec2:AttachVolume"], self._arn("volume", self.volume.volume_id)),

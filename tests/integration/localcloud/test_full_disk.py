@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from localcloud.state import ProcessState, read_state, state_path
+from localcloud.store_keys import store_keys
 from tests.integration.localcloud.conftest import Cloud
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process that runs")
@@ -96,11 +97,12 @@ WRITES: dict[str, tuple[str, str, Any]] = {
 def test_a_server_that_cannot_write_answers_an_error_and_goes_on(cloud: Cloud, server: str) -> None:
     process = platform(cloud)[server]
     method, path, body = WRITES[server]
+    headers = {**JSON, **({"api-key": store_keys(cloud.root).write} if server == "qdrant" else {})}
 
     def write() -> int:
         url = f"http://127.0.0.1:{process.port}{path}"
         return httpx.request(
-            method, url, content=json.dumps(body), headers=JSON, trust_env=False, timeout=30
+            method, url, content=json.dumps(body), headers=headers, trust_env=False, timeout=30
         ).status_code
 
     with no_room(process.pid):

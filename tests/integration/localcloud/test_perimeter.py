@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from localcloud.credentials import read_credentials
+from localcloud.store_keys import store_keys
 from tests.aws import signed
 
 from .conftest import Cloud
@@ -65,3 +66,18 @@ def test_no_answer_of_aws_may_be_read_by_another_origin(cloud: Cloud) -> None:
     answer = httpx.get(f"http://127.0.0.1:{cloud.state().ports['aws']}/_ministack/health", timeout=30)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_the_running_store_asks_for_its_keys(cloud: Cloud) -> None:
+    keys = store_keys(cloud.root)
+    url = f"http://127.0.0.1:{cloud.state().ports['qdrant']}/collections"
+
+    def status(method: str, **headers: str) -> int:
+        return httpx.request(method, f"{url}/none", headers=headers, json={}, trust_env=False).status_code
+
+    assert [status(method) for method in ("GET", "PUT", "DELETE")] == [401] * 3
+    reader = {"api-key": keys.read}
+    assert [status(method, **reader) for method in ("GET", "PUT", "DELETE")] == [404, 403, 403]
+    assert status("DELETE", Authorization=f"Bearer {keys.write}") == 200
+    # What a page of another origin sends is refused whether or not it knows a key.
+    assert status("DELETE", Origin="https://elsewhere.example.com", **{"api-key": keys.write}) == 403

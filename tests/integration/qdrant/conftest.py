@@ -28,21 +28,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Server:
     """A server process over a folder; can be killed and started again on the same port."""
 
-    def __init__(self, data: Path, *extra: str) -> None:
+    def __init__(self, data: Path, **variables: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = data
-        self._extra = extra
+        self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
         """Command that starts it."""
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--data", str(self.data)]
-        return [sys.executable, "-m", "localcloud.qdrant", *where, *self._extra]
+        return [sys.executable, "-m", "localcloud.qdrant", *where]
 
     def start(self) -> None:
         """Start and wait until it is ready."""
-        self._process = subprocess.Popen(self.command())
+        self._process = subprocess.Popen(self.command(), env={**os.environ, **self._variables})
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, "the server ended while starting"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -12,21 +13,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+from qdrant_client import models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from localcloud.qdrant.__main__ import unreadable
+from localcloud.store_keys import StoreKeys
 from tests.integration.qdrant.conftest import Server, connect, create, point
 
 # Its warning is right where there is a network.
 pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
 
-KEY = "right"
+KEY, READ_ONLY_KEY = "right", "reads"
 
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a key that no test ends."""
-    server = Server(tmp_path_factory.mktemp("shared"), "--api-key", KEY)
+    keys = StoreKeys(KEY, READ_ONLY_KEY).environment
+    server = Server(tmp_path_factory.mktemp("shared"), **keys)
     server.start()
     yield server
     server.end(signal.SIGTERM)
@@ -86,7 +90,40 @@ def test_a_key_is_asked_of_everything_but_health(shared_server: Server) -> None:
         with pytest.raises(UnexpectedResponse) as error:
             connect(shared_server.url, key).get_collections()
         assert error.value.status_code == 401
-    assert httpx.get(f"{shared_server.url}/healthz").status_code == 200
+    for path in ("", "/healthz", "/readyz", "/livez"):
+        assert httpx.get(f"{shared_server.url}{path}").status_code == 200
+    assert httpx.get(f"{shared_server.url}/metrics").status_code == 401
+
+
+def test_the_read_only_key_searches_and_changes_nothing(shared_server: Server) -> None:
+    writer, reader = connect(shared_server.url, KEY), connect(shared_server.url, READ_ONLY_KEY)
+    create(writer, "kept")
+    writer.upsert("kept", [point(1, [1, 0, 0, 0], "one", tenant="a")], wait=True)
+    assert [one.name for one in reader.get_collections().collections if one.name == "kept"] == ["kept"]
+    assert reader.get_collection("kept").points_count == reader.count("kept").count == 1
+    assert [hit.id for hit in reader.query_points("kept", query=[1, 0, 0, 0], using="dense").points] == [1]
+    assert len(reader.scroll("kept")[0]) == len(reader.retrieve("kept", [1])) == 1
+    assert [hit.value for hit in reader.facet("kept", "tenant").hits] == ["a"]
+    writes = (
+        lambda: create(reader, "new"),
+        lambda: reader.upsert("kept", [point(2, [0, 1, 0, 0], "two")]),
+        lambda: reader.delete("kept", [1]),
+        lambda: reader.create_payload_index("kept", "date", models.PayloadSchemaType.DATETIME),
+        lambda: reader.delete_payload_index("kept", "tenant"),
+        lambda: reader.delete_collection("kept"),
+    )
+    for write in writes:
+        with pytest.raises(UnexpectedResponse) as error:
+            write()
+        assert error.value.status_code == 403
+        assert json.loads(error.value.content)["status"]["error"] == "Forbidden: Global manage access is required"
+    assert writer.count("kept").count == 1 and not writer.collection_exists("new")
+    assert set(writer.get_collection("kept").payload_schema) == {"author", "tenant"}
+    writer.delete_collection("kept")
+
+
+def test_keys_are_not_among_the_arguments(shared_server: Server) -> None:
+    assert KEY not in shared_server.command() and READ_ONLY_KEY not in shared_server.command()
 
 
 def test_a_folder_has_one_owner(shared_server: Server) -> None:

@@ -28,6 +28,7 @@ from tests.integration.rag.local_servers import PATIENT, qdrant, serving
 from tests.program import TWIN
 from tests.sigint import restore_sigint
 from twin.ask.ingest import ingest
+from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
@@ -156,28 +157,19 @@ def _business(qdrant_url: str, embedding_model: Path) -> dict[str, Any]:
     logs = {"awslogs-group": {"Ref": "Logs"}, "awslogs-stream-prefix": "api", "awslogs-region": "us-east-1"}
     environment = {**PATIENT, "QDRANT_URL": qdrant_url, "EMBEDDING_MODEL_DIR": str(embedding_model), "PORT": "8000"}
     container = {
-        "Name": "api",
+        "Name": "ingest",
         "Image": "example/rag:1",
-        "Command": ["python", "-m", "services.rag"],
+        "Command": ["python", "-m", "services.rag.ingest", "s3://documents"],
         "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
         "LogConfiguration": {"LogDriver": "awslogs", "Options": logs},
     }
-    sidecar = {"Name": "aside", "Image": "example/aside:1"}
     network = {"AwsvpcConfiguration": {"Subnets": ["subnet-1"], "SecurityGroups": ["sg-1"]}}
     return {
         "Resources": {
             "Cluster": {"Type": "AWS::ECS::Cluster"},
             "Logs": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/twin-dev/api"}},
-            "Task": {
-                "Type": "AWS::ECS::TaskDefinition",
-                "Properties": {
-                    "Cpu": "512",
-                    "Memory": "1024",
-                    "NetworkMode": "awsvpc",
-                    "RequiresCompatibilities": ["FARGATE"],
-                    "ContainerDefinitions": [container, sidecar],
-                },
-            },
+            "Task": _task({"Name": "api", "Image": "example/rag:1"}),
+            "Ingest": _task(container),
             "Service": {
                 "Type": "AWS::ECS::Service",
                 "Properties": {
@@ -191,9 +183,22 @@ def _business(qdrant_url: str, embedding_model: Path) -> dict[str, Any]:
         },
         "Outputs": {
             "ClusterName": {"Value": {"Ref": "Cluster"}},
+            "IngestTaskDefinitionArn": {"Value": {"Ref": "Ingest"}},
             "ServiceName": {"Value": {"Fn::GetAtt": ["Service", "Name"]}},
         },
     }
+
+
+def _task(container: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        "Family": f"twin-dev-{container['Name']}",
+        "Cpu": "512",
+        "Memory": "1024",
+        "NetworkMode": "awsvpc",
+        "RequiresCompatibilities": ["FARGATE"],
+        "ContainerDefinitions": [container],
+    }
+    return {"Type": "AWS::ECS::TaskDefinition", "Properties": properties}
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -212,10 +217,10 @@ def test_a_bucket_is_read_by_a_task_of_the_service(cloud: Cloud) -> None:
     process = start("s3://documents", "--stage", "dev", "--json")
     task = cloud.task()
     assert task["launchType"] == "FARGATE"
-    assert task["taskDefinitionArn"] == cloud.client("ecs").list_task_definitions()["taskDefinitionArns"][-1]
+    assert task["taskDefinitionArn"].rpartition("/")[2] == "twin-dev-ingest:1"
     (override,) = task["overrides"]["containerOverrides"]
     assert override == {
-        "name": "api",
+        "name": "ingest",
         "command": ["python", "-m", "services.rag.ingest", "s3://documents", "--progress-json"],
     }
     cloud.run_container()
@@ -243,6 +248,13 @@ def test_ctrl_c_stops_the_task(cloud: Cloud) -> None:
     _, errors = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130, errors
     assert cloud.stopped_reason(task) == "interrupted by its caller"
+
+
+def test_a_stage_without_a_bucket_of_documents_says_what_to_set(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = {name: value for name, value in outputs(Stage("dev", "us-east-1")).items() if "Ingest" not in name}
+    monkeypatch.setattr("twin.ask.ingest_task.outputs", lambda _: without)
+    with pytest.raises(TwinError, match=r"set rag\.documents_bucket .* and deploy"):
+        ingest(Stage("dev", "us-east-1"), "s3://documents")
 
 
 def test_a_stage_that_is_not_deployed_is_one_sentence(cloud: Cloud) -> None:

@@ -34,7 +34,7 @@ class Locked:
         self.lock(key)
 
     def lock(self, key: str) -> None:
-        self._app: ASGIApp = create_qdrant(self._engine, key)
+        self._app: ASGIApp = create_qdrant(self._engine, "never handed to the service", key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)

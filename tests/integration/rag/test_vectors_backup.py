@@ -23,6 +23,7 @@ from infra.constructs.vectors.machine import packed_programs
 from localcloud.qdrant.app import create_app
 from localcloud.qdrant.engine import Engine
 from localcloud.state import State
+from localcloud.store_keys import make_store_keys
 from services.common.settings import ConfigurationError
 from services.common.tls import ssl_context_from
 from services.rag.embeddings.pool import CpuPool
@@ -41,7 +42,7 @@ from twin.vectors.backup import backup, restore_from, store_of
 from twin.vectors.backup_file import MAX_LINE_BYTES, read
 from twin.vectors.restore import restore
 
-KEY = "key-of-the-store"
+KEY, READ_KEY = "key-of-the-store", "key-that-reads"
 COLLECTIONS = ["articles", "posts", "repositories"]
 
 
@@ -103,7 +104,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     tls.mkdir(parents=True)
     (folder / "data/backup").mkdir()
     subprocess.run([str(folder / "certificate"), str(tls), "10.40.0.7"], check=True, capture_output=True)
-    app = Faulty(create_app(Engine(folder / "data/storage"), KEY))
+    app = Faulty(create_app(Engine(folder / "data/storage"), KEY, READ_KEY))
     with serving(app, certificate=tls / "cert.pem", key=tls / "key.pem") as url:
         yield Machine(folder, url, app)
 
@@ -186,9 +187,13 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
         for name, value in aws_environment(url).items():
             monkeypatch.setenv(name, value)
         boto3.client("s3").create_bucket(Bucket="kept")
-        secret = boto3.client("secretsmanager").create_secret(Name="qdrant", SecretString=KEY)["ARN"]
+        secrets = boto3.client("secretsmanager")
+        keys = {
+            output: secrets.create_secret(Name=output, SecretString=key)["ARN"]
+            for output, key in (("QdrantApiKeySecretArn", READ_KEY), ("QdrantWriteKeySecretArn", KEY))
+        }
         # No stack is deployed there; reading the outputs of one has its own tests.
-        monkeypatch.setattr("twin.vectors.backup.outputs", lambda stage: {"QdrantApiKeySecretArn": secret})
+        monkeypatch.setattr("twin.vectors.backup.outputs", lambda stage: keys)
         where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz")
         restored = restore_from("dev", where, quietly, into="far-")
         with pytest.raises(TwinError, match="names no object"):
@@ -199,7 +204,9 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
         client.delete_collection(f"far-{name}")
 
 
-def test_the_local_clouds_store_is_the_local_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_local_clouds_store_is_the_local_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    make_store_keys(tmp_path)
+    monkeypatch.setattr("twin.vectors.backup.STATE_ROOT", tmp_path)
     # A shell that is set up for another store must not lead a local restore there.
     monkeypatch.setenv("QDRANT_URL", "https://elsewhere.example.com")
     stage = Stage("local", "us-east-1", local=State(pid=1, ports={"qdrant": 6444}))
@@ -380,7 +387,7 @@ def test_the_service_refuses_certificates_that_are_none(machine: Machine, monkey
 AWS = """#!/bin/bash
 echo "$*" >>"$CALLS"
 case "$1 $2" in
-  "secretsmanager get-secret-value") echo key-of-the-store ;;
+  "secretsmanager get-secret-value") echo key-that-reads ;;
   "s3 cp") cp "$4" "$CALLS.uploaded" ;;
 esac
 """
@@ -398,7 +405,7 @@ def test_the_machine_backs_itself_up_in_the_same_form(machine: Machine, example:
         "CALLS": str(calls),
         "DATA": str(machine.folder / "data"),
         "PORT": machine.url.rpartition(":")[2],
-        "KEY_SECRET_ARN": "arn:of:the:key",
+        "READ_KEY_SECRET_ARN": "arn:of:the:key",
         "BACKUP_BUCKET": "backups",
         "METRIC_NAMESPACE": "LLMTwin",
         "STAGE": "dev",

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from infra.constructs.rag.fargate_api import PORT, USER
+from infra.constructs.rag.container import USER
+from infra.constructs.rag.fargate_api import PORT
 from infra.settings.retrieval import EmbeddingSettings
 from scripts.build_embedding_model import FILES
 from twin.ask.ingest import PROGRAM
