@@ -17,6 +17,7 @@ from twin.evaluate import cli as evaluate
 from twin.evaluate.export import cli as export
 from twin.evaluate.samples import cli as samples
 from twin.local import cli as local
+from twin.local import drills
 from twin.model import cli as model
 from twin.prompts import cli as prompts
 from twin.vectors import cli as vectors
@@ -30,6 +31,7 @@ for job in (local, doctor, deploy, cost, delete, ask, evaluate):
     app.add_typer(job.app)
 app.add_typer(account.app, name="account")
 app.add_typer(ci.app, name="ci")
+app.add_typer(drills.app, name="drill")
 app.add_typer(model.app, name="model")
 app.add_typer(samples.app, name="samples")
 app.add_typer(vectors.app, name="vectors")

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.resolve().parents[1]
 # As long as a small model on a warm instance; the start of its container comes on top.
 SLOW_TO_WAKE = {"LOCALCLOUD_WAKE_SECONDS": "20"}
-ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_jobs.py", "test_delete.py")
+ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_drill.py", "test_jobs.py", "test_delete.py")
 """Modules that use the one deployment, in their order.
 
 The story comes before the faults: it judges the answers of a fresh deployment, and the faults leave answers without

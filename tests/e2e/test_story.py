@@ -89,7 +89,7 @@ def test_an_answer_can_be_flagged_by_hand_and_dead_letters_be_moved(twin: Twin, 
 
 
 def test_a_bad_release_raises_the_alarm_and_rolls_back(twin: Twin, first_answer: dict[str, Any]) -> None:
-    drilled = twin.json("drill", QUESTION, timeout=290)
+    drilled = twin.json("drill", "release", QUESTION, timeout=290)
     assert drilled["bad"]["answer"] != first_answer["answer"]
     assert drilled["report"]["means"]["groundedness"] < 0.5
     message = str(drilled["message"])

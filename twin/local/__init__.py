@@ -1,1 +1,1 @@
-"""`twin demo`, `local-start`, `local-stop`, `drill`: the local cloud."""
+"""`twin demo`, `local-start`, `local-stop`, `drill`: the local cloud, and what is practised on it."""

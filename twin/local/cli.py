@@ -1,4 +1,4 @@
-"""`twin demo`, `local-start`, `local-stop`, `drill`: the local cloud."""
+"""`twin demo`, `local-start`, `local-stop`: the local cloud."""
 
 from __future__ import annotations
 
@@ -50,30 +50,3 @@ def local_stop() -> None:
 
     local.stop()
     console.print("The local cloud is down.")
-
-
-@app.command()
-def drill(
-    query: Annotated[str, typer.Argument(help="The question to ask before and after.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Practise an alarm: a bad LLM release and its rollback."""
-    from twin.ask.view import ask_and_print
-    from twin.evaluate.view import show_report
-    from twin.local import drill as alarm_drill
-    from twin.local.view import show_message
-    from twin.target.answer import ask
-    from twin.target.stage import connect
-
-    target = connect("local")
-    how = (lambda stage, question: ask(stage, question)) if as_json else ask_and_print
-    try:
-        seen = alarm_drill.bad_release(target, query, how, progress)
-    finally:
-        restored = alarm_drill.roll_back(target, query, how, progress)
-    if as_json:
-        answers = {"bad": {"answer": seen.bad.text}, "restored": {"answer": restored.text}}
-        print_json({**answers, "report": seen.report, "message": seen.message})
-        return
-    show_report(seen.report)
-    show_message(seen.message)

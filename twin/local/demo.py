@@ -14,7 +14,7 @@ from twin.deploy import local
 from twin.deploy.deploy import Deployed, deploy_stacks, ensure_bootstrap, finish, target
 from twin.evaluate.monitoring import evaluate_answer
 from twin.evaluate.view import show_report
-from twin.local.drill import bad_release, roll_back
+from twin.local.bad_release import bad_release, roll_back
 from twin.local.view import show_message
 from twin.target.api_client import ApiClient
 from twin.target.cdk_environment import deployment_overrides

@@ -107,12 +107,17 @@ class OpikReader:
             TwinError: when it has not arrived after `seconds`.
         """
         deadline = time.monotonic() + seconds
-        while item_id not in self._item_ids(dataset):
+        while item_id not in self.item_ids(dataset):
             if time.monotonic() > deadline:
                 raise TwinError(f"Sample {item_id} has not arrived in dataset {dataset} after {seconds:.0f} s.")
             time.sleep(0.5)
 
-    def _item_ids(self, dataset: str) -> set[str]:
+    def item_ids(self, dataset: str) -> set[str]:
+        """Ids of a dataset's newest items, none for a dataset that does not exist.
+
+        Raises:
+            TwinError: when Opik cannot be read.
+        """
         body = {"dataset_name": dataset, "steam_limit": ITEM_LIMIT}
         try:
             found = self._http.post(f"{PRIVATE}/datasets/items/stream", json=body)

@@ -1,4 +1,4 @@
-"""`twin drill`: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
+"""`twin drill release`: a bad release of the LLM, noticed by monitoring, announced, and rolled back."""
 
 from __future__ import annotations
 
