@@ -28,7 +28,8 @@ from localcloud.ports import LOOPBACK, free_port
 from localcloud.process import REPOSITORY, Child, answers, base_environment
 from services.common.embedding import Embedder
 from services.rag.embeddings.pool import CpuPool
-from services.rag.ingest.chunk import chunk_document
+from services.rag.ingest.chunk import chunks_of
+from services.rag.ingest.isolated import Isolated
 from services.rag.ingest.reader import Given
 from services.rag.ingest.run import ingest
 from services.rag.ingest.sources import read_source
@@ -136,8 +137,9 @@ def _copy_sources(root: Path) -> Path:
 
 
 def _texts(tree: Path) -> list[str]:
-    documents = read_source(tree, Given()).documents
-    chunks = (chunk for found in documents for chunk in chunk_document(found, tenant=TENANT, model_id=""))
+    with Isolated() as isolated:
+        documents = read_source(tree, Given(), isolated).documents
+    chunks = (chunk for found in documents for chunk in chunks_of(found, tenant=TENANT, model_id=""))
     return [embedded_text(chunk) for chunk in chunks]
 
 

@@ -22,15 +22,18 @@ _HEADING = re.compile(r"^#{1,6}\s+\S")
 _FENCE = re.compile(r"^\s*(```|~~~)")
 
 
-def chunk_document(document: Document, *, tenant: str, model_id: str) -> list[Chunk]:
+def chunks_of(document: Document, *, tenant: str, model_id: str) -> list[Chunk]:
     """Chunks of a document with ids that depend on its place and hashes that depend on its content."""
+    return [_chunk(document, index, text, tenant, model_id) for index, text in enumerate(document.pieces)]
+
+
+def cut(document: Document) -> list[str]:
+    """The texts of a document's chunks."""
     if document.language:
-        texts = split_code(document.path, document.text, document.language)
-    elif document.collection == "posts":
-        texts = [document.text]
-    else:
-        texts = [piece for section in _merged(sections(document.text)) for piece in split_long(section)]
-    return [_chunk(document, index, text, tenant, model_id) for index, text in enumerate(texts)]
+        return split_code(document.path, document.text, document.language)
+    if document.collection == "posts":
+        return [document.text]
+    return [piece for section in _merged(sections(document.text)) for piece in split_long(section)]
 
 
 def sections(text: str) -> list[str]:

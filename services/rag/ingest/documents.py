@@ -12,6 +12,10 @@ class IngestError(Exception):
     """Nothing can be ingested; the message says why."""
 
 
+class Unreadable(Exception):
+    """A document cannot be read, though it may exist; the message is the reason for the report."""
+
+
 @dataclass(frozen=True)
 class Document(Described):
     """A document as read.
@@ -21,12 +25,14 @@ class Document(Described):
         collection: one of COLLECTIONS.
         text: Markdown, or source code when `language` is set.
         path: of code, inside its repository.
+        pieces: the text as it is cut into chunks.
     """
 
     id: str
     collection: str
     text: str
     path: str = ""
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from services.rag.ingest.clean import clean, clean_code, iso_date, split_front_matter
-from services.rag.ingest.documents import Document, Skipped
+from services.rag.ingest.documents import Document, Skipped, Unreadable
+from services.rag.ingest.finish import finished
 from services.rag.ingest.formats import (
     MAX_BYTES,
     Kind,
@@ -19,6 +20,7 @@ from services.rag.ingest.formats import (
     too_large_reason,
 )
 from services.rag.ingest.html_page import PageError, read_page
+from services.rag.ingest.isolated import Isolated
 from services.rag.ingest.jsonl import read_lines
 
 _SNIFFED = 8192
@@ -48,7 +50,7 @@ class SourceFile:
     repository: str = ""
 
 
-def read_file(file: SourceFile) -> Iterator[Document | Skipped]:
+def read_file(file: SourceFile, isolated: Isolated) -> Iterator[Document | Skipped]:
     """The documents of a file (more than one only for JSON Lines), or why there is none."""
     known = format_of(file.name)
     if generated_name(file.path.name):
@@ -60,11 +62,26 @@ def read_file(file: SourceFile) -> Iterator[Document | Skipped]:
         elif file.path.stat().st_size > (limit := MAX_BYTES[known[0]]):
             yield Skipped(file.id, too_large_reason(limit), unreadable=True)
         elif known[0] is Kind.JSONL:
-            yield from read_lines(file.path, file.id, collection=file.collection, author=file.author)
+            yield from read_lines(file.path, file.id, isolated, collection=file.collection, author=file.author)
         else:
-            yield _read(file, *known)
+            yield isolated.run(parse_file, file, *known)
     except OSError as error:
         yield Skipped(file.id, f"cannot be read: {error.strerror}", unreadable=True)
+    except Unreadable as problem:
+        yield Skipped(file.id, str(problem), unreadable=True)
+
+
+def parse_file(file: SourceFile, kind: Kind, language: str) -> Document | Skipped:
+    """The document of a file of a known kind, or why there is none; to be called where it may take for ever.
+
+    Raises:
+        Unreadable: it cannot be read now.
+    """
+    try:
+        found = _read(file, kind, language)
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from None
+    return found if isinstance(found, Skipped) else finished(found)
 
 
 def _binary(path: Path) -> bool:

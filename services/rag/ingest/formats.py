@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import PurePosixPath
 
-MEBIBYTE = 1024 * 1024
+from services.rag.ingest.limits import MEBIBYTE
 
 VENDORED_FOLDERS = frozenset(
     {

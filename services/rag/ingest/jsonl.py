@@ -10,8 +10,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.rag.ingest.clean import clean, iso_date
-from services.rag.ingest.documents import Document, Skipped
+from services.rag.ingest.documents import Document, Skipped, Unreadable
+from services.rag.ingest.finish import finished
 from services.rag.ingest.formats import MAX_BYTES, Kind
+from services.rag.ingest.isolated import Isolated
+from services.rag.ingest.limits import MAX_AUTHOR_CHARS, MAX_TITLE_CHARS, MAX_URL_CHARS
 from services.rag.stores.documents import COLLECTIONS
 
 MAX_LINE_BYTES = MAX_BYTES[Kind.MARKDOWN]
@@ -26,13 +29,15 @@ class _Line(BaseModel):
     text: str
     id: Annotated[str, Field(max_length=500)] | int | None = None
     type: str | None = None
-    author: str | None = Field(None, max_length=300)
-    title: str | None = Field(None, max_length=1000)
-    url: str | None = None
+    author: str | None = Field(None, max_length=MAX_AUTHOR_CHARS)
+    title: str | None = Field(None, max_length=MAX_TITLE_CHARS)
+    url: str | None = Field(None, max_length=MAX_URL_CHARS)
     date: str | None = None
 
 
-def read_lines(path: Path, source: str, *, collection: str = "", author: str = "") -> Iterator[Document | Skipped]:
+def read_lines(
+    path: Path, source: str, isolated: Isolated, *, collection: str = "", author: str = ""
+) -> Iterator[Document | Skipped]:
     """The documents of a file `{id?, type?, author?, title?, url?, date?, text}`, and the lines that are none.
 
     A line is identified within its file by its id, else by its URL, else by a hash of its text.
@@ -40,6 +45,7 @@ def read_lines(path: Path, source: str, *, collection: str = "", author: str = "
     Args:
         path: the file.
         source: what the documents' ids begin with.
+        isolated: where a line is read.
         collection: the type of every line; empty leaves it to the lines.
         author: of lines that name none; empty means that they have to.
     """
@@ -55,7 +61,10 @@ def read_lines(path: Path, source: str, *, collection: str = "", author: str = "
                 continue
             if not raw.strip():
                 continue
-            read = _read(raw.removeprefix(b"\xef\xbb\xbf").strip(), source, collection, author)
+            try:
+                read = isolated.run(parse_line, raw, source, collection, author)
+            except Unreadable as problem:
+                read = str(problem)
             if isinstance(read, str):
                 yield Skipped(f"{source}:{number}", read, unreadable=read != EMPTY, line_of=source)
             elif read.id in seen:
@@ -65,10 +74,14 @@ def read_lines(path: Path, source: str, *, collection: str = "", author: str = "
                 yield read
 
 
-def _read(raw: bytes, source: str, collection: str, author: str) -> Document | str:
-    """The document of a line, or why it is none."""
+def parse_line(raw: bytes, source: str, collection: str, author: str) -> Document | str:
+    """The document of a line, or why it is none.
+
+    Raises:
+        Unreadable: it is beyond a limit.
+    """
     try:
-        line = _Line.model_validate_json(raw)
+        line = _Line.model_validate_json(raw.removeprefix(b"\xef\xbb\xbf").strip())
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
@@ -88,4 +101,4 @@ def _read(raw: bytes, source: str, collection: str, author: str) -> Document | s
     name = named or hashlib.sha256(text.encode()).hexdigest()[:16]
     title = " ".join((line.title or text.lstrip("# ").split("\n", 1)[0][:100]).split())
     url, date = line.url or "", iso_date(line.date or "")
-    return Document(f"{source}#{name}", kind, text, title=title, author=who, url=url, date=date)
+    return finished(Document(f"{source}#{name}", kind, text, title=title, author=who, url=url, date=date))

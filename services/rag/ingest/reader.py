@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from services.rag.ingest.clean import plain_field, web_url
 from services.rag.ingest.documents import Corpus, Document, IngestError, Skipped
 from services.rag.ingest.file import SourceFile, read_file
 from services.rag.ingest.formats import Kind, format_of, vendored
 from services.rag.ingest.git import Repository
+from services.rag.ingest.isolated import Isolated
 from services.rag.ingest.walk import VENDORED, file_below, walk
 from services.rag.stores.documents import COLLECTIONS
 
@@ -32,19 +32,19 @@ class Given:
     author: str = ""
 
 
-def read_path(path: Path, given: Given) -> Corpus:
+def read_path(path: Path, given: Given, isolated: Isolated) -> Corpus:
     """Read a tree `<type>/<author>/...`, any folder with a type and author given, or one file.
 
     Raises:
         IngestError: there is nothing, it is not laid out as a tree and no type and author are given, or the opposite.
     """
     if path.is_file():
-        return _read_single(path, given)
+        return _read_single(path, given, isolated)
     if not path.is_dir():
         raise IngestError(f"{path} is not a folder.")
     laid_out = [name for name in COLLECTIONS if (path / name).is_dir()]
     if given.type and given.author:
-        return _read_folder(path, given)
+        return _read_folder(path, given, isolated)
     if not laid_out:
         raise IngestError(
             f"{path} has none of the folders {', '.join(COLLECTIONS)}: lay it out as <type>/<author>/, or say what it "
@@ -55,10 +55,10 @@ def read_path(path: Path, given: Given) -> Corpus:
             f"{path} is laid out as <type>/<author>/, which names types and authors: leave out --type and --author, or "
             "give both."
         )
-    return _read_tree(path, laid_out)
+    return _read_tree(path, laid_out, isolated)
 
 
-def read_repository(repository: Repository, given: Given) -> Corpus:
+def read_repository(repository: Repository, given: Given, isolated: Isolated) -> Corpus:
     """Read the tracked files of a repository.
 
     Raises:
@@ -89,10 +89,11 @@ def read_repository(repository: Repository, given: Given) -> Corpus:
             )
             for name in names
         ),
+        isolated,
     )
 
 
-def _read_tree(root: Path, collections: list[str]) -> Corpus:
+def _read_tree(root: Path, collections: list[str], isolated: Isolated) -> Corpus:
     linked = [name for name in collections if (root / name).is_symlink()]
     own = [name for name in collections if name not in linked]
 
@@ -118,10 +119,10 @@ def _read_tree(root: Path, collections: list[str]) -> Corpus:
         )
         for name in own
     }
-    return _fill(Corpus([], [], scope), files())
+    return _fill(Corpus([], [], scope), files(), isolated)
 
 
-def _read_folder(root: Path, given: Given) -> Corpus:
+def _read_folder(root: Path, given: Given, isolated: Isolated) -> Corpus:
     prefix = f"folder:{given.type}/{given.author}/{root.resolve().name}"
     return _corpus(
         [given.type],
@@ -132,19 +133,20 @@ def _read_folder(root: Path, given: Given) -> Corpus:
             else SourceFile(root / name, f"{prefix}/{name}", name, given.type, given.author)
             for name in walk(root)
         ),
+        isolated,
     )
 
 
-def _read_single(path: Path, given: Given) -> Corpus:
+def _read_single(path: Path, given: Given, isolated: Isolated) -> Corpus:
     known = format_of(path.name)
     if known and known[0] is Kind.JSONL:
         source = f"jsonl:{path.stem}"
         collections = [given.type] if given.type else COLLECTIONS
-        return _corpus(collections, source, [SourceFile(path, source, path.name, given.type, given.author)])
+        return _corpus(collections, source, [SourceFile(path, source, path.name, given.type, given.author)], isolated)
     if not (given.type and given.author):
         raise IngestError(f"{path} does not say what it holds: give --type and --author.")
     source = f"file:{given.type}/{given.author}/{path.name}"
-    return _corpus([given.type], source, [SourceFile(path, source, path.name, given.type, given.author)])
+    return _corpus([given.type], source, [SourceFile(path, source, path.name, given.type, given.author)], isolated)
 
 
 def _tracked(repository: Repository) -> Iterator[str | Skipped]:
@@ -161,36 +163,27 @@ def _tracked(repository: Repository) -> Iterator[str | Skipped]:
             yield name
 
 
-def _corpus(collections: Iterable[str], prefix: str, files: Iterable[SourceFile | Skipped]) -> Corpus:
+def _corpus(
+    collections: Iterable[str], prefix: str, files: Iterable[SourceFile | Skipped], isolated: Isolated
+) -> Corpus:
     """Read the files of one source."""
-    return _fill(Corpus([], [], dict.fromkeys(collections, (prefix,)), prefix), files)
+    return _fill(Corpus([], [], dict.fromkeys(collections, (prefix,)), prefix), files, isolated)
 
 
-def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped]) -> Corpus:
+def _fill(corpus: Corpus, files: Iterable[SourceFile | Skipped], isolated: Isolated) -> Corpus:
     """Read the files into a corpus; of documents with the same content only the first is kept."""
     first: dict[tuple[str, str, str], str] = {}
     for file in files:
-        for read in [file] if isinstance(file, Skipped) else read_file(file):
+        for read in [file] if isinstance(file, Skipped) else read_file(file, isolated):
             if isinstance(read, Skipped):
                 corpus.skipped.append(read)
                 continue
-            read = _with_plain_fields(read)
             same = first.setdefault(_content(read), read.id)
             if same == read.id:
                 corpus.documents.append(read)
             else:
                 corpus.skipped.append(Skipped(read.id, f"duplicate of {same}"))
     return corpus
-
-
-def _with_plain_fields(document: Document) -> Document:
-    """What stands beside the text is shown in terminals, prompts and links."""
-    return replace(
-        document,
-        title=plain_field(document.title),
-        author=plain_field(document.author),
-        url=web_url(document.url),
-    )
 
 
 def _content(document: Document) -> tuple[str, str, str]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from services.rag.embeddings.pool import CpuPool
-from services.rag.ingest.chunk import chunk_document
+from services.rag.ingest.chunk import chunks_of
 from services.rag.ingest.documents import Corpus, Skipped
+from services.rag.ingest.isolated import Isolated
+from services.rag.ingest.limits import LIMITS, Limits
 from services.rag.ingest.reader import Given
 from services.rag.ingest.sources import read_source
 from services.rag.ingest.write import batches, write
@@ -62,6 +64,7 @@ async def ingest(
     *,
     given: Given | None = None,
     progress: Progress | None = None,
+    limits: Limits = LIMITS,
 ) -> IngestReport:
     """Read `source` and bring the store to the same state; repeating it changes nothing.
 
@@ -74,12 +77,14 @@ async def ingest(
         pool: embeds.
         given: type and author, where the source does not name them.
         progress: called with (chunks done, chunks to write), first with (0, total).
+        limits: of a document; one that reaches them is skipped.
 
     Raises:
         IngestError: there is nothing that could be read.
         StoreUnavailable, StoreMismatch: the store failed or belongs to another embedding model.
     """
-    corpus = await asyncio.to_thread(read_source, source, given or Given())
+    with Isolated(limits) as isolated:
+        corpus = await asyncio.to_thread(read_source, source, given or Given(), isolated)
     report = IngestReport(skipped=list(corpus.skipped))
     plans = [await _plan(collection, corpus, store, pool, report) for collection in corpus.scope]
     total = sum(len(plan.write) for plan in plans)
@@ -110,7 +115,7 @@ async def _plan(collection: str, corpus: Corpus, store: QdrantStore, pool: CpuPo
     wanted: set[str] = set()
     documents = [document for document in corpus.documents if document.collection == collection]
     for document in documents:
-        chunks = await asyncio.to_thread(chunk_document, document, tenant=store.tenant, model_id=pool.model_id)
+        chunks = await asyncio.to_thread(chunks_of, document, tenant=store.tenant, model_id=pool.model_id)
         ids = {chunk.id for chunk in chunks}
         wanted |= ids
         changed = [chunk for chunk in chunks if stored.get(chunk.id, ("", ""))[1] != chunk.content_hash]

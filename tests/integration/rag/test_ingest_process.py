@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import pytest
 from qdrant_client import QdrantClient, models
 
@@ -53,6 +55,8 @@ class Runner:
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=restore_sigint,
+            # As a shell does: Ctrl-C goes to the program and to all that it started.
+            process_group=0,
         )
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -131,6 +135,48 @@ def test_ctrl_c_says_how_to_go_on(runner: Runner, tree: Path) -> None:
     assert status == 130
     assert "run it again to go on where it stopped" in rest and "Traceback" not in rest
     assert 0 < len(runner.stored("posts")) < POSTS
+
+
+def reader_of(program: subprocess.Popen[str]) -> psutil.Process:
+    """The process that reads documents, once it is busy with one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for found in psutil.Process(program.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                if "services.rag.ingest.worker" in found.cmdline() and found.cpu_times().user > 0.6:
+                    return found
+        time.sleep(0.05)
+    raise AssertionError("no process reads documents")
+
+
+@pytest.fixture
+def slow_tree(tmp_path: Path) -> Path:
+    """A web page that takes some seconds to read, and a post after it."""
+    (tmp_path / "articles/ada").mkdir(parents=True)
+    (tmp_path / "articles/ada/page.html").write_text(f"<main>{'<p>a <b>b</b> c</p>' * 25_000}</main>")
+    (tmp_path / "articles/ada/last.md").write_text("# Last\nwords")
+    return tmp_path
+
+
+def test_ctrl_c_while_a_document_is_read_is_one_sentence(runner: Runner, slow_tree: Path) -> None:
+    program = runner.start(*INGEST, str(slow_tree), "--progress-json")
+    reader = reader_of(program)
+    os.killpg(program.pid, signal.SIGINT)
+    output, said = program.communicate(timeout=10)
+    assert (program.returncode, output) == (130, "")
+    assert said == "Interrupted: run it again to go on where it stopped.\n"
+    assert not reader.is_running()
+
+
+def test_a_reader_that_is_killed_is_replaced(runner: Runner, slow_tree: Path) -> None:
+    program = runner.start(*INGEST, str(slow_tree))
+    first = reader_of(program)
+    first.kill()
+    assert reader_of(program) != first
+    output, said = program.communicate(timeout=240)
+    assert program.returncode == 0, said
+    report = json.loads(output)
+    assert (report["added"], report["skipped"]) == (2, [])
 
 
 SKIPPED: dict[str, bytes] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.rag.ingest.chunk import _NAMESPACE, MAX_CHARS, chunk_document, sections, split_long
+from services.rag.ingest.chunk import _NAMESPACE, MAX_CHARS, chunks_of, sections, split_long
 from services.rag.ingest.chunk_code import MAX_CHARS as MAX_CODE_CHARS
 from services.rag.ingest.chunk_code import split_code
 from tests.unit.rag.helpers import document
@@ -42,14 +42,14 @@ def test_long_sections_keep_their_heading_and_whole_code_blocks() -> None:
 def test_posts_stay_whole_and_small_sections_join() -> None:
     text = "\n".join(f"# H{number}\n" + "word " * 10 for number in range(3))
     options = {"tenant": "default", "model_id": "m"}
-    assert len(chunk_document(document(text * 20, "posts"), **options)) == 1
-    assert len(chunk_document(document(text), **options)) == 1
-    assert len(chunk_document(document(text * 20), **options)) > 1
+    assert len(chunks_of(document(text * 20, "posts"), **options)) == 1
+    assert len(chunks_of(document(text), **options)) == 1
+    assert len(chunks_of(document(text * 20), **options)) > 1
 
 
 def test_ids_follow_the_place_and_hashes_the_content() -> None:
     def first(text: str, tenant: str = "a", model_id: str = "m", **changes: str) -> tuple[str, str]:
-        chunk = chunk_document(document(text, **changes), tenant=tenant, model_id=model_id)[0]
+        chunk = chunks_of(document(text, **changes), tenant=tenant, model_id=model_id)[0]
         return chunk.id, chunk.content_hash
 
     assert first("x") == first("x")
@@ -61,7 +61,7 @@ def test_ids_follow_the_place_and_hashes_the_content() -> None:
 
 def test_date_and_language_travel_with_each_chunk() -> None:
     code = document("x = 1\n", "repositories", date="2026-02-03", language="python", path="a/b.py")
-    (chunk,) = chunk_document(code, tenant="a", model_id="m")
+    (chunk,) = chunks_of(code, tenant="a", model_id="m")
     assert (chunk.date, chunk.language) == ("2026-02-03", "python")
     assert chunk.text == "## a.b\n\n```python\nx = 1\n```"
 
@@ -145,7 +145,7 @@ def test_a_long_line_is_a_piece_of_its_own_and_a_fence_inside_does_not_end_one()
 
 def test_chunks_of_two_tenants_never_share_an_id() -> None:
     def first(tenant: str, id: str) -> str:
-        return chunk_document(document("Text.", id=id), tenant=tenant, model_id="m")[0].id
+        return chunks_of(document("Text.", id=id), tenant=tenant, model_id="m")[0].id
 
     assert first("a", "b/posts/x") != first("a/b", "posts/x")
     assert len({first("a", "x"), first("a%2F", "x"), first("a/", "x"), first("a", "/x"), first("a%", "2F/x")}) == 5

@@ -11,7 +11,8 @@ import pytest
 from services.rag.ingest.clean import clean, clean_code, iso_date, split_front_matter
 from services.rag.ingest.documents import Corpus, IngestError
 from services.rag.ingest.html_page import PageError, read_page
-from services.rag.ingest.reader import Given, read_path
+from services.rag.ingest.reader import Given
+from tests.unit.rag.helpers import read_path
 
 ADA = Given("articles", "Ada Quill")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.rag.ingest.git import Repository, describe
-from services.rag.ingest.reader import Given, read_path, read_repository
+from services.rag.ingest.reader import Given
+from tests.unit.rag.helpers import read_path, read_repository
 
 SIGNED_COMMIT = """tree {tree}
 author Ada <ada@example.com> 1700000000 +0000
