@@ -7,7 +7,7 @@ QUERY ?= Why does Ada keep the health check timeout so long?
 ARGS ?=
 ATTACKS = tests/attacks tests/unit/patterns tests/unit/localcloud/test_perimeter.py tests/unit/rag/test_ingest_untrusted.py \
 	tests/browser/test_hostile_text.py tests/browser/test_foreign_page.py tests/integration/localcloud/test_perimeter.py \
-	tests/integration/delete/test_faults_everywhere.py tests/e2e/test_faults.py
+	tests/integration/delete/test_faults_everywhere.py tests/e2e/test_faults.py tests/e2e/test_drill.py
 TWIN = .venv/bin/twin
 UV = .venv/bin/uv
 COMPILE = $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-emit-index-url --no-header

@@ -1,8 +1,7 @@
 """What stands before MiniStack: traffic that AWS serves unsigned is handed to its target, all else must be signed.
 
-MiniStack 1.5.33 takes every access key as the root key, and with `AUTH=true` still any key of twelve digits and `test`,
-without a look at their signatures. So unsigned requests never reach its router, which would read an AWS call into them:
-they are handed to the one handler that they are for.
+MiniStack 1.5.33 does not check every caller's signature, and reads an AWS call into requests without one. So unsigned
+requests never reach its router: they are handed to the one handler that they are for.
 """
 
 from __future__ import annotations
