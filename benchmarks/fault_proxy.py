@@ -54,7 +54,7 @@ class FaultProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wait(self._close())
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(SWITCH_SECONDS)
         self._loop.close()
@@ -79,6 +79,14 @@ class FaultProxy:
             self._server = None
         for writer in self._writers:
             writer.transport.abort()
+
+    async def _end(self) -> None:
+        """Close, and let every connection's task end while there is a loop for it."""
+        await self._close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
