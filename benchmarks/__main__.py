@@ -22,7 +22,7 @@ from benchmarks.measure import Report, load_average
 from benchmarks.processes import RESULTS, WORK, BenchmarkError
 from localcloud.process import REPOSITORY, base_environment
 
-NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory", "collector")
+NAMES = ("gateway", "llm_client", "retrieval", "tracing", "ingest", "synth", "memory", "collector", "hostile_bodies")
 """Modules of this package with `run(effort) -> Report`."""
 DRILLS = ("outage",)
 """Modules of the same form that run only when named, since they take longest."""

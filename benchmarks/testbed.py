@@ -27,9 +27,9 @@ QUESTION = "Why does Ada keep the health check timeout so long?"
 TRACES_PER_SECOND = 10
 """Tracing budget of the service by default."""
 REQUESTS_PER_MINUTE = 10_000_000
+"""Rate limit of the API key, high enough never to be reached."""
 CREDENTIALS = new_credentials()
 """The key that the emulator of this process takes."""
-"""Rate limit of the API key, high enough never to be reached."""
 
 
 @dataclass(frozen=True)
