@@ -11,6 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
+from services.rag.api.middleware import OWN_PARTS
 from tests.attack_figures import Tally, size
 from tests.attacks.service import JSON, Target
 from tests.attacks.wire import PATIENCE_SECONDS, Request, ask
@@ -61,6 +62,11 @@ def schema(running: Target) -> Any:
 
 def test_the_document_describes_every_operation(schema: Any) -> None:
     assert {result.ok().label for result in schema.get_all_operations()} == OPERATIONS
+
+
+def test_logs_may_show_every_address(schema: Any) -> None:
+    parts = {part for result in schema.get_all_operations() for part in result.ok().path.split("/")}
+    assert {part for part in parts if "{" not in part} <= OWN_PARTS
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

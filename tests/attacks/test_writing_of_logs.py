@@ -38,7 +38,8 @@ def marked(target: Target, dice: random.Random) -> Request:
     if dice.random() < 0.2:
         content = content[:-3]
     key = ("Authorization", f"Bearer {WRONG_KEY}") if dice.random() < 0.2 else target.authorization
-    return Request("POST", f"{path}?{SAID}=1" if dice.random() < 0.2 else path, (key, JSON), content)
+    targets = (path, path, path, f"{path}?{SAID}=1", f"{path}/{target.key}", f"/{SAID}{path}", f"/v1/models/{SAID}")
+    return Request("POST", dice.choice(targets), (key, JSON), content)
 
 
 def log_faults(log: Path, secrets: tuple[str, ...]) -> list[str]:

@@ -24,6 +24,10 @@ security_logger = concern_logger("security")
 HEALTH_PATH = "/healthz"
 # The chat page asks for the key itself; it holds nothing that is not public.
 PAGE_PATH, PAGE_FILES = "/", "/static/"
+OWN_PARTS = frozenset(
+    ("", "rag", "v1", "chat", "completions", "models", "feedback", "healthz", "readyz", "metrics", "static", "docs")
+) | {"openapi.json"}
+"""All that logs show of a path: what else stands in it may be a key that belongs elsewhere."""
 BODY_TIMEOUT_SECONDS = 15.0
 # For the log and the metrics only, since the connection is gone: the caller ended the request, not the service.
 CLIENT_CLOSED_REQUEST = 499
@@ -109,7 +113,7 @@ class Gateway:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         key = await services.keys.find(given.strip()) if scheme.lower() == "bearer" and given.strip() else None
         if key is None:
-            security_logger.warning("request without a valid key", extra={"path": scope["path"], "given": bool(given)})
+            security_logger.warning("request without a valid key", extra={"path": _named(scope), "given": bool(given)})
             message = "The API key is missing or wrong: send it as 'Authorization: Bearer <key>'."
             raise _Refused(ApiError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"}))
         scope["state"]["key_name"] = key.name
@@ -188,6 +192,11 @@ def _is_public(scope: Scope) -> bool:
     return scope["method"] in {"GET", "HEAD"} and (path == PAGE_PATH or path.startswith(PAGE_FILES))
 
 
+def _named(scope: Scope) -> str:
+    """The path for logs, with `*` for each part that none of our addresses has."""
+    return "/".join(part if part in OWN_PARTS else "*" for part in scope["path"].split("/"))
+
+
 def _record(scope: Scope, status: int, services: Services, record: RequestRecord) -> None:
     if scope["path"] == HEALTH_PATH and status == 200:
         return  # the load balancer asks every few seconds
@@ -214,7 +223,7 @@ def _record(scope: Scope, status: int, services: Services, record: RequestRecord
         "request",
         extra={
             "method": scope["method"],
-            "path": scope["path"],
+            "path": _named(scope),
             "status": status,
             "error": failed.code if failed else None,
             "key_name": state.get("key_name"),

@@ -128,6 +128,7 @@ def test_neither_prompts_nor_answers_nor_keys_are_logged(world: World, log: Path
         for path, body in bodies:
             client.post(path, json=body)
         client.get(f"/v1/models?key={MARKER}")
+        client.get(f"/v1/models/{KEY}")
     with world.client(f"wrong-{MARKER}") as client:
         client.post("/rag", json={"query": said}, headers={"X-Request-Id": "last"})
     of(log, "last")
@@ -135,6 +136,25 @@ def test_neither_prompts_nor_answers_nor_keys_are_logged(world: World, log: Path
     assert text.count('"message": "request"') >= 6 * len(bodies)
     for secret in (MARKER, QUESTION, KEY, ANSWER, "weights load slowly"):
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        (f"/rag/{KEY}", "/rag/*"),
+        (f"/{KEY}/v1/chat/completions", "/*/v1/chat/completions"),
+        (f"/v1/models/{KEY}", "/v1/models/*"),
+        (f"/{MARKER}%20{KEY}", "/*"),
+        ("/v1/v1/models", "/v1/v1/models"),
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, "wrong"])
+def test_a_key_in_an_address_is_not_logged(world: World, log: Path, path: str, logged: str, key: str) -> None:
+    with world.client(key) as client:
+        client.get(path, headers={"X-Request-Id": "address"})
+    found = of(log, "address")
+    assert {line["path"] for line in found if "path" in line} == {logged}
+    assert KEY not in log.read_text(encoding="utf-8") and MARKER not in log.read_text(encoding="utf-8")
 
 
 def test_the_log_file_is_rotated_and_standard_output_has_it_all(tmp_path: Path) -> None:
