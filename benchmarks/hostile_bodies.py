@@ -19,11 +19,10 @@ from benchmarks.effort import Effort
 from benchmarks.hostile_sender import BODIES_PER_SECOND, KEY_VARIABLE
 from benchmarks.measure import Chart, Goal, Report, Spread, ms
 from benchmarks.processes import WORK, BenchmarkError, other_cores, pinned, python
-from benchmarks.stub_llm import Timetable
+from benchmarks.stub_llm import SHORT
 from benchmarks.testbed import Testbed, start_testbed
 from localcloud.process import REPOSITORY, base_environment
 
-SHORT = Timetable(50, 10, 10)
 LOOK_SECONDS = 0.05
 """Time between two looks at the health: each tells how long the event loop was away."""
 SECONDS_PER_ROUND = 20.0

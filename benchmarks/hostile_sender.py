@@ -46,9 +46,10 @@ INVALID = (
     (RAG, json.dumps({f"field{number}": number for number in range(4_000)}).encode()[:MAX_BYTES]),
     (CHAT, _padded(b'{"messages": [{}', b",{}", b"]}")),
     (CHAT, _padded(b'{"stop": [1', b",1", b'], "messages": []}')),
+    (CHAT, _chat(". " * 30_000)),
     ("/feedback", _padded(b'{"trace_id": "', b" ", b'"}')),
 )
-VALID = ((CHAT, _chat("<" + " " * 30_000)), (CHAT, _chat(". " * 15_000)), (CHAT, _chat("</context" * 3_000)))
+VALID = ((CHAT, _chat("<" + " " * 60_000)), (CHAT, _chat(". " * 1_900)), (CHAT, _chat("</context" * 400)))
 
 
 def main() -> None:
