@@ -70,7 +70,7 @@ def read_repository(repository: Repository, given: Given, isolated: Isolated) ->
     if not author:
         raise IngestError(f"{repository.name} names no author: give --author.")
     prefix = f"git:{repository.name}"
-    names = walk(repository.root) if repository.files is None else _tracked(repository)
+    names = walk(repository.root, isolated) if repository.files is None else _tracked(repository)
     return _corpus(
         [REPOSITORIES],
         prefix,
@@ -101,7 +101,7 @@ def _read_tree(root: Path, collections: list[str], isolated: Isolated) -> Corpus
         for collection in linked:
             yield Skipped(f"{collection}/", LINKED)
         for collection in own:
-            for name in walk(root, collection):
+            for name in walk(root, isolated, collection):
                 if isinstance(name, Skipped):
                     yield name
                 elif len(parts := PurePosixPath(name).parts) < 3:
@@ -131,7 +131,7 @@ def _read_folder(root: Path, given: Given, isolated: Isolated) -> Corpus:
             Skipped(f"{prefix}/{name.id}", name.reason)
             if isinstance(name, Skipped)
             else SourceFile(root / name, f"{prefix}/{name}", name, given.type, given.author)
-            for name in walk(root)
+            for name in walk(root, isolated)
         ),
         isolated,
     )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from services.rag.ingest.documents import IngestError
 from services.rag.ingest.git import Repository, describe
+from services.rag.ingest.isolated import Isolated
+from services.rag.ingest.limits import LIMITS
 from services.rag.ingest.reader import Given
-from tests.unit.rag.helpers import read_path, read_repository
+from services.rag.ingest.walk import MAX_RULES_BYTES, ignored, walk
+from tests.unit.rag.helpers import ISOLATED, read_path, read_repository
 
 SIGNED_COMMIT = """tree {tree}
 author Ada <ada@example.com> 1700000000 +0000
@@ -171,3 +176,32 @@ def test_a_web_address_stays(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("---\nurl: HTTPS://ada.example/kettles?a=1\n---\nText.\n")
     (document,) = read_path(tmp_path / "a.md", Given("posts", "ada")).documents
     assert document.url == "HTTPS://ada.example/kettles?a=1"
+
+
+@pytest.mark.parametrize("line", ["!", "\\", "notes.m\\", "[z-a].md", "[[a]--b].md"])
+def test_a_line_that_is_no_pattern_is_passed_over_as_by_git(tmp_path: Path, line: str) -> None:
+    git(tmp_path, "init", "--quiet")
+    names = ["drafts.md", "notes.md"]
+    for name in names:
+        (tmp_path / name).write_text("text")
+    (tmp_path / ".gitignore").write_text(f"{line}\ndrafts.md\n")
+    by_git = git(tmp_path, "ls-files", "--others", "--exclude-standard").splitlines()
+    assert ignored(names, (("", (line, "drafts.md")),)) == set(names) - set(by_git) == {"drafts.md"}
+    assert [name for name in walk(tmp_path, ISOLATED) if isinstance(name, str)] == ["notes.md"]
+
+
+def test_rules_that_take_too_long_end_the_ingest_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".gitignore").write_text("*.tmp\n")
+    (tmp_path / "sub" / "a.md").write_text("text")
+    with Isolated(replace(LIMITS, seconds=1e-9)) as isolated, pytest.raises(IngestError) as refused:
+        list(walk(tmp_path, isolated))
+    assert str(refused.value) == (
+        "The rules of sub/.gitignore cannot be used (took longer than 1e-09 s): write them in simpler patterns."
+    )
+
+
+def test_rules_without_end_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("#" * (MAX_RULES_BYTES + 1))
+    with pytest.raises(IngestError, match="is larger than 1048576 bytes"):
+        list(walk(tmp_path, ISOLATED))
