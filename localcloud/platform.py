@@ -21,8 +21,8 @@ from localcloud.store_keys import make_store_keys
 START_SECONDS = 45.0
 STOP_SECONDS = 3.0
 POLL_SECONDS = 0.1
-STABILISE_VARIABLE = "LOCALCLOUD_STABILISE_SECONDS"
-"""Variable of the emulator: seconds within which a resource that runs containers must be in service."""
+PASSED_ON = ("LOCALCLOUD_STABILISE_SECONDS", "LOCALCLOUD_AWS_RULES")
+"""Variables of the user's that the emulator reads, in `settling.py` and `rules/enforcement.py`."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,7 @@ class Platform:
         }
         if part.port_name == "qdrant":
             environment |= self._store_keys.environment
-        if STABILISE_VARIABLE in os.environ:
-            environment[STABILISE_VARIABLE] = os.environ[STABILISE_VARIABLE]
+        environment |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         log = self._root / ".local" / "logs" / f"platform-{part.port_name}.log"
         return Child([sys.executable, "-m", part.module, *where], environment, log)
 

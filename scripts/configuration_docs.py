@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from infra.settings.deployment import CONFIG, NESTING, PREFIX, DeploymentSettings
-from scripts import environment_docs
+from scripts import aws_rules_docs, environment_docs
 from scripts.settings_table import format_value, settings_rows, table
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
@@ -103,3 +103,4 @@ def _default(path: str) -> Any:
 if __name__ == "__main__":
     TARGET.write_text(render(), encoding="utf-8")
     environment_docs.TARGET.write_text(environment_docs.render(), encoding="utf-8")
+    aws_rules_docs.TARGET.write_text(aws_rules_docs.render(), encoding="utf-8")

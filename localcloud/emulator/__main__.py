@@ -31,10 +31,15 @@ def main() -> None:
     os.environ.pop("AWS_SESSION_TOKEN", None)
     # MiniStack reads its environment at import.
     from localcloud.emulator.plugin import install
+    from localcloud.emulator.rules.enforcement import Rules, rules_in_force
     from localcloud.emulator.server import serve
 
-    install(arguments.port, credentials)
-    serve(arguments.host, arguments.port, os.environ["LOG_LEVEL"])
+    try:
+        rules = Rules(rules_in_force())
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
+    install(arguments.port, credentials, rules)
+    serve(arguments.host, arguments.port, os.environ["LOG_LEVEL"], rules)
 
 
 def environment(host: str, port: int, data: Path, credentials: Credentials) -> dict[str, str]:

@@ -19,6 +19,8 @@ from ministack.services import sts
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcloud.account import ACCOUNT_ID
+from localcloud.emulator.rules.api import RuleCheck
+from localcloud.emulator.rules.enforcement import Rules
 from localcloud.signatures import Authentication, Refused, SignedRequest, read_body, unknown_key
 
 HEALTH = "/_ministack/health"
@@ -32,10 +34,14 @@ Answer = tuple[int, dict[str, Any], Any]
 
 
 class Front:
-    """ASGI application over MiniStack's."""
+    """ASGI application over MiniStack's.
 
-    def __init__(self) -> None:
-        self._signed: ASGIApp = Authentication(ministack.app, secret_of, service_of)
+    Args:
+        rules: what AWS refuses.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._signed: ASGIApp = Authentication(RuleCheck(ministack.app, rules, service_of), secret_of, service_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -9,18 +9,21 @@ from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import ResourceType, register_resource_types, register_service
+from localcloud.emulator.rules import enforcement
+from localcloud.emulator.rules.enforcement import Rules
 from localcloud.emulator.services import ecs_deployments, oidc_providers
 from localcloud.emulator.services.application_autoscaling import ApplicationAutoScaling
 from localcloud.emulator.services.sagemaker import SageMaker
 from localcloud.emulator.settling import external_containers
 
 
-def install(port: int, credentials: Credentials) -> list[str]:
+def install(port: int, credentials: Credentials, rules: Rules) -> list[str]:
     """Add services, resource types and corrections; returns the resource types that were missing.
 
     Args:
         port: where the emulator will listen; resource types call its API back.
         credentials: what they sign with.
+        rules: what AWS refuses.
     """
     register_service(SageMaker())
     register_service(ApplicationAutoScaling())
@@ -32,6 +35,7 @@ def install(port: int, credentials: Credentials) -> list[str]:
         ecs_types.install()
     targets.install()
     faults.install()
+    enforcement.install(rules)
     long_polls.install()
     return added
 

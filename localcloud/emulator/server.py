@@ -16,6 +16,7 @@ from ministack.core import lambda_runtime
 
 from localcloud.emulator import long_polls
 from localcloud.emulator.front import Front
+from localcloud.emulator.rules.enforcement import Rules
 from localcloud.perimeter import Perimeter
 
 KEEP_ALIVE_SECONDS = 75
@@ -23,8 +24,8 @@ CLOUDFRONT = re.compile(r"[a-z0-9]{1,63}\.cloudfront\.net", re.IGNORECASE)
 """Domains of distributions, which belong to AWS: no page can make one of them resolve to this machine."""
 
 
-def serve(host: str, port: int, log_level: str) -> None:
-    """Serve on `host`:`port` until SIGTERM or SIGINT.
+def serve(host: str, port: int, log_level: str, rules: Rules) -> None:
+    """Serve on `host`:`port` until SIGTERM or SIGINT; calls that AWS refuses by one of the rules are refused.
 
     MiniStack 1.5.33's own server leaves a Lambda worker running that is busy with a function, and does not end while a
     caller waits for one; this one kills the workers first.
@@ -38,7 +39,7 @@ def serve(host: str, port: int, log_level: str) -> None:
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.loglevel = log_level
     try:
-        asyncio.run(_serve(config))
+        asyncio.run(_serve(config, rules))
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
             raise
@@ -48,7 +49,7 @@ def serve(host: str, port: int, log_level: str) -> None:
         lambda_runtime.reset()
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, rules: Rules) -> None:
     stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
@@ -59,7 +60,7 @@ async def _serve(config: Config) -> None:
         long_polls.stop()
         await asyncio.to_thread(lambda_runtime.reset)
 
-    guarded = cast(ASGIFramework, Perimeter(Front(), names=CLOUDFRONT))
+    guarded = cast(ASGIFramework, Perimeter(Front(rules), names=CLOUDFRONT))
     await serve_asgi(guarded, config, shutdown_trigger=stop)
 
 

@@ -1,0 +1,8 @@
+"""All rules. docs/aws-rules.md is written from this table (`make docs`)."""
+
+from __future__ import annotations
+
+from localcloud.emulator.rules import logs
+from localcloud.emulator.rules.rule import Rule
+
+RULES: tuple[Rule, ...] = (*logs.RULES,)

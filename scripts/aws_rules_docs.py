@@ -1,0 +1,46 @@
+"""The page docs/aws-rules.md, from the catalogue of the local cloud."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from localcloud.emulator.rules.catalogue import RULES
+from localcloud.emulator.rules.rule import Rule
+from twin.target.paths import ROOT
+
+TARGET = ROOT / "docs" / "aws-rules.md"
+HEAD = """# What AWS refuses
+
+Written from `localcloud/emulator/rules/` by `make docs`. The local cloud refuses the same, in the same words, so that
+what AWS would refuse fails on a laptop. `LOCALCLOUD_AWS_RULES=off` before `make local-start` leaves all rules out,
+`LOCALCLOUD_AWS_RULES=-name,-name` single ones.
+
+How sure a rule is: *documented* by AWS, *modelled* in AWS's service model or resource schema, *reported* by others who
+saw it on AWS, *suspected* from one of these. None was tried on AWS by this project.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    ordered = sorted(RULES, key=lambda rule: (rule.service.lower(), rule.name))
+    for service, rules in groupby(ordered, key=lambda rule: rule.service):
+        rows = [_row(rule) for rule in rules]
+        parts.append(
+            "\n".join(
+                (
+                    f"## {service}\n",
+                    "| rule | refused | error | how sure | source |",
+                    "|---|---|---|---|---|",
+                    *rows,
+                    "",
+                )
+            )
+        )
+    return "\n".join(parts)
+
+
+def _row(rule: Rule) -> str:
+    source = f"<{rule.source}>" if "://" in rule.source else rule.source
+    cells = (f"`{rule.name}`", rule.refused, f"`{rule.code}`", rule.certainty, f"{source}, {rule.seen.isoformat()}")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -1,0 +1,63 @@
+"""The catalogue of what AWS refuses: complete, in force, and written down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from localcloud.emulator.rules import enforcement
+from localcloud.emulator.rules.catalogue import RULES
+from localcloud.emulator.rules.enforcement import Rules, rules_in_force
+from localcloud.emulator.rules.rule import Change, Refusal, Rule
+from scripts.aws_rules_docs import TARGET, render
+
+TESTS = Path(__file__).parents[2] / "integration" / "emulator" / "rules"
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def test_the_committed_page_is_up_to_date() -> None:
+    assert TARGET.read_text() == render(), "run `make docs`"
+
+
+def test_names_are_unique() -> None:
+    assert [name for name, count in Counter(rule.name for rule in RULES).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_says_what_it_looks_at_and_who_says_so(rule: Rule) -> None:
+    assert rule.calls or rule.types
+    assert all(call.count(":") == 1 for call in rule.calls)
+    assert all(name.startswith("AWS::") for name in rule.types)
+    assert rule.source and rule.refused and not rule.refused.endswith(".")
+    assert "|" not in rule.source
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_a_rule_is_seen_to_refuse(name: str) -> None:
+    assert any(f'"{name}"' in path.read_text() for path in TESTS.glob("test_*.py")), f"no test in {TESTS} names {name}"
+
+
+def test_rules_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rules_in_force() == list(RULES)
+    monkeypatch.setenv(enforcement.VARIABLE, "-log-group-exists")
+    assert {rule.name for rule in RULES} - {rule.name for rule in rules_in_force()} == {"log-group-exists"}
+    monkeypatch.setenv(enforcement.VARIABLE, "off")
+    assert rules_in_force() == []
+    monkeypatch.setenv(enforcement.VARIABLE, "-no-such-rule")
+    with pytest.raises(ValueError, match="LOCALCLOUD_AWS_RULES names rules that do not exist: no-such-rule"):
+        rules_in_force()
+
+
+def test_an_update_that_changes_nothing_is_not_refused() -> None:
+    def always(_: Any) -> dict[str, object]:
+        return {}
+
+    rule = Rule(**{**vars(BY_NAME["log-group-exists"]), "applies": always, "message": "no"})
+    rules, same = Rules([rule]), MappingProxyType({"a": 1})
+    rules.check(Change("update", "AWS::Logs::LogGroup", "s", "L", "p", same, same))
+    with pytest.raises(Refusal, match=r"^no$"):
+        rules.check(Change("update", "AWS::Logs::LogGroup", "s", "L", "p", same, {"a": 2}))
