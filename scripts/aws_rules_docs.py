@@ -1,9 +1,10 @@
-"""The page docs/aws-rules.md, from the catalogue of the local cloud."""
+"""The page docs/aws-rules.md, from the local cloud's catalogue of rules and its table of times."""
 
 from __future__ import annotations
 
 from itertools import groupby
 
+from localcloud.aws_time import DEFAULT_FACTOR, DURATIONS, VARIABLE, Duration
 from localcloud.emulator.rules.catalogue import RULES
 from localcloud.emulator.rules.rule import Rule
 from twin.target.paths import ROOT
@@ -18,6 +19,13 @@ what AWS would refuse fails on a laptop. `LOCALCLOUD_AWS_RULES=off` before `make
 How sure a rule is: *documented* by AWS, *modelled* in AWS's service model or resource schema, *reported* by others who
 saw it on AWS, *suspected* from one of these. None was tried on AWS by this project.
 """
+
+TIMES = f"""## Times
+
+Divided by `{VARIABLE}` ({DEFAULT_FACTOR:g}; 1 is as slow as AWS).
+
+| what | on AWS | here | how | source |
+|---|---|---|---|---|"""
 
 
 def render() -> str:
@@ -37,7 +45,12 @@ def render() -> str:
                 )
             )
         )
-    return "\n".join(parts)
+    return "\n".join((*parts, TIMES, *map(_time, DURATIONS), ""))
+
+
+def _time(duration: Duration) -> str:
+    cells = (duration.what, f"{duration.seconds:g} s", f"{duration.seconds / DEFAULT_FACTOR:g} s", duration.applied)
+    return f"| {' | '.join((*cells, f'{duration.source}, read {duration.seen.isoformat()}'))} |"
 
 
 def _row(rule: Rule) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from localcloud.aws_time import QUIET_UNTIL_NO_COPIES, WAKE, scales_in
 from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
@@ -66,8 +66,9 @@ class SageMakerRunner:
         root: folder whose `.local/logs` gets the logs.
         table: routing table of the SageMaker runtime.
 
-    A component that was scaled to zero starts again `LOCALCLOUD_WAKE_SECONDS` (5) after a call found it so, when a
-    scalable target allows one copy: that stands for the alarm and the scaling policy on AWS.
+    It does what alarms and scaling policies do on AWS, with their times (`localcloud/aws_time.py`): a component that
+    was scaled to zero starts again after a call found it so, when a scalable target allows one copy, and one that is
+    not called loses its copies, when the target allows none.
     """
 
     def __init__(self, aws: Aws, root: Path, table: RoutingTable) -> None:
@@ -79,7 +80,9 @@ class SageMakerRunner:
         self._in_progress: set[str] = set()
         self._lock = threading.Lock()
         self._start_at: dict[str, float] = {}
-        self._wake_seconds = float(os.environ.get("LOCALCLOUD_WAKE_SECONDS", "5"))
+        self._wake_seconds = WAKE.here()
+        self._quiet_seconds = QUIET_UNTIL_NO_COPIES.here() if scales_in() else None
+        self._serving_since: dict[str, float] = {}
         table.on_no_capacity(self._schedule_start)
 
     def tick(self) -> None:
@@ -108,6 +111,7 @@ class SageMakerRunner:
         for unit in units.values():
             self._report_result(unit, self._sets[unit.name])
         self._start_scaled_down(units)
+        self._stop_quiet(units)
 
     def stop(self) -> None:
         """Stop every process."""
@@ -223,15 +227,35 @@ class SageMakerRunner:
         for name in due:
             unit = units.get(name)
             if unit is not None and unit.copies == 0 and self._may_start(name):
-                self._aws.client("sagemaker").update_inference_component_runtime_config(
-                    InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": 1}
-                )
+                self._set_copies(name, 1)
+
+    def _stop_quiet(self, units: Mapping[str, DeclaredUnit]) -> None:
+        serving = [unit for unit in units.values() if unit.kind != "endpoint" and self._sets[unit.name].serving]
+        now = time.monotonic()
+        self._serving_since = {unit.name: self._serving_since.get(unit.name, now) for unit in serving}
+        if self._quiet_seconds is None:
+            return
+        for unit in serving:
+            called = max(self._serving_since[unit.name], self._table.called_at(unit.name) or 0.0)
+            if now - called > self._quiet_seconds and unit.status == "InService" and self._least_copies(unit.name) == 0:
+                self._set_copies(unit.name, 0)
+
+    def _set_copies(self, component: str, copies: int) -> None:
+        self._aws.client("sagemaker").update_inference_component_runtime_config(
+            InferenceComponentName=component, DesiredRuntimeConfig={"CopyCount": copies}
+        )
 
     def _may_start(self, component: str) -> bool:
+        return any(int(target["MaxCapacity"]) >= 1 for target in self._scalable_targets(component))
+
+    def _least_copies(self, component: str) -> int | None:
+        """Copies that scaling leaves at least; None for a component that does not scale."""
+        return min((int(target["MinCapacity"]) for target in self._scalable_targets(component)), default=None)
+
+    def _scalable_targets(self, component: str) -> list[Mapping[str, Any]]:
         client = self._aws.client("application-autoscaling")
         where = {"ServiceNamespace": "sagemaker", "ResourceIds": [f"inference-component/{component}"]}
         try:
-            targets = client.describe_scalable_targets(ScalableDimension=COPIES, **where)["ScalableTargets"]
+            return list(client.describe_scalable_targets(ScalableDimension=COPIES, **where)["ScalableTargets"])
         except ClientError:
-            return False
-        return any(int(target["MaxCapacity"]) >= 1 for target in targets)
+            return []

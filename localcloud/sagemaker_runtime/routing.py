@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -51,6 +52,7 @@ class RoutingTable:
         self._lock = threading.Lock()
         self._routes: dict[str, EndpointRoute] = {}
         self._callbacks: list[NoCapacityCallback] = []
+        self._called_at: dict[str, float] = {}
 
     def set_endpoint(self, route: EndpointRoute) -> None:
         """Add the endpoint, or replace its route; invocations in progress finish on the route they started with."""
@@ -66,6 +68,16 @@ class RoutingTable:
         """The route of the endpoint, or None when there is no such endpoint."""
         with self._lock:
             return self._routes.get(name)
+
+    def note_call(self, component_name: str) -> None:
+        """Note that a component is called now."""
+        with self._lock:
+            self._called_at[component_name] = time.monotonic()
+
+    def called_at(self, component_name: str) -> float | None:
+        """`time.monotonic()` of the last call of a component, None before the first."""
+        with self._lock:
+            return self._called_at.get(component_name)
 
     def on_no_capacity(self, callback: NoCapacityCallback) -> None:
         """Register a callback for each invocation that found no healthy copy.

@@ -57,7 +57,9 @@ def resolve(
     if target_variant is not None and target_variant != route.variant:
         raise errors.validation_error(f"Variant {target_variant} of endpoint {endpoint_name} not found.")
     if route.components:
-        return _resolve_component(route, component_name)
+        target = _resolve_component(route, component_name)
+        table.note_call(str(component_name))
+        return target
     if component_name is not None:
         raise errors.validation_error(
             "Inference Component Name header is not allowed for endpoints to which you dont plan to deploy inference "

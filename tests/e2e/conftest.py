@@ -21,7 +21,7 @@ from tests.program import TWIN
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.resolve().parents[1]
 # As long as a small model on a warm instance; the start of its container comes on top.
-SLOW_TO_WAKE = {"LOCALCLOUD_WAKE_SECONDS": "20"}
+SLOW_TO_WAKE = {"LOCALCLOUD_TIME_FACTOR": "13"}
 ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_drill.py", "test_jobs.py", "test_delete.py")
 """Modules that use the one deployment, in their order.
 

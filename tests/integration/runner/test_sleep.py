@@ -1,0 +1,115 @@
+"""A component that sleeps when nobody calls it, and wakes when somebody does, with AWS's times made quick."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud import aws_time
+from localcloud.aws_time import QUIET_UNTIL_NO_COPIES, WAKE
+from localcloud.errors import LocalCloudError
+from localcloud.runner.aws import Aws
+from localcloud.runner.sagemaker import SageMakerRunner
+from localcloud.sagemaker_runtime.app import create_app
+from localcloud.sagemaker_runtime.routing import RoutingTable
+from tests.asgi_server import serving
+from tests.aws import CREDENTIALS
+from tests.integration.emulator.conftest import Emulator, running
+from tests.integration.sagemaker_runtime.conftest import boto_client
+
+FACTOR = 300
+"""A wake takes 0.9 s, the time until sleep 3 s."""
+NAME = "sleeper"
+QUESTION = json.dumps({"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 8}).encode()
+
+
+@pytest.fixture
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running(tmp_path_factory.mktemp("emulator"), LOCALCLOUD_CONTAINERS="external") as started:
+        yield started
+
+
+def declare(emulator: Emulator) -> None:
+    """An endpoint with one component that may have from none to one copy."""
+    sagemaker = emulator.client("sagemaker")
+    variant = {"VariantName": "AllTraffic", "InitialInstanceCount": 1, "InstanceType": "ml.g6.2xlarge"}
+    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+    container = {"Image": "example/llm", "Environment": {"LLM_ENGINE": "confabulating", "MODEL_ID": "test/model"}}
+    sagemaker.create_inference_component(
+        InferenceComponentName=NAME,
+        EndpointName=NAME,
+        VariantName="AllTraffic",
+        Specification={"Container": container, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024}},
+        RuntimeConfig={"CopyCount": 1},
+    )
+    emulator.client("application-autoscaling").register_scalable_target(
+        ServiceNamespace="sagemaker",
+        ResourceId=f"inference-component/{NAME}",
+        ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+        MinCapacity=0,
+        MaxCapacity=1,
+    )
+
+
+@pytest.mark.parametrize("scale_in", ["on", "off"])
+def test_a_component_sleeps_when_it_is_not_called_and_wakes_when_it_is(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale_in: str
+) -> None:
+    monkeypatch.setenv(aws_time.VARIABLE, str(FACTOR))
+    monkeypatch.setenv(aws_time.SCALE_IN_VARIABLE, scale_in)
+    declare(emulator)
+    table = RoutingTable()
+    with serving(create_app(table)) as url:
+        runner = SageMakerRunner(Aws(emulator.url, url, CREDENTIALS), tmp_path, table)
+        client = boto_client(url)
+
+        def copies() -> int:
+            described = emulator.client("sagemaker").describe_inference_component(InferenceComponentName=NAME)
+            return int(described["RuntimeConfig"]["CurrentCopyCount"])
+
+        def answers() -> bool:
+            try:
+                client.invoke_endpoint(
+                    EndpointName=NAME, InferenceComponentName=NAME, ContentType="application/json", Body=QUESTION
+                )
+            except ClientError as error:
+                assert "no capacity" in str(error)
+                return False
+            return True
+
+        def until(probe: Any, seconds: float = 60) -> float:
+            started = time.monotonic()
+            while not probe():
+                assert time.monotonic() < started + seconds
+                runner.tick()
+                time.sleep(0.05)
+            return time.monotonic() - started
+
+        try:
+            until(lambda: copies() == 1)
+            assert answers()
+            if scale_in == "off":
+                end = time.monotonic() + 2 * QUIET_UNTIL_NO_COPIES.here()
+                until(lambda: time.monotonic() > end)
+                assert copies() == 1
+                return
+            assert until(lambda: copies() == 0) >= 0.9 * QUIET_UNTIL_NO_COPIES.here()
+            until(lambda: not answers())
+            assert until(lambda: copies() == 1) >= 0.9 * WAKE.here()
+            assert answers()
+        finally:
+            runner.stop()
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "soon", "inf", "nan"])
+def test_a_wrong_factor_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv(aws_time.VARIABLE, given)
+    with pytest.raises(LocalCloudError, match="LOCALCLOUD_TIME_FACTOR must be a positive number"):
+        WAKE.here()
