@@ -9,6 +9,7 @@ import typer
 from twin.account import cli as account
 from twin.ask import cli as ask
 from twin.ci import cli as ci
+from twin.configure import cli as configure
 from twin.cost import cli as cost
 from twin.delete import cli as delete
 from twin.deploy import cli as deploy
@@ -27,12 +28,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Deploy an LLM twin, ask it, watch it, and delete it again.",
 )
-for job in (local, doctor, deploy, cost, delete, ask, evaluate):
+for job in (local, configure, doctor, deploy, cost, delete, ask, evaluate):
     app.add_typer(job.app)
 app.add_typer(account.app, name="account")
 app.add_typer(ci.app, name="ci")
 app.add_typer(drills.app, name="drill")
 app.add_typer(model.app, name="model")
+app.add_typer(configure.secrets, name="secrets")
 app.add_typer(samples.app, name="samples")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(prompts.app, name="prompts")

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from infra.settings.deployment import SettingsError, load_settings
+from infra.settings.placeholders import placeholders
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context, Identity, SharedStage
 from twin.doctor.finding import Finding, failed, ok
@@ -29,16 +30,15 @@ def open_context(stage: str) -> tuple[Context, list[Finding]]:
         findings = [failed("Settings", str(error), why, f"correct infra/config/{stage}.toml or the TWIN_ variable")]
     if stage == "local":
         return Context(SharedStage(stage, LOCAL_REGION), settings), findings
-    region = settings.region if settings else (session_region() or LOCAL_REGION)
+    region = settings.region if settings else (named_region() or boto3.Session().region_name or LOCAL_REGION)
     target = SharedStage(stage, region, {"AWS_REGION": region})
     identity, finding = _identify(target)
     return Context(target, settings, identity), [*findings, finding]
 
 
-def session_region(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The region that every command but the CDK uses: from the environment, else from the profile."""
-    named = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-    return named or boto3.Session().region_name
+def named_region(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The region that the environment names; for every command but the CDK it comes before that of the settings."""
+    return environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
 
 
 def _identify(stage: SharedStage) -> tuple[Identity | None, Finding]:
@@ -63,12 +63,26 @@ def _account(context: Context) -> Iterator[Finding]:
 
 
 def _region(context: Context) -> Iterator[Finding]:
-    wanted, found = context.known.region, session_region()
-    if found == wanted:
+    wanted, found = context.known.region, named_region()
+    if found in (None, wanted):
         yield ok("AWS region", wanted)
         return
-    why = f"the stacks go to {wanted}, and the other commands would look for them elsewhere"
-    yield failed("AWS region", f"settings: {wanted}, this shell: {found or 'none'}", why, f"export AWS_REGION={wanted}")
+    why = f"the stacks go to {wanted}, and the other commands would look for them in {found}"
+    yield failed("AWS region", f"settings: {wanted}, this shell: {found}", why, f"export AWS_REGION={wanted}")
 
 
-CHECKS = (Check("AWS account", _account), Check("AWS region", _region, needs=(Need.SETTINGS,)))
+def _addresses(context: Context) -> Iterator[Finding]:
+    found = placeholders(context.known)
+    if not found:
+        yield ok("Addresses", "no example among them")
+    for name, url in found.items():
+        why = "the stage would be deployed, and never answer a question"
+        fix = f"`twin init --stage {context.stage.name}`, or set {name} in infra/config/{context.stage.name}.toml"
+        yield failed("Addresses", f"{name} is the example {url}", why, fix)
+
+
+CHECKS = (
+    Check("AWS account", _account),
+    Check("AWS region", _region, needs=(Need.SETTINGS,)),
+    Check("Addresses", _addresses, needs=(Need.SETTINGS,)),
+)

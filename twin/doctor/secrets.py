@@ -23,6 +23,14 @@ UNFILLED = {
     "Incoming webhook that alerts are posted to": "alarms reach e-mail subscribers at most",
 }
 """What happens while the secret of this description holds what it was created with."""
+NAMES = {
+    "API key of Opik": "opik",
+    "API key of Qdrant": "qdrant",
+    "Write key of Qdrant": "qdrant-write",
+    "API key of the judge": "judge",
+    "Incoming webhook that alerts are posted to": "slack",
+}
+"""What `twin secrets set` calls the secret of this description."""
 
 
 def _secrets(context: Context) -> Iterator[Finding]:
@@ -39,8 +47,9 @@ def _secrets(context: Context) -> Iterator[Finding]:
         return
     empty = [each for each in found if is_untouched(each)]
     for each in empty:
-        fix = f"`aws secretsmanager put-secret-value --secret-id {each['ARN']} --secret-string ...`"
-        yield warning(f"Secret: {each['Description']}", "never filled", _meaning(each), fix)
+        description = str(each["Description"])
+        fix = f"`twin secrets set {NAMES[description]} --stage {context.stage.name}`"
+        yield warning(f"Secret: {description}", "never filled", _meaning(each), fix)
     if not empty:
         yield ok(SECRETS, f"{len(found)} filled")
 

@@ -8,6 +8,7 @@ https://huggingface.co/docs/huggingface_hub/package_reference/hf_api.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ PUBLIC_HUB = "https://huggingface.co"
 SECONDS = 15.0
 READ_SECONDS = 60.0
 """Seconds without a byte after which a download counts as broken."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Kind = Literal["missing", "revision", "gated", "refused", "other"]
 KINDS: dict[str, Kind] = {"RepoNotFound": "missing", "RevisionNotFound": "revision", "GatedRepo": "gated"}
@@ -111,6 +114,18 @@ class Hub:
             httpx.HTTPError: when the hub cannot be reached.
         """
         return self._get(f"/{model}/resolve/{revision}/config.json")
+
+    def newest_commit(self, model: str) -> str:
+        """The commit that a model's main branch is at.
+
+        Raises:
+            HubError: when there is no such model, or the hub does not say its commit.
+            httpx.HTTPError: when the hub cannot be reached.
+        """
+        found = self._get(f"/api/models/{model}/revision/main").get("sha")
+        if not isinstance(found, str) or not _COMMIT.fullmatch(found):
+            raise HubError("other", f"the hub does not say which commit {model} is at")
+        return found
 
     def files(self, model: str, revision: str) -> tuple[HubFile, ...]:
         """Every file of a model at a revision, by path.

@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 
 from infra.names import STACKS, stage_prefix
+from infra.settings.deployment import SettingsError, load_settings
 from localcloud import lifecycle
 from localcloud.credentials import read_credentials
 from localcloud.state import State
@@ -121,7 +122,21 @@ def connect(name: str) -> Stage:
         if state is None:
             raise TwinError("The local cloud is not running: start it with `make local-start`.")
         return local_stage(state)
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or boto3.Session().region_name
-    if not region:
-        raise TwinError(f"No AWS region is set for STAGE={name}: set AWS_REGION, or a profile that has a region.")
+    region = _region(name)
     return Stage(name=name, region=region, environment={"AWS_REGION": region})
+
+
+def _region(name: str) -> str:
+    """The region of a stage: from the environment, else from its settings, else from the AWS profile.
+
+    Raises:
+        TwinError: none of them names one.
+    """
+    if named := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return named
+    try:
+        return load_settings(name).region
+    except SettingsError as error:
+        if found := boto3.Session().region_name:
+            return str(found)
+        raise TwinError(f"No AWS region is known for stage {name}. {error}") from None

@@ -92,6 +92,7 @@ def recorded() -> Iterator[Recorded]:
 def environment(emulator_url: str, recorded: Recorded, tmp_path: Path) -> dict[str, str]:
     """The shell of somebody with credentials for that account."""
     return {
+        "TWIN_VECTORS__URL": "https://qdrant.internal:6333",
         "AWS_ENDPOINT_URL": emulator_url,
         "AWS_ENDPOINT_URL_SERVICE_QUOTAS": recorded.url,
         "HF_ENDPOINT": recorded.url,

@@ -94,6 +94,14 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
     [
         ("TWIN_ACCOUNT", "123456789012", "AWS account", ACCOUNT, "123456789012"),
         ("AWS_REGION", "eu-west-1", "AWS region", "eu-west-1", "export AWS_REGION=us-east-1"),
+        ("TWIN_VECTORS__URL", "https://qdrant.example.com", "Addresses", "vectors.url is the example", "twin init"),
+        (
+            "TWIN_MONITORING__OPIK_URL",
+            "https://opik.test/api",
+            "Addresses",
+            "monitoring.opik_url",
+            "infra/config/dev.toml",
+        ),
         ("TWIN_REGION", "us-mars-1", "Services in the region", "us-mars-1 lacks", "another `region`"),
         ("TWIN_NETWORK__AVAILABILITY_ZONES", '["us-east-1y"]', "Availability zones", "us-east-1y", "us-east-1a"),
         ("TWIN_RELEASE", "9.9.9", "Image of the RAG service", "no llm-twin/rag:9.9.9", "push it"),
@@ -474,7 +482,8 @@ def test_a_secret_that_nobody_filled_is_named_and_not_read(shell: pytest.MonkeyP
     try:
         found = findings_of("Secrets")["Secret: API key of the judge"]
         assert (found.status, found.seen) == (Status.WARNING, "never filled")
-        arn = found.fix.split("--secret-id ")[1].split()[0]
+        assert found.fix == "`twin secrets set judge --stage dev`"
+        (arn,) = [each["ARN"] for each in secrets.list_secrets()["SecretList"] if "judge" in each["Description"]]
         secrets.put_secret_value(SecretId=arn, SecretString="sk-real")
         assert look("Secrets").seen == "1 filled"
     finally:

@@ -35,7 +35,9 @@ def twin(state_root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (("evaluate",), "make local-start"),
         (("delete",), "make local-start"),
         (("ask", "hi", "--stage", "Bad!"), "is not a stage name"),
-        (("ask", "hi", "--stage", "dev"), "set AWS_REGION"),
+        (("ask", "hi", "--stage", "dve"), "No AWS region is known for stage dve. Stage 'dve' has no settings"),
+        (("secrets", "set", "opic", "--stage", "dev"), "There is no secret 'opic'"),
+        (("init", "--stage", "local", "--yes"), "cannot be set up"),
     ],
 )
 def test_a_refusal_is_a_sentence_and_exit_code_1(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
