@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localcloud.account import Credentials
 from localcloud.emulator import corrections, faults, long_polls, targets
-from localcloud.emulator.cloudformation import autoscaling, ec2, edge, governance
+from localcloud.emulator.cloudformation import autoscaling, ec2, edge, events, governance
 from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
@@ -36,6 +36,7 @@ def install(port: int, credentials: Credentials, rules: Rules) -> list[str]:
     targets.install()
     faults.install()
     enforcement.install(rules)
+    events.install()
     long_polls.install()
     return added
 
