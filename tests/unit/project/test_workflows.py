@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from infra.constructs.delivery.trust import ENVIRONMENTS
+from infra.stacks.delivery import LONGEST_JOB
 from twin import app
 from twin.ci.image import DOCKERFILE, PLATFORM
 from twin.ci.release_files import LAYER, NOTES
@@ -274,6 +275,15 @@ def test_only_a_workflow_with_a_role_gets_credentials_in_its_environment(name: s
         assert job["environment"] in ENVIRONMENTS[name]  # type: ignore[index]
         (login,) = [step for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
         assert login["with"]["role-to-assume"] == f"${{{{ vars.AWS_{name.upper()}_ROLE }}}}"
+
+
+@EVERY_FILE
+def test_credentials_live_as_long_as_their_job_may_run(file: Path) -> None:
+    for job in workflow(file)["jobs"].values():
+        seconds = job["timeout-minutes"] * 60
+        for step in job["steps"]:
+            if "configure-aws-credentials" in step.get("uses", ""):
+                assert step["with"]["role-duration-seconds"] == seconds <= LONGEST_JOB.to_seconds()
 
 
 def test_a_preview_is_deployed_for_the_own_repository_and_a_label_only() -> None:
