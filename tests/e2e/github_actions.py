@@ -139,34 +139,48 @@ class Job:
         return INTERPOLATED.sub(lambda found: str(self._lookup(found[1])), text)
 
     def _lookup(self, path: str) -> Any:
-        value: Any = {**self._runner.contexts, "steps": self._by_id}
-        for part in path.split("."):
-            if part == "*":
-                continue
-            if isinstance(value, list):
-                value = [each[part] for each in value]
-            else:
-                value = value.get(part, "") if isinstance(value, Mapping) else ""
-        return value
+        return _looked_up(path, {**self._runner.contexts, "steps": self._by_id})
 
     def _is_met(self, condition: str) -> bool:
-        state = {"always": True, "cancelled": False, "failure": self._failed, "success": not self._failed}
-        words = TOKEN.findall(condition)
-        assert "".join(words) == "".join(condition.split()), condition
-        # Without a function of the job's state a condition holds only while no step has failed.
-        if not set(words) & set(FUNCTIONS):
-            words = ["success", "(", ")", "&&", "(", *words, ")"]
-        python = [self._python(word, words[place + 1 : place + 2]) for place, word in enumerate(words)]
-        functions = {name: lambda name=name: state[name] for name in FUNCTIONS}
-        names = {**functions, "contains": lambda values, wanted: wanted in values, "look": self._lookup}
-        return bool(eval("".join(python), {"__builtins__": {}, **names}))
+        return condition_is_met(condition, {**self._runner.contexts, "steps": self._by_id}, failed=self._failed)
 
-    def _python(self, word: str, following: list[str]) -> str:
-        if word in OPERATORS:
-            return OPERATORS[word]
-        if word[0].isalpha() and following != ["("]:
-            return f"look({word!r})"
-        return word
+
+def condition_is_met(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) -> bool:
+    """Whether the condition of a job or a step holds; `failed`: a step before it has failed."""
+    state = {"always": True, "cancelled": False, "failure": failed, "success": not failed}
+    words = TOKEN.findall(condition)
+    assert "".join(words) == "".join(condition.split()), condition
+    # Without a function of the job's state a condition holds only while no step has failed.
+    if not set(words) & set(FUNCTIONS):
+        words = ["success", "(", ")", "&&", "(", *words, ")"]
+    python = [_python(word, words[place + 1 : place + 2]) for place, word in enumerate(words)]
+    functions = {name: lambda name=name: state[name] for name in FUNCTIONS}
+    names = {
+        **functions,
+        "contains": lambda values, wanted: wanted in values,
+        "look": lambda path: _looked_up(path, contexts),
+    }
+    return bool(eval("".join(python), {"__builtins__": {}, **names}))
+
+
+def _looked_up(path: str, contexts: Mapping[str, Any]) -> Any:
+    value: Any = contexts
+    for part in path.split("."):
+        if part == "*":
+            continue
+        if isinstance(value, list):
+            value = [each[part] for each in value]
+        else:
+            value = value.get(part, "") if isinstance(value, Mapping) else ""
+    return value
+
+
+def _python(word: str, following: list[str]) -> str:
+    if word in OPERATORS:
+        return OPERATORS[word]
+    if word[0].isalpha() and following != ["("]:
+        return f"look({word!r})"
+    return word
 
 
 def variables(workspace: Path, *, event_name: str, event: Mapping[str, Any], **more: str) -> dict[str, str]:

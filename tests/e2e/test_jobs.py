@@ -32,6 +32,7 @@ IMAGES = "llm-twin/rag"
 SMOKE = '.venv/bin/twin ask --no-sample --require-sources "Why does Ada keep the health check timeout so long?"'
 DEPLOY = ".venv/bin/twin ci deploy"
 WATCH = ".venv/bin/twin ci watch-alarms --minutes 15"
+ROLLBACK = ".venv/bin/twin ci rollback"
 AS_BEFORE = "the preview's: the same line with the same commit and the same image"
 LASTS = "the local cloud of the other tests stands for it"
 NO_ACTIONS = {
@@ -189,6 +190,12 @@ def failures(job: Job) -> str:
     )
 
 
+def roll_back(repository: Repository, production: Job) -> Job:
+    """The job after production's, with the outputs that one left."""
+    needs = {"production": {"outputs": production.outputs()}}
+    return repository.run("deploy", "rollback", event_name="push", needs=needs)
+
+
 def running_image(repository: Repository) -> str:
     """The image of the service's task definition."""
     ecs = repository.client("ecs")
@@ -279,7 +286,7 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
     refused = repository.run("deploy", "production", event_name="push", needs=needs)
     assert "was built and tested" in refused.steps[DEPLOY].output
     assert refused.steps[SMOKE].outcome == "skipped"
-    assert "has no good release yet" in refused.steps[".venv/bin/twin ci rollback"].output
+    assert "has no good release yet" in roll_back(repository, refused).steps[ROLLBACK].output
 
     only = (DEPLOY, SMOKE, WATCH)
     kept = repository.run(
@@ -291,6 +298,7 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
         environment={"COMMIT": repository.good},
     )
     assert kept.succeeded, failures(kept)
+    assert not roll_back(repository, kept).steps
 
     needs = {"staging": {"outputs": staging.outputs()}}
     with ringing(repository, "twin-local-business-MadeUp1"):
@@ -304,7 +312,9 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
     assert [name for name, step in released.steps.items() if step.outcome == "failure"] == [WATCH]
     assert "Alarms since the release: twin-local-business-MadeUp1." in released.steps[WATCH].output
     assert released.steps[".venv/bin/twin ci remember"].outcome == "skipped"
-    assert f"**Rolled back** stage local to `{repository.good}` with image `{good}`." in released.summary
+    rolled_back = roll_back(repository, released)
+    assert rolled_back.succeeded, failures(rolled_back)
+    assert f"**Rolled back** stage local to `{repository.good}` with image `{good}`." in rolled_back.summary
     assert running_image(repository).endswith(repository.good)
 
 

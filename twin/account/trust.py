@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from infra.constructs.delivery.trust import ENVIRONMENTS, PULL_REQUESTS
+from infra.constructs.delivery.trust import APPROVAL, ENVIRONMENTS, PULL_REQUESTS
 from infra.names import DELIVERY_STACK
 from twin.target import cdk
 from twin.target.cloudformation import CloudFormation
@@ -55,6 +55,9 @@ def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> 
             refs = (PULL_REQUESTS, branch) if workflow == "preview" else (branch,)
             github.set_environment(environment, refs)
             done.append(f"environment {environment}")
+        if workflow == "deploy":
+            github.set_environment(APPROVAL, (branch,))
+            done.append(f"environment {APPROVAL}")
         name = f"AWS_{workflow.upper()}_ROLE"
         github.set_variable(name, arn)
         done.append(f"variable {name}")

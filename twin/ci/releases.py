@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from botocore.exceptions import ClientError
 from infra.names import DELIVERY
 from twin.deploy import local
 from twin.deploy.deploy import deploy, target
+from twin.inventory.ownership import ALL_STACKS
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL, ROOT
 from twin.target.progress import Progress
@@ -27,6 +30,9 @@ from twin.target.stage import Stage, connect
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 WORKTREE = LOCAL / "rollback"
+SETTLE_SECONDS = 3600.0
+"""Time for what a cancelled deployment began: an endpoint that does not get ready is given up after that."""
+SETTLE_POLL = 5.0
 
 
 @dataclass(frozen=True)
@@ -123,11 +129,12 @@ def roll_back(stage: Stage, images: str, repository: Path = ROOT) -> Release:
     """Deploy the stage's last good release again, with the set-up of that commit and its image from `images`.
 
     Raises:
-        TwinError: there is none, its image is gone or another by now, its commit is not in this clone, or its
-            deployment failed.
+        TwinError: there is none, its image is gone or another by now, its commit is not in this clone, the deployment
+            before it does not end, or its deployment failed.
     """
     release = last_good(stage)
     require_same_image(stage, images, release)
+    _wait_until_settled(stage)
     _git(repository, "worktree", "prune")
     shutil.rmtree(WORKTREE, ignore_errors=True)
     _git(repository, "worktree", "add", "--force", "--detach", str(WORKTREE), release.commit)
@@ -139,6 +146,23 @@ def roll_back(stage: Stage, images: str, repository: Path = ROOT) -> Release:
     finally:
         _git(repository, "worktree", "remove", "--force", str(WORKTREE))
     return release
+
+
+def _wait_until_settled(stage: Stage) -> None:
+    """Wait for what CloudFormation still does for a deployment that was cut off: it refuses a second one meanwhile."""
+    cloudformation = CloudFormation(stage)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = [cloudformation.stack(stage.stack(name)) for name in ALL_STACKS]
+        busy = [stack for stack in found if stack is not None and stack.in_progress]
+        if not busy:
+            return
+        if time.monotonic() > deadline:
+            states = ", ".join(f"{stack.name} is {stack.status}" for stack in busy)
+            raise TwinError(
+                f"The deployment before the rollback does not end: {states}. {stage.name} needs a person now."
+            )
+        time.sleep(SETTLE_POLL)
 
 
 def _git(repository: Path, *arguments: str) -> None:

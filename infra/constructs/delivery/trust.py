@@ -21,6 +21,8 @@ ENVIRONMENTS: dict[Workflow, tuple[str, ...]] = {
     "evaluate": ("evaluation",),
 }
 """GitHub environments whose jobs may use the role of a workflow."""
+APPROVAL = "approval"
+"""GitHub environment whose reviewers are asked before production: its job has no role."""
 PULL_REQUESTS = "refs/pull/*/merge"
 
 

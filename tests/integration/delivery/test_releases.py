@@ -18,6 +18,7 @@ from twin.ci import alarms, releases
 from twin.ci.releases import Release
 from twin.ci.teardown import expired_previews
 from twin.deploy.deploy import Deployed
+from twin.target.cloudformation import Stack
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
@@ -108,6 +109,41 @@ def test_a_rollback_that_fails_says_that_a_person_is_needed(
     with pytest.raises(TwinError, match="needs a person now"):
         releases.roll_back(prod, IMAGES, repository)
     assert not (tmp_path / "rollback").exists()
+
+
+def test_a_rollback_waits_for_what_a_cancelled_deployment_left_running(
+    prod: Stage, built: Callable[[str], Release], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"]
+
+    class Busy:
+        """CloudFormation at work on one stack: an update cannot be held in the middle from outside."""
+
+        def __init__(self, stage: Stage) -> None:
+            self.name = stage.stack("llm")
+
+        def stack(self, name: str) -> Stack | None:
+            if name != self.name:
+                return None
+            return Stack(name, states.pop(0) if len(states) > 1 else states[0])
+
+    monkeypatch.setattr(releases, "CloudFormation", Busy)
+    monkeypatch.setattr(releases, "SETTLE_POLL", 0.0)
+    monkeypatch.setattr(releases, "WORKTREE", tmp_path / "rollback")
+    git(tmp_path, "init", "--quiet", "repository")
+    repository = tmp_path / "repository"
+    (repository / "Makefile").write_text("deploy-inference-pipeline:\n\t@true\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "--quiet", "-m", "good")
+    good = built(git(repository, "rev-parse", "HEAD"))
+    releases.store_last_good(prod, good)
+    assert releases.roll_back(prod, IMAGES, repository) == good
+    assert states == ["UPDATE_ROLLBACK_COMPLETE"]
+
+    states[:] = ["UPDATE_IN_PROGRESS"]
+    monkeypatch.setattr(releases, "SETTLE_SECONDS", 0.0)
+    with pytest.raises(TwinError, match=r"twin-prod-llm is UPDATE_IN_PROGRESS\. prod needs a person now"):
+        releases.roll_back(prod, IMAGES, repository)
 
 
 @pytest.mark.parametrize(("commit", "digest"), [("main", DIGEST), (COMMIT, "sha256:12"), ("--force", DIGEST)])

@@ -13,8 +13,9 @@ import pytest
 import typer
 import yaml
 
-from infra.constructs.delivery.trust import ENVIRONMENTS
+from infra.constructs.delivery.trust import APPROVAL, ENVIRONMENTS
 from infra.stacks.delivery import LONGEST_JOB
+from tests.e2e.github_actions import condition_is_met
 from twin import app
 from twin.ci.image import DOCKERFILE, PLATFORM
 from twin.ci.release_files import LAYER, NOTES
@@ -45,6 +46,7 @@ PROGRAMS = {
     "npm",
     "docker",
     "gh",
+    "true",
 }
 MAKE = re.compile(r"make (?P<target>[a-z-]+)(?: ARGS=--[a-z]+)?")
 BAD_WORKFLOW = """on: pull_request_target
@@ -272,6 +274,9 @@ def test_a_secret_is_named_without_its_text_unless_its_line_accepts_it(tmp_path:
 def test_only_a_workflow_with_a_role_gets_credentials_in_its_environment(name: str) -> None:
     (file,) = [file for file in FILES if file.stem == name]
     for job in workflow(file)["jobs"].values():
+        if job["environment"] == APPROVAL:
+            assert [step.get("run") for step in job["steps"]] == ["true"]
+            continue
         assert job["environment"] in ENVIRONMENTS[name]  # type: ignore[index]
         (login,) = [step for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
         assert login["with"]["role-to-assume"] == f"${{{{ vars.AWS_{name.upper()}_ROLE }}}}"
@@ -284,6 +289,35 @@ def test_credentials_live_as_long_as_their_job_may_run(file: Path) -> None:
         for step in job["steps"]:
             if "configure-aws-credentials" in step.get("uses", ""):
                 assert step["with"]["role-duration-seconds"] == seconds <= LONGEST_JOB.to_seconds()
+
+
+@pytest.mark.parametrize(
+    ("deployed", "accepted", "runs"),
+    [
+        # Staging failed, nobody approved, or the run was cancelled before the job began.
+        ("", "", False),
+        ("skipped", "skipped", False),
+        ("success", "success", False),
+        ("failure", "skipped", True),
+        ("cancelled", "skipped", True),
+        ("success", "skipped", True),
+        ("success", "failure", True),
+        ("success", "cancelled", True),
+    ],
+)
+def test_a_deployment_that_began_and_was_not_accepted_is_rolled_back_whatever_ended_it(
+    deployed: str, accepted: str, runs: bool
+) -> None:
+    (file,) = [file for file in FILES if file.stem == "deploy"]
+    production, rollback = (workflow(file)["jobs"][name] for name in ("production", "rollback"))
+    assert rollback["if"].split()[0] == "always()", "a cancel ends every other job"
+    assert {rollback["needs"], "approval"} == {"production", *production["needs"]} - {"staging"}
+    by_id = {step["id"]: step["run"] for step in production["steps"] if "id" in step}
+    assert by_id == {"deploy": f"{TWIN} ci deploy", "accept": f"{TWIN} ci remember"}
+    outputs = production["outputs"]
+    assert outputs == {"deployed": "${{ steps.deploy.outcome }}", "accepted": "${{ steps.accept.outcome }}"}
+    needs = {"production": {"outputs": {"deployed": deployed, "accepted": accepted}}}
+    assert condition_is_met(rollback["if"], {"needs": needs}) is runs
 
 
 def test_a_preview_is_deployed_for_the_own_repository_and_a_label_only() -> None:

@@ -201,6 +201,7 @@ def test_connecting_a_repository_twice_changes_nothing(stand: GitHubServer) -> N
     assert stand.policies == {
         "staging": ["main"],
         "production": ["main"],
+        "approval": ["main"],
         "preview": ["refs/pull/*/merge", "main"],
         "release": ["tag v*"],
     }
