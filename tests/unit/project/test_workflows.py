@@ -173,12 +173,25 @@ def test_a_checkout_leaves_no_token_behind(file: Path) -> None:
 @EVERY_FILE
 def test_jobs_end_and_do_not_run_into_each_other(file: Path) -> None:
     found = workflow(file)
-    assert found["concurrency"]["group"]
     for job in found["jobs"].values():
         assert 0 < job["timeout-minutes"] <= 120
         assert job["runs-on"] != "ubuntu-latest"
-    if file.stem != "ci":
-        assert found["concurrency"]["cancel-in-progress"] is False
+        concurrency = found.get("concurrency") or job["concurrency"]
+        assert concurrency["group"]
+        if file.stem != "ci" and job.get("environment") != APPROVAL:
+            assert concurrency["cancel-in-progress"] is False
+
+
+def test_a_release_that_waits_for_approval_holds_up_no_stage() -> None:
+    (file,) = [file for file in FILES if file.stem == "deploy"]
+    assert "concurrency" not in workflow(file), "a run that waits would hold its group"
+    groups = {name: job["concurrency"]["group"] for name, job in workflow(file)["jobs"].items()}
+    assert groups == {
+        "staging": "deploy-staging",
+        "approval": "deploy-approval",
+        "production": "deploy-production",
+        "rollback": "deploy-production",
+    }
 
 
 @EVERY_FILE
