@@ -147,7 +147,14 @@ class Repository:
         """The event file of a pull request's workflow, as far as it is read."""
         head = {"sha": self.pushed, "repo": {"full_name": REPOSITORY}}
         named = [{"name": label} for label in labels]
-        request = {"number": PULL_REQUEST, "head": head, "base": {"sha": self.good}, "labels": named}
+        state = "closed" if action == "closed" else "open"
+        request = {
+            "number": PULL_REQUEST,
+            "state": state,
+            "head": head,
+            "base": {"sha": self.good},
+            "labels": named,
+        }
         return {"action": action, "pull_request": request, **more}
 
 

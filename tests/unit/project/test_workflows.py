@@ -341,6 +341,54 @@ def test_a_preview_is_deployed_for_the_own_repository_and_a_label_only() -> None
     assert "closed" in triggers(file)["pull_request"]["types"]
 
 
+@pytest.mark.parametrize(
+    ("action", "state", "label", "labels", "deploys", "deletes"),
+    [
+        ("labeled", "open", "preview", ["preview"], True, False),
+        ("labeled", "open", "bug", ["bug", "preview"], False, False),
+        # What a bot does to merged pull requests.
+        ("labeled", "closed", "released", ["preview", "released"], False, False),
+        ("labeled", "closed", "preview", ["preview"], False, False),
+        ("synchronize", "open", "", ["preview"], True, False),
+        ("synchronize", "open", "", ["bug"], False, False),
+        ("reopened", "open", "", ["preview"], True, False),
+        ("closed", "closed", "", ["preview"], False, True),
+        ("closed", "closed", "", [], False, False),
+        ("unlabeled", "open", "preview", [], False, True),
+        ("unlabeled", "open", "bug", ["preview"], False, False),
+    ],
+)
+def test_a_preview_is_deployed_while_its_pull_request_is_open_and_deleted_once(
+    action: str, state: str, label: str, labels: list[str], deploys: bool, deletes: bool
+) -> None:
+    (file,) = [file for file in FILES if file.stem == "preview"]
+    head = {"repo": {"full_name": "octo-lab/llm-twin"}}
+    request = {"state": state, "labels": [{"name": name} for name in labels], "head": head}
+    event = {"action": action, "label": {"name": label}, "pull_request": request}
+    contexts = {"github": {"event": event, "repository": "octo-lab/llm-twin"}}
+    ran = {name for name, job in workflow(file)["jobs"].items() if condition_is_met(job["if"], contexts)}
+    assert ran == {name for name, runs in (("preview", deploys), ("delete", deletes)) if runs}
+
+
+def test_a_run_without_a_job_takes_no_place_in_the_queue_of_a_preview() -> None:
+    (file,) = [file for file in FILES if file.stem == "preview"]
+    assert "concurrency" not in workflow(file)
+    (group,) = {job["concurrency"]["group"] for job in workflow(file)["jobs"].values()}
+    assert group == "preview-${{ github.event.pull_request.number }}"
+
+
+@EVERY_FILE
+def test_an_image_is_tagged_with_the_commit_that_is_checked_out(file: Path) -> None:
+    found = workflow(file)
+    for job in found["jobs"].values():
+        for step in job["steps"]:
+            if step.get("run", "").startswith((f"{TWIN} ci image", f"{TWIN} ci deploy", f"{TWIN} ci remember")):
+                named = {**found.get("env", {}), **job.get("env", {}), **step.get("env", {})}
+                assert not {"COMMIT", "GITHUB_SHA"} & set(named), "GITHUB_SHA is the commit of the checkout"
+                checkout = job["steps"][0]
+                assert checkout["uses"].startswith("actions/checkout@") and "ref" not in checkout["with"]
+
+
 def test_the_local_measurements_come_before_the_login() -> None:
     (file,) = [file for file in FILES if file.stem == "preview"]
     found = workflow(file)["jobs"]["preview"]["steps"]

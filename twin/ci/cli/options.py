@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 COMMIT = ["COMMIT", "GITHUB_SHA"]
-"""A pull request's job runs on a merge commit; COMMIT then names the one that was pushed."""
+"""GITHUB_SHA is the commit that the job has checked out: for a pull request its merge into the base. COMMIT names
+another one, for a preview's comment the one that was pushed."""
 CommitOption = Annotated[str, typer.Option(envvar=COMMIT, help="Commit, the image's tag.")]
 DigestOption = Annotated[str, typer.Option(envvar="IMAGE_DIGEST", help="Digest of the image that was built.")]
