@@ -34,6 +34,7 @@ DEPLOY = ".venv/bin/twin ci deploy"
 WATCH = ".venv/bin/twin ci watch-alarms --minutes 15"
 ROLLBACK = ".venv/bin/twin ci rollback"
 AS_BEFORE = "the preview's: the same line with the same commit and the same image"
+DOCTOR = ".venv/bin/twin doctor"
 LASTS = "the local cloud of the other tests stands for it"
 NO_ACTIONS = {
     "actions/checkout": "a copy of the work tree",
@@ -187,6 +188,7 @@ def previewed(repository: Repository) -> Job:
             "make local-start": LASTS,
             "make local-stop": LASTS,
             "make benchmark ARGS=--quick": measured,
+            DOCTOR: "its checks of an account have no meaning for the local stage",
         },
     )
 

@@ -23,7 +23,7 @@ from .test_templates import listed, violations
 REPOSITORY = "octo-lab/llm-twin"
 ISSUER = "token.actions.githubusercontent.com"
 WITHOUT_RESOURCE = r"(ecr:GetAuthorizationToken|ecs:DeregisterTaskDefinition|budgets:ViewBudget|tag:GetResources)$"
-READS = rf"[a-z0-9-]+:(List|Describe)[A-Za-z]+$|{WITHOUT_RESOURCE}"
+READS = rf"[a-z0-9-]+:(List|Describe)[A-Za-z]+$|servicequotas:Get[A-Za-z]+$|{WITHOUT_RESOURCE}"
 WORKFLOWS = ("preview", "deploy", "teardown", "evaluate")
 VARIABLES = {"TWIN_DELIVERY__REPOSITORY": REPOSITORY}
 PROVIDER = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"

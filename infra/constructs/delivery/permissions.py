@@ -82,6 +82,16 @@ LISTS = (
     "tag:GetResources",
     "wafv2:ListWebACLs",
 )
+PREFLIGHT = (
+    # Calls of `twin doctor` about quotas and zones, which name no single resource of a stage.
+    "ec2:DescribeAvailabilityZones",
+    "sagemaker:DescribeEndpoint",
+    "sagemaker:DescribeEndpointConfig",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
+)
 
 
 class Permissions:
@@ -101,6 +111,7 @@ class Permissions:
                 *self._stage((PREVIEWS,)),
                 self._secrets((PREVIEWS,), write=True),
                 self._invoke((PREVIEWS,)),
+                self._preflight(),
                 self._list(),
                 *self._delete((PREVIEWS,)),
             ]
@@ -133,6 +144,7 @@ class Permissions:
             self._secrets(stages, write=True),
             self._invoke(stages),
             self._last_good(),
+            self._preflight(),
             self._list(),
             *self._delete(stages),
         ]
@@ -184,6 +196,9 @@ class Permissions:
     def _last_good(self) -> iam.PolicyStatement:
         names = [self._arn("ssm", "parameter", f"{DELIVERY}/{stage}/*") for stage in self._settings.delivery.stages]
         return self._allow("RememberTheLastGoodRelease", ("ssm:GetParameter", "ssm:PutParameter"), names)
+
+    def _preflight(self) -> iam.PolicyStatement:
+        return self._allow("LookBeforeTheDeployment", PREFLIGHT, ("*",))
 
     def _list(self) -> iam.PolicyStatement:
         return self._allow("ProveThatNothingIsLeft", LISTS, ("*",))

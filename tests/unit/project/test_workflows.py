@@ -389,6 +389,16 @@ def test_an_image_is_tagged_with_the_commit_that_is_checked_out(file: Path) -> N
                 assert checkout["uses"].startswith("actions/checkout@") and "ref" not in checkout["with"]
 
 
+def test_a_preview_asks_the_doctor_before_it_deploys() -> None:
+    (file,) = [file for file in FILES if file.stem == "preview"]
+    found = workflow(file)["jobs"]["preview"]["steps"]
+    ran = [step.get("run") for step in found]
+    place = ran.index(f"{TWIN} doctor")
+    assert ran[place - 1] == f"{TWIN} ci image", "the doctor looks for the release's image"
+    assert place < ran.index(f"{TWIN} ci deploy")
+    assert found[place]["env"] == {"TWIN_RELEASE": "${{ github.sha }}"}
+
+
 def test_the_local_measurements_come_before_the_login() -> None:
     (file,) = [file for file in FILES if file.stem == "preview"]
     found = workflow(file)["jobs"]["preview"]["steps"]
