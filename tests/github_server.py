@@ -23,6 +23,9 @@ class GitHubServer:
     Attributes:
         comments: of the pull request, as GitHub's API shows them.
         policies: branches by environment.
+        rules: protection rules by environment, besides the branches.
+        forgets: whether a PUT takes the rules away.
+        private: whether only members may read the repository.
         writes: method and path of each request that is no reading.
         refuse: the status that every request gets.
     """
@@ -30,6 +33,9 @@ class GitHubServer:
     url: str = ""
     comments: list[dict[str, Any]] = field(default_factory=list)
     policies: dict[str, list[str]] = field(default_factory=dict)
+    rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    forgets: bool = False
+    private: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     writes: list[tuple[str, str]] = field(default_factory=list)
     refuse: int | None = None
@@ -48,9 +54,13 @@ class GitHubServer:
             comment = next(each for each in self.comments if each["id"] == int(found[1]))
             comment["body"] = body["body"]
             return 200, comment
+        if path == "":
+            return 200, {"private": self.private}
         if found := re.fullmatch(r"/environments/(\w+)(/deployment-branch-policies)?", path):
-            known = self.policies.setdefault(found[1], [])
-            if found[2] and method == "POST":
+            if not found[2]:
+                return self.environment(method, found[1])
+            known = self.policies[found[1]]
+            if method == "POST":
                 known.append(body["name"] if body["type"] == "branch" else f"{body['type']} {body['name']}")
             return 200, {"branch_policies": [{"name": name.removeprefix("tag ")} for name in known]}
         if found := re.fullmatch(r"/actions/variables(?:/(\w+))?", path):
@@ -59,6 +69,18 @@ class GitHubServer:
             self.variables[body["name"]] = body["value"]
             return 201 if method == "POST" else 204, None
         return 404, {"message": f"Unknown route {path}"}
+
+    def environment(self, method: str, name: str) -> tuple[int, Any]:
+        if method == "PUT":
+            self.policies.setdefault(name, [])
+            if self.forgets:
+                self.rules.pop(name, None)
+        elif name not in self.policies and name not in self.rules:
+            return 404, {"message": "Not Found"}
+        custom = name in self.policies
+        policy = {"protected_branches": False, "custom_branch_policies": True} if custom else None
+        rules = [*self.rules.get(name, ()), *([{"id": 1, "type": "branch_policy"}] if custom else ())]
+        return 200, {"name": name, "protection_rules": rules, "deployment_branch_policy": policy}
 
     def add(self, body: str, kind: str) -> dict[str, Any]:
         number = len(self.comments) + 1

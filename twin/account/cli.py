@@ -43,5 +43,8 @@ def connect_github(stage: StageOption) -> None:
 
     target = connect(stage)
     with GitHub(Job.read()) as github:
-        for line in trust.connect(github, trust.roles(target), target.region, trust.branch()):
+        found = trust.roles(target)
+        for line in trust.connect(github, found, target.region, trust.branch()):
             print(line)
+        for warning in trust.approval_warnings(github) if "deploy" in found else ():
+            progress(f"Warning: {warning}")

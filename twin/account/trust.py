@@ -15,6 +15,7 @@ from twin.target.stage import Stage
 
 REPOSITORY = "TWIN_DELIVERY__REPOSITORY"
 ROLE = "RoleArn"
+PRODUCTION = "production"
 RELEASES, RELEASE_TAGS = "release", "v*"
 
 
@@ -65,6 +66,27 @@ def connect(github: GitHub, found: dict[str, str], region: str, branch: str) -> 
     github.set_environment(RELEASES, (RELEASE_TAGS,), "tag")
     github.set_variable("AWS_REGION", region)
     return [*done, f"environment {RELEASES}", "variable AWS_REGION"]
+
+
+def approval_warnings(github: GitHub) -> list[str]:
+    """What is wrong with who is asked before production, after `connect`; empty when a person is.
+
+    Plans with required reviewers: https://docs.github.com/en/rest/deployments/environments
+
+    Raises:
+        TwinError: GitHub refused.
+    """
+    found = []
+    if not github.asks_reviewers(APPROVAL):
+        plan = "" if github.is_public() else " In a private repository GitHub offers that with GitHub Enterprise only."
+        found.append(
+            f"Nobody is asked before a release goes to production: the environment {APPROVAL} has no reviewers.{plan}"
+        )
+    if github.asks_reviewers(PRODUCTION):
+        found.append(
+            f"A rollback will wait for the reviewers of the environment {PRODUCTION}: move them to {APPROVAL}."
+        )
+    return found
 
 
 def branch() -> str:

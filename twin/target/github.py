@@ -24,8 +24,9 @@ class GitHub:
 
     def __init__(self, job: Job) -> None:
         self._repository = job.repository
+        self._root = f"{job.api}/repos/{job.repository}"
         self._http = httpx.Client(
-            base_url=f"{job.api}/repos/{job.repository}",
+            base_url=self._root,
             headers={
                 "Accept": "application/vnd.github+json",
                 "Authorization": f"Bearer {job.token}",
@@ -60,18 +61,40 @@ class GitHub:
     def set_environment(self, name: str, refs: tuple[str, ...], kind: Literal["branch", "tag"] = "branch") -> None:
         """Make the deployment environment `name`, open to jobs of these branches or tags (patterns) only.
 
-        Reviewers of an existing environment are left alone: they are a person's decision.
+        Reviewers and waits of an existing environment are left alone: they are a person's decision. GitHub's reference
+        does not say what becomes of a field that a PUT leaves out, so they are sent again and compared afterwards.
 
         Raises:
-            TwinError: GitHub refused.
+            TwinError: GitHub refused, or a rule of the environment is another one now.
         """
         policy = {"protected_branches": False, "custom_branch_policies": True}
-        self._call("PUT", f"/environments/{name}", {"deployment_branch_policy": policy})
+        before = self._environment(name)
+        if before is None or before.get("deployment_branch_policy") != policy:
+            kept = _protection(before)
+            self._call("PUT", f"/environments/{name}", {**kept, "deployment_branch_policy": policy})
+            if (found := _protection(self._environment(name))) != kept:
+                raise TwinError(f"The environment {name} had the rules {kept} and has {found} now: set them again.")
         path = f"/environments/{name}/deployment-branch-policies"
         known = {each["name"] for each in self._call("GET", path)["branch_policies"]}
         for ref in refs:
             if ref not in known:
                 self._call("POST", path, {"name": ref, "type": kind})
+
+    def asks_reviewers(self, environment: str) -> bool:
+        """Whether a job in the environment waits for a person.
+
+        Raises:
+            TwinError: GitHub refused.
+        """
+        return "reviewers" in _protection(self._environment(environment))
+
+    def is_public(self) -> bool:
+        """Whether everybody may read the repository.
+
+        Raises:
+            TwinError: GitHub refused.
+        """
+        return not self._call("GET", self._root)["private"]
 
     def set_variable(self, name: str, value: str) -> None:
         """Set a repository variable.
@@ -85,6 +108,11 @@ class GitHub:
             self._call("POST", "/actions/variables", body)
         else:
             self._checked(response)
+
+    def _environment(self, name: str) -> Any:
+        """The environment, or None."""
+        response = self._send("GET", f"/environments/{name}")
+        return None if response.status_code == httpx.codes.NOT_FOUND else self._checked(response).json()
 
     def _comments(self, pull_request: int) -> Iterator[Any]:
         for page in itertools.count(1):
@@ -115,6 +143,19 @@ class GitHub:
             f"GitHub refused {request.method} {request.url.path} with {response.status_code}: {said}. "
             f"The token needs write access to it in {self._repository}."
         )
+
+
+def _protection(environment: Any) -> dict[str, Any]:
+    """Wait and reviewers of an environment, in the form in which a PUT takes them."""
+    kept: dict[str, Any] = {}
+    for rule in (environment or {}).get("protection_rules") or ():
+        if rule["type"] == "wait_timer":
+            kept["wait_timer"] = rule["wait_timer"]
+        elif rule["type"] == "required_reviewers":
+            found = ({"type": each["type"], "id": each["reviewer"]["id"]} for each in rule["reviewers"])
+            kept["reviewers"] = sorted(found, key=lambda each: (each["type"], each["id"]))
+            kept["prevent_self_review"] = bool(rule.get("prevent_self_review"))
+    return kept
 
 
 def _fitting(marker: str, body: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.github_server import REPOSITORY, TOKEN, GitHubServer, github_server
 from tests.program import TWIN
-from twin.account.trust import connect
+from twin.account.trust import approval_warnings, connect
 from twin.ci.preview import MARKER, Preview, render
 from twin.ci.stack_diff import ResourceChange, StackChange
 from twin.evaluate.comparison import compare
@@ -210,3 +210,31 @@ def test_connecting_a_repository_twice_changes_nothing(stand: GitHubServer) -> N
         "AWS_PREVIEW_ROLE": roles["preview"],
         "AWS_REGION": "eu-west-1",
     }
+
+
+REVIEWERS = {"type": "required_reviewers", "reviewers": [{"type": "User", "reviewer": {"id": 4}}], "id": 2}
+
+
+def test_rules_of_an_environment_are_kept_or_missed(stand: GitHubServer) -> None:
+    stand.rules["production"] = [{"id": 3, "type": "wait_timer", "wait_timer": 30}, REVIEWERS]
+    with GitHub(job(stand)) as github:
+        github.set_environment("production", ("main",))
+        github.set_environment("production", ("main",))
+        assert stand.writes.count(("PUT", "/environments/production")) == 1
+        stand.rules["staging"], stand.forgets = [REVIEWERS], True
+        with pytest.raises(TwinError, match=r"The environment staging had the rules .*'id': 4.* and has \{\} now"):
+            github.set_environment("staging", ("main",))
+
+
+def test_a_release_that_nobody_approves_and_a_rollback_that_waits_are_told(stand: GitHubServer) -> None:
+    with GitHub(job(stand)) as github:
+        connect(github, {"deploy": "arn:deploy"}, "eu-west-1", "main")
+        (nobody,) = approval_warnings(github)
+        assert nobody.endswith("the environment approval has no reviewers.")
+        stand.private = True
+        assert "GitHub Enterprise only" in approval_warnings(github)[0]
+        stand.rules["approval"] = [REVIEWERS]
+        assert approval_warnings(github) == []
+        stand.rules["production"] = [REVIEWERS]
+        (waits,) = approval_warnings(github)
+        assert "move them to approval" in waits
