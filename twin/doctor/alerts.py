@@ -65,9 +65,14 @@ def _budget(context: Context) -> Iterator[Finding]:
 def _subscribers(client: Any, account: str, budget: str) -> int:
     """Number of a budget's subscribers; unlike those of SNS they need no confirmation."""
     asked = {"AccountId": account, "BudgetName": budget}
-    notifications = client.describe_notifications_for_budget(**asked).get("Notifications", ())
-    subscribers = client.describe_subscribers_for_notification
-    return sum(len(subscribers(**asked, Notification=each).get("Subscribers", ())) for each in notifications)
+    notifications = client.get_paginator("describe_notifications_for_budget").paginate(**asked)
+    subscribers = client.get_paginator("describe_subscribers_for_notification")
+    return sum(
+        len(found.get("Subscribers", ()))
+        for page in notifications
+        for each in page.get("Notifications", ())
+        for found in subscribers.paginate(**asked, Notification=each)
+    )
 
 
 CHECKS = (Check(ALERTS, _subscriptions), Check(BUDGET, _budget))

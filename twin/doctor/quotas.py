@@ -68,7 +68,8 @@ def _addresses(context: Context) -> Iterator[Finding]:
 
 
 def _vpcs(context: Context) -> Iterator[Finding]:
-    described = context.stage.client("ec2").describe_vpcs()["Vpcs"]
+    pages = context.stage.client("ec2").get_paginator("describe_vpcs").paginate()
+    described = [vpc for page in pages for vpc in page["Vpcs"]]
     used = len([vpc for vpc in described if not _is_ours(vpc, context)])
     yield _judge(context, "Quota VPCs", _by_code(context, *VPCS), used=used, needed=1, wanted=1, unit="VPCs")
 

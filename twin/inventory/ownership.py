@@ -160,8 +160,13 @@ def _machines_of(stage: Stage, groups: list[str]) -> set[str]:
     """Machines of auto scaling groups and their volumes, which no stack lists."""
     if not groups:
         return set()
-    described = stage.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=groups)
-    machines = [machine["InstanceId"] for group in described["AutoScalingGroups"] for machine in group["Instances"]]
+    described = stage.client("autoscaling").get_paginator("describe_auto_scaling_groups")
+    machines = [
+        machine["InstanceId"]
+        for page in described.paginate(AutoScalingGroupNames=groups)
+        for group in page["AutoScalingGroups"]
+        for machine in group["Instances"]
+    ]
     found = set(machines)
     for reservation in stage.client("ec2").describe_instances(InstanceIds=machines)["Reservations"] if machines else ():
         for machine in reservation["Instances"]:

@@ -16,6 +16,7 @@ from infra.names import PROJECT
 from twin.inventory.identifiers import id_aliases, ids_of
 from twin.inventory.listings import ACCOUNT, LISTED_APART, LISTINGS, SCALED, Listing
 from twin.inventory.ownership import Ownership, read_ownership
+from twin.inventory.pages import pages
 from twin.target.stage import Stage
 
 GONE = {"DELETE_COMPLETE", "DELETE_IN_PROGRESS", "deleted", "deleting", "INACTIVE", "terminated", "shutting-down"}
@@ -65,11 +66,8 @@ def _items(stage: Stage, listing: Listing) -> Iterator[Any]:
         key: stage.client("sts").get_caller_identity()["Account"] if value == ACCOUNT else value
         for key, value in listing.arguments
     }
-    if client.can_paginate(listing.operation):
-        for page in client.get_paginator(listing.operation).paginate(**arguments):
-            yield from _inside(page, listing.key)
-        return
-    yield from _inside(getattr(client, listing.operation)(**arguments), listing.key)
+    for page in pages(client, listing.operation, listing.key, **arguments):
+        yield from _inside(page, listing.key)
 
 
 def _inside(answer: Any, key: str) -> Any:
@@ -87,13 +85,13 @@ def _scalable_targets(own: Ownership) -> list[Survivor]:
     found = []
     for namespace in SCALED:
         try:
-            targets = client.describe_scalable_targets(ServiceNamespace=namespace)["ScalableTargets"]
+            listed = client.get_paginator("describe_scalable_targets").paginate(ServiceNamespace=namespace)
+            names = [target["ResourceId"] for page in listed for target in page["ScalableTargets"]]
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationException":
                 raise
             continue
-        names = [target["ResourceId"] for target in targets if own.owns(target["ResourceId"])]
-        found += [Survivor("application-autoscaling", "scalable target", name) for name in names]
+        found += [Survivor("application-autoscaling", "scalable target", name) for name in names if own.owns(name)]
     return found
 
 
