@@ -54,6 +54,11 @@ def watermark_parameter(stage: str) -> str:
     return f"{parameter_path(stage)}evaluation/watermark"
 
 
+def last_good_parameter(stage: str) -> str:
+    """Parameter that holds the release to which a stage is rolled back."""
+    return f"/{DELIVERY}/{stage}/last-good"
+
+
 def bootstrap_parameter(qualifier: str) -> str:
     """Parameter that holds the version of the CDK bootstrap stack."""
     return f"/cdk-bootstrap/{qualifier}/version"

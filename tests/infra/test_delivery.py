@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.delivery.permissions import LISTS
+from infra.constructs.delivery.actions import LISTS
 from infra.settings.deployment import SettingsError, load_settings
 from twin.cost import assembly, prices
 from twin.cost.assumptions import parse

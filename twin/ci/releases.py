@@ -17,7 +17,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from infra.names import DELIVERY
+from infra.names import last_good_parameter
 from twin.deploy import local
 from twin.deploy.deploy import deploy, target
 from twin.inventory.ownership import ALL_STACKS
@@ -74,7 +74,7 @@ def deploy_release(stage: str, images: str, release: Release, progress: Progress
 def store_last_good(stage: Stage, release: Release) -> None:
     """Store `release` as the stage's last good one."""
     value = json.dumps(asdict(release))
-    stage.client("ssm").put_parameter(Name=_parameter(stage), Value=value, Type="String", Overwrite=True)
+    stage.client("ssm").put_parameter(Name=last_good_parameter(stage.name), Value=value, Type="String", Overwrite=True)
 
 
 def last_good(stage: Stage) -> Release:
@@ -83,7 +83,7 @@ def last_good(stage: Stage) -> Release:
     Raises:
         TwinError: there is none yet, or it is unreadable.
     """
-    name = _parameter(stage)
+    name = last_good_parameter(stage.name)
     try:
         value = stage.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
     except ClientError as error:
@@ -169,7 +169,3 @@ def _git(repository: Path, *arguments: str) -> None:
     done = subprocess.run(["git", *arguments], cwd=repository, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise TwinError(f"`git {' '.join(arguments)}` failed: {done.stderr.strip()}")
-
-
-def _parameter(stage: Stage) -> str:
-    return f"/{DELIVERY}/{stage.name}/last-good"

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.names import last_good_parameter
 from twin.inventory.ownership import Ownership, is_absent
 
 WITH_RECOVERY = ("prod",)
@@ -216,6 +217,19 @@ def _task_definitions() -> Leftover:
     return Leftover("task definition", find, remove)
 
 
+def _last_good() -> Leftover:
+    """Without it a stage made anew would be rolled back to a release of its former life; no stack holds it."""
+
+    def find(own: Ownership) -> list[str]:
+        wanted = last_good_parameter(own.stage.name)
+        return [name for name, _ in _listed(own, "ssm", "describe_parameters", "Parameters", "Name") if name == wanted]
+
+    def remove(own: Ownership, name: str) -> None:
+        delete_if_present(own.stage.client("ssm").delete_parameter, Name=name)
+
+    return Leftover("last good release", find, remove)
+
+
 COMPONENTS = _sagemaker("inference component", "InferenceComponents", "inference_component")
 """These go first and are waited for: an endpoint is not deleted while it holds one."""
 LEFTOVERS = (
@@ -232,4 +246,5 @@ LEFTOVERS = (
     _buckets(),
     _repositories(),
     _secrets(),
+    _last_good(),
 )

@@ -18,7 +18,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.names import OPTIONAL_STACKS, PROJECT, STACKS, Names, parameter_path
+from infra.names import OPTIONAL_STACKS, PROJECT, STACKS, Names, last_good_parameter, parameter_path
 from twin.inventory.identifiers import id_aliases, ids_of, tags_of
 from twin.target.cloudformation import CloudFormation, StackRecord
 from twin.target.stage import Stage
@@ -70,6 +70,8 @@ class Ownership:
 
     def is_named(self, name: str) -> bool:
         """Whether a name, ARN, URL or path is, or holds, a name that the stage makes."""
+        if name == last_good_parameter(self.stage.name):
+            return True
         if name.startswith("/") and not name.startswith(("/aws/", parameter_path(self.stage.name))):
             return False
         if any(_has_prefix(name, prefix, or_equals=False) for prefix in self.longer_prefixes):

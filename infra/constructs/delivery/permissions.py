@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from infra.constructs.delivery.actions import LISTS, PREFLIGHT
 from infra.names import DELIVERY, PROJECT, bootstrap_parameter, stage_prefix
 from infra.settings.delivery import Workflow
 from infra.settings.deployment import DeploymentSettings
@@ -21,77 +22,6 @@ ANY_STAGE = "*"
 PREVIEW_IMAGES = "llm-twin/preview"
 """Repository for images of pull requests; apart, so that none can take the tag that a commit of the branch will get."""
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
-LISTS = (
-    # Calls by which a delete proves that nothing is left (twin.inventory): they list names, on no single resource.
-    "application-autoscaling:DescribeScalableTargets",
-    "autoscaling:DescribeAutoScalingGroups",
-    "budgets:ViewBudget",
-    # Without a stack's name this lists too, and is refused to a role that may describe some stacks only.
-    "cloudformation:DescribeStacks",
-    "cloudformation:ListImports",
-    "cloudformation:ListStacks",
-    "cloudfront:ListDistributions",
-    "cloudfront:ListFunctions",
-    "cloudfront:ListVpcOrigins",
-    "cloudwatch:DescribeAlarms",
-    "cloudwatch:ListDashboards",
-    "ec2:DescribeAddresses",
-    "ec2:DescribeFlowLogs",
-    "ec2:DescribeInstances",
-    "ec2:DescribeInternetGateways",
-    "ec2:DescribeLaunchTemplates",
-    "ec2:DescribeNatGateways",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSnapshots",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVolumes",
-    "ec2:DescribeVpcEndpoints",
-    "ec2:DescribeVpcs",
-    "dynamodb:ListTables",
-    "ecr:DescribeRepositories",
-    "ecs:ListClusters",
-    "ecs:ListServices",
-    "ecs:ListTaskDefinitions",
-    "elasticloadbalancing:DescribeLoadBalancers",
-    "elasticloadbalancing:DescribeTargetGroups",
-    "events:ListRules",
-    "iam:ListInstanceProfiles",
-    "iam:ListPolicies",
-    "iam:ListRoles",
-    "kms:DescribeKey",
-    "kms:ListAliases",
-    "kms:ListKeys",
-    "lambda:ListEventSourceMappings",
-    "lambda:ListFunctions",
-    "lambda:ListLayers",
-    "logs:DescribeLogGroups",
-    "s3:ListAllMyBuckets",
-    "sagemaker:ListEndpointConfigs",
-    "sagemaker:ListEndpoints",
-    "sagemaker:ListInferenceComponents",
-    "sagemaker:ListModels",
-    "scheduler:ListScheduleGroups",
-    "scheduler:ListSchedules",
-    "secretsmanager:ListSecrets",
-    "sns:ListTopics",
-    "sqs:ListQueues",
-    "ssm:DescribeParameters",
-    "states:ListStateMachines",
-    "tag:GetResources",
-    "wafv2:ListWebACLs",
-)
-PREFLIGHT = (
-    # Calls of `twin doctor` about quotas and zones, which name no single resource of a stage.
-    "ec2:DescribeAvailabilityZones",
-    "sagemaker:DescribeEndpoint",
-    "sagemaker:DescribeEndpointConfig",
-    "servicequotas:GetAWSDefaultServiceQuota",
-    "servicequotas:GetServiceQuota",
-    "servicequotas:ListAWSDefaultServiceQuotas",
-    "servicequotas:ListServiceQuotas",
-)
 
 
 class Permissions:
@@ -128,7 +58,13 @@ class Permissions:
             ]
         if workflow == "teardown":
             stages = (PREVIEWS, *lasting)
-            return [*self._cdk(), *self._stage(stages), self._list(), *self._delete(stages)]
+            return [
+                *self._cdk(),
+                *self._stage(stages),
+                self._list(),
+                *self._delete(stages),
+                self._forget_last_good(),
+            ]
         return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting)]
 
     def ceiling(self) -> list[iam.PolicyStatement]:
@@ -147,6 +83,7 @@ class Permissions:
             self._preflight(),
             self._list(),
             *self._delete(stages),
+            self._forget_last_good(),
         ]
         for statement in needed:
             statement.sid = None
@@ -194,8 +131,14 @@ class Permissions:
         ]
 
     def _last_good(self) -> iam.PolicyStatement:
-        names = [self._arn("ssm", "parameter", f"{DELIVERY}/{stage}/*") for stage in self._settings.delivery.stages]
-        return self._allow("RememberTheLastGoodRelease", ("ssm:GetParameter", "ssm:PutParameter"), names)
+        actions = ("ssm:GetParameter", "ssm:PutParameter")
+        return self._allow("RememberTheLastGoodRelease", actions, self._releases())
+
+    def _forget_last_good(self) -> iam.PolicyStatement:
+        return self._allow("ForgetTheLastGoodRelease", ("ssm:DeleteParameter",), self._releases())
+
+    def _releases(self) -> list[str]:
+        return [self._arn("ssm", "parameter", f"{DELIVERY}/{stage}/*") for stage in self._settings.delivery.stages]
 
     def _preflight(self) -> iam.PolicyStatement:
         return self._allow("LookBeforeTheDeployment", PREFLIGHT, ("*",))

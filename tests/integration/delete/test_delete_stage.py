@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.constructs.delivery.permissions import Permissions
+from infra.names import last_good_parameter
 from infra.settings.deployment import load_settings
 from tests.integration.delete.conftest import ACTIONS, ORDER, TAGS, Cloud, failing, holding
 from twin import app as root
@@ -21,6 +22,8 @@ from twin.inventory.ownership import Ownership, snapshots_of
 from twin.inventory.survivors import survivors
 from twin.target import stage as stages
 from twin.target.errors import TwinError
+
+OTHERS = last_good_parameter("local-2")
 
 
 @pytest.fixture(autouse=True)
@@ -146,8 +149,14 @@ def _snapshot_of_a_policy(cloud: Cloud) -> None:
     ec2.delete_volume(VolumeId=volume)
 
 
+def _last_good_release(cloud: Cloud) -> None:
+    for name in (last_good_parameter(cloud.stage.name), OTHERS):
+        cloud.emulator.client("ssm").put_parameter(Name=name, Value="{}", Type="String", Overwrite=True)
+
+
 @pytest.mark.parametrize(
-    "leave", [_late_logs, _orphaned_endpoint, _secret_in_its_recovery_window, _snapshot_of_a_policy]
+    "leave",
+    [_late_logs, _orphaned_endpoint, _secret_in_its_recovery_window, _snapshot_of_a_policy, _last_good_release],
 )
 def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Callable[[Cloud], None]) -> None:
     leave(cloud)
@@ -156,6 +165,8 @@ def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Call
     assert removals(cloud.stage) == []
     listed = cloud.emulator.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"]
     assert "Slack" not in [secret["Name"] for secret in listed]
+    parameters = {each["Name"] for each in cloud.emulator.client("ssm").describe_parameters()["Parameters"]}
+    assert {name for name in parameters if "last-good" in name} <= {OTHERS}
 
 
 def test_snapshots_of_a_kept_volume_are_kept(cloud: Cloud) -> None:
