@@ -172,3 +172,25 @@ def test_a_region_whose_prefix_list_is_not_known_asks_for_it(monkeypatch: pytest
         load_settings("dev")
     monkeypatch.setenv("TWIN_RAG__EDGE_PREFIX_LIST", "pl-0123456789abcdef0")
     assert load_settings("dev").rag.edge_prefix_list == "pl-0123456789abcdef0"
+
+
+def test_a_load_balancer_that_is_replaced_gets_another_vpc_origin() -> None:
+    """CloudFront refuses to change a VPC origin that is in use: https://github.com/aws/aws-cdk/issues/35765."""
+
+    def origin(*, internet_facing: bool) -> tuple[str, str]:
+        """Logical id and name."""
+        stack = cdk.Stack(cdk.App(), "twin-dev-business", env=cdk.Environment(account="1" * 12, region="eu-west-1"))
+        vpc = ec2.Vpc(stack, "Vpc", availability_zones=["eu-west-1a", "eu-west-1b"])
+        balancer = elbv2.ApplicationLoadBalancer(stack, "Balancer", vpc=vpc, internet_facing=internet_facing)
+        listener = balancer.add_listener("Http", port=80, default_action=elbv2.ListenerAction.fixed_response(404))
+        Edge(stack, "Edge", settings=RagSettings(web_acl=True), load_balancer=balancer, listener=listener)
+        template = dict(assertions.Template.from_stack(stack).to_json())
+        assert only(template, "CloudFront::Function")["Name"] == "twin-dev-business-viewer-eu-west-1"
+        ((logical_id, found),) = resources(template, "CloudFront::VpcOrigin").items()
+        return logical_id, found["Properties"]["VpcOriginEndpointConfig"]["Name"]
+
+    (inner, outer), again = (origin(internet_facing=facing) for facing in (False, True)), origin(internet_facing=False)
+    assert inner == again
+    assert inner[0] != outer[0] and inner[1] != outer[1]
+    # The names of both are those of all regions: https://github.com/aws/aws-cdk/pull/35338.
+    assert inner[1].startswith("twin-dev-business-edge-eu-west-1-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
@@ -46,17 +48,7 @@ class Edge(Construct):
         listener: elbv2.ApplicationListener,
     ) -> None:
         super().__init__(scope, construct_id)
-        origin = cloudfront.VpcOrigin(
-            self,
-            "Origin",
-            endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(load_balancer),
-            # Unique in the account; a teardown recognises the stage's origin by it.
-            vpc_origin_name=f"{cdk.Stack.of(self).stack_name}-edge",
-            protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
-            http_port=PORT,
-        )
-        # A load balancer without a listener is no origin yet.
-        origin.node.add_dependency(listener)
+        origin = self._origin(load_balancer, listener)
         arn = settings.certificate_arn
         certificate = acm.Certificate.from_certificate_arn(self, "Certificate", arn) if arn else None
         self.distribution = cloudfront.Distribution(
@@ -87,12 +79,39 @@ class Edge(Construct):
         )
         self._acknowledge(settings)
 
+    def _origin(
+        self, load_balancer: elbv2.ApplicationLoadBalancer, listener: elbv2.ApplicationListener
+    ) -> cloudfront.VpcOrigin:
+        """The VPC origin: another one for another load balancer, since CloudFront refuses to change one that is in use.
+
+        Logical id and name carry a hash of what decides the load balancer, so that CloudFormation makes a new origin,
+        points the distribution at it, and then drops the old one.
+        """
+        decisive = f"{_decisive(load_balancer)} {PORT}"
+        digest = hashlib.sha256(decisive.encode()).hexdigest()[:8]
+        origin = cloudfront.VpcOrigin(
+            self,
+            f"Origin{digest}",
+            endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(load_balancer),
+            vpc_origin_name=f"{self._global_name('edge')}-{digest}",
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
+            http_port=PORT,
+        )
+        # A load balancer without a listener is no origin yet.
+        origin.node.add_dependency(listener)
+        return origin
+
+    def _global_name(self, what: str) -> str:
+        """A name that is unique in the account: CloudFront's names are those of all regions."""
+        stack = cdk.Stack.of(self)
+        return f"{stack.stack_name}-{what}-{stack.region}"
+
     def _viewer(self) -> cloudfront.FunctionAssociation:
         """Function that sets the header by which the web ACL counts requests."""
         function = cloudfront.Function(
             self,
             "Viewer",
-            function_name=f"{cdk.Stack.of(self).stack_name}-viewer",
+            function_name=self._global_name("viewer"),
             code=cloudfront.FunctionCode.from_inline(NAME_THE_VIEWER),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
             comment="Tells the load balancer who called",
@@ -112,3 +131,10 @@ class Edge(Construct):
                 "AwsSolutions-CFR4",
                 "CloudFront sets the versions of TLS itself where its own certificate is used.",
             )
+
+
+def _decisive(load_balancer: elbv2.ApplicationLoadBalancer) -> str:
+    """What makes a load balancer another one: its logical id, and the properties whose change replaces it."""
+    stack, found = cdk.Stack.of(load_balancer), load_balancer.node.default_child
+    assert isinstance(found, elbv2.CfnLoadBalancer)  # noqa: S101 - what the construct is made of
+    return str(stack.resolve([found.logical_id, found.name, found.scheme, found.type]))
