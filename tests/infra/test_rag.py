@@ -124,6 +124,12 @@ def test_the_execution_role_reads_exactly_the_secrets_of_the_task(dev: Templates
     assert api_keys not in readable
 
 
+def test_tasks_carry_the_tags_by_which_a_budget_counts(dev: Templates) -> None:
+    service = only(dev["business"], "ECS::Service")
+    assert (service["PropagateTags"], service["EnableECSManagedTags"]) == ("SERVICE", True)
+    assert {"Key": "stage", "Value": "dev"} in service["Tags"]
+
+
 def test_traffic_goes_to_healthy_tasks_on_their_port(dev: Templates) -> None:
     group = only(dev["business"], "ElasticLoadBalancingV2::TargetGroup")
     assert (group["TargetType"], group["HealthCheckPath"], group["Port"]) == ("ip", "/healthz", 8000)

@@ -91,6 +91,9 @@ def _start(ecs: Any, cluster: str, service: dict[str, Any], definition: str, con
         taskDefinition=definition,
         count=1,
         startedBy=STARTED_BY,
+        # A task bears its costs, and has no tags of its own otherwise.
+        propagateTags="TASK_DEFINITION",
+        enableECSManagedTags=True,
         networkConfiguration=service["networkConfiguration"],
         overrides={"containerOverrides": [{"name": container, "command": command}]},
         **placed,

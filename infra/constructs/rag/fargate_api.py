@@ -113,6 +113,10 @@ class FargateApi(Construct):
             min_healthy_percent=100,
             max_healthy_percent=200,
             health_check_grace_period=cdk.Duration.seconds(60),
+            # Fargate bills tasks, which without this have no tags of their own:
+            # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+            enable_ecs_managed_tags=True,
         )
 
     def _targets(self, settings: RagSettings) -> elbv2.ApplicationTargetGroup:

@@ -36,12 +36,17 @@ ROOT = Path(__file__).parents[3]
 WAIT_SECONDS = 90.0
 
 
+ASKED: list[dict[str, Any]] = []
+"""What ECS was asked to run."""
+
+
 class Failing(Stage):
     """A stage whose containers end with exit code 1, which the emulator has no way to say."""
 
     def client(self, service: str, **config: Any) -> Any:
         client = super().client(service, **config)
         if service == "ecs":
+            client.meta.events.register("provide-client-params.ecs.RunTask", lambda params, **_: ASKED.append(params))
             describe = client.describe_tasks
 
             def describe_failed(**asked: Any) -> Any:
@@ -238,6 +243,8 @@ def test_a_task_that_fails_says_why(cloud: Cloud) -> None:
     with pytest.raises(TwinError, match=r"s3://no-such-documents: there is no such bucket\."):
         ingest(Failing("dev", "us-east-1"), "s3://no-such-documents")
     fargate.join()
+    # The emulator leaves tags of a task definition at the definition.
+    assert (ASKED[-1]["propagateTags"], ASKED[-1]["enableECSManagedTags"]) == ("TASK_DEFINITION", True)
 
 
 def test_ctrl_c_stops_the_task(cloud: Cloud) -> None:
