@@ -57,6 +57,19 @@ def test_callers_use_https_and_nothing_is_cached_or_compressed(templates: dict[s
 
 
 @EVERY_STAGE
+def test_no_error_is_kept_for_the_next_caller(templates: dict[str, Templates], stage: str) -> None:
+    """CloudFront keeps errors for 10 s, whatever the cache policy says, and not by the caller's key:
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html.
+    """
+    kept = {
+        each["ErrorCode"]: each["ErrorCachingMinTTL"]
+        for each in configuration(templates[stage]["business"])["CustomErrorResponses"]
+    }
+    assert {400, 403, 404, 500, 502, 503, 504} <= set(kept)
+    assert set(kept.values()) == {0}
+
+
+@EVERY_STAGE
 def test_a_stream_is_waited_for_as_long_as_by_the_load_balancer(templates: dict[str, Templates], stage: str) -> None:
     business = templates[stage]["business"]
     (origin,) = configuration(business)["Origins"]

@@ -17,6 +17,10 @@ from infra.settings.rag import RagSettings
 PORT = 80
 """Port of the load balancer's listener, plain HTTP: CloudFront would trust no certificate of an internal name."""
 KEEP_ALIVE_SECONDS = 60
+CACHED_STATUSES = (400, 403, 404, 405, 414, 500, 501, 502, 503, 504)
+"""Statuses whose answers CloudFront keeps for 10 s unless a distribution says otherwise, whatever the cache policy is:
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html,
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html."""
 VIEWER_HEADER = "x-viewer-address"
 """The caller's address, as CloudFront saw it; a value that a caller sends is overwritten."""
 NAME_THE_VIEWER = f"""function handler(event) {{
@@ -70,6 +74,10 @@ class Edge(Construct):
                 compress=False,
                 function_associations=[self._viewer()] if settings.web_acl else None,
             ),
+            # A kept error would be answered to everybody, with or without a key.
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=cdk.Duration.seconds(0)) for status in CACHED_STATUSES
+            ],
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             # The cheapest edge locations; callers elsewhere are served from the nearest of them.
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
