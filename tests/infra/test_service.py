@@ -129,9 +129,13 @@ def test_prod_has_a_web_acl_at_its_load_balancer(templates: dict[str, Templates]
     assert (acl["Scope"], association["ResourceArn"]) == ("REGIONAL", {"Ref": balancer})
     rules = {rule["Name"]: rule for rule in acl["Rules"]}
     assert set(rules) == {"RatePerAddress", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
-    common = rules["AWSManagedRulesCommonRuleSet"]["Statement"]["ManagedRuleGroupStatement"]
-    counted = {override["Name"]: override["ActionToUse"] for override in common["RuleActionOverrides"]}
-    assert counted["SizeRestrictions_BODY"] == {"Count": {}}
+    counted = {
+        override["Name"]: override["ActionToUse"]
+        for name in ("AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet")
+        for override in rules[name]["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"]
+    }
+    assert all(action == {"Count": {}} for action in counted.values())
+    assert {"SizeRestrictions_BODY", "Log4JRCE_BODY", "JavaDeserializationRCE_BODY", "ReactJSRCE_BODY"} <= set(counted)
     assert all(name.endswith(BODIES) for name in counted)
     # Samples hold headers, and headers hold keys.
     assert {rule["VisibilityConfig"]["SampledRequestsEnabled"] for rule in acl["Rules"]} == {False}

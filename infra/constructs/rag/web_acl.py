@@ -23,6 +23,8 @@ COUNTED = (
 longer; and questions may be about code, paths and addresses. A body is JSON whose text is never run, opened or fetched:
 https://docs.aws.amazon.com/waf/latest/developerguide/web-acl-setting-body-inspection-limit.html,
 https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html."""
+COUNTED_BAD_INPUTS = ("JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY")
+"""The same of the known bad inputs: a question about Log4Shell, or a pasted log, holds what these look for."""
 
 
 class WebAcl(Construct):
@@ -51,7 +53,7 @@ class WebAcl(Construct):
             rules=[
                 _rate(settings),
                 _managed(1, "AWSManagedRulesCommonRuleSet", COUNTED),
-                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet"),
+                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", COUNTED_BAD_INPUTS),
             ],
         )
         waf.CfnWebACLAssociation(
