@@ -49,14 +49,6 @@ class GuardStack(cdk.Stack):
             layers=layers,
         )
         self._allow_deletion(expire.role, llm_stack_name)
-        FunctionSchedule(
-            self,
-            "EndOfLife",
-            expression=f"at({settings.expires_at(now):%Y-%m-%dT%H:%M:%S})",
-            description=f"Deletes {llm_stack_name}",
-            service=expire,
-            enabled=settings.guard.enabled,
-        )
         alarms = Alarms(self, "Alarms", topic=alerts.topic)
         what = "The deletion of an expired stack"
         alarms.service("Expiry", expire, what, what)
@@ -78,7 +70,25 @@ class GuardStack(cdk.Stack):
             cdk.CfnOutput(self, "KillSwitchTopicArn", value=switch.topic.topic_arn)
         elif usd is not None:
             MonthlyBudget(self, "Month", settings=settings, usd=usd, topic=alerts.topic)
+        if settings.guard.enabled:
+            self._end_life(expire, settings.expires_at(now), llm_stack_name)
         cdk.CfnOutput(self, "ExpireFunctionName", value=expire.function.function_name)
+
+    def _end_life(self, expire: ServiceFunction, end: datetime, stack: str) -> None:
+        """Schedule the deletion, after everything else in this stack.
+
+        A time in the past is refused: https://github.com/DefangLabs/pulumi-defang/pull/425. Were another resource to
+        fail after the schedule, CloudFormation would put the time of an earlier deployment back, which has passed.
+        """
+        others = list(self.node.children)
+        last = FunctionSchedule(
+            self,
+            "EndOfLife",
+            expression=f"at({end:%Y-%m-%dT%H:%M:%S})",
+            description=f"Deletes {stack}",
+            service=expire,
+        )
+        last.schedule.node.add_dependency(*others)
 
     def _allow_deletion(self, role: iam.Role, stack: str) -> None:
         """Allow deleting one stack; CloudFormation does it with the role that the stack was deployed with."""

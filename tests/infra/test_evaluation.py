@@ -294,7 +294,7 @@ def test_e_mail_is_a_second_channel(synthesize: Synthesize) -> None:
 def test_the_llm_stack_expires_once_and_nothing_else_can_be_deleted(templates: dict[str, Templates]) -> None:
     guard = templates["local"]["guard"]
     schedule = only(guard, "Scheduler::Schedule")
-    assert (schedule["ScheduleExpression"], schedule["State"]) == ("at(2030-01-02T12:00:00)", "ENABLED")
+    assert schedule["ScheduleExpression"] == "at(2030-01-02T12:00:00)"
     _, expire = function(guard, "expire")
     assert expire["Environment"]["Variables"]["STACK_NAMES"] == "twin-local-llm"
     allowed = [
@@ -304,7 +304,11 @@ def test_the_llm_stack_expires_once_and_nothing_else_can_be_deleted(templates: d
         if "cloudformation:DeleteStack" in statement["Action"]
     ]
     assert allowed == ["arn:aws:cloudformation:us-east-1:000000000000:stack/twin-local-llm/*"] * 2
-    assert only(templates["prod"]["guard"], "Scheduler::Schedule")["State"] == "DISABLED"
+    # CloudFormation would otherwise put a time back that has passed, when what comes after the schedule fails.
+    (found,) = resources(guard, "Scheduler::Schedule").values()
+    others = {name for name in guard["Resources"] if not name.startswith("EndOfLife")}
+    assert others <= set(found["DependsOn"])
+    assert not resources(templates["prod"]["guard"], "Scheduler::Schedule")
 
 
 def test_functions_carry_only_their_own_code(assemblies: dict[str, Path]) -> None:

@@ -22,7 +22,6 @@ class FunctionSchedule(Construct):
         expression: str,
         description: str,
         service: ServiceFunction,
-        enabled: bool = True,
     ) -> None:
         """Declare the schedule.
 
@@ -32,7 +31,6 @@ class FunctionSchedule(Construct):
             expression: `rate(...)`, `cron(...)` or, once, `at(yyyy-mm-ddThh:mm:ss)` in UTC.
             description: what the call is for.
             service: what is called; a call that cannot be made goes to its dead-letter queue.
-            enabled: whether the schedule calls at all.
 
         Raises:
             ValueError: the function has no dead-letter queue.
@@ -62,7 +60,6 @@ class FunctionSchedule(Construct):
             group_name=group.ref,
             schedule_expression=expression,
             schedule_expression_timezone="UTC",
-            state="ENABLED" if enabled else "DISABLED",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=service.function.function_arn,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.emulator.rules import cloudfront, logs
+from localcloud.emulator.rules import cloudfront, logs, scheduler
 from localcloud.emulator.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = (*cloudfront.RULES, *logs.RULES)
+RULES: tuple[Rule, ...] = (*cloudfront.RULES, *logs.RULES, *scheduler.RULES)

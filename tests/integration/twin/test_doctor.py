@@ -103,6 +103,7 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
             "infra/config/dev.toml",
         ),
         ("TWIN_REGION", "us-mars-1", "Services in the region", "us-mars-1 lacks", "another `region`"),
+        ("TWIN_GUARD__EXPIRES_AT", "2026-01-01T18:00:00Z", "End of life", "2026-01-01 18:00 UTC has passed", "later"),
         ("TWIN_NETWORK__AVAILABILITY_ZONES", '["us-east-1y"]', "Availability zones", "us-east-1y", "us-east-1a"),
         ("TWIN_RELEASE", "9.9.9", "Image of the RAG service", "no llm-twin/rag:9.9.9", "push it"),
         ("TWIN_RELEASE", "intel", "Image of the RAG service", "built for amd64", "arm64"),

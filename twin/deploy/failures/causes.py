@@ -193,6 +193,12 @@ CAUSES = (
         "Check `kms_key_arn` in [llm] and the key's policy; instance types with NVMe disks take no key.",
     ),
     Cause(
+        "role not known yet",
+        r"must allow AWS EventBridge Scheduler to assume the role",
+        "EventBridge Scheduler looks at the trust of its role at once, and IAM has not spread the new role yet.",
+        "Deploy again. If the same role is refused every time, look at its trust policy.",
+    ),
+    Cause(
         "service-linked role",
         r"(?i)service[- ]linked role",
         "The service lacks the role that it acts with; in a new account it is made at the first use.",

@@ -31,6 +31,10 @@ REASONS = {
         "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.",
         "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:x)",
     ],
+    "role not known yet": [
+        'Resource handler returned message: "Invalid request provided: The execution role you provide must allow AWS '
+        'EventBridge Scheduler to assume the role. (Service: Scheduler, Status Code: 400, Request ID: 1)"',
+    ],
     "IAM": [
         "User: arn:aws:sts::1:assumed-role/cdk-hnb659fds-cfn-exec-role is not authorized to perform: "
         "sagemaker:CreateModel",

@@ -1,0 +1,78 @@
+"""Rules of EventBridge Scheduler."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ministack.services import iam
+
+from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+
+PRINCIPAL = "scheduler.amazonaws.com"
+ONCE = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+CALLS = ("scheduler:CreateSchedule", "scheduler:UpdateSchedule")
+TYPES = ("AWS::Scheduler::Schedule",)
+
+
+def _wanted(request: Call | Change) -> Mapping[str, Any]:
+    """The properties of the schedule that is to be; the API and CloudFormation name them alike."""
+    return request.parameters if isinstance(request, Call) else request.after
+
+
+def _past(request: Call | Change) -> Values | None:
+    wanted = _wanted(request)
+    expression = str(wanted.get("ScheduleExpression"))
+    if not (found := ONCE.fullmatch(expression)):
+        return None
+    try:
+        zone = ZoneInfo(str(wanted.get("ScheduleExpressionTimezone") or "UTC"))
+    except ZoneInfoNotFoundError:
+        return None
+    moment = datetime.fromisoformat(found[1]).replace(tzinfo=zone)
+    return {"expression": expression} if moment <= datetime.now(UTC) else None
+
+
+def _untrusting(request: Call | Change) -> Values | None:
+    arn = str((_wanted(request).get("Target") or {}).get("RoleArn", ""))
+    role = iam._roles.get(arn.rpartition("/")[2])
+    if role is None:
+        return None
+    document = role["AssumeRolePolicyDocument"]
+    trust = document if isinstance(document, str) else json.dumps(document)
+    return None if PRINCIPAL in trust else {}
+
+
+RULES = (
+    Rule(
+        name="schedule-in-the-past",
+        service="EventBridge Scheduler",
+        refused="a one-time schedule is created or changed with an `at(...)` that lies in the past",
+        code="ValidationException",
+        # The report has no words of AWS; these are those for any other `at(...)` that it does not take.
+        message="Invalid Schedule Expression {expression}.",
+        source="https://github.com/DefangLabs/pulumi-defang/pull/425",
+        seen=date(2026, 11, 29),
+        certainty="suspected",
+        applies=_past,
+        calls=CALLS,
+        types=TYPES,
+    ),
+    Rule(
+        name="schedule-role-trust",
+        service="EventBridge Scheduler",
+        refused="a schedule's role does not trust `scheduler.amazonaws.com`",
+        code="ValidationException",
+        message="The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
+        source="https://github.com/aws/aws-sdk-js-v3/issues/6494",
+        seen=date(2026, 11, 29),
+        certainty="reported",
+        applies=_untrusting,
+        calls=CALLS,
+        types=TYPES,
+    ),
+)
