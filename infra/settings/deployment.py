@@ -25,6 +25,7 @@ from infra.settings.evaluation import EvaluationSettings
 from infra.settings.guard import GuardSettings
 from infra.settings.judge import JudgeSettings
 from infra.settings.llm import LlmSettings
+from infra.settings.llm_images import REGISTRIES
 from infra.settings.monitoring import MonitoringSettings
 from infra.settings.network import NetworkSettings
 from infra.settings.rag import RagSettings
@@ -101,6 +102,15 @@ class DeploymentSettings(BaseSettings):
                 f"rag.edge_prefix_list: CloudFront's prefix list in {self.region} is not known here. Set the id "
                 f"that `aws ec2 describe-managed-prefix-lists --region {self.region} --filters "
                 f"Name=prefix-list-name,Values={PREFIX_LIST}` gives"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _containers_are_known_in_the_region(self) -> DeploymentSettings:
+        if "{registry}" in self.llm.container_image and self.region not in REGISTRIES:
+            raise ValueError(
+                f"llm.image: the account of AWS's containers in {self.region} is not known here. Set the whole address "
+                "of an image: https://aws.github.io/deep-learning-containers/reference/region_availability/"
             )
         return self
 

@@ -7,18 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from infra.settings.base import Environment, Group, SecretArn
+from infra.settings.llm_images import AMI_FOR_CUDA, IMAGES, cuda_of, image_in
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
 
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
-IMAGES = {
-    # Tag: https://aws.github.io/deep-learning-containers/vllm/changelog/ (v1.3.0: vLLM 0.20, CUDA 12.9).
-    # Account, repository and SageMaker contract: .../vllm/deployment/sagemaker/ of the same site.
-    "vllm": "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3",
-    # LMI V20 (vLLM 0.15.1, CUDA 12.8): https://docs.djl.ai/docs/serving/serving/docs/lmi/release_notes.html
-    "lmi": "763104351884.dkr.ecr.{region}.amazonaws.com/djl-inference:0.36.0-lmi20.0.0-cu128-v1.0",
-}
 
 
 class DataCapture(Group):
@@ -62,14 +56,16 @@ class LlmSettings(Group):
     )
     image: str | None = Field(
         None,
-        description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region. Empty: the "
-        "release of `container` that these stacks were written for.",
-        pattern=r"^\d{12}\.dkr\.ecr\.(\{region\}|[a-z0-9-]+)\.amazonaws\.com/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$",
+        description="Container image in ECR, with a tag or digest; `{region}` becomes the stage's region and "
+        "`{registry}` the account of AWS's containers there. Empty: the release of `container` that these stacks were "
+        "written for.",
+        pattern=r"^(\d{12}|\{registry\})\.dkr\.ecr\.(\{region\}|[a-z0-9-]+)\.amazonaws\.com/[\w./-]+"
+        r"(:[\w.-]+|@sha256:[0-9a-f]{64})$",
     )
-    inference_ami_version: str = Field(
-        # The AMI that AWS names for this container: .../vllm/deployment/sagemaker/ (see `image`).
-        "al2-ami-sagemaker-inference-gpu-3-1",
-        description="SageMaker's machine image, which determines the GPU driver.",
+    inference_ami_version: str | None = Field(
+        None,
+        description="SageMaker's machine image, which determines the GPU driver. Empty: the one for the CUDA release "
+        "that the image's tag names; a tag that names none needs this setting.",
         pattern=r"^[a-z0-9-]{1,63}$",
     )
     mode: Literal["inference-component", "real-time"] = Field(
@@ -172,6 +168,15 @@ class LlmSettings(Group):
         return self
 
     @model_validator(mode="after")
+    def _driver_is_known(self) -> LlmSettings:
+        if self.inference_ami_version is None and cuda_of(self.container_image) not in AMI_FOR_CUDA:
+            raise ValueError(
+                f"inference_ami_version is needed: the tag of {self.container_image} does not say which CUDA release "
+                f"is in it (CUDA 12: {AMI_FOR_CUDA[12]}, CUDA 13: {AMI_FOR_CUDA[13]})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _pools_differ(self) -> LlmSettings:
         if len(set(self.instance_types)) != len(self.instance_types):
             raise ValueError("fallback_instance_types names an instance type twice, or instance_type again")
@@ -184,8 +189,21 @@ class LlmSettings(Group):
 
     @property
     def container_image(self) -> str:
-        """Container image, with the placeholder `{region}`."""
+        """Container image, with the placeholders `{registry}` and `{region}`."""
         return self.image or IMAGES[self.container]
+
+    def image_in(self, region: str) -> str:
+        """Container image in a region.
+
+        Raises:
+            KeyError: AWS's containers are asked for where their registry is not known.
+        """
+        return image_in(self.container_image, region)
+
+    @property
+    def ami_version(self) -> str:
+        """SageMaker's machine image: the one that is set, else the one that fits the container."""
+        return self.inference_ami_version or AMI_FOR_CUDA[cuda_of(self.container_image) or 0]
 
     @property
     def weights_prefix(self) -> str:

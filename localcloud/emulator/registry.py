@@ -90,12 +90,21 @@ class JsonService:
             self.store(name)._data.update(scoped._data)
 
 
+_REGISTERED: dict[str, JsonService] = {}
+
+
+def registered(name: str) -> JsonService:
+    """The service that was registered under this name, for who looks at its state from inside the emulator."""
+    return _REGISTERED[name]
+
+
 def register_service(service: JsonService) -> None:
     """Make MiniStack route, reset and persist `service` as one of its own.
 
     MiniStack 1.5.33 looks a service up by module name in `SERVICE_REGISTRY`, `_state_map` and the router's patterns, so
     the service is put there behind a module that exists in memory only.
     """
+    _REGISTERED[service.name] = service
     module_name = service.name.replace("-", "_")
     module: Any = types.ModuleType(f"ministack.services.{module_name}")
     module.handle_request = service.handle_request

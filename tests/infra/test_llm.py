@@ -75,4 +75,4 @@ def test_the_container_serves_the_pinned_model(templates: dict[str, Templates]) 
     }
     assert set(environment(templates["local"]["llm"])) == {*served, "LLM_ENGINE"}
     image = only(templates["dev"]["llm"], "SageMaker::Model")["PrimaryContainer"]["Image"]
-    assert image == "763104351884.dkr.ecr.us-east-1.amazonaws.com/vllm:server-sagemaker-cuda-v1.3"
+    assert image == "763104351884.dkr.ecr.us-east-1.amazonaws.com/vllm:server-sagemaker-cuda-v2.3"

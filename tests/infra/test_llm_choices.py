@@ -267,7 +267,8 @@ def test_captured_requests_go_encrypted_to_their_own_prefix(llm: Llm) -> None:
     ("changed", "expected"),
     [
         ({"weights": "s3"}, {**MODEL, **CONFIG, **POLICY}),
-        ({"container": "lmi"}, {**MODEL, **POLICY}),
+        # The default releases have different CUDA releases, and so different machine images.
+        ({"container": "lmi"}, {**MODEL, **CONFIG, **POLICY}),
         ({"quantization": "fp8"}, MODEL),
         ({"fallback_instance_types": ["ml.g5.2xlarge"]}, CONFIG),
         ({"data_capture": {"bucket": "captures"}}, {**CONFIG, **POLICY}),

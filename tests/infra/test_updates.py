@@ -12,7 +12,7 @@ from .conftest import Synthesize, Templates, read
 MODEL: dict[str, Action] = {"SageMaker::Model": "replace", "SageMaker::InferenceComponent": "update"}
 TASK: dict[str, Action] = {"ECS::TaskDefinition": "replace", "ECS::Service": "update"}
 CONFIG: dict[str, Action] = {"SageMaker::EndpointConfig": "replace", "SageMaker::Endpoint": "update"}
-IMAGE = "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.4"
+IMAGE = "763104351884.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v2.2"
 CHANGES: Mapping[str, tuple[Mapping[str, str], Mapping[str, Mapping[str, Action]]]] = {
     "another model": (
         {"TWIN_LLM__MODEL_ID": "Qwen/Qwen2.5-3B-Instruct"},

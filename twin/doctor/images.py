@@ -9,9 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from twin.doctor.check import Check
+from infra.settings.llm_images import AMI_FOR_CUDA, CUDA_OF_AMI, cuda_of
+from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, failed, ok
+from twin.doctor.finding import UNCHECKED, Finding, failed, ok, warning
 
 IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"
@@ -24,7 +25,7 @@ MANIFESTS = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ]
 TASK_ARCHITECTURE = "arm64"
-SERVICE_IMAGE, LLM_IMAGE = "Image of the RAG service", "Image of the LLM container"
+SERVICE_IMAGE, LLM_IMAGE, DRIVER = "Image of the RAG service", "Image of the LLM container", "GPU driver"
 
 
 def _service_image(context: Context) -> Iterator[Finding]:
@@ -53,7 +54,7 @@ def _service_image(context: Context) -> Iterator[Finding]:
 
 def _llm_image(context: Context) -> Iterator[Finding]:
     """Check the LLM's image by the call that pulling makes: other accounts' repositories allow little else."""
-    image = context.known.llm.container_image.replace("{region}", context.stage.region)
+    image = context.known.llm.image_in(context.stage.region)
     parts = IMAGE.fullmatch(image)
     assert parts is not None  # noqa: S101 - the setting's own pattern is stricter
     if parts["region"] != context.stage.region:
@@ -76,6 +77,29 @@ def _llm_image(context: Context) -> Iterator[Finding]:
         yield ok(LLM_IMAGE, image)
 
 
+def _driver(context: Context) -> Iterator[Finding]:
+    """Check that the machine image has the driver for the CUDA release in the container.
+
+    A wrong pair leaves the endpoint in `Creating` without a line of log, either way round:
+    https://github.com/aws/deep-learning-containers/pull/6187, https://github.com/aws/sagemaker-python-sdk/pull/6281.
+    """
+    llm = context.known.llm
+    machine, cuda = llm.ami_version, cuda_of(llm.container_image)
+    offered, fitting = CUDA_OF_AMI.get(machine), AMI_FOR_CUDA.get(cuda or 0)
+    if fitting is None or offered is None:
+        unknown = machine if offered is None else llm.container_image
+        fix = (
+            "compare both by hand: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html"
+        )
+        yield warning(DRIVER, f"the CUDA release of {unknown} is not known here", UNCHECKED, fix)
+    elif offered != cuda:
+        seen = f"the container has CUDA {cuda}, {machine} is for CUDA {offered}"
+        why = "the container cannot start, writes no log, and the stack rolls back after its start-up timeout"
+        yield failed(DRIVER, seen, why, f"remove `inference_ami_version` from [llm], or set it to {fitting}")
+    else:
+        yield ok(DRIVER, f"{machine} for CUDA {cuda}")
+
+
 def _manifest(context: Context, repository: dict[str, str], image: dict[str, str]) -> dict[str, Any] | None:
     client = context.stage.client("ecr")
     answer = client.batch_get_image(**repository, imageIds=[image], acceptedMediaTypes=MANIFESTS)
@@ -91,4 +115,8 @@ def _architectures(manifest: dict[str, Any]) -> list[str]:
     return sorted({p["architecture"] for p in platforms if p.get("architecture") not in (None, "unknown")})
 
 
-CHECKS = (Check(SERVICE_IMAGE, _service_image), Check(LLM_IMAGE, _llm_image))
+CHECKS = (
+    Check(SERVICE_IMAGE, _service_image),
+    Check(LLM_IMAGE, _llm_image),
+    Check(DRIVER, _driver, needs=(Need.SETTINGS,)),
+)

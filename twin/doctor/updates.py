@@ -7,12 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.settings.llm_images import CUDA_OF_AMI
 from twin.doctor import fit
 from twin.doctor.check import Check
 from twin.doctor.context import Context
 from twin.doctor.finding import UNCHECKED, Finding, failed, ok, skipped, warning
 
-MODE, ROOM = "Mode of the endpoint", "Room for an update"
+MODE, ROOM, MOVE = "Mode of the endpoint", "Room for an update", "Move to another GPU driver"
 
 
 def _mode(context: Context) -> Iterator[Finding]:
@@ -37,8 +38,7 @@ def _room(context: Context) -> Iterator[Finding]:
     """Check for a free GPU: an update starts each new copy before it stops the old one."""
     llm, name = context.known.llm, context.names.inference_component
     client = context.stage.client("sagemaker")
-    component = _described(client.describe_inference_component, InferenceComponentName=name)
-    copies = int((component or {}).get("RuntimeConfig", {}).get("CurrentCopyCount", 0))
+    copies = _awake(client, name)
     if not copies:
         yield skipped(ROOM, "skipped: no copy of the model is awake")
         return
@@ -52,12 +52,41 @@ def _room(context: Context) -> Iterator[Finding]:
         yield ok(ROOM, seen)
         return
     why = "a change of the model waits for a GPU until its time limit, and rolls back; other changes do not"
-    sleep = f"--inference-component-name {name} --desired-runtime-config CopyCount=0"
-    fix = (
-        "a higher `max_instances` in [llm] (and quota), or put it to sleep first: "
-        f"`aws sagemaker update-inference-component-runtime-config {sleep}`"
-    )
+    fix = f"a higher `max_instances` in [llm] (and quota), or put it to sleep first: {_sleep(name)}"
     yield warning(ROOM, seen, why, fix)
+
+
+def _move(context: Context) -> Iterator[Finding]:
+    """Check that the copies that run now could start on the machine image of the settings.
+
+    CloudFormation updates the endpoint before the component, so the new machines start the old container first.
+    """
+    client, names = context.stage.client("sagemaker"), context.names
+    wanted = context.known.llm.ami_version
+    endpoint = _described(client.describe_endpoint, EndpointName=names.endpoint)
+    if endpoint is None or not _awake(client, names.inference_component):
+        yield skipped(MOVE, "skipped: no copy of the model is awake")
+        return
+    config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    existing = str(config["ProductionVariants"][0].get("InferenceAmiVersion", ""))
+    if CUDA_OF_AMI.get(existing, 0) == CUDA_OF_AMI.get(wanted, 0):
+        yield ok(MOVE, f"none: {existing}")
+        return
+    why = "the container that runs now cannot start on the new machines: the update hangs, then rolls back"
+    fix = f"put the model to sleep, then deploy: {_sleep(names.inference_component)}"
+    yield failed(MOVE, f"{existing} becomes {wanted} while a copy is awake", why, fix)
+
+
+def _awake(client: Any, component: str) -> int:
+    """Copies of the model that run now."""
+    found = _described(client.describe_inference_component, InferenceComponentName=component)
+    return int((found or {}).get("RuntimeConfig", {}).get("CurrentCopyCount", 0))
+
+
+def _sleep(component: str) -> str:
+    """The command that takes every copy away."""
+    options = f"--inference-component-name {component} --desired-runtime-config CopyCount=0"
+    return f"`aws sagemaker update-inference-component-runtime-config {options}`"
 
 
 def _described(describe: Any, **names: str) -> Mapping[str, Any] | None:
@@ -71,4 +100,4 @@ def _described(describe: Any, **names: str) -> Mapping[str, Any] | None:
     return found
 
 
-CHECKS = (Check(MODE, _mode), Check(ROOM, _room))
+CHECKS = (Check(MODE, _mode), Check(ROOM, _room), Check(MOVE, _move))

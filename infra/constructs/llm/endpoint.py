@@ -52,7 +52,7 @@ class LlmEndpoint(Construct):
         if self.component_name is not None:
             name = f"/aws/sagemaker/InferenceComponents/{self.component_name}"
             groups.append(log_group(self, "ContainerLogs", log_retention_days, name))
-        image = settings.container_image.replace("{region}", cdk.Stack.of(self).region)
+        image = settings.image_in(cdk.Stack.of(self).region)
         self.rollout = LlmRollout(self, "Rollout", settings=settings, metrics=metrics)
         self._execution = LlmRole(self, "Execution", image=image)
         self.role = self._execution.role
@@ -108,7 +108,7 @@ class LlmEndpoint(Construct):
             instance_pools=pools if settings.fallback_instance_types else None,
             initial_instance_count=1 if self.component_name else min(settings.initial_copies, settings.max_instances),
             initial_variant_weight=None if self.component_name else 1,
-            inference_ami_version=settings.inference_ami_version,
+            inference_ami_version=settings.ami_version,
             model_data_download_timeout_in_seconds=settings.startup_timeout_seconds,
             container_startup_health_check_timeout_in_seconds=settings.startup_timeout_seconds,
             managed_instance_scaling=scaling if self.component_name else None,

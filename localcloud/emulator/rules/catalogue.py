@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from localcloud.emulator.rules import cloudfront, logs, scheduler
+from localcloud.emulator.rules import cloudfront, logs, sagemaker, scheduler
 from localcloud.emulator.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = (*cloudfront.RULES, *logs.RULES, *scheduler.RULES)
+RULES: tuple[Rule, ...] = (
+    *cloudfront.RULES,
+    *logs.RULES,
+    *sagemaker.RULES,
+    *scheduler.RULES,
+)

@@ -72,7 +72,7 @@ def _prepared(aws: Callable[[str], Any]) -> None:
         ecr.create_repository(repositoryName=repository)
     push(ecr, "llm-twin/rag", "0.1.0", "arm64", "amd64")
     push(ecr, "llm-twin/rag", "intel", "amd64")
-    push(ecr, "vllm", "server-sagemaker-cuda-v1.3", "amd64")
+    push(ecr, "vllm", "server-sagemaker-cuda-v2.3", "amd64")
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
         "Model fits the GPU",
         "Image of the RAG service",
         "Image of the LLM container",
+        "GPU driver",
     ):
         assert findings[check].status is Status.OK, findings[check]
     assert "CloudFront's own" in findings["Certificate"].seen
@@ -122,6 +123,13 @@ def test_a_sound_account_has_no_failure(shell: pytest.MonkeyPatch) -> None:
             "is in eu-west-1",
             "{region}",
         ),
+        (
+            "TWIN_LLM__INFERENCE_AMI_VERSION",
+            "al2-ami-sagemaker-inference-gpu-3-1",
+            "GPU driver",
+            "the container has CUDA 13, al2-ami-sagemaker-inference-gpu-3-1 is for CUDA 12",
+            "al2023-ami-sagemaker-inference-gpu-4-1",
+        ),
         ("TWIN_LLM__MODEL_ID", "Nobody/Nothing", "Model on the hub", "no Nobody/Nothing", "model_id"),
         ("TWIN_LLM__MODEL_REVISION", "0" * 40, "Model on the hub", "no revision 0000", "commits/main"),
         ("TWIN_LLM__MAX_MODEL_LEN", "262144", "Model fits the GPU", "0.3 requests", "shorter `max_model_len`"),
@@ -135,11 +143,19 @@ def test_a_wrong_setting_fails_one_check(
 ) -> None:
     # Known for any region, so that settings alone refuse none.
     shell.setenv("TWIN_RAG__EDGE_PREFIX_LIST", "pl-12345678")
+    shell.setenv("TWIN_LLM__IMAGE", f"{ACCOUNT}.dkr.ecr.{{region}}.amazonaws.com/vllm:server-sagemaker-cuda-v2.3")
+    shell.setenv("TWIN_LLM__INFERENCE_AMI_VERSION", "al2023-ami-sagemaker-inference-gpu-4-1")
     shell.setenv(variable, value)
     found = failed(check)
     assert seen in found.seen
     assert fix in found.fix
     assert found.why
+
+
+def test_an_image_that_names_no_cuda_release_cannot_be_compared(shell: pytest.MonkeyPatch) -> None:
+    shell.setenv("TWIN_LLM__IMAGE", f"{ACCOUNT}.dkr.ecr.{{region}}.amazonaws.com/mine@sha256:{'0' * 64}")
+    shell.setenv("TWIN_LLM__INFERENCE_AMI_VERSION", "al2023-ami-sagemaker-inference-gpu-4-1")
+    assert look("GPU driver").status is Status.WARNING
 
 
 def test_a_zone_out_of_cloudfronts_reach_is_a_warning(shell: pytest.MonkeyPatch) -> None:
@@ -203,7 +219,8 @@ def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.Monkey
 
     assert {status for status, _ in seen().values()} == {Status.SKIPPED}
     client = aws("sagemaker")
-    variant = {"VariantName": "AllTraffic", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
+    older = {"InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-3-1"}
+    variant = {"VariantName": "AllTraffic", "InstanceType": INSTANCE, "InitialInstanceCount": 1, **older}
     client.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "x"})
     client.create_endpoint_config(EndpointConfigName="c", ExecutionRoleArn=ROLE, ProductionVariants=[variant])
     client.create_endpoint(EndpointName="twin-dev-llm", EndpointConfigName="c")
@@ -219,6 +236,7 @@ def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.Monkey
         found = seen()
         shell.setenv("TWIN_LLM__MAX_INSTANCES", "2")
         shell.setenv("TWIN_LLM__MODE", "real-time")
+        shell.setenv("TWIN_LLM__CONTAINER", "lmi")
         changed = seen()
     finally:
         client.delete_inference_component(InferenceComponentName="twin-dev-llm-model")
@@ -231,6 +249,10 @@ def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.Monkey
     assert status is Status.FAILED
     assert "is inference-component, the settings say real-time" in said
     assert changed["Room for an update"] == (Status.OK, "1 awake, places for 2")
+    status, said = found["Move to another GPU driver"]
+    assert status is Status.FAILED
+    assert "gpu-3-1 becomes al2023-ami-sagemaker-inference-gpu-4-1 while a copy is awake" in said
+    assert changed["Move to another GPU driver"][0] is Status.OK
 
 
 def test_nat_gateways_need_addresses(shell: pytest.MonkeyPatch, recorded: Recorded, aws: Aws) -> None:

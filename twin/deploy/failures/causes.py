@@ -83,6 +83,14 @@ CAUSES = (
         in_log=True,
     ),
     Cause(
+        "no logs",
+        r"CannotStartContainerError\. Please ensure the model container",
+        "The LLM's container did not start, mostly without a line of log: its CUDA release does not fit the GPU driver "
+        "of the machine image, or its image has no program for SageMaker.",
+        "Remove `inference_ami_version` from [llm], or set the one for the image; `make doctor STAGE={stage}` compares "
+        "them.",
+    ),
+    Cause(
         "secret in deletion",
         r"scheduled for deletion",
         "A secret of this name was deleted and still waits out its recovery window, which keeps the name taken.",
@@ -249,7 +257,8 @@ CAUSES = (
         "start-up too slow",
         r"model data download timeout|[Tt]imed out|Exceeded attempts to wait|did not stabilize|NotStabilized",
         "The container was not ready in time; downloading the weights is the longest part.",
-        "Raise `startup_timeout_seconds` in [llm] if the log shows progress; else the log shows where it hangs.",
+        "Raise `startup_timeout_seconds` in [llm] if the log shows progress; else the log shows where it hangs. "
+        "Without a log of the LLM, its image and `inference_ami_version` may not fit: `make doctor STAGE={stage}`.",
     ),
     Cause(
         "health check",

@@ -9,6 +9,10 @@ import pytest
 from twin.deploy.failures.causes import CAUSES, explain
 
 REASONS = {
+    "no logs": [
+        "CannotStartContainerError. Please ensure the model container for variant AllTraffic starts correctly when "
+        "invoked with 'docker run <image> serve'",
+    ],
     "quota": [
         "The account-level service limit 'ml.g6.2xlarge for endpoint usage' is 0 Instances, with current utilization "
         "of 0 Instances and a request delta of 1 Instances. (Service: SageMaker, Status Code: 400, Request ID: 1)",
@@ -118,6 +122,10 @@ def test_the_containers_log_says_more_than_the_failed_health_check(name: str, li
     cause = explain([PING], ["loading", line, "bye"])
     assert cause is not None
     assert cause.name == name
+
+
+def test_a_container_of_the_service_that_cannot_start_is_another_matter() -> None:
+    assert explain(["CannotStartContainerError: Error response from daemon: no space"]) is None
 
 
 def test_a_word_in_a_log_is_not_a_reason() -> None:

@@ -1,0 +1,107 @@
+"""Rules of SageMaker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from localcloud.emulator.registry import registered
+from localcloud.emulator.rules.rule import Change, Rule, Values
+
+AMI_VERSIONS = (
+    "al2-ami-sagemaker-inference-gpu-2",
+    "al2-ami-sagemaker-inference-gpu-2-1",
+    "al2-ami-sagemaker-inference-gpu-3-1",
+    "al2-ami-sagemaker-inference-neuron-2",
+    "al2023-ami-sagemaker-inference-gpu-4-1",
+)
+CUDA_13_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
+CUDA_12 = re.compile(r"[:-]cu12\d(?![\d.])|/vllm:server-sagemaker-cuda-v1\b")
+CUDA_13 = re.compile(r"[:-]cu13\d(?![\d.])|/vllm:server-sagemaker-cuda-v2\b")
+
+
+def _stored(store: str, name: object) -> Mapping[str, Any]:
+    """A model, endpoint configuration, endpoint or component by its name; empty when there is none."""
+    found: Mapping[str, Any] = registered("sagemaker").store(store).get(name) or {}
+    return found
+
+
+def _variants(config_name: object) -> list[Mapping[str, Any]]:
+    return list(_stored("configs", config_name).get("ProductionVariants", ()))
+
+
+def _awake(endpoint: object, variant: str) -> list[Mapping[str, Any]]:
+    """Components of a variant that have copies."""
+    return [
+        component
+        for component in registered("sagemaker").store("components").values()
+        if (component["EndpointName"], component["VariantName"]) == (endpoint, variant)
+        and component["RuntimeConfig"]["CurrentCopyCount"]
+    ]
+
+
+def _ami_version(change: Change) -> Values | None:
+    for variant in change.after.get("ProductionVariants", ()):
+        if (named := variant.get("InferenceAmiVersion")) not in (None, *AMI_VERSIONS):
+            return {"named": named, "known": ", ".join(AMI_VERSIONS)}
+    return None
+
+
+def _containers(change: Change) -> Iterator[tuple[Mapping[str, Any], object]]:
+    """Variant and name of the model of each container that an endpoint or component will start.
+
+    An endpoint that gets another configuration starts the copies of its components anew, on the new machines.
+    """
+    if change.type == "AWS::SageMaker::Endpoint":
+        for variant in _variants(change.after.get("EndpointConfigName")):
+            yield variant, variant.get("ModelName")
+            for component in _awake(change.after.get("EndpointName"), variant["VariantName"]):
+                yield variant, component["Specification"].get("ModelName")
+    else:
+        endpoint = _stored("endpoints", change.after.get("EndpointName"))
+        for variant in _variants(endpoint.get("EndpointConfigName")):
+            if variant["VariantName"] == change.after.get("VariantName"):
+                yield variant, change.after.get("Specification", {}).get("ModelName")
+
+
+def _no_driver(change: Change) -> Values | None:
+    for variant, model in _containers(change):
+        image = str(_stored("models", model).get("PrimaryContainer", {}).get("Image", ""))
+        machine = variant.get("InferenceAmiVersion")
+        wrong = CUDA_12 if machine == CUDA_13_AMI else CUDA_13
+        if machine and wrong.search(image):
+            return {"variant": variant["VariantName"]}
+    return None
+
+
+RULES = (
+    Rule(
+        name="inference-ami-version",
+        service="SageMaker",
+        refused="an endpoint configuration names a machine image that does not exist",
+        code="ValidationException",
+        message="1 validation error detected: Value '{named}' at 'productionVariants.1.member.inferenceAmiVersion' "
+        "failed to satisfy constraint: Member must satisfy enum value set: [{known}]",
+        source="botocore 1.43.106, sagemaker 2017-07-24, ProductionVariantInferenceAmiVersion",
+        seen=date(2026, 11, 29),
+        certainty="modelled",
+        applies=_ami_version,
+        types=("AWS::SageMaker::EndpointConfig",),
+    ),
+    Rule(
+        name="container-and-driver",
+        service="SageMaker",
+        refused="a container starts on a machine image without the driver for its CUDA release: CUDA 13 on gpu-3-1 and "
+        "older, CUDA 12 on gpu-4-1; there is no log",
+        code="NotStabilized",
+        message="CannotStartContainerError. Please ensure the model container for variant {variant} starts correctly "
+        "when invoked with 'docker run <image> serve'",
+        source="https://github.com/aws/deep-learning-containers/pull/6187",
+        seen=date(2026, 11, 29),
+        certainty="reported",
+        applies=_no_driver,
+        types=("AWS::SageMaker::Endpoint", "AWS::SageMaker::InferenceComponent"),
+    ),
+)
