@@ -87,7 +87,13 @@ class LlmSettings(Group):
         le=20,
     )
     accelerators: int = Field(1, description="GPUs per copy of the model.", ge=1, le=16)
-    memory_mb: int = Field(16384, description="Host memory reserved per copy.", ge=128, le=2_000_000)
+    memory_mb: int = Field(
+        4096,
+        description="Host memory that SageMaker must find free on an instance to place a copy there; it reserves and "
+        "limits nothing. An `.xlarge` with 16 GiB has room for 1024.",
+        ge=128,
+        le=2_000_000,
+    )
     max_copies: int = Field(
         1, description="Maximum number of copies of the model; the minimum is always 0.", ge=1, le=50
     )

@@ -17,6 +17,8 @@ AMI_VERSIONS = (
     "al2-ami-sagemaker-inference-neuron-2",
     "al2023-ami-sagemaker-inference-gpu-4-1",
 )
+OF_16_GIB = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.g6.xlarge")
+REFUSED_OF_16_GIB_MB = 4096
 CUDA_13_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 CUDA_12 = re.compile(r"[:-]cu12\d(?![\d.])|/vllm:server-sagemaker-cuda-v1\b")
 CUDA_13 = re.compile(r"[:-]cu13\d(?![\d.])|/vllm:server-sagemaker-cuda-v2\b")
@@ -66,6 +68,27 @@ def _containers(change: Change) -> Iterator[tuple[Mapping[str, Any], object]]:
                 yield variant, change.after.get("Specification", {}).get("ModelName")
 
 
+def _no_room(change: Change) -> Values | None:
+    """A component that asks for more of a machine with 16 GiB than was seen to be placed there."""
+    endpoint = _stored("endpoints", change.after.get("EndpointName"))
+    needs = change.after.get("Specification", {}).get("ComputeResourceRequirements", {})
+    if int(needs.get("MinMemoryRequiredInMb", 0)) < REFUSED_OF_16_GIB_MB:
+        return None
+    types = [
+        kind
+        for variant in _variants(endpoint.get("EndpointConfigName"))
+        if variant["VariantName"] == change.after.get("VariantName")
+        for kind in _instance_types(variant)
+    ]
+    return {} if types and set(types) <= set(OF_16_GIB) else None
+
+
+def _instance_types(variant: Mapping[str, Any]) -> list[str]:
+    if "InstanceType" in variant:
+        return [str(variant["InstanceType"])]
+    return [str(pool["InstanceType"]) for pool in variant.get("InstancePools", ())]
+
+
 def _no_driver(change: Change) -> Values | None:
     for variant, model in _containers(change):
         image = str(_stored("models", model).get("PrimaryContainer", {}).get("Image", ""))
@@ -103,5 +126,18 @@ RULES = (
         certainty="reported",
         applies=_no_driver,
         types=("AWS::SageMaker::Endpoint", "AWS::SageMaker::InferenceComponent"),
+    ),
+    Rule(
+        name="component-memory",
+        service="SageMaker",
+        refused="an inference component asks for 4,096 MB or more of a machine with 16 GiB; 1,024 MB are placed",
+        code="ValidationException",
+        message="There is not enough hardware resources on the instances for this endpoint to create a copy of the "
+        "inference component.",
+        source="huggingface/skills, hf-cloud-sagemaker-production-defaults",
+        seen=date(2026, 11, 29),
+        certainty="reported",
+        applies=_no_room,
+        types=("AWS::SageMaker::InferenceComponent",),
     ),
 )

@@ -72,7 +72,8 @@ CAUSES = (
         "out of memory",
         r"OutOfMemoryError: Container killed|OOMKilled|exit code:? 137|exited with (code|status) 137",
         "The container wanted more memory than it was given and was killed.",
-        "Raise `memory_mb` in [rag], or in [llm] for the endpoint.",
+        "Raise `memory_mb` in [rag]; for the endpoint take an `instance_type` with more memory in [llm], whose "
+        "`memory_mb` only reserves and limits nothing.",
         in_log=True,
     ),
     Cause(
@@ -164,6 +165,13 @@ CAUSES = (
         r"|EniLimitReached|limit .*(network interfaces|ENI)",
         "The subnets have no free address left, or the account no network interface.",
         "Take a wider `cidr` in [network], or raise the quota `Network interfaces per Region` (vpc, L-DF5E4CA3).",
+    ),
+    Cause(
+        "no room for a copy",
+        r"not enough hardware resources on the instances",
+        "No instance of the endpoint has as much free host memory, or as many free GPUs, as a copy of the model needs.",
+        "Lower `memory_mb` in [llm], which is only a reservation (1024 on a machine of 16 GiB), or `accelerators`; "
+        "`make doctor STAGE={stage}` compares both with each instance type.",
     ),
     Cause(
         "capacity",

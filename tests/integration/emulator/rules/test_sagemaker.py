@@ -104,3 +104,15 @@ def test_a_sleeping_model_moves_to_another_machine_image(stacks: Stacks, aws: Aw
     )
     new = served(CUDA_13, component=True, InferenceAmiVersion=FOR_CUDA_13)
     assert stacks.update(STACK, new) == "UPDATE_COMPLETE"
+
+
+def test_a_small_machine_has_no_room_for_a_component_that_asks_for_much(stacks: Stacks) -> None:
+    small = served(component=True, requirements={"MinMemoryRequiredInMb": 4096}, InstanceType="ml.g5.xlarge")
+    assert stacks.create(STACK, small) == "ROLLBACK_COMPLETE"
+    assert "not enough hardware resources" in refused(stacks, "component-memory")
+
+
+@pytest.mark.parametrize(("instance", "megabytes"), [("ml.g5.xlarge", 1024), ("ml.g6.2xlarge", 4096)])
+def test_a_component_that_asks_for_less_is_placed(stacks: Stacks, instance: str, megabytes: int) -> None:
+    fitting = served(component=True, requirements={"MinMemoryRequiredInMb": megabytes}, InstanceType=instance)
+    assert stacks.create(STACK, fitting) == "CREATE_COMPLETE"

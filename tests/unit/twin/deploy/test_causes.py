@@ -19,6 +19,10 @@ REASONS = {
         "You've reached your quota: Error Code: ResourceLimitExceeded",
         'Resource handler returned message: "..." (RequestToken: 1, HandlerErrorCode: ServiceLimitExceeded)',
     ],
+    "no room for a copy": [
+        "There is not enough hardware resources on the instances for this endpoint to create a copy of the inference "
+        "component. (Service: SageMaker, Status Code: 400)",
+    ],
     "capacity": [
         "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry "
         "using a different ML instance type or after some time.",
