@@ -6,6 +6,7 @@ from itertools import groupby
 
 from localcloud.aws_time import DEFAULT_FACTOR, DURATIONS, VARIABLE, Duration
 from localcloud.emulator.rules.catalogue import RULES
+from localcloud.emulator.rules.published_metrics import PUBLISHED
 from localcloud.emulator.rules.rule import Rule
 from twin.target.paths import ROOT
 
@@ -27,6 +28,12 @@ Divided by `{VARIABLE}` ({DEFAULT_FACTOR:g}; 1 is as slow as AWS).
 | what | on AWS | here | how | source |
 |---|---|---|---|---|"""
 
+METRICS = """## Metrics that SageMaker publishes
+
+CloudWatch takes an alarm over a metric that nobody publishes, and the alarm never goes off. A test compares the alarms
+and graphs of the templates with this table (`localcloud/emulator/rules/published_metrics.py`).
+"""
+
 
 def render() -> str:
     """The whole page."""
@@ -45,12 +52,24 @@ def render() -> str:
                 )
             )
         )
-    return "\n".join((*parts, TIMES, *map(_time, DURATIONS), ""))
+    return "\n".join((*parts, TIMES, *map(_time, DURATIONS), "", _metrics()))
 
 
 def _time(duration: Duration) -> str:
     cells = (duration.what, f"{duration.seconds:g} s", f"{duration.seconds / DEFAULT_FACTOR:g} s", duration.applied)
     return f"| {' | '.join((*cells, f'{duration.source}, read {duration.seen.isoformat()}'))} |"
+
+
+def _metrics() -> str:
+    """The section about metrics, over which CloudWatch refuses nothing."""
+    rows = [
+        f"| `{each.namespace}` | {', '.join(f'`{name}`' for name in each.names)} | {', '.join(each.dimensions)} "
+        f"| {', '.join(each.hosts)} | {f'<{each.source}>' if '://' in each.source else each.source} |"
+        for each in PUBLISHED
+    ]
+    return "\n".join(
+        (METRICS, "| namespace | metrics | dimensions | endpoint | source |", "|---|---|---|---|---|", *rows, "")
+    )
 
 
 def _row(rule: Rule) -> str:

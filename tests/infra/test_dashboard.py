@@ -109,7 +109,7 @@ def test_the_cost_of_answers_is_computed_from_what_ran_and_who_asked(
         assert all(line[-1]["period"] == 3600 for line in metrics)
         return expression, used
 
-    answers, instances = ("TimeToFirstToken", "SampleCount"), ("CPUUtilizationNormalized", "SampleCount")
+    answers, instances = ("TimeToFirstToken", "SampleCount"), ("CPUUtilization", "SampleCount")
     expression, used = cost(dashboard)
     assert used == {"answers": answers, "minutes": instances}
     values = {"minutes": 60, "answers": 500}

@@ -27,6 +27,7 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-0000000000
 # pragma: allowlist nextline secret - commit of the model on the hub
 REVISION = "a09a35458c702b33eeacc393d103063234e8bc28"
 PREFIX = f"models/Qwen/Qwen2.5-7B-Instruct/{REVISION}/"
+GUARDS = {"InvocationModelErrors", "Invocation5XXErrors", "MidStreamErrors"}
 POLICY: dict[str, Action] = {"IAM::Policy": "update"}
 Llm = Callable[..., Template]
 
@@ -162,7 +163,7 @@ def test_an_update_rolls_and_is_taken_back_by_alarms(llm: Llm) -> None:
     named = [
         alarm["AlarmName"]["Ref"] for alarm in component["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
     ]
-    assert {guards[name]["MetricName"] for name in named} == {"InvocationModelErrors", "Invocation5XXErrors"}
+    assert {guards[name]["MetricName"] for name in named} == GUARDS
     for name in named:
         alarm = guards[name]
         assert alarm["Dimensions"] == [{"Name": "InferenceComponentName", "Value": "twin-dev-llm-model"}]
@@ -214,11 +215,11 @@ def test_a_real_time_endpoint_is_updated_by_a_second_fleet(llm: Llm) -> None:
     endpoint = only(llm(mode="real-time"), "SageMaker::Endpoint")
     update = endpoint["DeploymentConfig"]["BlueGreenUpdatePolicy"]
     assert update["TrafficRoutingConfiguration"] == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 180}
-    assert len(endpoint["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]) == 2
+    assert len(endpoint["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]) == 3
     # The number of instances is scaling's.
     assert endpoint["RetainAllVariantProperties"] is True
     guards = alarms(llm(mode="real-time"))
-    assert set(guards) == {"InvocationModelErrors", "Invocation5XXErrors"}
+    assert set(guards) == GUARDS
     for alarm in guards.values():
         assert {pair["Name"]: pair["Value"] for pair in alarm["Dimensions"]} == {
             "EndpointName": "twin-dev-llm",

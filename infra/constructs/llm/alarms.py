@@ -18,12 +18,12 @@ def endpoint_alarms(alarms: Alarms, settings: DeploymentSettings) -> list[cloudw
     llm = LlmMetrics.of(settings)
     _gpu_memory(alarms, llm, settings.monitoring.gpu_memory_percent)
     _disk(alarms, llm, settings.monitoring.disk_percent)
-    return [_errors(alarms, llm), _latency(alarms, llm, settings.evaluation.latency_p99_seconds)]
+    return [_errors(alarms, llm), _broken(alarms, llm), _latency(alarms, llm, settings.evaluation.latency_p99_seconds)]
 
 
 def _gpu_memory(alarms: Alarms, llm: LlmMetrics, percent: float) -> cloudwatch.Alarm:
     """Alarm when the GPU memory of a copy stays nearly full; a sleeping model reports nothing, which is no alarm."""
-    metric = llm.copy("GPUMemoryUtilizationNormalized", "Maximum")
+    metric = llm.gpus("GPUMemoryUtilization", "Maximum")
     what = f"The memory of the model's GPUs is more than {percent:g} % full."
     return alarms.alarm("GpuMemory", metric, what, "gpu-memory", periods=5, threshold=percent)
 
@@ -39,6 +39,13 @@ def _errors(alarms: Alarms, llm: LlmMetrics) -> cloudwatch.Alarm:
     """Alarm when the LLM answers with server errors."""
     metric = llm.invocation("Invocation5XXErrors", "Sum")
     return alarms.alarm("EndpointErrors", metric, "The LLM answers with server errors.", "endpoint-errors", periods=3)
+
+
+def _broken(alarms: Alarms, llm: LlmMetrics) -> cloudwatch.Alarm:
+    """Alarm when streamed answers break off, which SageMaker does not count among the errors."""
+    metric = llm.invocation("MidStreamErrors", "Sum")
+    what = "The LLM's answers break off after their first token."
+    return alarms.alarm("EndpointBroken", metric, what, "endpoint-errors", periods=3)
 
 
 def _latency(alarms: Alarms, llm: LlmMetrics, seconds: float) -> cloudwatch.Alarm:

@@ -23,6 +23,9 @@ SHORTEST_SECONDS = 600
 ERRORS = {
     "ModelErrors": ("InvocationModelErrors", "Requests that the model's container refused, aborted or answered late"),
     "ServerErrors": ("Invocation5XXErrors", "Requests that ended in a server error"),
+    # A failure after the first token of a streamed answer is in neither of the others:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+    "BrokenAnswers": ("MidStreamErrors", "Answers that broke off"),
 }
 
 

@@ -159,15 +159,15 @@ class Dashboard(Construct):
             self._section("Cost", *graphs, description=cost.explanation)
 
     def _endpoint(self) -> None:
-        llm, memory = self._llm, "GPUMemoryUtilizationNormalized"
-        monitoring = self._settings.monitoring
+        llm, monitoring = self._llm, self._settings.monitoring
+        sleeps = self._settings.llm.mode == "inference-component"
         self._section(
             "The model",
             _graph(
                 "Invocations",
                 [
                     llm.invocation("Invocations", "Sum", "Invocations"),
-                    llm.invocation("NoCapacityInvocationFailures", "Sum", "Refused: no copy is running"),
+                    *([llm.invocation("NoCapacityInvocationFailures", "Sum", "Refused: no copy is running")] * sleeps),
                 ],
             ),
             _graph(
@@ -175,6 +175,7 @@ class Dashboard(Construct):
                 [
                     llm.invocation("Invocation4XXErrors", "Sum", "4xx"),
                     llm.invocation("Invocation5XXErrors", "Sum", "5xx"),
+                    llm.invocation("MidStreamErrors", "Sum", "Broke off"),
                 ],
             ),
             _graph(
@@ -184,12 +185,12 @@ class Dashboard(Construct):
             ),
             _graph(
                 "Copies and instances",
-                [llm.copies(), llm.instance_minutes("Instances")],
+                [*([llm.copies()] * sleeps), llm.instance_minutes("Instances")],
                 axis=ZERO,
             ),
             _graph(
                 "GPU",
-                [llm.copy(memory, "Maximum", "Memory"), llm.copy("GPUUtilizationNormalized", "Average", "Load")],
+                [llm.gpus("GPUMemoryUtilization", "Maximum", "Memory"), llm.gpus("GPUUtilization", "Average", "Load")],
                 axis=PERCENT,
                 limits={"Alarm: memory": monitoring.gpu_memory_percent},
             ),
@@ -198,7 +199,8 @@ class Dashboard(Construct):
                 [
                     llm.instance("DiskUtilization", "Maximum", "Disk"),
                     llm.instance("MemoryUtilization", "Maximum", "Memory"),
-                    llm.instance("CPUUtilizationNormalized", "Average", "Processors"),
+                    # Elsewhere the sum over the processors, which does not go onto this axis.
+                    *([llm.instance("CPUUtilizationNormalized", "Average", "Processors")] * sleeps),
                 ],
                 axis=PERCENT,
                 limits={"Alarm: disk": monitoring.disk_percent},
