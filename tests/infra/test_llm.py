@@ -62,6 +62,8 @@ def test_it_sleeps_when_idle_and_wakes_at_the_first_request(dev: Templates) -> N
     alarm = alarms(template)["NoCapacityInvocationFailures"]
     assert alarm["Dimensions"] == [{"Name": "InferenceComponentName", "Value": component}]
     assert alarm["AlarmActions"] == [{"Ref": kinds["StepScaling"]}]
+    # SageMaker publishes the metric once a minute, and a period below costs three times as much.
+    assert alarm["Period"] == 60
 
 
 def test_the_container_serves_the_pinned_model(templates: dict[str, Templates]) -> None:

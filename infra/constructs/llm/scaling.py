@@ -66,8 +66,9 @@ class LlmScaling(Construct):
             metric_name="NoCapacityInvocationFailures",
             dimensions=[cloudwatch.CfnAlarm.DimensionProperty(name="InferenceComponentName", value=name)],
             statistic="Maximum",
-            # A high-resolution metric: AWS's guide to scaling to zero evaluates it every 30 seconds as well.
-            period=30,
+            # SageMaker publishes invocation metrics once a minute; a shorter period would cost three times as much and
+            # wake no sooner: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+            period=60,
             evaluation_periods=1,
             datapoints_to_alarm=1,
             threshold=1,
