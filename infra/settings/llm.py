@@ -97,15 +97,25 @@ class LlmSettings(Group):
     max_copies: int = Field(
         1, description="Maximum number of copies of the model; the minimum is always 0.", ge=1, le=50
     )
-    # 0 is for a deployment over a component without copies; SageMaker creates none without.
+    # SageMaker's API takes 0 for a new component as well (botocore: InferenceComponentCopyCount, min 0); not tried.
     initial_copies: int = Field(
-        1, description="Copies after a deployment; the first one needs at least 1.", ge=0, le=50
+        1,
+        description="Copies after a deployment; 0: asleep until the first question. A new endpoint starts one instance "
+        "either way, and ends it after some ten minutes without a copy.",
+        ge=0,
+        le=50,
     )
     concurrency_per_copy: float = Field(
         8, description="Concurrent requests per copy that scaling aims at.", ge=1, le=512
     )
+    # The alarm of target tracking takes 90 values of 10 seconds: aws-samples/sagemaker-genai-hosting-examples,
+    # 03-features/autoscaling/scale_down_to_zero.ipynb.
     scale_in_cooldown_seconds: int = Field(
-        900, description="Time without load before a copy is removed.", ge=60, le=7200
+        900,
+        description="Pause between two removals of copies. The first comes after 15 minutes without load, whatever "
+        "this says.",
+        ge=60,
+        le=7200,
     )
     max_model_len: int = Field(8192, description="Longest prompt plus answer in tokens.", ge=512, le=1_048_576)
     dtype: Literal["auto", "bfloat16", "float16"] = Field("bfloat16", description="Number format of the weights.")

@@ -15,6 +15,8 @@ from twin.cost.outside import external_services
 
 from .conftest import Synthesize
 
+AWAKE = 195 + Decimal("21.7") * 27 / 60
+"""Office hours, and the minutes of each working day until the instance is gone."""
 IDLE_DAY_LIMIT = Decimal(2)
 
 
@@ -53,7 +55,7 @@ def test_dev_has_no_nat_and_no_gpu_that_is_awake_when_idle(estimates: dict[str, 
     assert "EC2::NatGateway" not in kinds(dev)
     (gpu,) = [line for line in dev.lines if line.what.startswith("Instance ml.")]
     assert gpu.monthly[IDLE] == 0
-    assert gpu.monthly[OFFICE] == 195 * gpu.price.usd
+    assert gpu.monthly[OFFICE] == AWAKE * gpu.price.usd
 
 
 def test_the_vector_store_of_dev_is_billed_elsewhere(assemblies: dict[str, Path]) -> None:
@@ -86,5 +88,5 @@ def test_a_bigger_gpu_changes_the_price_of_the_endpoint_only(
 ) -> None:
     bigger = priced(synthesize("dev", {"TWIN_LLM__INSTANCE_TYPE": "ml.g6e.2xlarge"}))
     difference = bigger.monthly(OFFICE) - estimates["dev"].monthly(OFFICE)
-    assert difference == 195 * (Decimal("2.8026") - Decimal("1.222"))
+    assert difference == AWAKE * (Decimal("2.8026") - Decimal("1.222"))
     assert bigger.monthly(IDLE) == estimates["dev"].monthly(IDLE)

@@ -23,6 +23,15 @@ class Assumptions(BaseModel):
         ge=0,
         le=744,
     )
+    wakes_per_month: Decimal = Field(
+        Decimal("21.7"), description="Times a month that the GPU wakes: once a working day (5 x 52 / 12).", ge=0
+    )
+    quiet_minutes: Decimal = Field(
+        Decimal(27),
+        description="Minutes that an instance is paid after the last question of each wake: 15 until scaling takes the "
+        "copy away, up to 12 more until SageMaker ends the instance.",
+        ge=0,
+    )
     office_answers_per_hour: Decimal = Field(Decimal(60), description="Answers in one office hour.", ge=0, le=1_000_000)
     full_answers_per_hour: Decimal | None = Field(
         None,
@@ -81,6 +90,11 @@ class Assumptions(BaseModel):
     insight_metrics: int = Field(
         30, description="Metrics that Container Insights keeps for one cluster with one service.", ge=0
     )
+
+    @property
+    def quiet_hours_per_month(self) -> Decimal:
+        """Hours a month that an instance which may sleep is paid after the last question."""
+        return self.wakes_per_month * self.quiet_minutes / 60
 
     @property
     def seconds_per_answer(self) -> Decimal:

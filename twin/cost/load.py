@@ -33,14 +33,18 @@ class Load:
     answers: Decimal
     is_full: bool = False
 
-    def between(self, least: Decimal, most: Decimal, held: Decimal = Decimal(0)) -> Decimal:
+    def between(
+        self, least: Decimal, most: Decimal, held: Decimal = Decimal(0), after: Decimal = Decimal(0)
+    ) -> Decimal:
         """Hours that something runs which scales from `least` to `most`: all of it at full load, else one when busy.
 
-        One also runs for `held` hours, even without questions.
+        One also runs for `held` hours, even without questions. In a month in which one runs at all it runs on for
+        `after` hours until scaling ends it.
         """
         if self.is_full:
             return most * self.hours
-        awake = min(max(self.busy_hours, held), self.hours)
+        awake = max(self.busy_hours, held)
+        awake = min(awake + after if awake else awake, self.hours)
         return least * (self.hours - awake) + max(least, min(Decimal(1), most)) * awake
 
 

@@ -16,20 +16,20 @@ from twin.cost.pricers.scaling import Range, instances
 def endpoint_config(resource: Resource, context: Context) -> Iterable[Finding]:
     """Instance hours of every production variant, its volume, and what an answer moves.
 
-    Awake in office hours means: at least one instance for every office hour. The time until scaling takes the last
-    copy away comes on top and is not counted.
+    Awake in office hours means: at least one instance for every office hour, and on top the time after each wake until
+    scaling and SageMaker have ended it.
     """
-    held = office_hours.of(context.assembly).held
+    held, after = office_hours.of(context.assembly).held, context.assumptions.quiet_hours_per_month
     for variant in resource.properties.get("ProductionVariants", ()):
         kind = _instance_type(variant)
         if kind is None:
             yield Unknown("a variant without an instance type (serverless, for one) is not priced")
             continue
         reach = instances(resource, variant, context.assembly)
-        yield Charge(f"Instance {kind}", f"sagemaker.{kind}", _hours(reach, held))
+        yield Charge(f"Instance {kind}", f"sagemaker.{kind}", _hours(reach, held, after))
         size = variant.get("VolumeSizeInGB")
         if size is not None:
-            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, held, number(size)))
+            yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, held, after, number(size)))
     data = context.assumptions.answer_kilobytes / 1_000_000
     yield Charge("Data in and out", "sagemaker.data", per_answer(data))
     capture = resource.properties.get("DataCaptureConfig")
@@ -58,9 +58,9 @@ def _instance_type(variant: dict[str, Any]) -> str | None:
     return str(pools[0]["InstanceType"]) if pools else None
 
 
-def _hours(reach: Range, held: Decimal) -> Units:
-    return lambda load: load.between(reach.least, reach.most, held)
+def _hours(reach: Range, held: Decimal, after: Decimal) -> Units:
+    return lambda load: load.between(reach.least, reach.most, held, after)
 
 
-def _volume(reach: Range, held: Decimal, size: Decimal) -> Units:
-    return lambda load: size * load.between(reach.least, reach.most, held) / load.hours
+def _volume(reach: Range, held: Decimal, after: Decimal, size: Decimal) -> Units:
+    return lambda load: size * load.between(reach.least, reach.most, held, after) / load.hours

@@ -49,8 +49,8 @@ def test_the_markdown_is_tables_that_github_renders(write_assembly: WriteAssembl
     found = compare(base, assembly.read(head))
     text = "\n\n".join(table.markdown() for table in report.diff_tables(found))
     assert "**Price difference, USD per month**\n\n|  | idle | office | full |\n| --- | ---: | ---: | ---: |" in text
-    assert f"| difference | 0.00 | +{195 * (Decimal('2.8026') - Decimal('1.222')):,.2f} |" in text
-    assert "| llm | SageMaker::EndpointConfig | Instance ml.g6.2xlarge | 0.00 | -238.29 | -892.06 |" in text
+    assert f"| difference | 0.00 | +{Decimal('204.765') * (Decimal('2.8026') - Decimal('1.222')):,.2f} |" in text
+    assert "| llm | SageMaker::EndpointConfig | Instance ml.g6.2xlarge | 0.00 | -250.22 | -892.06 |" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("| llm")}
     assert widths == {7}
 

@@ -17,6 +17,11 @@ Make = Callable[..., dict[str, Any]]
 MONTH = Decimal(730)
 
 
+AFTER = Decimal("21.7") * 27 / 60
+AWAKE = 195 + AFTER
+"""Office hours, and the minutes of each working day until the instance is gone."""
+
+
 def monthly(estimate: Estimate, what: str) -> tuple[Decimal, Decimal, Decimal]:
     (line,) = [line for line in estimate.lines if line.what.startswith(what)]
     return line.monthly[IDLE], line.monthly[OFFICE], line.monthly[FULL]
@@ -32,7 +37,7 @@ def test_a_gpu_that_sleeps_costs_nothing_idle_one_instance_in_office_hours_all_a
     priced: Priced, make: Make
 ) -> None:
     seen = monthly(priced({"Config": endpoint_config(make)}), "Instance ml.g6.2xlarge")
-    assert seen == (0, Decimal("1.222") * 195, Decimal("1.222") * 3 * MONTH)
+    assert seen == (0, Decimal("1.222") * AWAKE, Decimal("1.222") * 3 * MONTH)
 
 
 def test_a_gpu_that_may_not_sleep_is_paid_all_month(priced: Priced, make: Make) -> None:
@@ -56,7 +61,7 @@ def test_of_a_prioritised_list_the_first_choice_is_priced(priced: Priced, make: 
     variant = config["Properties"]["ProductionVariants"][0]
     del variant["InstanceType"]
     variant["InstancePools"] = pools
-    assert monthly(priced({"Config": config}), "Instance ml.g5.xlarge")[1] == Decimal("1.408") * 195
+    assert monthly(priced({"Config": config}), "Instance ml.g5.xlarge")[1] == Decimal("1.408") * AWAKE
 
 
 def test_an_instance_type_without_a_price_is_unknown_not_free(priced: Priced, make: Make) -> None:
@@ -367,10 +372,12 @@ def test_office_hours_of_the_stage_are_those_that_are_priced(priced: Priced, mak
     dimension = "sagemaker:inference-component:DesiredCopyCount"
     target = {"ScalableDimension": dimension, "MinCapacity": 0, "MaxCapacity": 3}
     copies = make("ApplicationAutoScaling::ScalableTarget", ScheduledActions=actions, **target)
-    held = Decimal("1.222") * 104
+    held = Decimal("1.222") * (104 + AFTER)
     found = monthly(priced({"Config": endpoint_config(make), "Copies": copies}), "Instance")
     assert found[:2] == (held, held), "the copy that the morning starts is paid for, asked or not"
     assumed = priced({"Config": endpoint_config(make), "Copies": copies}, "office_hours_per_month=200")
-    assert monthly(assumed, "Instance")[1] == Decimal("1.222") * 200
+    assert monthly(assumed, "Instance")[1] == Decimal("1.222") * (200 + AFTER)
+    prompt = priced({"Config": endpoint_config(make), "Copies": copies}, "quiet_minutes=0")
+    assert monthly(prompt, "Instance")[1] == Decimal("1.222") * 104
     actions[0]["ScalableTargetAction"] = {"MinCapacity": 0, "MaxCapacity": 3}
     assert monthly(priced({"Config": endpoint_config(make), "Copies": copies}), "Instance")[:2] == (Decimal(0), held)
