@@ -39,7 +39,7 @@ from services.rag.pipeline.rag import RagPipeline
 from services.rag.pipeline.recorder import Facts, Recorder
 from services.rag.pipeline.tokens import TokenCounter, token_counter
 from services.rag.pipeline.waking import WakeGate
-from services.rag.readiness import CHECK_TIMEOUT_SECONDS, Check, Readiness, opik_check, queue_check
+from services.rag.readiness import CHECK_TIMEOUT_SECONDS, LLM, Check, Readiness, opik_check, queue_check
 from services.rag.sampling.feedback import Feedback
 from services.rag.sampling.samples import SampleQueue
 from services.rag.settings import RagSettings
@@ -178,7 +178,7 @@ async def _checks(
     stack.callback(thread.shutdown, wait=False, cancel_futures=True)
     checks: dict[str, Check] = {
         "qdrant": store.ping,
-        "llm": partial(chat.probe, CHECK_TIMEOUT_SECONDS),
+        LLM: partial(chat.probe, CHECK_TIMEOUT_SECONDS),
         "samples_queue": queue_check(sqs, settings.samples_queue_url, thread),
     }
     if settings.opik_url_override:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common.sagemaker import InvocationError
+from services.common.sagemaker import SLEEPING, InvocationError
 from services.rag.errors import StoreUnavailable
 
 CHECK_TIMEOUT_SECONDS = 5.0
 # A check of the LLM asks it for a token, so a healthy state is cached for some seconds, and a bad one for one second.
 OK_MAX_AGE_SECONDS = 10.0
 DOWN_MAX_AGE_SECONDS = 1.0
+LLM = "llm"
+"""Name of the check that asks the model, and so wakes one that sleeps."""
 
 Check = Callable[[], Awaitable[None]]
 
@@ -26,36 +29,58 @@ class CheckFailed(Exception):
     """A dependency would not serve a request now; the message is one sentence."""
 
 
+@dataclass(frozen=True)
+class State:
+    """State of a dependency.
+
+    Attributes:
+        name: `asleep` is a model that serves later without intervention: the service holds requests for it until then.
+        detail: one sentence about what is wrong; None when nothing is.
+    """
+
+    name: Literal["ok", "asleep", "down"]
+    detail: str | None = None
+
+
+OK = State("ok")
+
+
 class Readiness:
-    """State of all dependencies, checked concurrently and cached for some seconds."""
+    """State of all dependencies, checked concurrently and each cached for some seconds."""
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._known: dict[str, str | None] = {}
-        self._until = 0.0
+        self._known: dict[str, tuple[State, float]] = {}
 
-    async def states(self) -> dict[str, str | None]:
-        """Dependency -> None when it is ready, else one sentence about what is wrong."""
+    async def states(self, without: Collection[str] = ()) -> dict[str, State]:
+        """State by dependency.
+
+        Args:
+            without: dependencies that are not asked and not in the answer.
+        """
+        names = [name for name in self._checks if name not in without]
         async with self._lock:
-            if not self._known or self._clock() >= self._until:
-                found = await asyncio.gather(*(self._state(check) for check in self._checks.values()))
-                self._known = dict(zip(self._checks, found, strict=True))
-                healthy = all(state is None for state in found)
-                self._until = self._clock() + (OK_MAX_AGE_SECONDS if healthy else DOWN_MAX_AGE_SECONDS)
-            return self._known
+            due = [name for name in names if name not in self._known or self._clock() >= self._known[name][1]]
+            found = await asyncio.gather(*(self._state(self._checks[name]) for name in due))
+            for name, state in zip(due, found, strict=True):
+                age = OK_MAX_AGE_SECONDS if state.name == "ok" else DOWN_MAX_AGE_SECONDS
+                self._known[name] = state, self._clock() + age
+            return {name: self._known[name][0] for name in names}
 
     @staticmethod
-    async def _state(check: Check) -> str | None:
+    async def _state(check: Check) -> State:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 await check()
         except TimeoutError:
-            return f"No answer within {CHECK_TIMEOUT_SECONDS:g} s."
+            return State("down", f"No answer within {CHECK_TIMEOUT_SECONDS:g} s.")
+        except SLEEPING as error:
+            return State("asleep", str(error))
         except (CheckFailed, InvocationError, StoreUnavailable) as error:
-            return str(error)
-        return None
+            return State("down", str(error))
+        return OK
 
 
 def opik_check(url: str, client: httpx.AsyncClient) -> Check:

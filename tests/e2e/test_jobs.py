@@ -29,7 +29,7 @@ from twin.ci.preview import MARKER
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 IMAGES = "llm-twin/rag"
-SMOKE = '.venv/bin/twin ask --no-sample --require-sources "Why does Ada keep the health check timeout so long?"'
+SMOKE = '.venv/bin/twin ask --wait --no-sample --require-sources "Why does Ada keep the health check timeout so long?"'
 DEPLOY = ".venv/bin/twin ci deploy"
 WATCH = ".venv/bin/twin ci watch-alarms --minutes 15"
 ROLLBACK = ".venv/bin/twin ci rollback"

@@ -9,7 +9,7 @@ import typer
 from twin.target.errors import TwinError
 from twin.target.paths import CORPUS
 from twin.terminal.console import print_json
-from twin.terminal.options import JsonOption, StageOption
+from twin.terminal.options import JsonOption, StageOption, progress
 
 app = typer.Typer()
 
@@ -51,6 +51,7 @@ def ask(
     require_sources: Annotated[
         bool, typer.Option("--require-sources", help="Exit with 1 when the answer names no source.")
     ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wake a sleeping model first, however long that takes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a question and stream the answer.
@@ -62,6 +63,12 @@ def ask(
     from twin.target.stage import connect
 
     target = connect(stage)
+    if wait:
+        from twin.target.api_client import ApiClient
+        from twin.target.waking import await_service
+
+        with ApiClient(target) as api:
+            await_service(api, progress)
     if as_json:
         answer = ask(target, query, author=author, enable_rag=rag, sample=sample)
         print_json({"answer": answer.text, "sources": answer.sources, **answer.done})

@@ -15,8 +15,9 @@ The program runs on the operator's machine or in a workflow. For stage `local` i
    remembered.
 5. Outputs and secrets: read the stacks' outputs, put the hash of this person's API key into its secret (the key
    itself stays in `.local/keys`), and point the local notifications at the sink.
-6. Ready: ask `/readyz` through the stage's address until every dependency is ready, the LLM included, for 45 seconds
-   at most.
+6. Ready (`ready.py`): ask `/readyz` through the stage's address until what the deployment is responsible for works,
+   for 45 seconds at most. A model without copies is left asleep, and a store whose key nobody has filled in yet is
+   reported with what to fill.
 7. Prompts: register the versions in use in Opik.
 
 When something fails:
@@ -33,15 +34,14 @@ The demo and the drill call the steps one by one (`twin/local/`). docs/doctor.md
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
 from twin.deploy.failures.report import FailureRecorder, explained_unready
+from twin.deploy.ready import wait_until_ready
 from twin.prompts.versions import register
 from twin.target import cdk
-from twin.target.api_client import ApiClient
 from twin.target.bootstrap import bootstrap_account
 from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
 from twin.target.cloudformation import CloudFormation
@@ -53,7 +53,6 @@ from twin.target.progress import Progress
 from twin.target.stage import Stage, connect, local_stage
 
 START_SECONDS = 60.0
-READY_SECONDS = 45.0
 BOOTSTRAP_STACK = "CDKToolkit"
 
 
@@ -81,7 +80,7 @@ def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, on
     overrides = deployment_overrides(stage, engine)
     ensure_bootstrap(stage, progress)
     deploy_stacks(stage, overrides, progress, only=only)
-    return finish(stage)
+    return finish(stage, progress)
 
 
 def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *, only: tuple[str, ...] = ()) -> None:
@@ -98,8 +97,10 @@ def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *
         raise recorder.explained(error) from None
 
 
-def finish(stage: Stage) -> Deployed:
+def finish(stage: Stage, progress: Progress) -> Deployed:
     """Finish a deployment after `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
+
+    What the stage still needs, or does only with its first question, is said as progress.
 
     Raises:
         TwinError: when the service does not get ready, with the reason.
@@ -108,9 +109,11 @@ def finish(stage: Stage) -> Deployed:
     ensure_api_key(stage, found["ApiKeysSecretArn"])
     fill_local_secrets(stage, found)
     try:
-        wait_until_ready(stage, found)
+        notes = wait_until_ready(stage, found)
     except TwinError as error:
         raise explained_unready(error, stage, found["ClusterName"], found["ServiceName"]) from None
+    for note in notes:
+        progress(note)
     _register_prompts(stage, found)
     return Deployed(stage, found)
 
@@ -140,34 +143,3 @@ def ensure_bootstrap(stage: Stage, progress: Progress) -> None:
         )
     bootstrap_account(stage)
     progress(f"{BOOTSTRAP_STACK} bootstrapped")
-
-
-def wait_until_ready(stage: Stage, found: dict[str, str]) -> None:
-    """Wait for `/readyz` through the load balancer; locally what cannot get ready by itself ends the wait.
-
-    Raises:
-        TwinError: naming the resource and what is wrong with it.
-    """
-    deadline = time.monotonic() + READY_SECONDS
-    with ApiClient(stage, found) as api:
-        while True:
-            ready, state = api.ready()
-            if ready:
-                return
-            if stage.is_local:
-                refuse_failed_processes()
-            if time.monotonic() > deadline:
-                raise TwinError(f"The RAG service is not ready after {READY_SECONDS:.0f} s: {state}")
-            time.sleep(0.3)
-
-
-def refuse_failed_processes() -> None:
-    """Raise when a declared resource has failed for good: what is still tried may get ready within the wait.
-
-    Raises:
-        TwinError: naming the resource and the reason.
-    """
-    state = lifecycle.status(STATE_ROOT)
-    failed = [p for p in (state.processes if state else ()) if p.status == "failed"]
-    if failed:
-        raise TwinError("; ".join(f"{p.resource}: {p.reason}" for p in failed))

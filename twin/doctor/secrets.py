@@ -10,6 +10,7 @@ from twin.doctor.context import Context
 from twin.doctor.finding import Finding, ok, skipped, warning
 from twin.doctor.stacks import created
 from twin.target.cloudformation import CloudFormation
+from twin.target.deployment import is_untouched
 
 SECRETS = "Secrets"
 UNFILLED = {
@@ -52,11 +53,6 @@ def _secrets(context: Context) -> Iterator[Finding]:
         yield warning(f"Secret: {description}", "never filled", _meaning(each), fix)
     if not empty:
         yield ok(SECRETS, f"{len(found)} filled")
-
-
-def is_untouched(described: dict[str, Any]) -> bool:
-    """Whether a secret has the version of its creation only; the value itself is never read."""
-    return len(described.get("VersionIdsToStages") or {}) < 2
 
 
 def _meaning(described: dict[str, Any]) -> str:

@@ -17,8 +17,6 @@ from twin.target.progress import Progress
 TRIES = 5
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
-WAKE_SECONDS = 900.0
-"""As long as the endpoint of a large model takes from zero copies to its first answer."""
 RECORDED_SECONDS = 90.0
 PROGRESS_EVERY = 10
 _RETRYABLE = frozenset({429, 502, 503, 504})
@@ -30,25 +28,6 @@ class Asked:
 
     trace_id: str = ""
     problem: str = ""
-
-
-def await_service(api: ApiClient, progress: Progress) -> None:
-    """Wait until the service can answer; a sleeping model is woken.
-
-    Raises:
-        TwinError: it cannot be reached, or something else than its model is missing.
-    """
-    ready, state = api.ready()
-    if ready:
-        return
-    if "error" in state:
-        raise TwinError(f"The RAG service cannot be reached: {state['error']}.")
-    failing = {name: found for name, found in (state.get("dependencies") or {}).items() if found.get("state") != "ok"}
-    if set(failing) != {"llm"}:
-        reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in failing.items())
-        raise TwinError(f"The RAG service is not ready: {reasons or state}.")
-    progress("waiting for the model to wake")
-    api.wait_until_ready(WAKE_SECONDS)
 
 
 def ask_all(api: ApiClient, questions: Mapping[str, str], concurrency: int, progress: Progress) -> dict[str, Asked]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from infra.settings.deployment import SettingsError, load_settings
 from services.evaluation.run.opik_metrics import answer_of
-from twin.evaluate.asking import ask_all, await_service, read_traces
+from twin.evaluate.asking import ask_all, read_traces
 from twin.evaluate.experiments import Experiments, Recorded, open_experiments
 from twin.evaluate.offline_report import comparison_fields
 from twin.evaluate.offline_scoring import score_traces
@@ -24,6 +24,7 @@ from twin.target.errors import TwinError
 from twin.target.opik_client import opik_reader
 from twin.target.progress import Progress
 from twin.target.stage import Stage
+from twin.target.waking import await_service
 
 
 @dataclass(frozen=True)

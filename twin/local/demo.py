@@ -83,7 +83,7 @@ class Demo:
         with self.steps.step("cdk deploy --all"):
             deploy_stacks(stage, overrides, _progress)
         with self.steps.step("Ready through the load balancer"):
-            deployed = finish(stage)
+            deployed = finish(stage, _progress)
             with ApiClient(stage, deployed.outputs) as api:
-                console.print_json(json.dumps(api.wait_until_ready(10)))
+                console.print_json(json.dumps(api.wait_until_awake(10)))
         return deployed

@@ -14,6 +14,7 @@ from twin.target.deployment import api_key, outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage, address
 
+POLL_SECONDS = 0.3
 TIMEOUT = httpx.Timeout(connect=5, read=150, write=10, pool=5)
 
 
@@ -64,28 +65,33 @@ class ApiClient:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether every dependency is ready, and the state of each."""
-        try:
-            response = self._http.get("/readyz", timeout=10)
-            return response.status_code == httpx.codes.OK, response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            return False, {"error": str(error) or type(error).__name__}
+    def readiness(self, *, wake: bool) -> dict[str, Any]:
+        """Answer of `/readyz`; `{"error": ...}` when there is none.
 
-    def wait_until_ready(self, seconds: float) -> dict[str, Any]:
-        """Block until `/readyz` is green.
+        Args:
+            wake: whether the model is asked as well, which wakes it.
+        """
+        try:
+            response = self._http.get("/readyz", params={} if wake else {"wake": "false"}, timeout=10)
+            answer = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            return {"error": str(error) or type(error).__name__}
+        return answer if isinstance(answer, dict) else {"error": f"status {response.status_code}"}
+
+    def wait_until_awake(self, seconds: float) -> dict[str, Any]:
+        """Block until every dependency is ready, the model included, which is woken.
 
         Raises:
             TwinError: with the last state of each dependency, after `seconds`.
         """
         deadline = time.monotonic() + seconds
         while True:
-            ok, state = self.ready()
-            if ok:
+            state = self.readiness(wake=True)
+            if state.get("status") == "ready":
                 return state
             if time.monotonic() > deadline:
                 raise TwinError(f"The RAG service is not ready after {seconds:.0f} s: {json.dumps(state)}")
-            time.sleep(0.3)
+            time.sleep(POLL_SECONDS)
 
     def ask(
         self, query: str, *, author: str | None = None, enable_rag: bool = True, sample: bool = True

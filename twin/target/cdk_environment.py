@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 
-from botocore.exceptions import ClientError
-
-from infra.names import Names
 from infra.settings.deployment import SettingsError, load_settings
 from localcloud.state import State
 from twin.target.errors import TwinError
+from twin.target.model_copies import model_copies
 from twin.target.paths import EMBEDDING_MODEL
 from twin.target.stage import Stage, address
 
@@ -38,16 +36,10 @@ def current_copies(stage: Stage) -> dict[str, str]:
     """
     try:
         most = load_settings(stage.name).llm.max_copies
-        name = Names(stage.prefix).inference_component
-        described = stage.client("sagemaker").describe_inference_component(InferenceComponentName=name)
     except SettingsError as error:
         raise TwinError(str(error)) from None
-    except ClientError as error:
-        if "Could not find" not in str(error):
-            raise
-        return {}
-    copies = described.get("RuntimeConfig", {}).get("DesiredCopyCount")
-    return {} if copies is None else {"TWIN_LLM__INITIAL_COPIES": str(min(copies, most))}
+    copies = model_copies(stage)
+    return {} if copies is None else {"TWIN_LLM__INITIAL_COPIES": str(min(copies.desired, most))}
 
 
 def _local(state: State, engine: str) -> dict[str, str]:

@@ -96,6 +96,15 @@ def fill_local_secrets(stage: Stage, found: dict[str, str]) -> None:
         stage.client("secretsmanager").put_secret_value(SecretId=found[output], SecretString=value)
 
 
+def is_untouched(described: dict[str, Any]) -> bool:
+    """Whether a secret has the version of its creation only; the value itself is never read.
+
+    Args:
+        described: answer of DescribeSecret.
+    """
+    return len(described.get("VersionIdsToStages") or {}) < 2
+
+
 def _known_keys(document: str) -> list[dict[str, Any]]:
     try:
         parsed = json.loads(document)

@@ -3,6 +3,7 @@
 from services.common.sagemaker.chat import ChatChunk, ChatStreamParser
 from services.common.sagemaker.client import SageMakerChat
 from services.common.sagemaker.errors import (
+    SLEEPING,
     EndpointNotFound,
     EndpointUnavailable,
     EndpointUpdating,
@@ -15,6 +16,7 @@ from services.common.sagemaker.errors import (
 )
 
 __all__ = [
+    "SLEEPING",
     "ChatChunk",
     "ChatStreamParser",
     "EndpointNotFound",

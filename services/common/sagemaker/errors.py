@@ -28,6 +28,10 @@ class EndpointUpdating(InvocationError):
     """The endpoint or its inference component is being created or changed and serves no requests."""
 
 
+SLEEPING = (NoCapacity, EndpointUpdating)
+"""Errors of an endpoint that will serve later without any intervention."""
+
+
 class Throttled(InvocationError):
     """The endpoint refuses because it serves its maximum of invocations."""
 

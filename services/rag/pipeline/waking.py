@@ -13,13 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from services.common.logging import concern_logger
-from services.common.sagemaker import (
-    EndpointUnavailable,
-    EndpointUpdating,
-    InvocationError,
-    InvocationTimeout,
-    NoCapacity,
-)
+from services.common.sagemaker import SLEEPING, EndpointUnavailable, InvocationError, InvocationTimeout, NoCapacity
 from services.rag.conversation import Sampling, Status, Token
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt
@@ -29,9 +23,6 @@ logger = concern_logger("llm")
 
 POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 5.0
-SLEEPING = (NoCapacity, EndpointUpdating)
-"""Errors of an endpoint that will serve later without any intervention."""
-
 # While it starts, an endpoint may also be unreachable for some seconds. Any other error is returned to the callers.
 _NOT_YET = (*SLEEPING, EndpointUnavailable, InvocationTimeout)
 

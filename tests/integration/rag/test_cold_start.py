@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from tests.integration.rag.conftest import World
+from tests.integration.rag.conftest import World, eventually
 from tests.integration.rag.fakes import ANSWER, KEY
 from tests.integration.rag.test_answers import QUESTION, events
 
@@ -94,6 +94,27 @@ def test_more_than_may_wait_are_refused_with_a_sentence(world: World) -> None:
     assert {answer.status_code for answer in refused} == {503}
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
     assert "which is the most" in refused[0].json()["error"]["message"]
+
+
+def test_readyz_tells_a_model_that_sleeps_from_one_that_fails(world: World) -> None:
+    with world.client() as client:
+        for mode, status, state, code in (
+            ("no_capacity", "asleep", "asleep", 200),
+            ("model_error", "not_ready", "down", 503),
+            ("ok", "ready", "ok", 200),
+        ):
+            world.cloud.mode = mode
+            eventually(lambda state=state: client.get("/readyz").json()["dependencies"]["llm"]["state"] == state)
+            answer = client.get("/readyz")
+            assert (answer.status_code, answer.json()["status"]) == (code, status)
+
+
+def test_readyz_without_the_model_does_not_ask_it(world: World) -> None:
+    with asleep(world, 60), world.client() as client:
+        answer = client.get("/readyz", params={"wake": "false"})
+        assert world.cloud.invocations == []
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert set(answer.json()["dependencies"]) == {"qdrant", "samples_queue", "opik"}
 
 
 def test_the_openai_client_waits_without_noticing(world: World) -> None:

@@ -132,14 +132,14 @@ class FeedbackRequest(RequestBody, NoUnknownFields):
 class Dependency(BaseModel):
     """State of one dependency."""
 
-    state: Literal["ok", "down"]
+    state: Literal["ok", "asleep", "down"]
     detail: str | None = None
 
 
 class Readiness(BaseModel):
     """Answer of `GET /readyz`."""
 
-    status: Literal["ready", "not_ready"]
+    status: Literal["ready", "asleep", "not_ready"]
     dependencies: dict[str, Dependency]
 
 
