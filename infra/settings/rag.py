@@ -50,6 +50,13 @@ class RagSettings(Group):
         description="Bucket that `twin ingest s3://...` reads by a task of its own; empty: none.",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     )
+    documents: str | None = Field(
+        None,
+        description="What `twin ci ingest` reads into the store after a deployment: a folder of the checkout, or "
+        "`s3://bucket/prefix` in documents_bucket; empty: nothing.",
+        min_length=1,
+        max_length=1024,
+    )
     retrieval_top_k: int = Field(5, description="Documents in a prompt.", ge=1, le=20)
     sample_rate: float = Field(0.5, description="Share of answers that are sampled for evaluation.", ge=0, le=1)
     idle_timeout_seconds: int = Field(

@@ -30,6 +30,7 @@ from twin.ci.preview import MARKER
 WORKFLOWS = ROOT / ".github" / "workflows"
 IMAGES = "llm-twin/rag"
 SMOKE = '.venv/bin/twin ask --wait --no-sample --require-sources "Why does Ada keep the health check timeout so long?"'
+PRODUCTION_SMOKE = SMOKE.replace(" --require-sources", "")
 DEPLOY = ".venv/bin/twin ci deploy"
 WATCH = ".venv/bin/twin ci watch-alarms --minutes 15"
 ROLLBACK = ".venv/bin/twin ci rollback"
@@ -45,7 +46,7 @@ NO_ACTIONS = {
     "make evaluation-layer": "the local cloud's functions use this environment's packages",
     "aws-actions/configure-aws-credentials": "the local key is used; the trust is tested with the Delivery stack",
 }
-LARGER = "\n[rag]\ncpu = 1024\nmemory_mb = 2048\n"
+LARGER = "[rag]\ncpu = 1024\nmemory_mb = 2048\n"
 """What the pull request changes: a task definition is replaced, and costs more."""
 QUESTION = "Why does Ada keep the health check timeout so long?"
 QUESTIONS = 4
@@ -72,7 +73,7 @@ class Repository:
         ask_few(self.workspace)
         self.good = commit(self.workspace, "What runs")
         settings = self.workspace / "infra" / "config" / "dev.toml"
-        settings.write_text(settings.read_text() + LARGER)
+        settings.write_text(settings.read_text().replace("[rag]\n", LARGER))
         self.pushed = commit(self.workspace, "A larger task")
         self._hub = hub
         self._cloud = {
@@ -294,10 +295,10 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
     needs = {"staging": {"outputs": {"digest": good}}}
     refused = repository.run("deploy", "production", event_name="push", needs=needs)
     assert "was built and tested" in refused.steps[DEPLOY].output
-    assert refused.steps[SMOKE].outcome == "skipped"
+    assert refused.steps[PRODUCTION_SMOKE].outcome == "skipped"
     assert "has no good release yet" in roll_back(repository, refused).steps[ROLLBACK].output
 
-    only = (DEPLOY, SMOKE, WATCH)
+    only = (DEPLOY, PRODUCTION_SMOKE, WATCH)
     kept = repository.run(
         "deploy",
         "production",

@@ -14,8 +14,9 @@ from rich.progress import Progress
 from twin.ask.ingest_task import run_task
 from twin.target.errors import TwinError
 from twin.target.paths import ROOT
-from twin.target.program import running, store_environment
+from twin.target.program import running
 from twin.target.stage import Stage
+from twin.target.vector_store import store_environment
 
 PROGRAM = "services.rag.ingest"
 # Of a program that failed: its own sentence, or the end of a traceback.

@@ -13,8 +13,9 @@ from rich.progress import Progress
 
 from twin.target.errors import TwinError
 from twin.target.paths import ROOT
-from twin.target.program import running, store_environment
+from twin.target.program import running
 from twin.target.stage import Stage
+from twin.target.vector_store import store_environment
 
 PROGRAM = "services.rag.evaluate_retrieval"
 SERVED = "service"

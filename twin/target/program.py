@@ -10,10 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from localcloud.store_keys import store_keys
-from twin.target.paths import EMBEDDING_MODEL, STATE_ROOT
-from twin.target.stage import Stage, address
-
 STOP_SECONDS = 5.0
 """Time between SIGTERM and SIGKILL."""
 
@@ -42,23 +38,6 @@ def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
     finally:
         if process is not None:
             _end(process, whole_group=bool(options.get("start_new_session")))
-
-
-def store_environment(stage: Stage, *, writes: bool) -> dict[str, str]:
-    """Environment of a program of the RAG service that works on the stage's vector store from this machine.
-
-    On AWS the caller's own QDRANT_URL and QDRANT_API_KEY count; locally the local cloud's store and buckets.
-
-    Args:
-        stage: whose store it is.
-        writes: whether the program changes the store; it gets a key that only reads otherwise.
-    """
-    model = {"EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL)}
-    if stage.local is None:
-        return {**model, **os.environ, **stage.environment}
-    keys = store_keys(STATE_ROOT)
-    store = {"QDRANT_URL": address(stage.local, "qdrant"), "QDRANT_API_KEY": keys.write if writes else keys.read}
-    return {**os.environ, **stage.environment, **model, **store}
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,22 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.settings.deployment import SettingsError, load_settings
-from localcloud.store_keys import store_keys
 from services.vectors.export import Store, StoreError, export_to
-from twin.target.deployment import outputs
 from twin.target.errors import TwinError
-from twin.target.paths import STATE_ROOT
 from twin.target.progress import Progress
-from twin.target.stage import Stage, address, connect
+from twin.target.stage import Stage, connect
+from twin.target.vector_store import READ_KEY, WRITE_KEY, store_access
 from twin.vectors.restore import RestoreResult, restore
 
 SUFFIX = ".jsonl.gz"
-READ_KEY, WRITE_KEY = "QdrantApiKeySecretArn", "QdrantWriteKeySecretArn"
-TUNNEL = (
-    "The vector store of stage {stage} is closed to the outside. Open a tunnel to it (docs/vectors.md) and give its "
-    "end with --url https://127.0.0.1:6333, its key in QDRANT_API_KEY and its certificate in QDRANT_CA_FILE."
-)
 
 
 def backup(stage_name: str, target: str | None, *, url: str | None = None) -> tuple[str, dict[str, int]]:
@@ -85,31 +76,14 @@ def restore_from(
 
 
 def store_of(stage_name: str, stage: Stage | None, url: str | None, *, key_output: str = READ_KEY) -> Store:
-    """The store at `url`, else the stage's own.
-
-    On AWS the caller's QDRANT_URL counts before the stage's settings, as it does for an ingest from here.
-
-    Args:
-        key_output: stack output that names the secret of the key: READ_KEY or WRITE_KEY.
+    """The store at `url`, else the stage's own, see `store_access`.
 
     Raises:
         TwinError: the stage is not deployed, or its store can only be reached through a tunnel.
         StoreError: QDRANT_CA_FILE cannot be used.
     """
-    if url is None and stage is not None and stage.local is not None:
-        keys = store_keys(STATE_ROOT)
-        return Store(address(stage.local, "qdrant"), keys.write if key_output == WRITE_KEY else keys.read)
-    url = url or os.environ.get("QDRANT_URL")
-    if url is not None:
-        return Store(url, os.environ.get("QDRANT_API_KEY"), os.environ.get("QDRANT_CA_FILE"))
-    try:
-        elsewhere = load_settings(stage_name).vectors.url
-    except SettingsError as error:
-        raise TwinError(str(error)) from None
-    if elsewhere is None:
-        raise TwinError(TUNNEL.format(stage=stage_name))
-    stage = _required(stage)
-    return Store(elsewhere, stage.secret(outputs(stage)[key_output]), os.environ.get("QDRANT_CA_FILE"))
+    access = store_access(stage_name, stage, url, key_output=key_output)
+    return Store(access.url, access.key, access.ca_file)
 
 
 def _stage(name: str, url: str | None, file: str | None) -> Stage | None:

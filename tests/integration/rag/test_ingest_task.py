@@ -20,14 +20,17 @@ from typing import Any
 
 import boto3
 import pytest
-from qdrant_client import QdrantClient
+from qdrant_client import QdrantClient, models
 
 from localcloud.process import base_environment
+from services.rag.stores.documents import COLLECTIONS
 from tests.aws import aws_environment
 from tests.integration.rag.local_servers import PATIENT, qdrant, serving
 from tests.program import TWIN
 from tests.sigint import restore_sigint
 from twin.ask.ingest import ingest
+from twin.ci.documents import ingest_documents
+from twin.target import vector_store
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
@@ -269,3 +272,23 @@ def test_a_stage_that_is_not_deployed_is_one_sentence(cloud: Cloud) -> None:
     _, errors = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 1
     assert "is not deployed: run `make deploy-inference-pipeline STAGE=prod`" in errors
+
+
+def test_a_folder_after_a_deployment_goes_into_the_stages_own_store_with_its_write_key(
+    cloud: Cloud, servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a runner: only credentials in the environment, the address in the settings, the key in a secret."""
+    monkeypatch.setenv("TWIN_VECTORS__URL", servers)
+    monkeypatch.setenv("TWIN_RETRIEVAL__TENANT", "runner")
+    for name in ("QDRANT_URL", "QDRANT_API_KEY", "QDRANT_CA_FILE", "EMBEDDING_MODEL_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    arn = cloud.client("secretsmanager").create_secret(Name="write", SecretString="a key that writes\n")["ARN"]
+    monkeypatch.setattr(vector_store, "outputs", lambda _: {"QdrantWriteKeySecretArn": arn})
+    stage = Stage("dev", "us-east-1")
+    found = vector_store.store_environment(stage, writes=True)
+    assert (found["QDRANT_URL"], found["QDRANT_API_KEY"]) == (servers, "a key that writes")
+    report = ingest_documents(stage, lambda _: None)
+    assert report is not None and report["chunks_written"] > 0
+    mine = models.Filter(must=[models.FieldCondition(key="tenant", match=models.MatchValue(value="runner"))])
+    written = sum(cloud.qdrant.count(name, count_filter=mine).count for name in COLLECTIONS)
+    assert written == report["chunks_written"]

@@ -193,7 +193,7 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
             for output, key in (("QdrantApiKeySecretArn", READ_KEY), ("QdrantWriteKeySecretArn", KEY))
         }
         # No stack is deployed there; reading the outputs of one has its own tests.
-        monkeypatch.setattr("twin.vectors.backup.outputs", lambda stage: keys)
+        monkeypatch.setattr("twin.target.vector_store.outputs", lambda stage: keys)
         where, counts = backup("dev", "s3://kept/by-hand/now.jsonl.gz")
         restored = restore_from("dev", where, quietly, into="far-")
         with pytest.raises(TwinError, match="names no object"):
@@ -206,7 +206,7 @@ def test_a_stages_own_store_is_backed_up_to_a_bucket_and_comes_back(
 
 def test_the_local_clouds_store_is_the_local_stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     make_store_keys(tmp_path)
-    monkeypatch.setattr("twin.vectors.backup.STATE_ROOT", tmp_path)
+    monkeypatch.setattr("twin.target.vector_store.STATE_ROOT", tmp_path)
     # A shell that is set up for another store must not lead a local restore there.
     monkeypatch.setenv("QDRANT_URL", "https://elsewhere.example.com")
     stage = Stage("local", "us-east-1", local=State(pid=1, ports={"qdrant": 6444}))

@@ -230,7 +230,7 @@ def test_what_a_step_runs_was_set_up_by_a_step_before(file: Path) -> None:
             if line.startswith((f"{TWIN} ci deploy", f"{TWIN} ci release ")):
                 assert "make evaluation-layer" in ran, line
             if line.startswith(f"{TWIN} ask"):
-                assert ran[-2:] == [f"{TWIN} ci deploy", f"{TWIN} ingest"], "the smoke test needs documents"
+                assert ran[-2:] == [f"{TWIN} ci deploy", f"{TWIN} ci ingest"], "the smoke test needs documents"
             if line:
                 ran.append(line)
 

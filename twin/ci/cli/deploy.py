@@ -1,4 +1,4 @@
-"""`twin ci image`, `deploy`, `watch-alarms`, `remember`, `rollback`: a commit's way into a stage, and back."""
+"""`twin ci image`, `deploy`, `ingest`, `watch-alarms`, `remember`, `rollback`: the way of a commit, and back."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def deploy(commit: CommitOption, digest: DigestOption, stage: StageOption) -> No
     from twin.target.github_job import set_output
 
     set_output("url", deploy_release(stage, _image_repository(stage), Release(commit, digest), progress))
+
+
+@app.command()
+def ingest(stage: StageOption) -> None:
+    """Ingest the documents that the stage's settings ask for (`rag.documents`), if any, into the stage's own store."""
+    from twin.ask import view
+    from twin.ci.documents import ingest_documents
+    from twin.target.stage import connect
+
+    report = ingest_documents(connect(stage), progress)
+    if report is not None:
+        view.show_ingest(report)
 
 
 @app.command("watch-alarms")

@@ -13,7 +13,8 @@ from services.vectors.export import Store, StoreError
 from twin.ask.ingest import ingest
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
-from twin.vectors.backup import WRITE_KEY, store_of
+from twin.target.vector_store import WRITE_KEY
+from twin.vectors.backup import store_of
 
 AUTHOR = "Fault Drill"
 COLLECTION = "posts"

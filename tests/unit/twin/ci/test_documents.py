@@ -1,0 +1,47 @@
+"""What is ingested after a deployment, and by whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin.ci import documents
+from twin.target.paths import ROOT
+from twin.target.stage import Stage
+
+HOSTED = '{"url": null, "hosted": {}}'
+FOLDER = ROOT / "examples" / "corpus"
+
+
+@pytest.mark.parametrize(
+    ("stage", "variables", "source"),
+    [
+        ("dev", {}, FOLDER),
+        ("pr-12", {}, FOLDER),
+        ("prod", {}, None),
+        ("standard", {}, None),
+        ("prod", {"TWIN_RAG__DOCUMENTS": "s3://mine/posts"}, "s3://mine/posts"),
+        ("dev", {"TWIN_VECTORS": HOSTED}, None),
+        ("dev", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
+        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, None),
+    ],
+)
+def test_only_a_stage_that_asks_for_documents_gets_them_from_where_its_store_is_reached(
+    monkeypatch: pytest.MonkeyPatch, stage: str, variables: dict[str, str], source: str | Path | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    asked: list[str | Path] = []
+
+    def ingest(_: Stage, source: str | Path) -> dict[str, Any]:
+        asked.append(source)
+        return {}
+
+    monkeypatch.setattr(documents, "ingest", ingest)
+    said: list[str] = []
+    report = documents.ingest_documents(Stage(stage, "us-east-1"), said.append)
+    assert asked == ([] if source is None else [source])
+    assert (report is None) == (source is None)
+    assert all(line.endswith(".") for line in said) and (said or source)
