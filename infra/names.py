@@ -17,6 +17,8 @@ STACKS = ("network", "llm", "business", "evaluation", "guard")
 """Stacks of every stage, in the order of their deployment."""
 OPTIONAL_STACKS = ("vectors",)
 """Stacks that only some settings have; they hold data."""
+TASK_PROGRAMS = ("api", "ingest")
+"""Programs that run as ECS tasks of the business stack."""
 DELIVERY = f"{PREFIX}delivery"
 """Prefix of everything that belongs to the account's pipeline, not to a stage."""
 DELIVERY_STACK = DELIVERY
@@ -108,6 +110,11 @@ class Names:
         """The CloudWatch dashboard."""
         return f"{self.prefix}-overview"
 
+    def task_definition(self, program: str) -> str:
+        """Family of the ECS task definitions of a program, `api` or `ingest`."""
+        return f"{self.prefix}-business-{program}"
+
     def fixed(self) -> tuple[str, ...]:
         """Every name that no stack chooses, but the bucket's, which also depends on account and region."""
-        return (self.endpoint, self.inference_component, self.judging, self.dashboard)
+        tasks = (self.task_definition(program) for program in TASK_PROGRAMS)
+        return (self.endpoint, self.inference_component, self.judging, self.dashboard, *tasks)

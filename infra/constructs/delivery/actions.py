@@ -1,4 +1,4 @@
-"""IAM actions of calls that read and name no single resource of a stage."""
+"""Actions of IAM that `twin` needs to read what is in an account."""
 
 from __future__ import annotations
 
@@ -73,3 +73,14 @@ PREFLIGHT = (
     "servicequotas:ListAWSDefaultServiceQuotas",
     "servicequotas:ListServiceQuotas",
 )
+STACK_READS = (
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStackResource",
+    "cloudformation:GetTemplate",
+)
+LOG_READS = ("logs:DescribeLogStreams", "logs:GetLogEvents")
+TASK_READS = ("ecs:DescribeServices", "ecs:DescribeTasks")
+# ECS has no resource-level permission for the first; the second's is the instance of a task, and Fargate has none:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+TASK_LISTS = ("ecs:DescribeTaskDefinition", "ecs:ListTasks")
+COPIES = "sagemaker:DescribeInferenceComponent"

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra.constructs.delivery.actions import LISTS, PREFLIGHT
+from infra.constructs.delivery.actions import (
+    COPIES,
+    LISTS,
+    LOG_READS,
+    PREFLIGHT,
+    STACK_READS,
+    TASK_LISTS,
+    TASK_READS,
+)
 from infra.names import DELIVERY, PROJECT, bootstrap_parameter, stage_prefix
 from infra.settings.delivery import Workflow
 from infra.settings.deployment import DeploymentSettings
@@ -42,6 +50,7 @@ class Permissions:
                 self._secrets((PREVIEWS,), write=True),
                 self._invoke((PREVIEWS,)),
                 self._preflight(),
+                *self._finish((PREVIEWS,)),
                 self._list(),
                 *self._delete((PREVIEWS,)),
             ]
@@ -52,6 +61,7 @@ class Permissions:
                 *self._stage(lasting),
                 self._secrets(lasting, write=True),
                 self._invoke(lasting),
+                *self._finish(lasting),
                 self._last_good(),
                 self._allow("WatchAlarms", ("cloudwatch:DescribeAlarms",), ("*",)),
                 self._allow("FindStacks", ("cloudformation:ListStacks",), ("*",)),
@@ -82,6 +92,9 @@ class Permissions:
             self._last_good(),
             self._preflight(),
             self._list(),
+            # What only reads is on any resource here: the names of all of them would not fit.
+            self._allow("Read", (*STACK_READS, *LOG_READS, *TASK_READS, *TASK_LISTS, COPIES), ("*",)),
+            *self._ingest(stages),
             *self._delete(stages),
             self._forget_last_good(),
         ]
@@ -107,8 +120,35 @@ class Permissions:
 
     def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
         # CloudFormation names a secret after its logical id only, so tags distinguish the stages.
-        actions = ("secretsmanager:GetSecretValue", *(("secretsmanager:PutSecretValue",) if write else ()))
+        changes = ("secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue") if write else ()
+        actions = ("secretsmanager:GetSecretValue", *changes)
         return self._allow("HandOutApiKeys", actions, (self._every_secret(),), _tagged(stages))
+
+    def _finish(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """Calls of `twin deploy` and `twin ci ingest` beside the CDK: copies, reasons of failures, the task."""
+        stacks = [self._arn("cloudformation", "stack", f"{stage_prefix(stage)}-*/*") for stage in stages]
+        running = [arn for kind in ("service", "task") for arn in self._named("ecs", kind, stages)]
+        return [
+            self._allow("ReadWhatIsDeployed", STACK_READS, stacks),
+            self._allow("CountTheModelsCopies", (COPIES,), self._named("sagemaker", "inference-component", stages)),
+            self._allow("ReadTheContainersLogs", LOG_READS, self._log_groups(stages)),
+            self._allow("FindTasks", TASK_LISTS, ("*",)),
+            self._allow("SeeTasks", TASK_READS, running),
+            *self._ingest(stages),
+        ]
+
+    def _ingest(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """To run the ingest's task, which is declared in the stack, and to stop it."""
+        roles = [self._arn("iam", "role", f"{stage_prefix(stage)}-business-Ingest*", region="") for stage in stages]
+        definitions = [
+            self._arn("ecs", "task-definition", f"{stage_prefix(stage)}-business-ingest:*") for stage in stages
+        ]
+        only_to_tasks: dict[str, object] = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        return [
+            self._allow("RunTheIngest", ("ecs:RunTask",), definitions),
+            self._allow("StopTheIngest", ("ecs:StopTask",), self._named("ecs", "task", stages)),
+            self._allow("GiveTheIngestItsRoles", ("iam:PassRole",), roles, only_to_tasks),
+        ]
 
     def _invoke(self, stages: Sequence[str]) -> iam.PolicyStatement:
         names = [self._colon_arn("lambda", "function", f"{stage_prefix(stage)}-evaluation-*") for stage in stages]
@@ -209,11 +249,9 @@ class Permissions:
 
     def _delete_data(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
         """Logs, buckets, images and secrets."""
-        # AWS puts its own path before the name of a function, an endpoint or a state machine.
-        logs = [self._colon_arn("logs", "log-group", f"*{stage_prefix(stage)}-*") for stage in stages]
         buckets = [f"arn:{self._stack.partition}:s3:::{stage_prefix(stage)}-*" for stage in stages]
         return [
-            self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), logs),
+            self._allow("DeleteLeftLogs", ("logs:DeleteLogGroup",), self._log_groups(stages)),
             self._allow(
                 "EmptyAndDeleteLeftBuckets",
                 (
@@ -239,6 +277,10 @@ class Permissions:
                 _tagged(stages),
             ),
         ]
+
+    def _log_groups(self, stages: Sequence[str]) -> list[str]:
+        # AWS puts its own path before the name of a function, an endpoint or a state machine.
+        return [self._colon_arn("logs", "log-group", f"*{stage_prefix(stage)}-*") for stage in stages]
 
     def _named(self, service: str, resource: str, stages: Sequence[str]) -> list[str]:
         """ARNs of what is named after a stage."""

@@ -12,16 +12,23 @@ from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.trust import trust_own_account
+from infra.names import Names
 from infra.settings.deployment import DeploymentSettings
 
 USER = "10001:10001"
 
 
-def image_task(scope: Construct, construct_id: str, settings: DeploymentSettings) -> ecs.FargateTaskDefinition:
-    """A task definition without containers; its role is taken for this account only."""
+def image_task(
+    scope: Construct, construct_id: str, settings: DeploymentSettings, program: str
+) -> ecs.FargateTaskDefinition:
+    """A task definition without containers; its role is taken for this account only.
+
+    Its family is named after the stage and `program`, so that a role can be granted the definitions of single stages.
+    """
     task = ecs.FargateTaskDefinition(
         scope,
         construct_id,
+        family=Names.of(settings).task_definition(program),
         cpu=settings.rag.cpu,
         memory_limit_mib=settings.rag.memory_mb,
         runtime_platform=ecs.RuntimePlatform(

@@ -161,7 +161,7 @@ class FargateApi(Construct):
     def _task(
         self, settings: DeploymentSettings, environment: Mapping[str, str], secrets: Mapping[str, ecs.Secret]
     ) -> ecs.FargateTaskDefinition:
-        task = image_task(self, "Task", settings)
+        task = image_task(self, "Task", settings, "api")
         add_program(
             task,
             "api",

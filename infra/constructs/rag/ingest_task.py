@@ -48,7 +48,7 @@ class IngestTask(Construct):
             log_group: where its output goes.
         """
         super().__init__(scope, construct_id)
-        self.task = image_task(self, "Task", settings)
+        self.task = image_task(self, "Task", settings, CONTAINER)
         add_program(
             self.task,
             CONTAINER,

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,18 @@ from botocore.exceptions import ClientError
 from tests.aws import aws_environment
 from tests.infra.conftest import ROOT, Synthesize
 from tests.integration.emulator.conftest import Emulator, running
+from tests.integration.twin.test_ready import Service
+from twin.ask.ingest_task import run_task
+from twin.ci.alarms import watch
+from twin.ci.releases import Release, last_good, store_last_good
 from twin.delete import delete as command
 from twin.delete.delete import delete
-from twin.target import cdk
+from twin.deploy import deploy as deploying
+from twin.deploy.failures.events import newest_events
+from twin.deploy.failures.evidence import of_service
+from twin.target import api_client, cdk, deployment
 from twin.target.bootstrap import bootstrap_account
+from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
 STACK = "twin-delivery"
@@ -39,6 +48,57 @@ TRUST_THE_ACCOUNT = {
         {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
     ],
 }
+TOPIC = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+TAGS = [{"Key": "project", "Value": "llm-twin"}, {"Key": "stage", "Value": "dev"}]
+
+
+def _secret(description: str) -> dict[str, Any]:
+    generated = {"GenerateSecretString": {}, "Description": description, "Tags": TAGS}
+    return {"Type": "AWS::SecretsManager::Secret", "Properties": generated}
+
+
+def _task(program: str) -> dict[str, Any]:
+    logs = {"awslogs-group": {"Ref": "Logs"}, "awslogs-stream-prefix": program, "awslogs-region": REGION}
+    container = {
+        "Name": program,
+        "Image": "example/rag:1",
+        "LogConfiguration": {"LogDriver": "awslogs", "Options": logs},
+    }
+    family = {"Family": f"twin-dev-business-{program}", "ContainerDefinitions": [container]}
+    return {"Type": "AWS::ECS::TaskDefinition", "Properties": family}
+
+
+BUSINESS = {
+    "Resources": {
+        "Logs": {"Type": "AWS::Logs::LogGroup"},
+        "Cluster": {"Type": "AWS::ECS::Cluster"},
+        "Api": _task("api"),
+        "Ingest": _task("ingest"),
+        "Service": {
+            "Type": "AWS::ECS::Service",
+            "Properties": {
+                "Cluster": {"Ref": "Cluster"},
+                "TaskDefinition": {"Ref": "Api"},
+                "LaunchType": "FARGATE",
+                "DesiredCount": 0,
+                "NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": ["subnet-1"], "SecurityGroups": ["sg-1"]}},
+            },
+        },
+        "ApiKeys": _secret("Hashed API keys of the service's callers"),
+        "ReadKey": _secret("API key of Qdrant"),
+        "WriteKey": _secret("Write key of Qdrant"),
+    },
+    "Outputs": {
+        "ClusterName": {"Value": {"Ref": "Cluster"}},
+        "ServiceName": {"Value": {"Fn::GetAtt": ["Service", "Name"]}},
+        "IngestTaskDefinitionArn": {"Value": {"Ref": "Ingest"}},
+        "ApiKeysSecretArn": {"Value": {"Ref": "ApiKeys"}},
+        "QdrantApiKeySecretArn": {"Value": {"Ref": "ReadKey"}},
+        "QdrantWriteKeySecretArn": {"Value": {"Ref": "WriteKey"}},
+        "ApiUrl": {"Value": "https://api.example.com"},
+    },
+}
+"""The business stack, as far as a deployment and an ingest call it."""
 
 
 @dataclass(frozen=True)
@@ -191,3 +251,61 @@ def test_the_ceiling_holds_whatever_is_attached_below_it(account: Account) -> No
             client("s3").create_bucket(Bucket="made-by-a-workflow")
     finally:
         iam.delete_role_policy(RoleName=name, PolicyName="everything")
+
+
+@pytest.fixture
+def around(account: Account) -> Iterator[dict[str, str]]:
+    """The stage's other stacks, as far as a deployment of the network reads them; made by whoever owns the account."""
+    cloudformation = account.emulator.client("cloudformation")
+    for name in ("llm", "evaluation", "guard"):
+        cloudformation.create_stack(StackName=f"twin-dev-{name}", TemplateBody=json.dumps(TOPIC))
+    cloudformation.create_stack(StackName="twin-dev-business", TemplateBody=json.dumps(BUSINESS))
+    for name in ("llm", "evaluation", "guard", "business"):
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=f"twin-dev-{name}", WaiterConfig={"Delay": 1})
+    (stack,) = cloudformation.describe_stacks(StackName="twin-dev-business")["Stacks"]
+    yield {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    for name in ("llm", "evaluation", "guard", "business", "network"):
+        cloudformation.delete_stack(StackName=f"twin-dev-{name}")
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """`/readyz` of the deployed service, whose store is away."""
+    made = Service()
+    made.dependencies["qdrant"] = {"state": "down", "detail": "It is away."}
+    monkeypatch.setattr(api_client, "address", lambda *_: made.url)
+    yield made
+    made.stop()
+
+
+def test_the_deploy_role_may_call_what_twin_deploy_and_ci_ingest_call(
+    account: Account, around: dict[str, str], service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`twin deploy` itself, its ingest and its watch, on a first deployment: a key is to be filled in."""
+    stage, said = Stage("dev", REGION), list[str]()
+    monkeypatch.setattr(cdk, "_app", lambda *_: ("--app", str(account.assemblies["dev"]), "--method", "direct"))
+    monkeypatch.setattr("twin.target.deployment.key_file", lambda _: tmp_path / "keys" / "dev")
+    monkeypatch.setattr(deploying, "_register_prompts", lambda *_: None)
+    outputs = {**around, "ApiUrl": service.url}
+    monkeypatch.setattr(deploying, "outputs", lambda each: {**deployment.outputs(each), **outputs})
+    with account.role("deploy"):
+        deploying.deploy(stage, said.append, only=("network",))
+        assert any("put-secret-value" in line for line in said)
+        stage.secret(around["QdrantWriteKeySecretArn"])
+        store_last_good(stage, Release("a" * 40, f"sha256:{'b' * 64}"))
+        assert last_good(stage).commit == "a" * 40
+        with pytest.raises(TwinError, match="no alarm"):
+            watch(stage, 0, 1, said.append)
+        threading.Timer(1, _end_tasks, (account, around["ClusterName"])).start()
+        assert run_task(stage, ["true"], said.append, poll_seconds=0.2).reason == "over"
+        assert of_service(stage, around["ClusterName"], around["ServiceName"])
+        assert newest_events(stage)
+        client("cloudformation").get_template(StackName="twin-dev-llm")
+        with refused("ecs:RunTask"):
+            client("ecs").run_task(cluster=around["ClusterName"], taskDefinition="twin-dev-business-api")
+
+
+def _end_tasks(account: Account, cluster: str) -> None:
+    ecs = account.emulator.client("ecs")
+    for arn in ecs.list_tasks(cluster=cluster)["taskArns"]:
+        ecs.stop_task(cluster=cluster, task=arn, reason="over")
