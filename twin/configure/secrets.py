@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from twin.doctor.secrets import is_untouched
-from twin.target.deployment import outputs
+from twin.target.deployment import is_untouched, outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage, connect
 from twin.target.stage_secrets import SECRETS, StageSecret, keep, pending, put, secret

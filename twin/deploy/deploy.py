@@ -14,7 +14,8 @@ The program runs on the operator's machine or in a workflow. For stage `local` i
    dependencies. The CDK's output is read line by line: completed resources become progress, failed ones are
    remembered.
 5. Outputs and secrets: read the stacks' outputs, put the hash of this person's API key into its secret (the key
-   itself stays in `.local/keys`), and point the local notifications at the sink.
+   itself stays in `.local/keys`), fill the secrets that `twin init` and `twin secrets set` have kept for this, and
+   point the local notifications at the sink.
 6. Ready (`ready.py`): ask `/readyz` through the stage's address until what the deployment is responsible for works,
    for 45 seconds at most. A model without copies is left asleep, and a store whose key nobody has filled in yet is
    reported with what to fill.
@@ -36,6 +37,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from infra.settings.deployment import SettingsError, load_settings
+from infra.settings.placeholders import placeholders
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
 from twin.deploy.failures.report import FailureRecorder, explained_unready
@@ -51,6 +54,7 @@ from twin.target.opik_client import OpikReader
 from twin.target.paths import STATE_ROOT
 from twin.target.progress import Progress
 from twin.target.stage import Stage, connect, local_stage
+from twin.target.stage_secrets import put_pending
 
 START_SECONDS = 60.0
 BOOTSTRAP_STACK = "CDKToolkit"
@@ -77,10 +81,28 @@ def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, on
     Raises:
         TwinError: with what failed and why.
     """
+    refuse_examples(stage)
     overrides = deployment_overrides(stage, engine)
     ensure_bootstrap(stage, progress)
     deploy_stacks(stage, overrides, progress, only=only)
     return finish(stage, progress)
+
+
+def refuse_examples(stage: Stage) -> None:
+    """Refuse a stage on AWS whose settings still name an address that stands in them as an example.
+
+    Raises:
+        TwinError: with each of them, and what to do; or the settings are wrong.
+    """
+    if stage.is_local:
+        return
+    try:
+        found = placeholders(load_settings(stage.name))
+    except SettingsError as error:
+        raise TwinError(str(error)) from None
+    if found:
+        named = ", ".join(f"{name} is the example {url}" for name, url in found.items())
+        raise TwinError(f"Stage {stage.name} is not set up: {named}. Run `twin init --stage {stage.name}`.")
 
 
 def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *, only: tuple[str, ...] = ()) -> None:
@@ -108,6 +130,8 @@ def finish(stage: Stage, progress: Progress) -> Deployed:
     found = outputs(stage)
     ensure_api_key(stage, found["ApiKeysSecretArn"])
     fill_local_secrets(stage, found)
+    for name in put_pending(stage, found):
+        progress(f"secret {name} filled")
     try:
         notes = wait_until_ready(stage, found)
     except TwinError as error:

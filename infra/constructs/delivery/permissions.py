@@ -32,6 +32,10 @@ PREVIEW_IMAGES = "llm-twin/preview"
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
 
 
+READS = (*LISTS, *PREFLIGHT, *STACK_READS, *LOG_READS, *TASK_READS, *TASK_LISTS, COPIES)
+"""All that any role reads, besides values of secrets and parameters."""
+
+
 class Permissions:
     """IAM statements of one account's workflows."""
 
@@ -84,16 +88,13 @@ class Permissions:
         """
         stages = (ANY_STAGE,)
         needed = [
-            *self._cdk(),
+            *self._cdk("*"),
             *self._images(self._settings.rag.image_repository, PREVIEW_IMAGES),
-            *self._stage(stages),
             self._secrets(stages, write=True),
             self._invoke(stages),
             self._last_good(),
-            self._preflight(),
-            self._list(),
             # What only reads is on any resource here: the names of all of them would not fit.
-            self._allow("Read", (*STACK_READS, *LOG_READS, *TASK_READS, *TASK_LISTS, COPIES), ("*",)),
+            self._allow("Read", READS, ("*",)),
             *self._ingest(stages),
             *self._delete(stages),
             self._forget_last_good(),
@@ -102,9 +103,10 @@ class Permissions:
             statement.sid = None
         return needed
 
-    def _cdk(self) -> list[iam.PolicyStatement]:
-        qualifier = self._settings.delivery.qualifier
-        names = [f"cdk-{qualifier}-{role}-role-{self._stack.account}-{self._stack.region}" for role in BOOTSTRAP_ROLES]
+    def _cdk(self, *kinds: str) -> list[iam.PolicyStatement]:
+        """The CDK's roles: all that a deployment takes, or those of some kinds."""
+        qualifier, place = self._settings.delivery.qualifier, f"{self._stack.account}-{self._stack.region}"
+        names = [f"cdk-{qualifier}-{kind}-role-{place}" for kind in kinds or BOOTSTRAP_ROLES]
         roles = [self._arn("iam", "role", name, region="") for name in names]
         version = self._arn("ssm", "parameter", bootstrap_parameter(qualifier).removeprefix("/"))
         toolkit = self._arn("cloudformation", "stack", "CDKToolkit/*")

@@ -61,10 +61,14 @@ def answered_first(connection: socket.socket, request: bytes) -> float:
 
 
 def rest(connection: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
+    """All that comes until the server closes the connection; a byte that is on its way then resets it."""
     found = b""
-    while part := connection.recv(4096):
-        found += part
+    try:
+        while part := connection.recv(4096):
+            found += part
+    except ConnectionResetError:
+        if not found:
+            raise
     return found
 
 
