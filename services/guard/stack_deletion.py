@@ -12,12 +12,15 @@ from botocore.exceptions import ClientError
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
+# SageMaker refuses to delete an inference component while it is created, woken or scaled, which lasts minutes:
+# https://github.com/huggingface/skills/blob/main/skills/hf-cloud-sagemaker-production-defaults/SKILL.md
+RETRY_SECONDS = 60.0
 # Kept back from the Lambda's time, to raise the error before Lambda ends the invocation.
 RESERVE_SECONDS = 10.0
 
 
 class StackDeletionError(RuntimeError):
-    """A stack could not be deleted, or not within this invocation; the next invocation continues."""
+    """A stack could not be deleted within this invocation; the next invocation continues."""
 
 
 def delete_stacks(
@@ -25,7 +28,8 @@ def delete_stacks(
 ) -> dict[str, list[str]]:
     """Delete stacks in order, because a stack may import from a later one.
 
-    Stacks that do not exist (any more) are skipped, so that the call can be repeated.
+    Stacks that do not exist (any more) are skipped, so that the call can be repeated. A deletion that fails is tried
+    again every minute: what refuses may be a model that is just being woken or scaled.
 
     Args:
         cloudformation: client of `cloudformation`.
@@ -37,7 +41,7 @@ def delete_stacks(
         `{"deleted": [...], "absent": [...]}`, stack names.
 
     Raises:
-        StackDeletionError: a deletion failed, or needs longer than this invocation has.
+        StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
     """
     deadline = time.monotonic() + seconds - RESERVE_SECONDS
     deleted: list[str] = []
@@ -74,8 +78,12 @@ def _wait(cloudformation: Any, name: str, stack_id: str, deadline: float) -> Non
         status = "DELETE_COMPLETE" if stack is None else str(stack["StackStatus"])
         if status == "DELETE_COMPLETE":
             return
-        if status == "DELETE_FAILED":
-            raise StackDeletionError(f"stack {name} could not be deleted: {(stack or {}).get('StackStatusReason', '')}")
-        if time.monotonic() + POLL_SECONDS > deadline:
-            raise StackDeletionError(f"stack {name} is still {status}; the next invocation continues")
-        time.sleep(POLL_SECONDS)
+        failed = status == "DELETE_FAILED"
+        pause = RETRY_SECONDS if failed else POLL_SECONDS
+        if time.monotonic() + pause > deadline:
+            reason = f": {(stack or {}).get('StackStatusReason', '')}" if failed else ""
+            raise StackDeletionError(f"stack {name} is still {status}{reason}; the next invocation continues")
+        time.sleep(pause)
+        if failed:
+            logger.warning("deleting stack %s again: %s", name, (stack or {}).get("StackStatusReason", ""))
+            cloudformation.delete_stack(StackName=stack_id)

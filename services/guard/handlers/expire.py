@@ -22,7 +22,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, list[st
         `{"deleted": [...], "absent": [...]}`, stack names.
 
     Raises:
-        StackDeletionError: a deletion failed, or needs longer than this invocation has.
+        StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
     """
     return _expiry().delete(remaining_seconds(context))
 

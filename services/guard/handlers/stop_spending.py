@@ -24,13 +24,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
     """Delete the stacks when a message of the event is the budget's notice that 100 % are spent.
 
     Any other message deletes nothing and is passed on in an alert. A deletion is announced once, when it starts. A
-    deletion that failed raises the function's alarm, and Lambda's retry continues it.
+    deletion that fails to the end raises the function's alarm, and Lambda's retry continues it.
 
     Returns:
         `{"deleted": [...], "absent": [...]}`, stack names; both empty when there was no such notice.
 
     Raises:
-        StackDeletionError: a deletion failed, or needs longer than this invocation has.
+        StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
     """
     return _kill_switch().act_on(event, context)
 

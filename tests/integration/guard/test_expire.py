@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.emulator.faults import FAULT
 from services.common.lambda_runtime import LambdaContext, start
 from services.common.settings import ConfigurationError
 from services.guard import stack_deletion
@@ -44,6 +45,7 @@ def stacks(aws: str) -> Iterator[list[str]]:
 def expire(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, list[str]]]:
     """Calls the function with `STACK_NAMES` in its environment, as a new process."""
     monkeypatch.setattr(stack_deletion, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(stack_deletion, "RETRY_SECONDS", 0.3)
     monkeypatch.setenv("STAGE", "t")
 
     def call(names: str) -> dict[str, list[str]]:
@@ -70,6 +72,40 @@ def test_stacks_are_deleted_in_order_and_the_call_can_be_repeated(
     assert not any(exists(name) for name in stacks)
     again = expire(names)
     assert again == {"deleted": [], "absent": ["twin-t-absent", *stacks]}
+
+
+@pytest.fixture
+def refusing(aws: str) -> Iterator[Callable[[int], str]]:
+    """Makes a stack of which a resource refuses its deletion so often, as a component that is being woken does."""
+    cloudformation = boto3.client("cloudformation")
+
+    def make(times: int) -> str:
+        topic = {"Type": "AWS::SNS::Topic", "Metadata": {FAULT: {"delete": times}}}
+        cloudformation.create_stack(StackName="twin-t-llm", TemplateBody=json.dumps({"Resources": {"Topic": topic}}))
+        cloudformation.get_waiter("stack_create_complete").wait(StackName="twin-t-llm", WaiterConfig={"Delay": 1})
+        return "twin-t-llm"
+
+    yield make
+    cloudformation.delete_stack(StackName="twin-t-llm")
+
+
+def test_a_deletion_that_fails_is_tried_again_within_the_invocation(
+    refusing: Callable[[int], str], expire: Callable[[str], dict[str, list[str]]]
+) -> None:
+    name = refusing(2)
+    assert expire(name) == {"deleted": [name], "absent": []}
+    assert not exists(name)
+
+
+def test_a_deletion_that_fails_to_the_end_says_why(
+    refusing: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack_deletion, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(stack_deletion, "RETRY_SECONDS", 0.3)
+    name = refusing(100)
+    with pytest.raises(stack_deletion.StackDeletionError, match=r"still DELETE_FAILED: .+; the next invocation"):
+        stack_deletion.delete_stacks(boto3.client("cloudformation"), [name], stack_deletion.RESERVE_SECONDS + 3)
+    assert exists(name)
 
 
 def test_without_stack_names_it_says_what_to_set(aws: str, expire: Callable[[str], dict[str, list[str]]]) -> None:
