@@ -5,8 +5,8 @@ The program runs on the operator's machine or in a workflow. For stage `local` i
 
 1. Target: which account, region and addresses the stage has (`twin/target/stage.py`).
 2. Overrides (`twin/target/cdk_environment.py`): what only the running stage knows, as environment of the CDK. These
-   are the number of the model's copies now, so that a sleeping endpoint stays asleep, and the local cloud's
-   addresses.
+   are the local cloud's addresses, and a number of the model's copies (`twin/target/kept_copies.py`) with which a
+   sleeping endpoint stays asleep and an unchanged one is not touched.
 3. Bootstrap: the CDK's own stack must exist. The local cloud gets it here; on AWS a missing one ends the command with
    what to run, because bootstrapping is a decision of the account's owner.
 4. `cdk deploy` (`twin/target/cdk.py`): Node runs the CDK, the CDK runs `infra/app.py`, which turns the stage's

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-from infra.settings.deployment import SettingsError, load_settings
 from localcloud.state import State
-from twin.target.errors import TwinError
-from twin.target.model_copies import model_copies
+from twin.target.kept_copies import copies_to_pass
 from twin.target.paths import EMBEDDING_MODEL
 from twin.target.stage import Stage, address
 
@@ -23,23 +21,8 @@ def deployment_overrides(stage: Stage, engine: str = QUOTING_ENGINE) -> dict[str
         TwinError: when the stage's settings are wrong.
     """
     addresses = {} if stage.local is None else _local(stage.local, engine)
-    return {**stage.environment, **addresses, **current_copies(stage)}
-
-
-def current_copies(stage: Stage) -> dict[str, str]:
-    """The number of the model's copies, so that a deployment neither wakes a sleeping endpoint nor takes copies away.
-
-    CloudFormation hands the template's number to SageMaker with every change of the component.
-
-    Raises:
-        TwinError: when the stage's settings are wrong.
-    """
-    try:
-        most = load_settings(stage.name).llm.max_copies
-    except SettingsError as error:
-        raise TwinError(str(error)) from None
-    copies = model_copies(stage)
-    return {} if copies is None else {"TWIN_LLM__INITIAL_COPIES": str(min(copies.desired, most))}
+    known = {**stage.environment, **addresses}
+    return {**known, **copies_to_pass(stage, known)}
 
 
 def _local(state: State, engine: str) -> dict[str, str]:

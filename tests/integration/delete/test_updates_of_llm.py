@@ -10,7 +10,7 @@ import pytest
 from tests.infra.conftest import Synthesize, Template, read
 from tests.integration.delete.conftest import STAGE, Cloud
 from twin.delete import delete as command
-from twin.target.cdk_environment import current_copies
+from twin.target.kept_copies import VARIABLE, copies_to_pass
 
 COMPONENT = "twin-local-llm-model"
 MODEL, CONFIG = "AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig"
@@ -49,6 +49,11 @@ def llm(synthesize: Synthesize, variables: Mapping[str, str]) -> Template:
     return read(synthesize(STAGE, variables), STAGE)["llm"]
 
 
+def passed(cloud: Cloud, variables: Mapping[str, str]) -> dict[str, str]:
+    """The number of copies that a deployment with these settings passes on."""
+    return copies_to_pass(cloud.stage, {**cloud.stage.environment, **variables})
+
+
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("asleep", [False, True], ids=["awake", "asleep"])
 def test_a_change_replaces_only_what_is_immutable_and_wakes_nobody(
@@ -57,14 +62,16 @@ def test_a_change_replaces_only_what_is_immutable_and_wakes_nobody(
     if asleep:
         sleep(deployed)
     variables, replaced = CHANGES[change]
-    template = llm(synthesize, {**variables, **current_copies(deployed.stage)})
-    before = deployed.physical_ids("llm")
+    template = llm(synthesize, {**variables, **passed(deployed, variables)})
+    before, touched = deployed.physical_ids("llm"), component(deployed)["LastModifiedTime"]
     assert deployed.update("llm", template) == "UPDATE_COMPLETE", deployed.failures("llm")
     after = deployed.physical_ids("llm")
     kinds = {template["Resources"][name]["Type"] for name in after if after[name] != before[name]}
     assert kinds == replaced
     assert component(deployed)["InferenceComponentStatus"] == "InService"
     assert copies(deployed) == (0 if asleep else 1)
+    # A component of which nothing changes but its copies is not touched.
+    assert (component(deployed)["LastModifiedTime"] != touched) == (change in ("model", "revision"))
     # It is the new model that the first request wakes.
     model = next(name for name, found in template["Resources"].items() if found["Type"] == MODEL)
     assert component(deployed)["Specification"]["ModelName"] == after[model].rpartition("/")[2]
@@ -80,7 +87,7 @@ def test_without_the_number_of_copies_a_new_model_would_wake_the_endpoint(
 
 def test_a_change_that_fails_puts_back_what_the_last_template_said(deployed: Cloud, synthesize: Synthesize) -> None:
     sleep(deployed)
-    template = llm(synthesize, {**CHANGES["model"][0], **current_copies(deployed.stage)})
+    template = llm(synthesize, {**CHANGES["model"][0], **passed(deployed, CHANGES["model"][0])})
     before = deployed.physical_ids("llm")
     broken = {"Type": "AWS::SageMaker::Endpoint", "Properties": {"EndpointConfigName": "nowhere"}}
     broken["DependsOn"] = list(template["Resources"])
@@ -93,15 +100,17 @@ def test_a_change_that_fails_puts_back_what_the_last_template_said(deployed: Clo
 
 
 def test_copies_are_kept_within_the_settings(deployed: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert current_copies(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "1"}
+    model = CHANGES["model"][0]
+    assert passed(deployed, model) == {VARIABLE: "1"}
     monkeypatch.setenv("TWIN_LLM__MAX_COPIES", "4")
     deployed.emulator.client("sagemaker").update_inference_component_runtime_config(
         InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 3}
     )
-    assert current_copies(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "3"}
+    assert passed(deployed, model) == {VARIABLE: "3"}
+    assert passed(deployed, {}) == {VARIABLE: "1"}
     monkeypatch.setenv("TWIN_LLM__MAX_COPIES", "2")
-    assert current_copies(deployed.stage) == {"TWIN_LLM__INITIAL_COPIES": "2"}
+    assert passed(deployed, model) == {VARIABLE: "2"}
 
 
 def test_a_stage_that_does_not_stand_has_no_copies_to_keep(cloud: Cloud) -> None:
-    assert current_copies(cloud.stage) == {}
+    assert passed(cloud, {}) == {}
