@@ -41,7 +41,7 @@ def signed(service: str, method: str, url: str, body: bytes = b"", credentials: 
     return dict(request.headers.items())
 
 
-def put_alarm(cloudwatch: Any, name: str) -> None:
+def put_alarm(cloudwatch: Any, name: str, *actions: str) -> None:
     """Create an alarm on a metric without data points: a test sets its state."""
     cloudwatch.put_metric_alarm(
         AlarmName=name,
@@ -52,4 +52,5 @@ def put_alarm(cloudwatch: Any, name: str) -> None:
         EvaluationPeriods=1,
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=list(actions),
     )

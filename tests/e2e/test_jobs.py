@@ -221,7 +221,9 @@ def running_image(repository: Repository) -> str:
 def ringing(repository: Repository, name: str) -> Iterator[None]:
     """An alarm that starts to ring again and again, so that it does while somebody watches."""
     cloudwatch, over = repository.client("cloudwatch"), threading.Event()
-    put_alarm(cloudwatch, name)
+    (evaluation,) = repository.client("cloudformation").describe_stacks(StackName="twin-local-evaluation")["Stacks"]
+    (topic,) = (each["OutputValue"] for each in evaluation["Outputs"] if each["OutputKey"] == "AlertsTopicArn")
+    put_alarm(cloudwatch, name, topic)
 
     def ring() -> None:
         while not over.wait(1):

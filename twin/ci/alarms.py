@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 
 from twin.inventory.ownership import Ownership
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.progress import Progress
 from twin.target.stage import Stage
 
 RINGING = "ALARM"
+ALERTS = "AlertsTopicArn"
+"""Output of the evaluation stack: the topic that people read."""
 
 
 def watch(stage: Stage, seconds: float, every: float, progress: Progress) -> int:
@@ -46,8 +49,15 @@ def ringing(stage: Stage) -> set[str]:
 
 
 def _states(stage: Stage) -> dict[str, str]:
+    """State by name of the alarms that speak to people: those that only drive scaling ring in a healthy stage."""
+    evaluation = CloudFormation(stage).stack(stage.stack("evaluation"))
+    topic = evaluation.outputs.get(ALERTS) if evaluation else None
     pages = stage.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stage.prefix}-")
-    states = {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page.get("MetricAlarms", ())}
+    alarms = [alarm for page in pages for alarm in page.get("MetricAlarms", ())]
     # The alarms of `dev-eu` begin like those of `dev`, and say nothing of a release of it.
     own = Ownership(stage)
-    return {name: state for name, state in states.items() if own.is_named(name)}
+    return {
+        alarm["AlarmName"]: alarm["StateValue"]
+        for alarm in alarms
+        if topic in alarm.get("AlarmActions", ()) and own.is_named(alarm["AlarmName"])
+    }

@@ -33,8 +33,8 @@ def evaluate(
 ) -> None:
     """Judge the sampled answers now, or a dataset's questions.
 
-    Without --dataset the monitoring evaluation runs; exit code 1 when its dataset is missing. With --dataset the stage
-    is asked the dataset's questions, offline; exit code 1 when the evaluation is not passed.
+    Without --dataset the monitoring evaluation runs. With --dataset the stage is asked the dataset's questions,
+    offline; exit code 1 when the evaluation is not passed.
     """
     if dataset:
         _evaluate_offline(stage, dataset, baseline, experiment, newest, concurrency, judge, as_json)

@@ -28,7 +28,7 @@ def evaluate(stage: Stage, *, full: bool = False) -> dict[str, Any]:
     """Invoke the evaluation Lambda and return its report: dataset, experiment, scored, failed, means, p10, worst.
 
     Raises:
-        TwinError: with the Lambda's own sentence, for example when the dataset is missing.
+        TwinError: with the Lambda's own sentence, for example when Opik refuses its key.
     """
     found = outputs(stage)
     client = stage.client("lambda", read_timeout=LAMBDA_SECONDS, retries={"max_attempts": 0})

@@ -33,14 +33,14 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 
 from services.common.lambda_runtime import LambdaContext, once_per_process, remaining_seconds, start
-from services.evaluation.dataset.monitoring_dataset import open_dataset, read_items
+from services.evaluation.dataset.monitoring_dataset import DatasetMissing, Item, open_dataset, read_items
 from services.evaluation.run.bookkeeping import Lease
 from services.evaluation.run.completion import RunCompletion
 from services.evaluation.run.shard_scoring import ShardScorer
@@ -71,7 +71,6 @@ def handler(event: dict[str, Any] | None, context: LambdaContext | None) -> dict
         scores.
 
     Raises:
-        DatasetMissing: no sample was ever collected.
         ExperimentNotStoredError: Opik did not take everything.
     """
     seconds = remaining_seconds(context) if context else UNLIMITED_SECONDS
@@ -121,8 +120,14 @@ class MonitoringEvaluation:
         settings = self.scorer.settings
         after = None if full else self.completion.watermark.read()
         client = self.scorer.opik_client()
-        open_dataset(client, settings.dataset_name)
-        items = read_items(client, settings.dataset_name, settings.opik_project_name, after)
+        items: Iterable[Item] = ()
+        try:
+            open_dataset(client, settings.dataset_name)
+        except DatasetMissing as missing:
+            # A new stage until its first sample is collected: nothing to judge, which the metrics say.
+            logger.warning("nothing to judge: %s", missing)
+        else:
+            items = read_items(client, settings.dataset_name, settings.opik_project_name, after)
         shards = split((item.created_at for item in items), after, settings.shard_size)
         if len(shards) > 1 and settings.state_machine_arn:
             lease.acquire(FAN_OUT_SECONDS)

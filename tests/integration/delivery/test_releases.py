@@ -179,15 +179,31 @@ def test_a_release_is_deployed_with_its_commit_after_its_image_was_checked(
     assert done == [f"prod {COMMIT}"]
 
 
+def _alerts(cloud: Emulator) -> str:
+    """The topic of a stage's alerts, as its evaluation stack names it."""
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"AlertsTopicArn": {"Value": {"Ref": "Topic"}}},
+    }
+    cloudformation, name = cloud.client("cloudformation"), "twin-prod-evaluation"
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return str(stack["Outputs"][0]["OutputValue"])
+
+
 def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(prod: Stage, cloud: Emulator) -> None:
     with pytest.raises(TwinError, match="has no alarm"):
         alarms.watch(prod, 0, 0.1, lambda _: None)
-    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch, topic = cloud.client("cloudwatch"), _alerts(cloud)
     old, new = "twin-prod-evaluation-Old1", "twin-prod-business-New1"
     # Alarms of a stage whose name goes on, of a stranger, and of another stage.
     others = ("twin-prod-eu-evaluation-Old1", "twin-prod-photos-full", "twin-dev-evaluation-Old1")
     for name in (old, new, *others):
-        put_alarm(cloudwatch, name)
+        put_alarm(cloudwatch, name, topic)
+    # A request that finds no copy rings it, and it wakes the model.
+    scaling = "twin-prod-llm-ScalingAsleep1"
+    put_alarm(cloudwatch, scaling, "arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:wake")
 
     def ring(name: str) -> None:
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
@@ -196,6 +212,8 @@ def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(p
         ring(name)
     assert alarms.ringing(prod) == {old}
     assert alarms.watch(prod, 0.3, 0.1, lambda _: None) == 1
+    ring(scaling)
+    assert alarms.watch(prod, 0, 0.1, lambda _: None) == 1
     later = threading.Timer(0.5, ring, (new,))
     later.start()
     try:

@@ -18,7 +18,7 @@ from opik.api_objects.opik_client import reset_global_client
 
 from services.common.ids import uuid7
 from services.common.lambda_runtime import start
-from services.evaluation.dataset.monitoring_dataset import DatasetMissing, connect
+from services.evaluation.dataset.monitoring_dataset import connect
 from services.evaluation.handlers import collect_samples, evaluate_monitoring, expire_samples, finish_run, judge_shard
 from services.evaluation.handlers.collect_samples import SampleCollector
 from services.evaluation.handlers.evaluate_monitoring import MonitoringEvaluation
@@ -256,9 +256,13 @@ def test_the_handlers_of_a_long_run_and_of_the_retention_build_their_clients(
     assert expire_samples.handler({}, None) == {"deleted": {dataset: 0}}
 
 
-def test_missing_dataset_is_an_error_with_a_name(dataset: str) -> None:
-    with pytest.raises(DatasetMissing, match=f"no dataset '{dataset}'.*no sampled answer"):
-        evaluate()
+def test_a_stage_without_a_sample_has_nothing_to_judge_and_says_so(
+    dataset: str, metric: Callable[[str], list[float]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = evaluate()
+    assert (report["state"], report["experiment"], report["scored"]) == ("done", None, 0)
+    assert metric("ScoredSamples")[-1] == 0.0
+    assert f"no dataset '{dataset}'" in capsys.readouterr().out
 
 
 def test_a_judge_scores_the_answers_and_their_traces(
