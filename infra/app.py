@@ -68,7 +68,8 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         "guard": guard,
         **({"vectors": vectors} if vectors else {}),
     }
-    if settings.delivery.repository is None or settings.stage == DEFAULT_STAGE:
+    # The Delivery stack is the account's and holds the image repository of lasting stages.
+    if settings.delivery.repository is None or settings.stage == DEFAULT_STAGE or settings.is_preview:
         return stacks
     return {**stacks, "delivery": DeliveryStack(app, DELIVERY_STACK, settings=settings, env=env)}
 

@@ -127,6 +127,11 @@ class DeploymentSettings(BaseSettings):
         return (env_settings, init_settings)
 
     @property
+    def is_preview(self) -> bool:
+        """Whether the stage is that of a pull request."""
+        return EPHEMERAL.fullmatch(self.stage) is not None
+
+    @property
     def prefix(self) -> str:
         """Prefix of the name of everything that belongs to this stage."""
         return stage_prefix(self.stage)

@@ -23,6 +23,8 @@ LONGEST_JOB = cdk.Duration.hours(2)
 """Time for a deployment that waits for a GPU, or for the deletion of every expired stage."""
 
 PREVIEW_IMAGE_LIFE = cdk.Duration.days(14)
+IMAGES_KEPT = 300
+"""Of pushes to the branch: far more than lie between two approved releases, since a task starts only from an image."""
 
 
 class DeliveryStack(cdk.Stack):
@@ -50,7 +52,8 @@ class DeliveryStack(cdk.Stack):
         self._accept_wildcards(ceiling, self._permissions.ceiling())
         for workflow in settings.delivery.workflows:
             self._role(workflow, settings, provider, ceiling)
-        self._images("Images", settings.rag.image_repository)
+        images = self._images("Images", settings.rag.image_repository)
+        images.add_lifecycle_rule(max_image_count=IMAGES_KEPT)
         previews = self._images("PreviewImages", PREVIEW_IMAGES)
         previews.add_lifecycle_rule(max_image_age=PREVIEW_IMAGE_LIFE)
         tag_everything(self, "delivery", settings.tags)

@@ -285,6 +285,8 @@ def test_images_of_pull_requests_are_apart_and_a_tag_means_one_image(template: T
         load_settings("prod").rag.image_repository,
         load_settings("pr-1").rag.image_repository,
     }
+    (lasting,) = json.loads(made["llm-twin/rag"]["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert lasting["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 300}
     for repository in made.values():
         assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
         assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
@@ -297,6 +299,10 @@ def test_images_of_pull_requests_are_apart_and_a_tag_means_one_image(template: T
     assert [each.rsplit("/", 1)[1] for each in pushed["preview"]] == ["preview"]
     assert [each.rsplit("/", 1)[1] for each in pushed["deploy"]] == ["rag"]
     assert pushed["teardown"] == pushed["evaluate"] == set()
+
+
+def test_a_preview_has_no_stack_of_the_account(synthesize: Synthesize) -> None:
+    assert not list(synthesize("pr-12", VARIABLES).glob("twin-delivery.template.json"))
 
 
 def test_evaluation_cannot_deploy_and_teardown_reads_no_secret(template: Template) -> None:

@@ -6,6 +6,7 @@ import os
 
 from infra.constructs.delivery.trust import APPROVAL, ENVIRONMENTS, PULL_REQUESTS
 from infra.names import DELIVERY_STACK
+from infra.settings.deployment import EPHEMERAL
 from twin.target import cdk
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
@@ -23,8 +24,12 @@ def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str,
     """Deploy the Delivery stack with the account and region of `stage`; returns role ARNs by workflow.
 
     Raises:
-        TwinError: for a wrong repository name, or what CloudFormation said.
+        TwinError: for a wrong repository name or a stage that has no Delivery stack, or what CloudFormation said.
     """
+    if EPHEMERAL.fullmatch(stage.name):
+        raise TwinError(
+            f"The Delivery stack holds the images of lasting stages: use STAGE=dev instead of {stage.name}."
+        )
     if stage.is_local:
         raise TwinError("The Delivery stack trusts GitHub with an AWS account: use STAGE=dev or another stage on AWS.")
     overrides = {**stage.environment, REPOSITORY: repository}

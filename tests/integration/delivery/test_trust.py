@@ -57,3 +57,8 @@ def test_the_stack_is_made_changed_and_removed(
 def test_the_local_cloud_trusts_nobody() -> None:
     with pytest.raises(TwinError, match="trusts GitHub with an AWS account"):
         deploy_trust(Stage("local", "us-east-1"), "octo-lab/llm-twin", lambda _: None)
+
+
+def test_a_preview_makes_no_trust() -> None:
+    with pytest.raises(TwinError, match="use STAGE=dev instead of pr-7"):
+        deploy_trust(Stage("pr-7", "us-east-1"), "octo-lab/llm-twin", lambda _: None)
