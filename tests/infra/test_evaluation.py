@@ -184,7 +184,9 @@ def test_bad_answers_and_missing_judgement_raise_the_quality_alarm(templates: di
     assert alarm["Dimensions"] == [{"Name": "Stage", "Value": "dev"}]
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
     assert alarm["TreatMissingData"] == "breaching"
+    assert "below 0.6, or no answers were judged." in alarm["AlarmDescription"]
     assert quality("local")["TreatMissingData"] == "notBreaching"
+    assert "no answers" not in quality("local")["AlarmDescription"]
 
 
 def test_alarms_may_publish_to_the_encrypted_topic_and_reach_notify(dev: Templates) -> None:

@@ -106,20 +106,21 @@ class EvaluationAlarms(Alarms):
         A window without any scores is reported by the mean's alarm only.
         """
         mean_missing, p10_missing = MISSING[self._settings.missing_data], cloudwatch.TreatMissingData.NOT_BREACHING
+        unjudged = ", or no answers were judged" if mean_missing == cloudwatch.TreatMissingData.BREACHING else ""
         return [
             self.alarm(
                 name,
                 self._metric(name, "Average"),
-                f"Answers are bad: the {of} of {metric} is below {limit:g}.",
+                f"Answers are bad: the {of} of {metric} is below {limit:g}{nothing}.",
                 "answer-quality",
                 threshold=limit,
                 comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
                 missing=missing,
             )
             for metric, limits in self._settings.quality.items()
-            for name, of, limit, missing in (
-                (metric, "mean", limits.mean, mean_missing),
-                (f"{metric}P10", "worst tenth", limits.p10, p10_missing),
+            for name, of, limit, missing, nothing in (
+                (metric, "mean", limits.mean, mean_missing, unjudged),
+                (f"{metric}P10", "worst tenth", limits.p10, p10_missing, ""),
             )
             if limit is not None
         ]
