@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infra.settings.base import Group
 
@@ -25,7 +25,9 @@ class EvaluationSettings(Group):
     metric_namespace: str = Field("LLMTwin", description="CloudWatch namespace.", pattern=r"^[A-Za-z][\w./#-]{0,200}$")
     runtime: Literal["python3.12", "python3.13", "python3.14"] = Field("python3.14", description="Lambda runtime.")
     batch_size: int = Field(50, description="Samples per call of the collector.", ge=1, le=50)
-    batch_window_seconds: int = Field(60, description="Longest wait of the collector to fill a batch.", ge=0, le=300)
+    batch_window_seconds: int = Field(
+        60, description="Longest wait of the collector to fill a batch; more than 10 samples need one.", ge=0, le=300
+    )
     interval_minutes: int = Field(60, description="Time between two evaluations.", ge=5, le=1440)
     collect_timeout_seconds: int = Field(120, description="Longest run of the collector.", ge=10, le=900)
     evaluate_timeout_seconds: int = Field(900, description="Longest run of an evaluation.", ge=30, le=900)
@@ -80,3 +82,13 @@ class EvaluationSettings(Group):
     runbook_url: str = Field(
         "https://example.com/llm-twin/runbook", description="Page that an alert links to.", pattern=r"^https?://\S+$"
     )
+
+    @model_validator(mode="after")
+    def _a_large_batch_has_a_window(self) -> EvaluationSettings:
+        # Of BatchSize and MaximumBatchingWindowInSeconds:
+        # https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+        if self.batch_size > 10 and not self.batch_window_seconds:
+            raise ValueError(
+                "Lambda gathers more than 10 samples within a window only: batch_window_seconds of 1 or more"
+            )
+        return self

@@ -43,6 +43,7 @@ def test_account_comes_from_the_cdk_when_nothing_names_one(monkeypatch: pytest.M
         ("TWIN_RAG__MEMORY_MB", "8192", ("Fargate needs memory_mb between 1024 and 4096",)),
         ("TWIN_RAG__DOMAIN_NAME", "twin.example.com", ("belong together",)),
         ("TWIN_RAG__CPU", "1000", ("rag.cpu", "256, 512, 1024, 2048 or 4096")),
+        ("TWIN_EVALUATION__BATCH_WINDOW_SECONDS", "0", ("more than 10 samples", "batch_window_seconds of 1 or more")),
         ("TWIN_REGION", "Frankfurt", ("region", "TWIN_REGION")),
     ],
 )

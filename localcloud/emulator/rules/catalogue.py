@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from localcloud.emulator.rules import cloudfront, logs, sagemaker, scheduler
+from localcloud.emulator.rules import cloudfront, lambda_, logs, sagemaker, scheduler
 from localcloud.emulator.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
     *cloudfront.RULES,
+    *lambda_.RULES,
     *logs.RULES,
     *sagemaker.RULES,
     *scheduler.RULES,
