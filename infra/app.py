@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from infra.constructs.shared.references import follow
 from infra.constructs.shared.tagging import tag_everything
 from infra.names import DELIVERY_STACK, Names
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
@@ -56,6 +57,8 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         alerts=evaluation.alerts.topic,
     )
     guard = GuardStack(app, names.stack("guard"), settings=settings, env=env, alerts=evaluation.alerts, now=now)
+    optional = [vectors] if vectors else []
+    follow([rag, guard, *optional], [network, evaluation, *optional])
     # These refer to the LLM stack by name only, so CloudFormation cannot derive the order.
     rag.add_stack_dependency(llm)
     guard.add_stack_dependency(llm)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -16,9 +17,10 @@ from aws_cdk import aws_s3 as s3
 from infra.app import build
 from infra.constructs.evaluation.judging import LOG_DELIVERY, TRACING
 from infra.constructs.functions import service_function
+from infra.constructs.shared.references import READS
 from infra.settings.deployment import load_settings
 
-from .conftest import NOW, ROOT, STAGES, Templates, resources
+from .conftest import NOW, ROOT, STAGES, Synthesize, Templates, read, resources
 
 EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
 
@@ -49,6 +51,21 @@ def test_local_and_dev_have_the_same_resources_but_for_what_is_left_out_by_a_set
         assert kinds[1] - kinds[0] == LEFT_OUT_LOCALLY.get(stack, {}), stack
         assert kinds[0] - kinds[1] == {}, stack
         assert set(local["Outputs"]) == set(dev["Outputs"]), stack
+
+
+@EVERY_STAGE
+def test_what_reads_an_output_changes_with_the_stack_that_it_reads(
+    templates: dict[str, Templates], synthesize: Synthesize, stage: str
+) -> None:
+    """CloudFormation resolves the output again only when the reading resource changes."""
+    changed = read(synthesize(stage, {"TWIN_NETWORK__CIDR": "10.60.0.0/16"}), stage)["business"]["Resources"]
+    for template in templates[stage].values():
+        for name, resource in template["Resources"].items():
+            used = set(re.findall(r'"StackName": "([^"]+)"', json.dumps(resource["Properties"])))
+            followed = resource.get("Metadata", {}).get(READS, {})
+            assert set(followed) == used, name
+            if f"twin-{stage}-network" in followed and name in changed:
+                assert changed[name]["Metadata"][READS] != followed
 
 
 @EVERY_STAGE
