@@ -1,17 +1,20 @@
-"""Checks that the region has every service and zone that the stacks use."""
+"""Checks that the region has every service, resource type and zone that the stacks use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import boto3
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 
+from infra.settings.deployment import DeploymentSettings
 from infra.settings.edge_limits import WITHOUT_VPC_ORIGINS
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, warning
 
 ZONES = "Availability zones"
+TYPES = "Resource types in the region"
 
 REGIONAL = (
     "acm",
@@ -38,6 +41,23 @@ REGIONAL = (
 )
 """Every service of the stacks that has an address per region."""
 
+SOMEWHERE: Mapping[str, Callable[[DeploymentSettings], bool]] = {
+    "AWS::Budgets::Budget": lambda settings: settings.guard.monthly_budget_usd is not None,
+    "AWS::CloudFront::Distribution": lambda settings: settings.rag.edge == "cloudfront",
+    "AWS::CloudFront::Function": lambda settings: settings.rag.edge == "cloudfront" and settings.rag.web_acl,
+    "AWS::CloudFront::VpcOrigin": lambda settings: settings.rag.edge == "cloudfront",
+    "AWS::SageMaker::Endpoint": lambda _: True,
+    "AWS::SageMaker::EndpointConfig": lambda _: True,
+    "AWS::SageMaker::InferenceComponent": lambda settings: settings.llm.mode == "inference-component",
+    "AWS::SageMaker::Model": lambda _: True,
+}
+"""Resource types that some regions lack, and whether a stage's stacks have one."""
+INSTEAD = {
+    "AWS::Budgets::Budget": "leave `monthly_budget_usd` out of [guard], and make a budget by hand",
+    "AWS::SageMaker::InferenceComponent": 'set `mode = "real-time"` in [llm], which never sleeps',
+}
+"""What does without a type."""
+
 
 def _services(context: Context) -> Iterator[Finding]:
     """By the endpoint list that comes with the AWS SDK: no call, no credentials; a region newer than it is unknown."""
@@ -50,6 +70,27 @@ def _services(context: Context) -> Iterator[Finding]:
     why = "stacks with resources of these services cannot be created there"
     fix = "choose another `region`: https://aws.amazon.com/about-aws/global-infrastructure/regional-product-services/"
     yield failed("Services in the region", f"{region} lacks {', '.join(missing)}", why, fix)
+
+
+def missing_types(settings: DeploymentSettings, region: str) -> list[str]:
+    """Resource types of the stage that CloudFormation does not have in a region, by the schemas that cfn-lint brings.
+
+    Synthesis looks at a copy of the same schemas. A region that they do not know counts as having all.
+    """
+    known = set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
+    return [name for name, used in SOMEWHERE.items() if name not in known and used(settings)]
+
+
+def _types(context: Context) -> Iterator[Finding]:
+    region = context.known.region
+    missing = missing_types(context.known, region)
+    if not missing:
+        yield ok(TYPES, f"{region} has all")
+        return
+    why = "CloudFormation cannot create them there, and synthesis fails"
+    instead = "; ".join(INSTEAD[name] for name in missing if name in INSTEAD)
+    others = "" if set(missing) - set(INSTEAD) else f", or {instead}"
+    yield failed(TYPES, f"{region} lacks {', '.join(missing)}", why, f"choose another `region`{others}")
 
 
 def _zones(context: Context) -> Iterator[Finding]:
@@ -72,5 +113,6 @@ def _zones(context: Context) -> Iterator[Finding]:
 
 CHECKS = (
     Check("Services in the region", _services, needs=(Need.SETTINGS,)),
+    Check(TYPES, _types, needs=(Need.SETTINGS,)),
     Check(ZONES, _zones),
 )
