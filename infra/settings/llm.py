@@ -139,6 +139,12 @@ class LlmSettings(Group):
     bake_seconds: int = Field(
         180, description="Time for which each step of an update is watched for such errors.", ge=60, le=3600
     )
+    detailed_observability: bool = Field(
+        # SageMaker's own default for new endpoint configurations (API_MetricsConfig of its reference).
+        True,
+        description="Metrics of the container, each GPU and each host by OpenTelemetry in CloudWatch; for their price "
+        "see docs/cost.md.",
+    )
     data_capture: DataCapture | None = Field(
         None, description="Capture of questions and answers into a bucket; a table. Empty: none."
     )
@@ -154,7 +160,8 @@ class LlmSettings(Group):
     )
     kms_key_arn: str | None = Field(
         None,
-        description="KMS key of the endpoint's storage; SageMaker refuses it for instance types with NVMe disks.",
+        description="KMS key of the endpoint's storage volume. It does not encrypt the local NVMe disks of an instance "
+        "(g5, g6 and others), on which the weights lie; the instance's own hardware does.",
         pattern=KMS_KEY_ARN,
     )
 

@@ -34,7 +34,7 @@ ENCRYPTED_TOPIC = {"kms:Decrypt", "kms:GenerateDataKey"}
 EXECUTION = LOGS | PULL | {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"}
 """What ECS does before the container runs; CDK grants the description of a secret along with its value."""
 SCHEDULE = {"lambda:InvokeFunction", "sqs:SendMessage"}
-MODEL = LOGS | PULL | {"cloudwatch:PutMetricData", "cloudwatch:DescribeAlarms"}
+MODEL = LOGS | PULL | {"logs:DescribeLogStreams", "cloudwatch:PutMetricData", "cloudwatch:DescribeAlarms"}
 """What SageMaker does for the endpoint and its updates; the container itself calls no AWS."""
 MACHINE = {
     *("lambda:InvokeFunction", "states:StartExecution", "states:DescribeExecution", "states:StopExecution"),

@@ -118,6 +118,7 @@ def test_another_revision_is_another_prefix_and_so_another_model(llm: Llm) -> No
                 "HF_MODEL_ID": "Qwen/Qwen2.5-7B-Instruct",
                 "OPTION_REVISION": REVISION,
                 "OPTION_DTYPE": "bf16",
+                "SERVING_FAIL_FAST": "true",
                 "OPTION_MAX_MODEL_LEN": "8192",
                 "TENSOR_PARALLEL_DEGREE": "1",
             },
@@ -127,6 +128,7 @@ def test_another_revision_is_another_prefix_and_so_another_model(llm: Llm) -> No
             {
                 "OPTION_SERVED_MODEL_NAME": "Qwen/Qwen2.5-7B-Instruct",
                 "OPTION_QUANTIZE": "fp8",
+                "SERVING_FAIL_FAST": "true",
                 "OPTION_MAX_MODEL_LEN": "8192",
                 "TENSOR_PARALLEL_DEGREE": "4",
             },
@@ -251,6 +253,41 @@ def test_further_instance_types_are_pools_in_their_order(llm: Llm) -> None:
         (2, "ml.g5.2xlarge"),
         (3, "ml.g6e.2xlarge"),
     ]
+
+
+def test_the_search_through_the_pools_is_bounded(llm: Llm) -> None:
+    def variant(**changed: Any) -> Template:
+        (found,) = only(llm(**changed), "SageMaker::EndpointConfig")["ProductionVariants"]
+        return dict(found)
+
+    bound = "VariantInstanceProvisionTimeoutInSeconds"
+    pools = {"fallback_instance_types": ["ml.g5.2xlarge"]}
+    assert variant(**pools)[bound] == 1800
+    # SageMaker takes no less than five minutes.
+    assert variant(**pools, startup_timeout_seconds=60)[bound] == 300
+    assert bound not in variant()
+
+
+def test_the_time_to_start_is_the_components_own_and_changes_no_instance(llm: Llm) -> None:
+    old, new = llm(), llm(startup_timeout_seconds=900)
+    assert by_type(new, changes(old, new)) == {"SageMaker::InferenceComponent": "update"}
+    (variant,) = only(llm(mode="real-time"), "SageMaker::EndpointConfig")["ProductionVariants"]
+    assert variant["ContainerStartupHealthCheckTimeoutInSeconds"] == 1800
+    assert variant["ModelDataDownloadTimeoutInSeconds"] == 1800
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_detailed_observability_is_said_and_not_left_to_sagemakers_default(llm: Llm, wanted: bool) -> None:
+    config = only(llm(detailed_observability=wanted), "SageMaker::EndpointConfig")
+    assert config["MetricsConfig"] == {"EnableDetailedObservability": wanted}
+
+
+@pytest.mark.parametrize("mode", ["inference-component", "real-time"])
+def test_the_role_finds_the_streams_of_its_own_log_groups(llm: Llm, mode: str) -> None:
+    template = llm(mode=mode)
+    found, writes = statements(template)["FindOwnLogs"], statements(template)["WriteOwnLogs"]
+    assert found["Action"] == "logs:DescribeLogStreams"
+    assert found["Resource"] == writes["Resource"]
 
 
 def test_captured_requests_go_encrypted_to_their_own_prefix(llm: Llm) -> None:

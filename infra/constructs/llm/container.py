@@ -69,6 +69,9 @@ def _lmi(settings: LlmSettings) -> dict[str, str]:
         **(hub if settings.weights == "hub" else {"OPTION_SERVED_MODEL_NAME": settings.model_id}),
         **quantized,
         **dtype,
+        # Ends the container when the model does not load; otherwise it stays until its start-up time is over. AWS's
+        # samples set it: aws-samples/sagemaker-genai-hosting-examples, ic_rolling_deployment.ipynb.
+        "SERVING_FAIL_FAST": "true",
         "OPTION_MAX_MODEL_LEN": str(settings.max_model_len),
         "TENSOR_PARALLEL_DEGREE": str(settings.accelerators),
     }

@@ -18,6 +18,9 @@ from infra.constructs.llm.rollout import LlmRollout
 from infra.constructs.shared.logs import log_group, writes_to
 from infra.settings.llm import DataCapture, LlmSettings
 
+SHORTEST_SEARCH_SECONDS = 300
+"""SageMaker's least time for finding an instance: botocore, VariantInstanceProvisionTimeoutInSeconds, 300 to 3600."""
+
 
 class LlmEndpoint(Construct):
     """An endpoint with one model, under names that stay the same for every model.
@@ -57,6 +60,7 @@ class LlmEndpoint(Construct):
         self._execution = LlmRole(self, "Execution", image=image)
         self.role = self._execution.role
         self.role.add_to_policy(writes_to(*groups))
+        self._execution.allow_log_streams([group.log_group_arn for group in groups])
         if settings.weights == "s3":
             self._execution.allow_weights(weights_bucket, settings.weights_prefix, settings.weights_kms_key_arn)
         if self.rollout.alarms:
@@ -89,6 +93,9 @@ class LlmEndpoint(Construct):
             enable_network_isolation=True if self.component_name and settings.weights == "s3" else None,
             kms_key_id=settings.kms_key_arn,
             production_variants=[self._variant(settings)],
+            metrics_config=sagemaker.CfnEndpointConfig.MetricsConfigProperty(
+                enable_detailed_observability=settings.detailed_observability
+            ),
             data_capture_config=self._captures(settings.data_capture) if settings.data_capture else None,
         )
 
@@ -109,8 +116,17 @@ class LlmEndpoint(Construct):
             initial_instance_count=1 if self.component_name else min(settings.initial_copies, settings.max_instances),
             initial_variant_weight=None if self.component_name else 1,
             inference_ami_version=settings.ami_version,
-            model_data_download_timeout_in_seconds=settings.startup_timeout_seconds,
-            container_startup_health_check_timeout_in_seconds=settings.startup_timeout_seconds,
+            # A component has its own, and a change here would replace the configuration, and with it the instances.
+            model_data_download_timeout_in_seconds=None if self.component_name else settings.startup_timeout_seconds,
+            container_startup_health_check_timeout_in_seconds=(
+                None if self.component_name else settings.startup_timeout_seconds
+            ),
+            # Bounds the search through the pools, without start-up.
+            variant_instance_provision_timeout_in_seconds=(
+                max(SHORTEST_SEARCH_SECONDS, settings.startup_timeout_seconds)
+                if settings.fallback_instance_types
+                else None
+            ),
             managed_instance_scaling=scaling if self.component_name else None,
             routing_config=props.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
         )

@@ -46,6 +46,14 @@ class LlmRole(Construct):
             "Neither action has resource-level permissions; PutMetricData is limited to SageMaker's namespaces.",
         )
 
+    def allow_log_streams(self, group_arns: Sequence[str]) -> None:
+        """Allow finding the streams of the containers' logs, as AWS lists it for this role.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createmodel-perms names
+        CreateLogGroup as well, which is left out: the stack has the groups, and none may come back after its deletion.
+        """
+        self._allow("FindOwnLogs", ("logs:DescribeLogStreams",), group_arns)
+
     def allow_weights(self, bucket: str, prefix: str, key_arn: str | None) -> None:
         """Allow reading the model's files: this revision and no other object of the bucket."""
         arn = f"arn:{self._partition}:s3:::{bucket}"

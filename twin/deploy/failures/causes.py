@@ -206,7 +206,7 @@ CAUSES = (
         r"(?i)\bkms\b.*(access|denied|not authorized|disabled|not found|does not exist|pending|invalid)|KMSAccessDenied"
         r"|(?i:key .*(pending deletion|is disabled))",
         "An encryption key is missing, disabled, or does not let this role use it.",
-        "Check `kms_key_arn` in [llm] and the key's policy; instance types with NVMe disks take no key.",
+        "Check `kms_key_arn` in [llm] and the key's policy, which must allow it to the endpoint's role.",
     ),
     Cause(
         "role not known yet",
