@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,6 +17,7 @@ ELASTIC_ADDRESSES = ("ec2", "L-0263D0A3")
 VPCS = ("vpc", "L-F678F1CE")
 """Service and quota codes, the same in every account: `aws service-quotas list-service-quotas --service-code ...`."""
 CPU_UNITS_PER_VCPU = 1024
+DURING_AN_UPDATE = 2
 DURING_A_DEPLOYMENT = 2
 """ECS starts the new tasks before it stops the old (`max_healthy_percent=200`)."""
 
@@ -24,8 +25,9 @@ DURING_A_DEPLOYMENT = 2
 def _endpoint_instances(context: Context) -> Iterator[Finding]:
     """SageMaker keeps one quota per instance type and use; its code differs by type, so it is found by its name."""
     llm = context.known.llm
-    # An update of a real-time endpoint starts all its instances a second time.
-    wanted = llm.max_instances * (2 if llm.mode == "real-time" else 1)
+    # Another configuration of either kind of endpoint goes to a new fleet beside the old one:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html
+    wanted = llm.max_instances * DURING_AN_UPDATE
     for kind in llm.instance_types:
         name = f"{kind} for endpoint usage"
         quota = _by_name(context, "sagemaker", name)
@@ -96,7 +98,8 @@ def _judge(
     if value - taken < needed:
         return failed(check, seen, f"AWS refuses {unit} beyond the quota, and the stack rolls back", fix)
     if value - taken < wanted:
-        return warning(check, seen, f"scaling stops at the quota: no more {unit} than it allows", fix)
+        why = f"scaling and updates stop at the quota: no more {unit} than it allows"
+        return warning(check, seen, why, fix)
     return ok(check, seen)
 
 
@@ -131,10 +134,18 @@ def _endpoint_instances_in_use(context: Context, instance_type: str) -> int:
                 continue
             endpoint = client.describe_endpoint(EndpointName=summary["EndpointName"])
             config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
-            ours = {v["VariantName"] for v in config["ProductionVariants"] if v.get("InstanceType") == instance_type}
-            running = endpoint.get("ProductionVariants", ())
-            used += sum(v.get("CurrentInstanceCount", 0) for v in running if v["VariantName"] in ours)
+            types = {v["VariantName"]: v.get("InstanceType") for v in config["ProductionVariants"]}
+            for variant in endpoint.get("ProductionVariants", ()):
+                used += _running(variant, types.get(variant["VariantName"]), instance_type)
     return used
+
+
+def _running(variant: Mapping[str, Any], kind: str | None, wanted: str) -> int:
+    """Instances of the type `wanted` behind a variant as described; one with pools has no type of its own."""
+    pools = variant.get("InstancePools") or [
+        {"InstanceType": kind, "CurrentInstanceCount": variant.get("CurrentInstanceCount", 0)}
+    ]
+    return sum(int(pool.get("CurrentInstanceCount", 0)) for pool in pools if pool["InstanceType"] == wanted)
 
 
 def _is_ours(resource: dict[str, Any], context: Context) -> bool:

@@ -81,7 +81,7 @@ def recorded() -> Iterator[Recorded]:
         server.models[MODEL] = Model(REVISION, CONFIG, {"BF16": 7_615_616_512})
         for code in ("L-1", "L-2", "L-3"):
             server.quotas.put("sagemaker", code, f"ml.m5.{code} for endpoint usage", 4)
-        server.quotas.put(*ENDPOINT_QUOTA, 1)
+        server.quotas.put(*ENDPOINT_QUOTA, 2)
         server.quotas.put("fargate", "L-3032A538", "Fargate On-Demand vCPU resource count", 6)
         server.quotas.put("vpc", "L-F678F1CE", "VPCs per Region", 5, default=True)
         server.quotas.put("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5, default=True)

@@ -25,6 +25,7 @@ from twin.doctor.preflight import AWS, doctor, has_failed
 
 Aws = Callable[[str], Any]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
+OTHER_POOL = {"InstanceType": "ml.g5.2xlarge", "CurrentInstanceCount": 4}
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 
 
@@ -183,11 +184,12 @@ def test_no_quota_for_the_endpoint(shell: pytest.MonkeyPatch, recorded: Recorded
     found = failures()
     assert list(found) == [f"Quota {INSTANCE} for endpoint usage"]
     (finding,) = found.values()
-    assert "--service-code sagemaker --quota-code L-ENDPOINT --desired-value 1" in finding.fix
+    assert "--service-code sagemaker --quota-code L-ENDPOINT --desired-value 2" in finding.fix
     assert "servicequotas/home/services/sagemaker/quotas/L-ENDPOINT" in finding.fix
 
 
-def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws, recorded: Recorded) -> None:
+    recorded.quotas.put(*ENDPOINT_QUOTA, 1)
     sagemaker = aws("sagemaker")
     variant = {"VariantName": "v", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(
@@ -199,7 +201,22 @@ def test_a_quota_that_others_use_up(shell: pytest.MonkeyPatch, aws: Aws) -> None
     finally:
         sagemaker.delete_endpoint(EndpointName="others")
         sagemaker.delete_endpoint_config(EndpointConfigName="others")
-    assert finding.seen == "1, in use by others 1, needed 1"
+    assert finding.seen == "1, in use by others 1, needed 1 to 2"
+
+
+@pytest.mark.parametrize(
+    ("variant", "kind", "count"),
+    [
+        ({"CurrentInstanceCount": 3}, INSTANCE, 3),
+        ({"CurrentInstanceCount": 3}, "ml.g5.2xlarge", 0),
+        ({"InstancePools": [{"InstanceType": INSTANCE, "CurrentInstanceCount": 2}, OTHER_POOL]}, None, 2),
+        ({"InstancePools": [OTHER_POOL]}, None, 0),
+    ],
+)
+def test_instances_in_pools_count_for_the_quota_of_their_type(
+    variant: dict[str, Any], kind: str | None, count: int
+) -> None:
+    assert quotas._running(variant, kind, INSTANCE) == count
 
 
 def test_room_to_start_but_not_to_grow_is_a_warning(shell: pytest.MonkeyPatch) -> None:
@@ -209,12 +226,12 @@ def test_room_to_start_but_not_to_grow_is_a_warning(shell: pytest.MonkeyPatch) -
 
 def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
     shell.setenv("TWIN_LLM__FALLBACK_INSTANCE_TYPES", '["ml.g5.2xlarge"]')
-    shell.setenv("TWIN_LLM__MODE", "real-time")
+    recorded.quotas.put(*ENDPOINT_QUOTA, 1)
     recorded.quotas.put("sagemaker", "L-FURTHER", "ml.g5.2xlarge for endpoint usage", 0)
     context, _ = open_context("dev")
     found = run([quotas.CHECKS[0]], context)
     assert [(each.status, each.seen) for each in found if each.check.startswith("Quota")] == [
-        # An update of a real-time endpoint starts its instance a second time.
+        # Another endpoint configuration starts its instance a second time.
         (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
         (Status.WARNING, "0, in use by others 0, needed 0 to 2"),
     ]
@@ -552,7 +569,7 @@ def test_a_refused_look_is_a_warning(shell: pytest.MonkeyPatch, recorded: Record
     assert (found.status, found.fix) == (Status.WARNING, "allow ListTopics to this identity")
 
 
-@pytest.mark.parametrize(("quota", "code"), [(1, 0), (0, 1)])
+@pytest.mark.parametrize(("quota", "code"), [(2, 0), (0, 1)])
 def test_the_command(shell: pytest.MonkeyPatch, recorded: Recorded, quota: int, code: int) -> None:
     recorded.quotas.put(*ENDPOINT_QUOTA, quota)
     shell.setenv("COLUMNS", "200")
