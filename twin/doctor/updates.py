@@ -14,6 +14,7 @@ from twin.doctor.context import Context
 from twin.doctor.finding import UNCHECKED, Finding, failed, ok, skipped, warning
 
 MODE, ROOM, MOVE = "Mode of the endpoint", "Room for an update", "Move to another GPU driver"
+TYPE = "Instance type of the endpoint"
 
 
 def _mode(context: Context) -> Iterator[Finding]:
@@ -77,6 +78,33 @@ def _move(context: Context) -> Iterator[Finding]:
     yield failed(MOVE, f"{existing} becomes {wanted} while a copy is awake", why, fix)
 
 
+def _type(context: Context) -> Iterator[Finding]:
+    """Check that a variant which Application Auto Scaling has registered keeps its instance types.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html; a component is a target of its own.
+    """
+    client, names, llm = context.stage.client("sagemaker"), context.names, context.known.llm
+    endpoint = _described(client.describe_endpoint, EndpointName=names.endpoint)
+    if endpoint is None or llm.mode != "real-time":
+        yield skipped(TYPE, "skipped: there is no real-time endpoint")
+        return
+    config = client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    (variant,) = config["ProductionVariants"]
+    pools = sorted(variant.get("InstancePools", ()), key=lambda pool: int(pool["Priority"]))
+    existing = tuple(pool["InstanceType"] for pool in pools) or (variant["InstanceType"],)
+    scaling = context.stage.client("application-autoscaling")
+    resource = f"endpoint/{names.endpoint}/variant/{variant['VariantName']}"
+    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource])["ScalableTargets"]
+    if existing == llm.instance_types or not targets:
+        yield ok(TYPE, ", ".join(existing))
+        return
+    stack = names.stack("llm")
+    seen = f"{', '.join(existing)}, the settings say {', '.join(llm.instance_types)}"
+    why = "SageMaker refuses another type while the endpoint is scaled, and the update rolls back"
+    fix = f"`aws cloudformation delete-stack --stack-name {stack}`, then deploy; or set the type in [llm] back"
+    yield failed(TYPE, seen, why, fix)
+
+
 def _awake(client: Any, component: str) -> int:
     """Copies of the model that run now."""
     found = _described(client.describe_inference_component, InferenceComponentName=component)
@@ -100,4 +128,4 @@ def _described(describe: Any, **names: str) -> Mapping[str, Any] | None:
     return found
 
 
-CHECKS = (Check(MODE, _mode), Check(ROOM, _room), Check(MOVE, _move))
+CHECKS = (Check(MODE, _mode), Check(ROOM, _room), Check(MOVE, _move), Check(TYPE, _type))

@@ -89,6 +89,20 @@ def _instance_types(variant: Mapping[str, Any]) -> list[str]:
     return [str(pool["InstanceType"]) for pool in variant.get("InstancePools", ())]
 
 
+def _type_under_autoscaling(change: Change) -> Values | None:
+    """An update that changes a variant's instance type, or drops a variant, while Application Auto Scaling has it."""
+    if change.action != "update":
+        return None
+    endpoint = change.after.get("EndpointName") or change.physical_id.rpartition("/")[2]
+    wanted = {each["VariantName"]: _instance_types(each) for each in _variants(change.after.get("EndpointConfigName"))}
+    targets = {target["ResourceId"] for target in registered("application-autoscaling").store("targets").values()}
+    for variant in _variants(change.before.get("EndpointConfigName")):
+        name = variant["VariantName"]
+        if f"endpoint/{endpoint}/variant/{name}" in targets and wanted.get(name) != _instance_types(variant):
+            return {"variant": name, "endpoint": endpoint}
+    return None
+
+
 def _no_driver(change: Change) -> Values | None:
     for variant, model in _containers(change):
         image = str(_stored("models", model).get("PrimaryContainer", {}).get("Image", ""))
@@ -139,5 +153,20 @@ RULES = (
         certainty="reported",
         applies=_no_room,
         types=("AWS::SageMaker::InferenceComponent",),
+    ),
+    Rule(
+        name="instance-type-under-autoscaling",
+        service="SageMaker",
+        refused="an endpoint's update changes the instance type of a variant that is a scalable target, or drops it; "
+        "components are targets of their own and are not meant",
+        code="ValidationException",
+        # The guide says that the update fails, not in which words.
+        message="The update changes the instance type of variant {variant} of {endpoint}, which is a target for auto "
+        "scaling: deregister it first.",
+        source="https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html",
+        seen=date(2026, 11, 29),
+        certainty="documented",
+        applies=_type_under_autoscaling,
+        types=("AWS::SageMaker::Endpoint",),
     ),
 )

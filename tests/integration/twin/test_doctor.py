@@ -280,6 +280,41 @@ def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.Monkey
     assert changed["Move to another GPU driver"][0] is Status.OK
 
 
+def test_a_scaled_real_time_endpoint_keeps_its_instance_type(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    def seen() -> Finding:
+        context, _ = open_context("dev")
+        (found,) = run([check for check in updates.CHECKS if check.name == updates.TYPE], context)
+        return found
+
+    shell.setenv("TWIN_LLM__MODE", "real-time")
+    assert seen().status is Status.SKIPPED
+    client, scaling = aws("sagemaker"), aws("application-autoscaling")
+    variant = {"VariantName": "AllTraffic", "ModelName": "m", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
+    client.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "x"})
+    client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    client.create_endpoint(EndpointName="twin-dev-llm", EndpointConfigName="c")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/twin-dev-llm/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    try:
+        same = seen()
+        shell.setenv("TWIN_LLM__FALLBACK_INSTANCE_TYPES", '["ml.g5.2xlarge"]')
+        other = seen()
+        scaling.deregister_scalable_target(**target)
+        free = seen()
+    finally:
+        client.delete_endpoint(EndpointName="twin-dev-llm")
+        client.delete_endpoint_config(EndpointConfigName="c")
+        client.delete_model(ModelName="m")
+    assert (same.status, free.status) == (Status.OK, Status.OK)
+    assert other.status is Status.FAILED
+    assert other.seen == f"{INSTANCE}, the settings say {INSTANCE}, ml.g5.2xlarge"
+    assert "delete-stack --stack-name twin-dev-llm" in other.fix
+
+
 def test_nat_gateways_need_addresses(shell: pytest.MonkeyPatch, recorded: Recorded, aws: Aws) -> None:
     shell.setenv("TWIN_NETWORK__LAYOUT", "private")
     shell.setenv("TWIN_NETWORK__NAT_GATEWAYS", "2")

@@ -116,3 +116,34 @@ def test_a_small_machine_has_no_room_for_a_component_that_asks_for_much(stacks: 
 def test_a_component_that_asks_for_less_is_placed(stacks: Stacks, instance: str, megabytes: int) -> None:
     fitting = served(component=True, requirements={"MinMemoryRequiredInMb": megabytes}, InstanceType=instance)
     assert stacks.create(STACK, fitting) == "CREATE_COMPLETE"
+
+
+def scaled(instance: str) -> Resources:
+    """A real-time endpoint whose number of instances is scaled."""
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/refused/variant/main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "MinCapacity": 1,
+        "MaxCapacity": 2,
+    }
+    scalable = {
+        "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+        "Properties": target,
+        "DependsOn": "Endpoint",
+    }
+    return {**served(InstanceType=instance), "Target": scalable}
+
+
+def test_the_instance_type_of_a_scaled_variant_does_not_change(stacks: Stacks) -> None:
+    assert stacks.create(STACK, scaled("ml.g6.2xlarge")) == "CREATE_COMPLETE"
+    assert stacks.update(STACK, scaled("ml.g6e.2xlarge")) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "deregister it first" in refused(stacks, "instance-type-under-autoscaling")
+
+
+def test_the_instance_type_of_a_components_variant_may_change(stacks: Stacks) -> None:
+    def template(instance: str) -> Resources:
+        return served(component=True, InstanceType=instance)
+
+    assert stacks.create(STACK, template("ml.g6.2xlarge")) == "CREATE_COMPLETE"
+    assert stacks.update(STACK, template("ml.g6e.2xlarge")) == "UPDATE_COMPLETE"
