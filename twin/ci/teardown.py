@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from infra.names import PREFIX
 from localcloud import lifecycle
 from twin.delete.delete import delete
@@ -33,7 +35,7 @@ def delete_all(stages: Sequence[str], progress: Progress) -> str:
     for stage in stages:
         try:
             survivors = delete(connect(stage), progress)
-        except TwinError as error:
+        except (TwinError, BotoCoreError, ClientError) as error:
             # One stage that cannot be deleted must not keep the others alive.
             failed.append(f"{stage}: {error}")
             continue

@@ -32,7 +32,7 @@ survivors; without any it also stops the local cloud of stage `local`. docs/dele
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from botocore.exceptions import ClientError
 
@@ -123,8 +123,7 @@ def _empty_all(own: Ownership, progress: Progress) -> None:
     for each in LEFTOVERS:
         for name in each.find(own) if each.empty else ():
             assert each.empty is not None  # noqa: S101 - asked for above
-            each.empty(own, name)
-            progress(f"{each.kind:<24} {name} emptied")
+            _tried(f"{each.kind:<24} {name}", "emptied", progress, each.empty, own, name)
 
 
 def _sweep(own: Ownership, progress: Progress, poll: float) -> list[Survivor]:
@@ -142,10 +141,21 @@ def _sweep(own: Ownership, progress: Progress, poll: float) -> list[Survivor]:
 
 def _remove(leftover: Leftover, own: Ownership, progress: Progress) -> None:
     for name in leftover.find(own):
-        try:
-            leftover.remove(own, name)
-        except ClientError as error:
-            # Still in use: the next round tries again, and the last one lists it.
-            progress(f"{leftover.kind:<24} {name}: {error.response['Error']['Message']}")
-        else:
-            progress(f"{leftover.kind:<24} {name} removed")
+        _tried(f"{leftover.kind:<24} {name}", "removed", progress, leftover.remove, own, name)
+
+
+def _tried(
+    what: str, done: str, progress: Progress, take: Callable[[Ownership, str], None], own: Ownership, name: str
+) -> None:
+    """Do it or say why not: what is still in use, or belongs to AWS, must not keep the rest from being deleted.
+
+    A network interface of Fargate or a load balancer carries no tags of the stage, so that a role whose right depends
+    on them is refused: AWS removes such an interface itself, some minutes after its user is gone. A later round tries
+    again, and the last one lists what is left.
+    """
+    try:
+        take(own, name)
+    except ClientError as error:
+        progress(f"{what}: {error.response['Error']['Message']}")
+    else:
+        progress(f"{what} {done}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from infra.constructs.delivery.permissions import Permissions
@@ -167,6 +168,34 @@ def test_what_aws_leaves_without_a_stack_is_taken_away(cloud: Cloud, leave: Call
     assert "Slack" not in [secret["Name"] for secret in listed]
     parameters = {each["Name"] for each in cloud.emulator.client("ssm").describe_parameters()["Parameters"]}
     assert {name for name in parameters if "last-good" in name} <= {OTHERS}
+
+
+def _refused(**_: Any) -> None:
+    raise ClientError(
+        {"Error": {"Code": "UnauthorizedOperation", "Message": "You are not authorized."}}, "DeleteNetworkInterface"
+    )
+
+
+def test_an_interface_that_belongs_to_aws_does_not_keep_the_stacks_alive(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role whose right depends on tags is refused: AWS's own interfaces have none of the stage's."""
+    monkeypatch.setattr(command, "SETTLE_SECONDS", 0)
+    cloud.create_all(["network"])
+    ec2 = cloud.emulator.client("ec2")
+    subnet = next(found for found in cloud.physical_ids("network").values() if found.startswith("subnet-"))
+    tags = [{"ResourceType": "network-interface", "Tags": TAGS}]
+    made = ec2.create_network_interface(SubnetId=subnet, TagSpecifications=tags)["NetworkInterface"]
+    events, said = cloud.stage.client("ec2").meta.events, list[str]()
+    events.register("before-call.ec2.DeleteNetworkInterface", _refused)
+    try:
+        left = delete(cloud.stage, said.append)
+    finally:
+        events.unregister("before-call.ec2.DeleteNetworkInterface", _refused)
+    assert f"network interface        {made['NetworkInterfaceId']}: You are not authorized." in said
+    assert f"{cloud.name('network'):<24} deleted" in said
+    assert {each.kind for each in left} == {"network interface"}
+    assert delete(cloud.stage, said.append) == []
 
 
 def test_snapshots_of_a_kept_volume_are_kept(cloud: Cloud) -> None:

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from twin.ci import teardown
 from twin.inventory.survivors import Survivor
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 
+REFUSED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "DeleteStack")
 STAGE = Stage("pr-7", "us-east-1", {})
 
 
@@ -38,3 +40,22 @@ def test_the_proof_names_survivors_and_services_and_a_failure_leaves_it_empty(
         teardown.delete_with_proof(STAGE, proof, print)
     (survivor,) = json.loads(proof.read_text())["survivors"]
     assert (survivor["service"], survivor["kind"], survivor["name"]) == ("s3", "bucket", "kept")
+
+
+@pytest.mark.parametrize("error", [REFUSED, NoCredentialsError(), TwinError("The stack is protected.")])
+def test_a_stage_that_cannot_be_deleted_does_not_keep_the_others_alive(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[str] = []
+
+    def delete(stage: Stage, _: object) -> list[Survivor]:
+        if stage.name == "pr-7":
+            raise error
+        deleted.append(stage.name)
+        return []
+
+    monkeypatch.setattr(teardown, "delete", delete)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with pytest.raises(TwinError, match="Not everything is gone: pr-7: "):
+        teardown.delete_all(["pr-7", "pr-8"], print)
+    assert deleted == ["pr-8"]
