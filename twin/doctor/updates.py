@@ -15,6 +15,8 @@ from twin.doctor.finding import UNCHECKED, Finding, failed, ok, skipped, warning
 
 MODE, ROOM, MOVE = "Mode of the endpoint", "Room for an update", "Move to another GPU driver"
 TYPE = "Instance type of the endpoint"
+IN_TRANSITION = ("Creating", "Updating", "Deleting")
+"""Values of InferenceComponentStatus."""
 
 
 def _mode(context: Context) -> Iterator[Finding]:
@@ -36,10 +38,17 @@ def _mode(context: Context) -> Iterator[Finding]:
 
 
 def _room(context: Context) -> Iterator[Finding]:
-    """Check for a free GPU: an update starts each new copy before it stops the old one."""
+    """Check that the component can be updated now, and for a GPU: a new copy starts before the old one stops."""
     llm, name = context.known.llm, context.names.inference_component
     client = context.stage.client("sagemaker")
-    copies = _awake(client, name)
+    component = _described(client.describe_inference_component, InferenceComponentName=name)
+    state = str((component or {}).get("InferenceComponentStatus", ""))
+    if state in IN_TRANSITION:
+        # https://github.com/huggingface/skills/blob/main/skills/hf-cloud-sagemaker-production-defaults/SKILL.md
+        why = "SageMaker refuses changes of a component that is created, woken or scaled, and the stack rolls back"
+        yield failed(ROOM, f"{name} is {state}", why, "deploy some minutes later, when it is InService")
+        return
+    copies = int((component or {}).get("RuntimeConfig", {}).get("CurrentCopyCount", 0))
     if not copies:
         yield skipped(ROOM, "skipped: no copy of the model is awake")
         return

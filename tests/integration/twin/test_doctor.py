@@ -315,6 +315,16 @@ def test_a_scaled_real_time_endpoint_keeps_its_instance_type(shell: pytest.Monke
     assert "delete-stack --stack-name twin-dev-llm" in other.fix
 
 
+def test_a_component_in_transition_cannot_be_updated(shell: pytest.MonkeyPatch, recorded: Recorded) -> None:
+    shell.setenv("AWS_ENDPOINT_URL_SAGEMAKER", recorded.url)
+    runtime = {"CurrentCopyCount": 1, "DesiredCopyCount": 2}
+    component = {"InferenceComponentStatus": "Updating", "RuntimeConfig": runtime}
+    recorded.operations["DescribeInferenceComponent"] = component
+    context, _ = open_context("dev")
+    (found,) = run(updates.CHECKS[1:], context)
+    assert (found.status, found.seen) == (Status.FAILED, "twin-dev-llm-model is Updating")
+
+
 def test_nat_gateways_need_addresses(shell: pytest.MonkeyPatch, recorded: Recorded, aws: Aws) -> None:
     shell.setenv("TWIN_NETWORK__LAYOUT", "private")
     shell.setenv("TWIN_NETWORK__NAT_GATEWAYS", "2")
