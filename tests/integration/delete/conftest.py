@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -47,7 +48,7 @@ class Cloud:
         """The status in which a new stack settles."""
         self.cloudformation.create_stack(
             StackName=self.name(part),
-            TemplateBody=_compact(template or self.templates[part]),
+            TemplateURL=self._uploaded(template or self.templates[part]),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
             Tags=TAGS,
             OnFailure="ROLLBACK" if rollback else "DO_NOTHING",
@@ -58,11 +59,18 @@ class Cloud:
         """The status in which a changed stack settles."""
         self.cloudformation.update_stack(
             StackName=self.name(part),
-            TemplateBody=_compact(template),
+            TemplateURL=self._uploaded(template),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
             Tags=TAGS,
         )
         return self.settled(part)
+
+    def _uploaded(self, template: Template) -> str:
+        """Address of a template in S3: a request takes 51,200 bytes, and the command line uploads every template."""
+        body = json.dumps(template)
+        key = f"{hashlib.sha256(body.encode()).hexdigest()}.json"
+        self.emulator.client("s3").put_object(Bucket=ASSETS, Key=key, Body=body.encode())
+        return f"https://s3.us-east-1.amazonaws.com/{ASSETS}/{key}"
 
     def create_all(self, parts: Sequence[str] = ORDER) -> None:
         """Create stacks that do not stand yet."""
@@ -136,11 +144,6 @@ def failing(template: Template, logical_id: str, **fault: Any) -> Template:
     found = resources[logical_id]
     metadata = {**found.get("Metadata", {}), FAULT: fault}
     return {**template, "Resources": {**resources, logical_id: {**found, "Metadata": metadata}}}
-
-
-def _compact(template: Template) -> str:
-    """Without blanks: CloudFormation takes 51,200 bytes in a request, and the command line uploads what is longer."""
-    return json.dumps(template, separators=(",", ":"))
 
 
 def _bootstrap(emulator: Emulator, output: Path) -> None:
