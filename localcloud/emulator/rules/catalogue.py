@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from localcloud.emulator.rules import cloudfront, lambda_, logs, sagemaker, scheduler
+from localcloud.emulator.rules import (
+    cloudfront,
+    ec2,
+    ecr,
+    ecs,
+    elbv2,
+    event_sources,
+    iam,
+    lambda_,
+    logs,
+    sagemaker,
+    scheduler,
+    secretsmanager,
+)
 from localcloud.emulator.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
     *cloudfront.RULES,
+    *ec2.RULES,
+    *ecr.RULES,
+    *ecs.RULES,
+    *elbv2.RULES,
+    *event_sources.RULES,
+    *iam.RULES,
     *lambda_.RULES,
     *logs.RULES,
     *sagemaker.RULES,
     *scheduler.RULES,
+    *secretsmanager.RULES,
 )

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,19 +38,19 @@ def prod(cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 @pytest.fixture
-def built(cloud: Emulator) -> Callable[[str], Release]:
+def built(cloud: Emulator) -> Iterator[Callable[[str], Release]]:
     """Puts an image for a commit into the registry."""
+    ecr = cloud.client("ecr")
+    ecr.create_repository(repositoryName=IMAGES)
 
     def put(commit: str) -> Release:
-        ecr = cloud.client("ecr")
-        known = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
-        if IMAGES not in known:
-            ecr.create_repository(repositoryName=IMAGES)
         manifest = json.dumps({"schemaVersion": 2, "layers": [], "annotations": {"commit": commit}})
         image = ecr.put_image(repositoryName=IMAGES, imageManifest=manifest, imageTag=commit)["image"]
         return Release(commit, image["imageId"]["imageDigest"])
 
-    return put
+    yield put
+    # The Delivery stack makes the repository, and takes none that is there.
+    ecr.delete_repository(repositoryName=IMAGES, force=True)
 
 
 def git(folder: Path, *arguments: str) -> str:

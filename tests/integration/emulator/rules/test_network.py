@@ -1,0 +1,67 @@
+"""What EC2, load balancers and distributions refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.emulator.cases import BALANCERS
+from tests.integration.emulator.conftest import Aws, Stacks
+from tests.integration.emulator.rules.refusals import assert_call_refused, assert_stack_refused, resource
+
+
+def test_a_security_group_in_use_is_not_deleted(aws: Aws, stacks: Stacks) -> None:
+    rule, ec2 = "security-group-in-use", aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.92.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.92.0.0/24")["Subnet"]["SubnetId"]
+    group = resource("EC2::SecurityGroup", VpcId=vpc, GroupDescription="used")
+    assert stacks.create("used-group", {"Group": group}) == "CREATE_COMPLETE"
+    used = stacks.physical_id("used-group", "Group")
+    words = f"resource {used} has a dependent object"
+    interface = ec2.create_network_interface(SubnetId=subnet, Groups=[used])["NetworkInterface"]
+    assert_call_refused(rule, words, ec2.delete_security_group, GroupId=used)
+    aws("cloudformation").delete_stack(StackName="used-group")
+    assert stacks.settled("used-group") == "DELETE_FAILED"
+    assert any(words in reason for reason in stacks.failures("used-group"))
+    ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+    other = ec2.create_security_group(GroupName="other", Description="names it", VpcId=vpc)["GroupId"]
+    rules = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": used}]}]
+    ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=rules)
+    assert_call_refused(rule, words, ec2.delete_security_group, GroupId=used)
+    ec2.revoke_security_group_ingress(GroupId=other, IpPermissions=rules)
+    stacks.delete("used-group")
+
+
+@pytest.mark.parametrize("seconds", ["0", "4001"])
+def test_a_load_balancer_waits_up_to_4000_seconds(stacks: Stacks, seconds: str) -> None:
+    balancer: Any = BALANCERS["Balancer"]
+    attributes = [{"Key": "idle_timeout.timeout_seconds", "Value": seconds}]
+    waiting = {**balancer, "Properties": {**balancer["Properties"], "LoadBalancerAttributes": attributes}}
+    assert_stack_refused(stacks, "idle-timeout", "between 1 and 4000", **{**BALANCERS, "Balancer": waiting})
+
+
+@pytest.mark.parametrize(
+    ("rule", "words", "origin", "errors"),
+    [
+        ("origin-read-timeout", "read timeout", {"OriginReadTimeout": 121}, []),
+        ("origin-keep-alive", "keep alive timeout", {"OriginKeepaliveTimeout": 0}, []),
+        ("error-code", "invalid error code", {}, [{"ErrorCode": 418, "ErrorCachingMinTTL": 0}]),
+    ],
+)
+def test_a_distribution_is_within_the_limits_of_cloudfront(
+    stacks: Stacks, rule: str, words: str, origin: dict[str, int], errors: list[dict[str, int]]
+) -> None:
+    custom = {"OriginProtocolPolicy": "https-only", **origin}
+    behaviour = {
+        "TargetOriginId": "web",
+        "ViewerProtocolPolicy": "https-only",
+        "CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
+    }
+    config = {
+        "Enabled": True,
+        "Origins": [{"Id": "web", "DomainName": "example.com", "CustomOriginConfig": custom}],
+        "DefaultCacheBehavior": behaviour,
+        "CustomErrorResponses": errors,
+    }
+    assert_stack_refused(stacks, rule, words, Edge=resource("CloudFront::Distribution", DistributionConfig=config))
