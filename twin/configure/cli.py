@@ -22,11 +22,13 @@ def init(
         str | None, typer.Option(help="Qdrant: `hosted` for a machine of the stage (default), or an https address.")
     ] = None,
     opik: Annotated[str | None, typer.Option(help="Opik's API, an address with /api; default: Comet's.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="Opik workspace.")] = None,
     model: Annotated[str | None, typer.Option(help="OWNER/NAME on the Hugging Face hub.")] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of the model; empty: the newest.")] = None,
     email: Annotated[list[str] | None, typer.Option(help="Address that gets every alarm; may be repeated.")] = None,
     budget: Annotated[float | None, typer.Option(help="US dollars a month, after which the GPU is taken away.")] = None,
+    documents: Annotated[
+        str | None, typer.Option(help="Bucket that `twin ingest s3://...` reads; a hosted store needs one.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: options, and defaults for the rest.")] = False,
 ) -> None:
     """Set up a stage by three questions, and check its account.
@@ -37,7 +39,9 @@ def init(
     from twin.doctor import preflight
     from twin.doctor.view import show_findings
 
-    given = interview.Given(stage, region, store, opik, workspace, model, revision, tuple(email or ()) or None, budget)
+    given = interview.Given(
+        stage, region, store, opik, model, revision, tuple(email or ()) or None, budget, documents
+    )
     asks = sys.stdin.isatty() and not yes
     done = interview.run(given, interview.ask_person if asks else interview.ask_nobody)
     console.print(f"Written: infra/config/{stage}.toml")

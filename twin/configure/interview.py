@@ -32,11 +32,11 @@ class Given:
     region: str | None = None
     store: str | None = None
     opik: str | None = None
-    workspace: str | None = None
     model: str | None = None
     revision: str | None = None
     emails: tuple[str, ...] | None = None
     budget_usd: float | None = None
+    documents_bucket: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def run(given: Given, ask: Ask) -> Done:
         region=given.region or _region(),
         store=given.store,
         opik=given.opik,
-        workspace=given.workspace,
         model=given.model,
         revision=given.revision or (_newest(given.model) if given.model else None),
         emails=emails,
         budget_usd=budget,
+        documents_bucket=given.documents_bucket,
     )
     path = write(given.stage, answers)
     if key:

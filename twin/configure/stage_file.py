@@ -34,22 +34,22 @@ class Answers:
     region: str | None = None
     store: str | None = None
     opik: str | None = None
-    workspace: str | None = None
     model: str | None = None
     revision: str | None = None
     emails: tuple[str, ...] | None = None
     budget_usd: float | None = None
+    documents_bucket: str | None = None
 
     def values(self) -> dict[str, Any]:
         """`table.name` -> value, for what is answered; the top of the file has no table."""
         found: dict[str, Any] = {
             "region": self.region,
             "monitoring.opik_url": self.opik,
-            "monitoring.workspace": self.workspace,
             "llm.model_id": self.model,
             "llm.model_revision": self.revision,
             "evaluation.alert_emails": None if self.emails is None else list(self.emails),
             "guard.monthly_budget_usd": _whole(self.budget_usd),
+            "rag.documents_bucket": self.documents_bucket,
         }
         return {name: value for name, value in found.items() if value is not None}
 

@@ -70,8 +70,10 @@ def test_comments_and_what_is_not_answered_stay(config: Path) -> None:
 
 
 def test_a_new_stage_begins_with_that_of_dev(config: Path) -> None:
-    run(Given("staging", region="eu-west-1", store="https://qdrant.internal:6333"), ask_nobody)
+    given = Given("staging", region="eu-west-1", store="https://qdrant.internal:6333", documents_bucket="our-documents")
+    run(given, ask_nobody)
     settings = load_settings("staging")
+    assert settings.rag.documents_bucket == "our-documents"
     assert (settings.region, settings.vectors.url) == ("eu-west-1", "https://qdrant.internal:6333")
     assert settings.guard.kill_switch
     assert (config / "staging.toml").read_text().startswith("# Stage staging.")
