@@ -14,6 +14,7 @@ from localcloud.emulator.rules import (
     logs,
     sagemaker,
     scheduler,
+    schemas,
     secretsmanager,
 )
 from localcloud.emulator.rules.rule import Rule
@@ -30,5 +31,6 @@ RULES: tuple[Rule, ...] = (
     *logs.RULES,
     *sagemaker.RULES,
     *scheduler.RULES,
+    *schemas.RULES,
     *secretsmanager.RULES,
 )
