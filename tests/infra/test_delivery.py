@@ -248,7 +248,7 @@ def test_actions_are_named_and_resources_are_the_projects(template: Template, wo
 
 def test_nothing_makes_resources_but_a_template_and_only_a_teardown_removes_any(template: Template) -> None:
     """But the task of the ingest, which a template declares: it may be run, with the roles that it has."""
-    ingest = {"ecs:RunTask", "iam:PassRole"}
+    ingest = {"ecs:RunTask", "ecs:TagResource", "iam:PassRole"}
     makes = re.compile(r":(Create|Update|Attach|Detach|Pass|Tag|Untag|Run|Terminate|Modify)")
     removes = re.compile(r":(Batch)?(Delete|Deregister|Abort)")
     for workflow in WORKFLOWS:

@@ -39,9 +39,7 @@ def init(
     from twin.doctor import preflight
     from twin.doctor.view import show_findings
 
-    given = interview.Given(
-        stage, region, store, opik, model, revision, tuple(email or ()) or None, budget, documents
-    )
+    given = interview.Given(stage, region, store, opik, model, revision, tuple(email or ()) or None, budget, documents)
     asks = sys.stdin.isatty() and not yes
     done = interview.run(given, interview.ask_person if asks else interview.ask_nobody)
     console.print(f"Written: infra/config/{stage}.toml")

@@ -50,8 +50,8 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
                     asleep = True
                 if not missing:
                     return [_sleeps(stage)] if asleep else []
-                if missing.keys() == {STORE} and (secret := _unfilled(stage, found)):
-                    return [*([_sleeps(stage)] if asleep else []), _to_fill(secret)]
+                if missing.keys() == {STORE} and _is_unfilled(stage, found):
+                    return [*([_sleeps(stage)] if asleep else []), _to_fill(stage)]
             if stage.is_local:
                 refuse_failed_processes()
             if time.monotonic() > deadline:
@@ -67,11 +67,10 @@ def _missing(state: dict[str, Any]) -> dict[str, str] | None:
     return {name: str(each.get("state")) for name, each in dependencies.items() if each.get("state") != "ok"}
 
 
-def _unfilled(stage: Stage, found: dict[str, str]) -> str:
-    """ARN of the store's key while it is the placeholder that it was created with, else nothing."""
+def _is_unfilled(stage: Stage, found: dict[str, str]) -> bool:
+    """Whether the store's key is still the placeholder that it was created with."""
     described = stage.client("secretsmanager").describe_secret(SecretId=found[STORE_KEY])
-    unfilled = described.get("Description") == UNFILLED and is_untouched(described)
-    return found[STORE_KEY] if unfilled else ""
+    return described.get("Description") == UNFILLED and is_untouched(described)
 
 
 def _sleeps(stage: Stage) -> str:
@@ -81,11 +80,10 @@ def _sleeps(stage: Stage) -> str:
     )
 
 
-def _to_fill(secret: str) -> str:
+def _to_fill(stage: Stage) -> str:
     return (
         "The key of the vector store was never filled, so that every search is refused: "
-        f"`aws secretsmanager put-secret-value --secret-id {secret} --secret-string ...`. "
-        "The service takes the new key by itself."
+        f"`twin secrets set qdrant --stage {stage.name}`. The service takes the new key by itself."
     )
 
 

@@ -148,7 +148,9 @@ class Permissions:
         only_to_tasks: dict[str, object] = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         return [
             self._allow("RunTheIngest", ("ecs:RunTask",), definitions),
-            self._allow("StopTheIngest", ("ecs:StopTask",), self._named("ecs", "task", stages)),
+            # A task that takes over the tags of its definition is tagged by whoever runs it:
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+            self._allow("StopAndTagTheIngest", ("ecs:StopTask", "ecs:TagResource"), self._named("ecs", "task", stages)),
             self._allow("GiveTheIngestItsRoles", ("iam:PassRole",), roles, only_to_tasks),
         ]
 

@@ -285,12 +285,13 @@ def test_the_deploy_role_may_call_what_twin_deploy_and_ci_ingest_call(
     stage, said = Stage("dev", REGION), list[str]()
     monkeypatch.setattr(cdk, "_app", lambda *_: ("--app", str(account.assemblies["dev"]), "--method", "direct"))
     monkeypatch.setattr("twin.target.deployment.key_file", lambda _: tmp_path / "keys" / "dev")
+    monkeypatch.setenv("TWIN_VECTORS__URL", "https://qdrant.internal:6333")
     monkeypatch.setattr(deploying, "_register_prompts", lambda *_: None)
     outputs = {**around, "ApiUrl": service.url}
     monkeypatch.setattr(deploying, "outputs", lambda each: {**deployment.outputs(each), **outputs})
     with account.role("deploy"):
         deploying.deploy(stage, said.append, only=("network",))
-        assert any("put-secret-value" in line for line in said)
+        assert any("twin secrets set qdrant --stage dev" in line for line in said)
         stage.secret(around["QdrantWriteKeySecretArn"])
         store_last_good(stage, Release("a" * 40, f"sha256:{'b' * 64}"))
         assert last_good(stage).commit == "a" * 40

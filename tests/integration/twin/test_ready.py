@@ -94,7 +94,7 @@ def test_a_model_that_fails_is_no_finished_deployment(service: Service, key: str
 def test_a_key_that_nobody_has_filled_in_is_named_with_what_to_do(service: Service, key: str) -> None:
     service.dependencies["qdrant"] = DOWN
     (note,) = wait(service, key)
-    assert f"put-secret-value --secret-id {key}" in note
+    assert "`twin secrets set qdrant --stage dev`" in note
 
 
 def test_a_store_that_is_down_with_its_key_filled_in_is_no_finished_deployment(
