@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from infra.settings.deployment import SettingsError, load_settings
+from infra.settings.placeholders import is_placeholder
 from localcloud.store_keys import store_keys
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
@@ -56,6 +57,11 @@ def store_access(stage_name: str, stage: Stage | None, url: str | None, *, key_o
         raise TwinError(str(error)) from None
     if elsewhere is None:
         raise TwinError(TUNNEL.format(stage=stage_name))
+    if is_placeholder(elsewhere):
+        raise TwinError(
+            f"vectors.url of stage {stage_name} is the example {elsewhere}: run `twin init --stage {stage_name}`, "
+            "or name the store in QDRANT_URL, with its key in QDRANT_API_KEY."
+        )
     stage = stage or connect(stage_name)
     return StoreAccess(elsewhere, stage.secret(outputs(stage)[key_output]), ca_file)
 
@@ -75,8 +81,14 @@ def store_environment(stage: Stage, *, writes: bool) -> dict[str, str]:
     model = {"EMBEDDING_MODEL_DIR": str(EMBEDDING_MODEL)}
     if stage.local is not None:
         return {**os.environ, **stage.environment, **model, **store}
+    return {**model, **_tenant(stage.name), **os.environ, **stage.environment, **store}
+
+
+def _tenant(stage: str) -> dict[str, str]:
+    """The stage's tenant; nothing for a stage without settings, whose store the environment names."""
     try:
-        tenant = load_settings(stage.name).retrieval.tenant
+        return {"TENANT": load_settings(stage).retrieval.tenant}
     except SettingsError as error:
+        if "QDRANT_URL" in os.environ:
+            return {}
         raise TwinError(str(error)) from None
-    return {**model, "TENANT": tenant, **os.environ, **stage.environment, **store}

@@ -30,3 +30,4 @@ def test_more_than_ten_messages_need_a_window(aws: Aws, stacks: Stacks) -> None:
             assert error.response["Error"]["Code"] != code_of(rule)
         else:
             aws("lambda").delete_event_source_mapping(UUID=made["UUID"])
+    aws("sqs").delete_queue(QueueUrl=queue)
