@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any
 
 from ministack.services import cloudfront
 
-from localcloud.emulator.rules.rule import Change, Rule, Values
+from localcloud.emulator.rules.rule import Change, Checks, Values
 
 
 def _in_use(change: Change) -> Values | None:
@@ -50,56 +49,9 @@ def _unknown_error(change: Change) -> Values | None:
     return {} if any(int(each["ErrorCode"]) not in ERROR_CODES for each in responses) else None
 
 
-def _distribution_rule(name: str, refused: str, code: str, message: str, applies: Any) -> Rule:
-    return Rule(
-        name=name,
-        service="CloudFront",
-        refused=refused,
-        code=code,
-        message=message,
-        source=f"{MODEL}, CreateDistribution",
-        seen=date(2026, 11, 29),
-        certainty="modelled",
-        applies=applies,
-        types=("AWS::CloudFront::Distribution",),
-    )
-
-
-RULES = (
-    _distribution_rule(
-        "origin-read-timeout",
-        "CloudFront is to wait for an origin for less than 1 or more than 120 seconds",
-        "InvalidOriginReadTimeout",
-        "The read timeout specified for the origin is not valid.",
-        _wrong_read_time,
-    ),
-    _distribution_rule(
-        "origin-keep-alive",
-        "CloudFront is to keep a connection to an origin for less than 1 or more than 120 seconds",
-        "InvalidOriginKeepaliveTimeout",
-        "The keep alive timeout specified for the origin is not valid.",
-        _wrong_keep_alive,
-    ),
-    _distribution_rule(
-        "error-code",
-        "an error response of a distribution is for a status that CloudFront does not keep",
-        "InvalidErrorCode",
-        "An invalid error code was specified.",
-        _unknown_error,
-    ),
-    Rule(
-        name="vpc-origin-in-use",
-        service="CloudFront",
-        refused="a stack changes anything of a VPC origin that a distribution uses, also a tag",
-        code="CannotUpdateEntityWhileInUse",
-        message="Invalid request provided: AWS::CloudFront::VpcOrigin: The specified VPC origin is currently "
-        "associated with one or more distributions. Please disassociate the VPC origin from all distributions before "
-        "updating or deleting (Service: CloudFront, Status Code: 409)",
-        source="https://github.com/aws/aws-cdk/issues/35765",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_in_use,
-        types=("AWS::CloudFront::VpcOrigin",),
-        status=409,
-    ),
-)
+CHECKS: Checks = {
+    "origin-read-timeout": _wrong_read_time,
+    "origin-keep-alive": _wrong_keep_alive,
+    "error-code": _unknown_error,
+    "vpc-origin-in-use": _in_use,
+}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 from ministack.services import alb, ec2
 
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 
 def _users(group: str) -> Iterator[str]:
@@ -35,18 +34,6 @@ def _in_use(request: Call | Change) -> Values | None:
     return {"group": group} if next(_users(group), None) else None
 
 
-RULES = (
-    Rule(
-        name="security-group-in-use",
-        service="EC2",
-        refused="a security group is deleted while an interface has it, or a rule of another group names it",
-        code="DependencyViolation",
-        message="resource {group} has a dependent object",
-        source="https://github.com/hashicorp/terraform-provider-aws/issues/1671",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_in_use,
-        calls=("ec2:DeleteSecurityGroup",),
-        types=("AWS::EC2::SecurityGroup",),
-    ),
-)
+CHECKS: Checks = {
+    "security-group-in-use": _in_use,
+}

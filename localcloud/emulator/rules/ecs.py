@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Any
 
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 GIB = 1024
 MEMORY = {
@@ -45,19 +44,6 @@ def _no_size(request: Call | Change) -> Values | None:
     return {"cpu": cpu, "memory": memory}
 
 
-RULES = (
-    Rule(
-        name="fargate-size",
-        service="ECS",
-        refused="a task for Fargate has CPU and memory that Fargate does not offer together",
-        code="ClientException",
-        message="No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS "
-        "documentation for the valid values.",
-        source="https://github.com/towardsthecloud/aws-cdk-examples/issues/1",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_no_size,
-        calls=("ecs:RegisterTaskDefinition",),
-        types=("AWS::ECS::TaskDefinition",),
-    ),
-)
+CHECKS: Checks = {
+    "fargate-size": _no_size,
+}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
-
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 MODEL = "botocore 1.43.106, elasticloadbalancingv2/2015-12-01"
 LONGEST_NAME = 32
@@ -26,31 +24,7 @@ def _idle_time(change: Change) -> Values | None:
     return None
 
 
-RULES = (
-    Rule(
-        name="target-group-name",
-        service="Elastic Load Balancing",
-        refused="the name of a target group is longer than 32 characters",
-        code="ValidationError",
-        message="Target group name '{name}' cannot be longer than '{most}' characters",
-        source=f"{MODEL}, CreateTargetGroup",
-        seen=date(2026, 11, 29),
-        certainty="modelled",
-        applies=_long_name,
-        calls=("elasticloadbalancing:CreateTargetGroup",),
-        types=("AWS::ElasticLoadBalancingV2::TargetGroup",),
-    ),
-    Rule(
-        name="idle-timeout",
-        service="Elastic Load Balancing",
-        refused="the idle timeout of a load balancer is not 1 to 4,000 seconds",
-        code="ValidationError",
-        # The range is the model's; its words are not AWS's.
-        message="Load balancer attribute '{key}' must be between 1 and {most}",
-        source=f"{MODEL}, LoadBalancerAttribute",
-        seen=date(2026, 11, 29),
-        certainty="modelled",
-        applies=_idle_time,
-        types=("AWS::ElasticLoadBalancingV2::LoadBalancer",),
-    ),
-)
+CHECKS: Checks = {
+    "target-group-name": _long_name,
+    "idle-timeout": _idle_time,
+}

@@ -14,7 +14,7 @@ from typing import Any
 from ministack.services.cloudformation import provisioners, stacks
 
 from localcloud.emulator.rules.catalogue import RULES
-from localcloud.emulator.rules.rule import Action, Call, Change, Refusal, Rule
+from localcloud.emulator.rules.rule import ANY_TYPE, Action, Call, Change, Refusal, Rule
 
 VARIABLE = "LOCALCLOUD_AWS_RULES"
 OFF = "off"
@@ -58,7 +58,7 @@ class Rules:
         rules = (
             self._by_call.get(f"{request.service}:{request.operation}", ())
             if isinstance(request, Call)
-            else self._by_type.get(request.type, ())
+            else (*self._by_type.get(request.type, ()), *self._by_type.get(ANY_TYPE, ()))
         )
         for rule in rules:
             if refusal := rule.refusal(request):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from ministack.services import lambda_svc, sqs
 
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 
 def _too_short(request: Call | Change) -> Values | None:
@@ -24,18 +22,6 @@ def _too_short(request: Call | Change) -> Values | None:
     return {"visible": visible, "timeout": timeout} if visible < timeout else None
 
 
-RULES = (
-    Rule(
-        name="queue-visibility",
-        service="Lambda",
-        refused="a queue shows its messages again before the function that it is mapped to must be done",
-        code="InvalidParameterValueException",
-        message="Queue visibility timeout: {visible} seconds is less than Function timeout: {timeout} seconds",
-        source="https://github.com/winglang/wing/issues/1507",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_too_short,
-        calls=("lambda:CreateEventSourceMapping",),
-        types=("AWS::Lambda::EventSourceMapping",),
-    ),
-)
+CHECKS: Checks = {
+    "queue-visibility": _too_short,
+}

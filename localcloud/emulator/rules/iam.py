@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Any
 
 from ministack.services import iam
 
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 INLINE_CHARACTERS = 10_240
 """Of all inline policies of a role together, without white space."""
@@ -48,46 +47,8 @@ def _role_exists(change: Change) -> Values | None:
     return {"name": name} if change.action == "create" and name in iam._roles else None
 
 
-RULES = (
-    Rule(
-        name="role-exists",
-        service="IAM",
-        refused="a stack creates a role whose name exists in the account, also when it is another region's",
-        code="EntityAlreadyExists",
-        message="Role with name {name} already exists.",
-        source="botocore 1.43.106, iam/2010-05-08, CreateRole",
-        seen=date(2026, 11, 29),
-        certainty="modelled",
-        applies=_role_exists,
-        types=("AWS::IAM::Role",),
-        status=409,
-    ),
-    Rule(
-        name="inline-policy-size",
-        service="IAM",
-        refused="the inline policies of a role are longer than 10,240 characters together, without white space",
-        code="LimitExceeded",
-        message="Maximum policy size of {most} bytes exceeded for role {role}",
-        source="https://github.com/aws/aws-cdk/issues/12403",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_inline_too_long,
-        calls=("iam:PutRolePolicy",),
-        types=("AWS::IAM::Policy", "AWS::IAM::Role"),
-        status=409,
-    ),
-    Rule(
-        name="managed-policy-size",
-        service="IAM",
-        refused="a managed policy is longer than 6,144 characters, without white space",
-        code="LimitExceeded",
-        message="Cannot exceed quota for PolicySize: {most}",
-        source="https://github.com/ministryofjustice/cloud-platform-environments/pull/14473",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_managed_too_long,
-        calls=("iam:CreatePolicy", "iam:CreatePolicyVersion"),
-        types=("AWS::IAM::ManagedPolicy",),
-        status=409,
-    ),
-)
+CHECKS: Checks = {
+    "role-exists": _role_exists,
+    "inline-policy-size": _inline_too_long,
+    "managed-policy-size": _managed_too_long,
+}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
-
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 LARGEST_WITHOUT_WINDOW = 10
 
@@ -21,18 +19,6 @@ def _gathers_without_window(request: Call | Change) -> Values | None:
     return {} if size > LARGEST_WITHOUT_WINDOW and window < 1 else None
 
 
-RULES = (
-    Rule(
-        name="batch-window",
-        service="Lambda",
-        refused="a mapping from a queue to a function gathers more than 10 messages and has no window to do so",
-        code="InvalidParameterValueException",
-        message="Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
-        source="https://github.com/aws/chalice/issues/1778",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_gathers_without_window,
-        calls=("lambda:CreateEventSourceMapping",),
-        types=("AWS::Lambda::EventSourceMapping",),
-    ),
-)
+CHECKS: Checks = {
+    "batch-window": _gathers_without_window,
+}

@@ -52,6 +52,11 @@ Values = Mapping[str, object]
 """What stands for the names in a rule's message."""
 
 
+Checks = Mapping[str, Callable[[Any], Values | None]]
+"""The checks of a service's rules, by the rules' names."""
+ANY_TYPE = "*"
+
+
 @dataclass(frozen=True)
 class Rule:
     """One thing that AWS refuses.
@@ -65,7 +70,7 @@ class Rule:
         source: address of the page, or name of the model or report.
         seen: when the source was read.
         calls: operations that the rule looks at, as `service:Operation`.
-        types: resource types that the rule looks at when CloudFormation changes them.
+        types: resource types that the rule looks at when CloudFormation changes them; `ANY_TYPE` for all.
         status: HTTP status of the API's error.
         applies: values for the message when this call or change is refused, None when it may go on.
     """

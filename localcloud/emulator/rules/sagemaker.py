@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any
 
 from localcloud.emulator.registry import registered
-from localcloud.emulator.rules.rule import Change, Rule, Values
+from localcloud.emulator.rules.rule import Change, Checks, Values
 
 AMI_VERSIONS = (
     "al2-ami-sagemaker-inference-gpu-2",
@@ -113,60 +112,9 @@ def _no_driver(change: Change) -> Values | None:
     return None
 
 
-RULES = (
-    Rule(
-        name="inference-ami-version",
-        service="SageMaker",
-        refused="an endpoint configuration names a machine image that does not exist",
-        code="ValidationException",
-        message="1 validation error detected: Value '{named}' at 'productionVariants.1.member.inferenceAmiVersion' "
-        "failed to satisfy constraint: Member must satisfy enum value set: [{known}]",
-        source="botocore 1.43.106, sagemaker 2017-07-24, ProductionVariantInferenceAmiVersion",
-        seen=date(2026, 11, 29),
-        certainty="modelled",
-        applies=_ami_version,
-        types=("AWS::SageMaker::EndpointConfig",),
-    ),
-    Rule(
-        name="container-and-driver",
-        service="SageMaker",
-        refused="a container starts on a machine image without the driver for its CUDA release: CUDA 13 on gpu-3-1 and "
-        "older, CUDA 12 on gpu-4-1; there is no log",
-        code="NotStabilized",
-        message="CannotStartContainerError. Please ensure the model container for variant {variant} starts correctly "
-        "when invoked with 'docker run <image> serve'",
-        source="https://github.com/aws/deep-learning-containers/pull/6187",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_no_driver,
-        types=("AWS::SageMaker::Endpoint", "AWS::SageMaker::InferenceComponent"),
-    ),
-    Rule(
-        name="component-memory",
-        service="SageMaker",
-        refused="an inference component asks for 4,096 MB or more of a machine with 16 GiB; 1,024 MB are placed",
-        code="ValidationException",
-        message="There is not enough hardware resources on the instances for this endpoint to create a copy of the "
-        "inference component.",
-        source="huggingface/skills, hf-cloud-sagemaker-production-defaults",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_no_room,
-        types=("AWS::SageMaker::InferenceComponent",),
-    ),
-    Rule(
-        name="instance-type-under-autoscaling",
-        service="SageMaker",
-        refused="an endpoint's update changes the instance type of a variant that is a scalable target, or drops it; "
-        "components are targets of their own and are not meant",
-        code="ValidationException",
-        # The guide says that the update fails, not in which words.
-        message="The update changes the instance type of variant {variant} of {endpoint}, which is a target for auto "
-        "scaling: deregister it first.",
-        source="https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html",
-        seen=date(2026, 11, 29),
-        certainty="documented",
-        applies=_type_under_autoscaling,
-        types=("AWS::SageMaker::Endpoint",),
-    ),
-)
+CHECKS: Checks = {
+    "inference-ami-version": _ami_version,
+    "container-and-driver": _no_driver,
+    "component-memory": _no_room,
+    "instance-type-under-autoscaling": _type_under_autoscaling,
+}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ministack.services import iam
 
-from localcloud.emulator.rules.rule import Call, Change, Rule, Values
+from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 PRINCIPAL = "scheduler.amazonaws.com"
 ONCE = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
@@ -47,32 +47,7 @@ def _untrusting(request: Call | Change) -> Values | None:
     return None if PRINCIPAL in trust else {}
 
 
-RULES = (
-    Rule(
-        name="schedule-in-the-past",
-        service="EventBridge Scheduler",
-        refused="a one-time schedule is created or changed with an `at(...)` that lies in the past",
-        code="ValidationException",
-        # The report has no words of AWS; these are those for any other `at(...)` that it does not take.
-        message="Invalid Schedule Expression {expression}.",
-        source="https://github.com/DefangLabs/pulumi-defang/pull/425",
-        seen=date(2026, 11, 29),
-        certainty="suspected",
-        applies=_past,
-        calls=CALLS,
-        types=TYPES,
-    ),
-    Rule(
-        name="schedule-role-trust",
-        service="EventBridge Scheduler",
-        refused="a schedule's role does not trust `scheduler.amazonaws.com`",
-        code="ValidationException",
-        message="The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
-        source="https://github.com/aws/aws-sdk-js-v3/issues/6494",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_untrusting,
-        calls=CALLS,
-        types=TYPES,
-    ),
-)
+CHECKS: Checks = {
+    "schedule-in-the-past": _past,
+    "schedule-role-trust": _untrusting,
+}

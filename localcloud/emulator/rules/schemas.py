@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from localcloud.emulator.rules.rule import Change, Rule, Values
+from localcloud.emulator.rules.rule import Change, Checks, Values
 
 
 @cache
@@ -85,17 +84,6 @@ def _refused(change: Change) -> Values | None:
     return None
 
 
-RULES = (
-    Rule(
-        name="resource-schema",
-        service="CloudFormation",
-        refused="a property of a resource is too long, too large or too small for its schema, or no value of its list",
-        code="InvalidRequest",
-        message="Model validation failed ({path}: failed validation constraint for keyword [{keyword}])",
-        source="https://github.com/runs-on/runs-on/issues/334",
-        seen=date(2026, 11, 29),
-        certainty="reported",
-        applies=_refused,
-        types=tuple(name for name in FILES if name.startswith("AWS::")),
-    ),
-)
+CHECKS: Checks = {
+    "resource-schema": _refused,
+}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from localcloud.emulator.rules import enforcement
-from localcloud.emulator.rules.catalogue import RULES
+from localcloud.emulator.rules.catalogue import CHECKS, RULES
 from localcloud.emulator.rules.enforcement import Rules, rules_in_force
-from localcloud.emulator.rules.rule import Change, Refusal, Rule
+from localcloud.emulator.rules.rule import ANY_TYPE, Certainty, Change, Refusal, Rule
 from scripts.aws_rules_docs import TARGET, render
 
 TESTS = Path(__file__).parents[2] / "integration" / "emulator" / "rules"
@@ -23,15 +22,16 @@ def test_the_committed_page_is_up_to_date() -> None:
     assert TARGET.read_text() == render(), "run `make docs`"
 
 
-def test_names_are_unique() -> None:
-    assert [name for name, count in Counter(rule.name for rule in RULES).items() if count > 1] == []
+def test_every_rule_has_a_check_and_every_check_a_rule() -> None:
+    assert {rule.name for rule in RULES} == set(CHECKS)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_rule_says_what_it_looks_at_and_who_says_so(rule: Rule) -> None:
     assert rule.calls or rule.types
     assert all(call.count(":") == 1 for call in rule.calls)
-    assert all(name.startswith("AWS::") for name in rule.types)
+    assert rule.types == (ANY_TYPE,) or all(name.startswith("AWS::") for name in rule.types)
+    assert rule.certainty in get_args(Certainty)
     assert rule.source and rule.refused and not rule.refused.endswith(".")
     assert "|" not in rule.source
 
