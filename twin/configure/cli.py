@@ -36,12 +36,13 @@ def init(
     Writes infra/config/STAGE.toml. Run it again to change an answer.
     """
     from twin.configure import interview
+    from twin.configure.stage_file import Answers
     from twin.doctor import preflight
     from twin.doctor.view import show_findings
 
-    given = interview.Given(stage, region, store, opik, model, revision, tuple(email or ()) or None, budget, documents)
+    given = Answers(region, store, opik, model, revision, tuple(email or ()) or None, budget, documents)
     asks = sys.stdin.isatty() and not yes
-    done = interview.run(given, interview.ask_person if asks else interview.ask_nobody)
+    done = interview.run(stage, given, interview.ask_person if asks else interview.ask_nobody)
     console.print(f"Written: infra/config/{stage}.toml")
     for line in done.notes:
         console.print(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import boto3
@@ -25,21 +25,6 @@ Ask = Callable[[str, str, bool], str]
 
 
 @dataclass(frozen=True)
-class Given:
-    """The options of the command; None asks, or leaves what the file says."""
-
-    stage: str
-    region: str | None = None
-    store: str | None = None
-    opik: str | None = None
-    model: str | None = None
-    revision: str | None = None
-    emails: tuple[str, ...] | None = None
-    budget_usd: float | None = None
-    documents_bucket: str | None = None
-
-
-@dataclass(frozen=True)
 class Done:
     """What was written, and sentences for the person who asked for it."""
 
@@ -57,41 +42,42 @@ def ask_nobody(question: str, default: str, hidden: bool) -> str:
     return default
 
 
-def run(given: Given, ask: Ask) -> Done:
+def run(stage: str, given: Answers, ask: Ask) -> Done:
     """Ask what is not given, write the stage's settings, and keep its keys for the deployment.
+
+    Args:
+        stage: to be set up.
+        given: the command's options; None asks, or leaves what the file says.
+        ask: who answers.
 
     Raises:
         TwinError: an answer is not accepted; then nothing was written.
     """
-    stage_file(given.stage)
+    stage_file(stage)
     notes: list[str] = []
     emails = given.emails
     if emails is None and (answer := ask("E-mail address that gets every alarm (empty: none)", "", False).strip()):
         emails = tuple(each.strip() for each in answer.split(",") if each.strip())
     budget = given.budget_usd
     if budget is None:
-        budget = _dollars(ask("US dollars a month, after which the GPU is taken away", _budget(given.stage), False))
+        budget = _dollars(ask("US dollars a month, after which the GPU is taken away", _budget(stage), False))
     key = ask(f"API key of Opik at {given.opik or 'comet.com'} (empty: later)", "", True).strip()
-    answers = Answers(
+    answers = replace(
+        given,
         region=given.region or _region(),
-        store=given.store,
-        opik=given.opik,
-        model=given.model,
         revision=given.revision or (_newest(given.model) if given.model else None),
         emails=emails,
         budget_usd=budget,
-        documents_bucket=given.documents_bucket,
     )
-    path = write(given.stage, answers)
+    path = write(stage, answers)
     if key:
-        keep(given.stage, "opik", key)
+        keep(stage, "opik", key)
         notes.append("The API key of Opik waits on this machine for the deployment.")
     else:
-        notes.append(f"Opik's key can come later: twin secrets set opik --stage {given.stage}")
-    if load_settings(given.stage).vectors.url is not None:
+        notes.append(f"Opik's key can come later: twin secrets set opik --stage {stage}")
+    if load_settings(stage).vectors.url is not None:
         notes.append(
-            f"Qdrant's keys: twin secrets set qdrant --stage {given.stage}, "
-            f"twin secrets set qdrant-write --stage {given.stage}"
+            f"Qdrant's keys: twin secrets set qdrant --stage {stage}, twin secrets set qdrant-write --stage {stage}"
         )
     return Done(path, notes)
 

@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,14 @@ from infra.settings import deployment
 from infra.settings.deployment import load_settings
 from infra.settings.placeholders import is_placeholder, placeholders
 from twin.configure import interview, stage_file
-from twin.configure.interview import Given, ask_nobody, run
+from twin.configure.interview import ask_nobody
+from twin.configure.stage_file import Answers
 from twin.target import stage_secrets
 from twin.target.errors import TwinError
+
+
+def run(stage: str, ask: interview.Ask = ask_nobody, **given: Any) -> interview.Done:
+    return interview.run(stage, Answers(**given), ask)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +52,7 @@ def answering(*answers: str) -> tuple[list[str], interview.Ask]:
 def test_three_questions_make_a_stage_that_can_be_deployed(config: Path) -> None:
     assert placeholders(load_settings("dev"))
     asked, ask = answering("ada@quill.org, ben@marsh.org", "250", "key-of-opik")
-    done = run(Given("dev"), ask)
+    done = run("dev", ask)
     assert len(asked) == 3
     settings = load_settings("dev")
     assert placeholders(settings) == {}
@@ -61,7 +67,7 @@ def test_three_questions_make_a_stage_that_can_be_deployed(config: Path) -> None
 
 def test_comments_and_what_is_not_answered_stay(config: Path) -> None:
     before = (config / "prod.toml").read_text().splitlines()
-    run(Given("prod", emails=("ada@quill.org",)), ask_nobody)
+    run("prod", emails=("ada@quill.org",))
     after = (config / "prod.toml").read_text().splitlines()
     lost = [line for line in before if line and line not in after]
     assert lost == ['url = "https://qdrant.example.com:6333"']
@@ -70,8 +76,7 @@ def test_comments_and_what_is_not_answered_stay(config: Path) -> None:
 
 
 def test_a_new_stage_begins_with_that_of_dev(config: Path) -> None:
-    given = Given("staging", region="eu-west-1", store="https://qdrant.internal:6333", documents_bucket="our-documents")
-    run(given, ask_nobody)
+    run("staging", region="eu-west-1", store="https://qdrant.internal:6333", documents_bucket="our-documents")
     settings = load_settings("staging")
     assert settings.rag.documents_bucket == "our-documents"
     assert (settings.region, settings.vectors.url) == ("eu-west-1", "https://qdrant.internal:6333")
@@ -80,52 +85,52 @@ def test_a_new_stage_begins_with_that_of_dev(config: Path) -> None:
 
 
 def test_a_store_that_is_somewhere_stays_until_another_is_named(config: Path) -> None:
-    run(Given("dev", store="https://qdrant.internal:6333"), ask_nobody)
-    notes = run(Given("dev"), ask_nobody).notes
+    run("dev", store="https://qdrant.internal:6333")
+    notes = run("dev").notes
     assert load_settings("dev").vectors.url == "https://qdrant.internal:6333"
     assert any("twin secrets set qdrant-write --stage dev" in note for note in notes)
-    run(Given("dev", store="hosted"), ask_nobody)
-    run(Given("dev"), ask_nobody)
+    run("dev", store="hosted")
+    run("dev")
     assert load_settings("dev").vectors.hosted is not None
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (Given("dev", region="mars"), "region"),
-        (Given("dev", opik="https://opik.internal"), "/api"),
-        (Given("dev", emails=("nobody",)), "alert_emails"),
-        (Given("dev", store="http://qdrant.internal"), "https"),
-        (Given("dev", budget_usd=-1), "monthly_budget_usd"),
+        ({"region": "mars"}, "region"),
+        ({"opik": "https://opik.internal"}, "/api"),
+        ({"emails": ("nobody",)}, "alert_emails"),
+        ({"store": "http://qdrant.internal"}, "https"),
+        ({"budget_usd": -1}, "monthly_budget_usd"),
     ],
 )
-def test_a_wrong_answer_writes_nothing(config: Path, given: Given, says: str) -> None:
+def test_a_wrong_answer_writes_nothing(config: Path, given: dict[str, Any], says: str) -> None:
     before = (config / "dev.toml").read_text()
     with pytest.raises(TwinError, match="Nothing was written") as refused:
-        run(given, ask_nobody)
+        run("dev", **given)
     assert says in str(refused.value)
     assert (config / "dev.toml").read_text() == before
     with pytest.raises(TwinError):
-        run(Given("fresh", region="mars"), ask_nobody)
+        run("fresh", region="mars")
     assert not (config / "fresh.toml").exists()
 
 
 @pytest.mark.parametrize("stage", ["local", "pr-7", "Dev", "a b", "../dev", ""])
 def test_stages_without_a_file_of_their_own_are_refused(stage: str) -> None:
     with pytest.raises(TwinError, match="cannot be set up"):
-        run(Given(stage), ask_nobody)
+        run(stage)
 
 
 def test_a_damaged_file_is_named(config: Path) -> None:
     (config / "dev.toml").write_text("[vectors\n")
     with pytest.raises(TwinError, match=r"infra/config/dev\.toml is not valid TOML"):
-        run(Given("dev"), ask_nobody)
+        run("dev")
 
 
 def test_no_number_of_dollars_is_one_sentence() -> None:
     _, ask = answering("", "a lot", "")
     with pytest.raises(TwinError, match="'a lot' is no number of US dollars"):
-        run(Given("dev"), ask)
+        run("dev", ask)
 
 
 @pytest.mark.parametrize(
