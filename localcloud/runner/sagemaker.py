@@ -68,7 +68,7 @@ class SageMakerRunner:
 
     It does what alarms and scaling policies do on AWS, with their times (`localcloud/aws_time.py`): a component that
     was scaled to zero starts again after a call found it so, when a scalable target allows one copy, and one that is
-    not called loses its copies, when the target allows none.
+    not called loses its copies, when the target allows none. A target whose scaling is suspended does neither.
     """
 
     def __init__(self, aws: Aws, root: Path, table: RoutingTable) -> None:
@@ -246,16 +246,20 @@ class SageMakerRunner:
         )
 
     def _may_start(self, component: str) -> bool:
-        return any(int(target["MaxCapacity"]) >= 1 for target in self._scalable_targets(component))
+        targets = self._scalable_targets(component, "DynamicScalingOutSuspended")
+        return any(int(target["MaxCapacity"]) >= 1 for target in targets)
 
     def _least_copies(self, component: str) -> int | None:
         """Copies that scaling leaves at least; None for a component that does not scale."""
-        return min((int(target["MinCapacity"]) for target in self._scalable_targets(component)), default=None)
+        targets = self._scalable_targets(component, "DynamicScalingInSuspended")
+        return min((int(target["MinCapacity"]) for target in targets), default=None)
 
-    def _scalable_targets(self, component: str) -> list[Mapping[str, Any]]:
+    def _scalable_targets(self, component: str, suspension: str) -> list[Mapping[str, Any]]:
+        """Targets that scale the component now: those without the named suspension."""
         client = self._aws.client("application-autoscaling")
         where = {"ServiceNamespace": "sagemaker", "ResourceIds": [f"inference-component/{component}"]}
         try:
-            return list(client.describe_scalable_targets(ScalableDimension=COPIES, **where)["ScalableTargets"])
+            found = client.describe_scalable_targets(ScalableDimension=COPIES, **where)["ScalableTargets"]
         except ClientError:
             return []
+        return [target for target in found if not target["SuspendedState"][suspension]]

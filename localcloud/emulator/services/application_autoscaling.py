@@ -1,6 +1,6 @@
 """Control plane of Application Auto Scaling: targets, policies and scheduled actions are stored, not acted upon.
 
-The runner reads the targets to decide whether a scaled-down component may start again.
+The runner reads the targets to decide whether a scaled-down component may start again; a suspended one does not.
 API: https://docs.aws.amazon.com/autoscaling/application/APIReference/Welcome.html
 """
 
@@ -18,6 +18,10 @@ from localcloud.emulator.registry import JsonService, ServiceError
 
 Request = dict[str, Any]
 NOT_FOUND = "ObjectNotFoundException"
+BOUNDS = ("MinCapacity", "MaxCapacity")
+RUNNING = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False, "ScheduledScalingSuspended": False}
+"""State of a target that nobody has suspended:
+https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html"""
 DEFAULT_PAGE = 50
 
 
@@ -52,12 +56,22 @@ class ApplicationAutoScaling(JsonService):
         return f"arn:aws:{service}:{get_region()}:{get_account_id()}"
 
     def _register(self, request: Request) -> Request:
-        arn = f"{self._prefix('application-autoscaling')}:scalable-target/{uuid.uuid4().hex}"
-        known = self.store("targets").get(_key(request)) or {"CreationTime": time.time(), "ScalableTargetARN": arn}
+        """Register a target, or change of a registered one what the request names: the rest stays as it is."""
+        known = self.store("targets").get(_key(request)) or self._new_target(request)
         kept = {**known, **{key: value for key, value in request.items() if key != "Tags"}}
+        kept["SuspendedState"] = {**known["SuspendedState"], **(request.get("SuspendedState") or {})}
         self.store("targets")[_key(request)] = kept
         self.store("tags").setdefault(kept["ScalableTargetARN"], {}).update(request.get("Tags") or {})
         return {"ScalableTargetARN": kept["ScalableTargetARN"]}
+
+    def _new_target(self, request: Request) -> Request:
+        """What a target has before its first request is applied, which must name both bounds."""
+        if any(request.get(bound) is None for bound in BOUNDS):
+            # The API reference requires both of a new target, and does not say in which words it refuses.
+            message = f"{' and '.join(BOUNDS)} are required to register {request['ResourceId']}."
+            raise ServiceError("ValidationException", message)
+        arn = f"{self._prefix('application-autoscaling')}:scalable-target/{uuid.uuid4().hex}"
+        return {"CreationTime": time.time(), "ScalableTargetARN": arn, "SuspendedState": RUNNING}
 
     def _deregister(self, request: Request) -> Request:
         target = self.store("targets").pop(_key(request), None)

@@ -16,6 +16,7 @@ from localcloud.aws_time import QUIET_UNTIL_NO_COPIES, WAKE
 from localcloud.errors import LocalCloudError
 from localcloud.runner.aws import Aws
 from localcloud.runner.sagemaker import SageMakerRunner
+from localcloud.runner.settle import settle
 from localcloud.sagemaker_runtime.app import create_app
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from tests.asgi_server import serving
@@ -26,6 +27,7 @@ from tests.integration.sagemaker_runtime.conftest import boto_client
 FACTOR = 300
 """A wake takes 0.9 s, the time until sleep 3 s."""
 NAME = "sleeper"
+REPORT = {"Kind": "inference-component", "Status": "InService", "FailureReason": "", "CurrentCopyCount": 1}
 QUESTION = json.dumps({"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 8}).encode()
 
 
@@ -106,6 +108,47 @@ def test_a_component_sleeps_when_it_is_not_called_and_wakes_when_it_is(
             assert answers()
         finally:
             runner.stop()
+
+
+def test_a_component_whose_scaling_is_suspended_does_not_wake_until_it_is_resumed(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(aws_time.VARIABLE, str(FACTOR))
+    declare(emulator)
+    table = RoutingTable()
+    runner = SageMakerRunner(Aws(emulator.url, "http://127.0.0.1:1", CREDENTIALS), tmp_path, table)
+    sagemaker, scaling = emulator.client("sagemaker"), emulator.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"inference-component/{NAME}",
+        "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+    }
+
+    def desired_after_a_call() -> int:
+        table.report_no_capacity(NAME, NAME)
+        time.sleep(1.2 * WAKE.here())
+        runner.tick()
+        runtime = sagemaker.describe_inference_component(InferenceComponentName=NAME)["RuntimeConfig"]
+        return int(runtime["DesiredCopyCount"])
+
+    settle(Aws(emulator.url, "", CREDENTIALS), "sagemaker", {**REPORT, "Name": NAME})
+    sagemaker.update_inference_component_runtime_config(
+        InferenceComponentName=NAME, DesiredRuntimeConfig={"CopyCount": 0}
+    )
+    try:
+        scaling.register_scalable_target(**target, SuspendedState={"DynamicScalingOutSuspended": True})
+        (found,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+        assert (found["MinCapacity"], found["MaxCapacity"]) == (0, 1)
+        assert found["SuspendedState"] == {
+            "DynamicScalingInSuspended": False,
+            "DynamicScalingOutSuspended": True,
+            "ScheduledScalingSuspended": False,
+        }
+        assert desired_after_a_call() == 0
+        scaling.register_scalable_target(**target, SuspendedState={"DynamicScalingOutSuspended": False})
+        assert desired_after_a_call() == 1
+    finally:
+        runner.stop()
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "soon", "inf", "nan"])
