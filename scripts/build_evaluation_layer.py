@@ -33,8 +33,8 @@ PLATFORM = "manylinux_2_28"
 LIMIT_BYTES = 250 * 1024**2
 SHIPPED_BESIDE = ("services/common", "services/evaluation", "services/guard")
 AWS_SERVICES = (
-    *("bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "lambda", "sagemaker-runtime", "secretsmanager"),
-    *("sns", "ssm", "stepfunctions", "sts"),
+    *("application-autoscaling", "bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "lambda", "sagemaker"),
+    *("sagemaker-runtime", "secretsmanager", "sns", "ssm", "stepfunctions", "sts"),
 )
 """Services whose descriptions botocore keeps: those that a function makes a client of, and STS for credentials."""
 # tokenizers asks for the hub's client to download by name; the functions load files only.

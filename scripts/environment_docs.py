@@ -116,7 +116,7 @@ FUNCTIONS = (
     ),
     Deployable(
         "expire",
-        "`services.guard.handlers.expire.handler`, called by the Scheduler at the end of the stage's time.\n",
+        "`services.guard.handlers.expire.handler`, called by the Scheduler to park the model, and later to delete.\n",
         ExpireSettings,
     ),
     Deployable(

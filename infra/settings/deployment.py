@@ -142,7 +142,7 @@ class DeploymentSettings(BaseSettings):
         return self.network.availability_zones or (f"{self.region}a", f"{self.region}b")
 
     def expires_at(self, now: datetime) -> datetime:
-        """End of life of the LLM stack in UTC.
+        """When the model is parked, in UTC; a real-time endpoint is deleted then.
 
         Rounded up to the hour, so that a second deployment within the hour changes nothing.
         """
@@ -152,6 +152,13 @@ class DeploymentSettings(BaseSettings):
         end = now.astimezone(UTC) + timedelta(hours=self.guard.ttl_hours)
         whole = end.replace(minute=0, second=0, microsecond=0)
         return whole if whole == end else whole + timedelta(hours=1)
+
+    def deletes_at(self, now: datetime) -> datetime:
+        """When the LLM stack is deleted, in UTC: at once where the model cannot be parked, else after it was parked."""
+        if self.llm.mode == "real-time":
+            return self.expires_at(now)
+        parked = self.guard.delete_after_hours - self.guard.ttl_hours
+        return self.expires_at(now) + timedelta(hours=parked)
 
 
 def load_settings(stage: str) -> DeploymentSettings:

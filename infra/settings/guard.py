@@ -58,10 +58,23 @@ class OfficeHours(Group):
 class GuardSettings(Group):
     """Cost limits."""
 
-    enabled: bool = Field(True, description="Delete the LLM stack at the end of its life.")
-    ttl_hours: int = Field(8, description="Life of the LLM stack after its last deployment, in hours.", ge=1, le=720)
+    enabled: bool = Field(True, description="Park the model, and later delete the LLM stack, at the end of its time.")
+    ttl_hours: int = Field(
+        8,
+        description="Hours after the last deployment until the model is parked: no copy runs, no question wakes it. A "
+        "real-time endpoint cannot be parked and is deleted then.",
+        ge=1,
+        le=720,
+    )
+    delete_after_hours: int = Field(
+        168,
+        description="Hours after the last deployment until the LLM stack is deleted, and the endpoint's image cache "
+        "with it; at least ttl_hours. With expires_at, as much later than that as it is than ttl_hours.",
+        ge=1,
+        le=8760,
+    )
     expires_at: AwareDatetime | None = Field(
-        None, description="Fixed end of life instead of ttl_hours, with a time zone."
+        None, description="Fixed time of parking instead of ttl_hours, with a time zone."
     )
     monthly_budget_usd: float | None = Field(
         None,
@@ -77,8 +90,9 @@ class GuardSettings(Group):
     )
     kill_switch: bool = Field(
         False,
-        description="Delete the LLM stack when 100 % of monthly_budget_usd are spent, besides the alert. The budget "
-        "may count the whole account (budget_of): not for a stage that must keep running.",
+        description="Park the model (delete the LLM stack where that is impossible) when 100 % of monthly_budget_usd "
+        "are spent, besides the alert. The budget may count the whole account (budget_of): not for a stage that must "
+        "keep running.",
     )
 
     office_hours: OfficeHours | None = Field(
@@ -90,4 +104,12 @@ class GuardSettings(Group):
     def _switches_on_a_budget(self) -> GuardSettings:
         if self.kill_switch and self.monthly_budget_usd is None:
             raise ValueError("kill_switch needs monthly_budget_usd: the budget triggers it")
+        return self
+
+    @model_validator(mode="after")
+    def _deletes_after_parking(self) -> GuardSettings:
+        if self.enabled and self.delete_after_hours < self.ttl_hours:
+            raise ValueError(
+                f"delete_after_hours ({self.delete_after_hours}) must be at least ttl_hours ({self.ttl_hours})"
+            )
         return self

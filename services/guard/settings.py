@@ -12,6 +12,9 @@ class ExpireSettings(StackListSettings):
 
     stage: str = Field(description="Deployment stage.")
     stack_names: str = Field(description="Stacks to delete, comma separated, in this order.")
+    component_name: str | None = Field(
+        None, description="Inference component that is parked before. Empty: the endpoint cannot be parked."
+    )
 
     @field_validator("stack_names")
     @classmethod
@@ -24,5 +27,5 @@ class ExpireSettings(StackListSettings):
 class StopSpendingSettings(ExpireSettings):
     """Settings of `stop_spending`."""
 
-    budget_name: str = Field(description="Budget whose notice deletes the stacks.")
+    budget_name: str = Field(description="Budget whose notice stops the model.")
     alerts_topic_arn: str = Field(description="Topic of the alerts.")

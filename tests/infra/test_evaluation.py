@@ -19,7 +19,10 @@ JUDGE = {
     *("STATE_TABLE_NAME", "SHARD_SIZE"),
 }
 REMEMBERS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete")}
-DELETES = {"cloudformation:DeleteStack", "cloudformation:DescribeStacks"}
+STOPS = {
+    *("cloudformation:DeleteStack", "cloudformation:DescribeStacks", "application-autoscaling:RegisterScalableTarget"),
+    *("sagemaker:DescribeInferenceComponent", "sagemaker:UpdateInferenceComponentRuntimeConfig"),
+}
 PUBLISHES = {"ssm:GetParameter", "ssm:PutParameter", "cloudwatch:PutMetricData"}
 
 
@@ -81,12 +84,12 @@ def function(template: Template, handler: str) -> tuple[str, Template]:
             },
             {"secretsmanager:GetSecretValue", "cloudformation:DescribeStacks"} | REMEMBERS - {"dynamodb:DeleteItem"},
         ),
-        ("guard", "expire", {"STAGE", "STACK_NAMES"}, DELETES),
+        ("guard", "expire", {"STAGE", "STACK_NAMES", "COMPONENT_NAME"}, STOPS),
         (
             "guard",
             "stop_spending",
-            {"STAGE", "STACK_NAMES", "BUDGET_NAME", "ALERTS_TOPIC_ARN"},
-            DELETES | {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
+            {"STAGE", "STACK_NAMES", "COMPONENT_NAME", "BUDGET_NAME", "ALERTS_TOPIC_ARN"},
+            STOPS | {"sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"},
         ),
     ],
 )
@@ -293,24 +296,76 @@ def test_e_mail_is_a_second_channel(synthesize: Synthesize) -> None:
     assert protocols["email"] == "oncall@example.com"
 
 
-def test_the_llm_stack_expires_once_and_nothing_else_can_be_deleted(templates: dict[str, Templates]) -> None:
+def schedules(guard: Template) -> dict[str, str]:
+    """Expressions of the guard's schedules, by the input of the function that they call."""
+    found = [each["Properties"] for each in resources(guard, "Scheduler::Schedule").values()]
+    return {each["Target"]["Input"]: each["ScheduleExpression"] for each in found}
+
+
+def test_the_model_is_parked_and_its_stack_deleted_later_and_nothing_else_can_be_stopped(
+    templates: dict[str, Templates],
+) -> None:
     guard = templates["local"]["guard"]
-    schedule = only(guard, "Scheduler::Schedule")
-    assert schedule["ScheduleExpression"] == "at(2030-01-02T12:00:00)"
+    parking, deletion = "at(2030-01-02T12:00:00)", "at(2030-01-09T04:00:00)"
+    assert schedules(guard) == {'{"action": "park"}': parking, '{"action": "delete"}': deletion}
     _, expire = function(guard, "expire")
     assert expire["Environment"]["Variables"]["STACK_NAMES"] == "twin-local-llm"
-    allowed = [
-        statement["Resource"]
+    assert expire["Environment"]["Variables"]["COMPONENT_NAME"] == "twin-local-llm-model"
+    here = "us-east-1:000000000000"
+    allowed = {
+        "cloudformation:DeleteStack": f"arn:aws:cloudformation:{here}:stack/twin-local-llm/*",
+        "sagemaker:UpdateInferenceComponentRuntimeConfig": (
+            f"arn:aws:sagemaker:{here}:inference-component/twin-local-llm-model"
+        ),
+        "application-autoscaling:RegisterScalableTarget": (f"arn:aws:application-autoscaling:{here}:scalable-target/*"),
+    }
+    statements = [
+        statement
         for policy in resources(guard, "IAM::Policy").values()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if "cloudformation:DeleteStack" in statement["Action"]
     ]
-    assert allowed == ["arn:aws:cloudformation:us-east-1:000000000000:stack/twin-local-llm/*"] * 2
-    # CloudFormation would otherwise put a time back that has passed, when what comes after the schedule fails.
-    (found,) = resources(guard, "Scheduler::Schedule").values()
-    others = {name for name in guard["Resources"] if not name.startswith("EndOfLife")}
-    assert others <= set(found["DependsOn"])
+    for action, resource in allowed.items():
+        found = [each for each in statements if action in each["Action"]]
+        assert [each["Resource"] for each in found] == [resource] * 2
+    assert [each["Condition"]["StringEquals"] for each in statements if "Condition" in each] == [
+        {
+            "aws:ResourceTag/project": "llm-twin",
+            "aws:ResourceTag/stage": "local",
+            "application-autoscaling:scalable-dimension": "sagemaker:inference-component:DesiredCopyCount",
+        }
+    ] * 2
     assert not resources(templates["prod"]["guard"], "Scheduler::Schedule")
+
+
+def test_the_schedules_come_last_and_the_nearer_one_first(templates: dict[str, Templates]) -> None:
+    """CloudFormation would otherwise put a time back that has passed, when what comes after a schedule fails."""
+    guard = templates["local"]["guard"]
+    parking, deletion = (
+        next(each for name, each in resources(guard, "Scheduler::Schedule").items() if name.startswith(start))
+        for start in ("Parking", "EndOfLife")
+    )
+    before_parking = {name for name in guard["Resources"] if not name.startswith(("Parking", "EndOfLife"))}
+    assert before_parking <= set(parking["DependsOn"])
+    before_deletion = {name for name in guard["Resources"] if not name.startswith("EndOfLife")}
+    assert before_deletion <= set(deletion["DependsOn"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "parks"),
+    [
+        ({"TWIN_LLM__MODE": "real-time"}, False),
+        ({"TWIN_GUARD__DELETE_AFTER_HOURS": "8"}, True),
+    ],
+)
+def test_what_cannot_or_need_not_be_parked_is_only_deleted(
+    synthesize: Synthesize, variables: dict[str, str], parks: bool
+) -> None:
+    guard = read(synthesize("dev", variables), "dev")["guard"]
+    assert schedules(guard) == {'{"action": "delete"}': "at(2030-01-02T12:00:00)"}
+    allowed = json.dumps([each["Properties"] for each in resources(guard, "IAM::Policy").values()])
+    # The kill switch parks whatever the times are.
+    assert ("UpdateInferenceComponentRuntimeConfig" in allowed) == parks
+    assert ("COMPONENT_NAME" in json.dumps(guard)) == parks
 
 
 def test_functions_carry_only_their_own_code(assemblies: dict[str, Path]) -> None:

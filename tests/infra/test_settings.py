@@ -84,11 +84,26 @@ def test_an_unknown_stage_names_the_known_ones() -> None:
         load_settings("../dev")
 
 
-def test_life_ends_on_a_whole_hour_or_at_the_fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_parked_on_a_whole_hour_or_at_the_fixed_time_and_deleted_as_much_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = datetime(2030, 1, 1, 23, 30, tzinfo=UTC)
     assert load_settings("dev").expires_at(now) == datetime(2030, 1, 2, 8, tzinfo=UTC)
+    assert load_settings("dev").deletes_at(now) == datetime(2030, 1, 9, tzinfo=UTC)
     monkeypatch.setenv("TWIN_GUARD__EXPIRES_AT", "2030-05-01T02:00:00+02:00")
     assert load_settings("dev").expires_at(now) == datetime(2030, 5, 1, tzinfo=UTC)
+    assert load_settings("dev").deletes_at(now) == datetime(2030, 5, 7, 16, tzinfo=UTC)
+    monkeypatch.setenv("TWIN_LLM__MODE", "real-time")
+    assert load_settings("dev").deletes_at(now) == datetime(2030, 5, 1, tzinfo=UTC)
+
+
+def test_a_stack_is_not_deleted_before_its_model_is_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_GUARD__TTL_HOURS", "200")
+    with pytest.raises(SettingsError, match=r"delete_after_hours \(168\) must be at least ttl_hours \(200\)"):
+        load_settings("dev")
+    # Without a guard neither time is used.
+    monkeypatch.setenv("TWIN_GUARD__ENABLED", "false")
+    assert load_settings("dev").guard.ttl_hours == 200
 
 
 def test_every_field_is_described() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
@@ -22,6 +25,7 @@ class FunctionSchedule(Construct):
         expression: str,
         description: str,
         service: ServiceFunction,
+        payload: Mapping[str, str] | None = None,
     ) -> None:
         """Declare the schedule.
 
@@ -31,6 +35,7 @@ class FunctionSchedule(Construct):
             expression: `rate(...)`, `cron(...)` or, once, `at(yyyy-mm-ddThh:mm:ss)` in UTC.
             description: what the call is for.
             service: what is called; a call that cannot be made goes to its dead-letter queue.
+            payload: the event that the function gets; the Scheduler's own when there is none.
 
         Raises:
             ValueError: the function has no dead-letter queue.
@@ -64,6 +69,7 @@ class FunctionSchedule(Construct):
             target=scheduler.CfnSchedule.TargetProperty(
                 arn=service.function.function_arn,
                 role_arn=role.role_arn,
+                input=json.dumps(payload) if payload is not None else None,
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=lost),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=3600, maximum_retry_attempts=3

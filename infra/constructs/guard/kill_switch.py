@@ -1,7 +1,7 @@
 """Kill switch of the monthly budget: a topic that only AWS Budgets may publish to, and the function subscribed to it.
 
 AWS Budgets' own actions attach policies and stop EC2 or RDS instances
-(https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-controls.html); none of them deletes a
+(https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-controls.html); none of them stops a
 SageMaker endpoint, so a function does.
 """
 
@@ -19,12 +19,13 @@ from constructs import Construct
 
 from infra.constructs.functions.service_function import ServiceFunction
 from infra.constructs.guard.budget import MonthlyBudget
+from infra.constructs.guard.model_stop import allow_stop, stop_variables
 from infra.constructs.monitoring.alarms import AlertsTopic, budgets_of
 from infra.settings.deployment import DeploymentSettings
 
 
 class KillSwitch(Construct):
-    """The monthly budget with a further notification at 100 % spent, which deletes stacks."""
+    """The monthly budget with a further notification at 100 % spent, which stops the model."""
 
     def __init__(
         self,
@@ -34,11 +35,10 @@ class KillSwitch(Construct):
         settings: DeploymentSettings,
         usd: float,
         alerts: AlertsTopic,
-        stacks: str,
         timeout: cdk.Duration,
         layers: Sequence[lambda_.ILayerVersion],
     ) -> None:
-        """Declare budget, topic and function; `stacks` are the names of the stacks to delete, comma separated."""
+        """Declare budget, topic and function."""
         super().__init__(scope, construct_id)
         # By its ARN: the key's policy, which is another stack's, lets AWS Budgets use it already.
         key = kms.Key.from_key_arn(self, "Key", alerts.key.key_arn)
@@ -55,11 +55,10 @@ class KillSwitch(Construct):
             self,
             "StopSpending",
             handler="services.guard.handlers.stop_spending",
-            description="Deletes the LLM stack when the month's budget is spent",
+            description="Parks the model when the month's budget is spent, or deletes its stack",
             settings=settings.evaluation,
             environment={
-                "STAGE": settings.stage,
-                "STACK_NAMES": stacks,
+                **stop_variables(settings),
                 "BUDGET_NAME": month.budget.ref,
                 "ALERTS_TOPIC_ARN": alerts.topic.topic_arn,
             },
@@ -68,6 +67,7 @@ class KillSwitch(Construct):
             layers=layers,
         )
         role = self.stop.role
+        allow_stop(role, settings)
         role.add_to_policy(
             iam.PolicyStatement(sid="TellPeople", actions=["sns:Publish"], resources=[alerts.topic.topic_arn])
         )

@@ -1,4 +1,4 @@
-"""The kill switch: deletes the stacks that cost most when the month's whole budget is spent, and sends an alert."""
+"""The kill switch: stops the model, which costs most, when the month's whole budget is spent, and sends an alert."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import boto3
 
 from services.common.lambda_runtime import LambdaContext, once_per_process, remaining_seconds, start
 from services.guard.budget_notice import SpentBudget, parse_spent_budget
+from services.guard.model_stop import Done, ModelStop
 from services.guard.settings import StopSpendingSettings
-from services.guard.stack_deletion import delete_stacks
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +20,16 @@ QUOTED_CHARACTERS = 1000
 """Characters of another message that are quoted in the alert."""
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
-    """Delete the stacks when a message of the event is the budget's notice that 100 % are spent.
+def handler(event: dict[str, Any], context: LambdaContext) -> Done:
+    """Park the model when a message of the event is the budget's notice that 100 % are spent.
 
-    Any other message deletes nothing and is passed on in an alert. A deletion is announced once, when it starts. A
-    deletion that fails to the end raises the function's alarm, and Lambda's retry continues it.
+    A model that cannot be parked is deleted with its stack. Any other message stops nothing and is passed on in an
+    alert. What is done is announced: parking when it is over, a deletion once, when it starts. A deletion that fails to
+    the end raises the function's alarm, and Lambda's retry continues it.
 
     Returns:
-        `{"deleted": [...], "absent": [...]}`, stack names; both empty when there was no such notice.
+        `{"parked": [...], "deleted": [...], "absent": [...]}`, names of components, and of stacks; all empty when there
+        was no such notice.
 
     Raises:
         StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
@@ -37,43 +39,57 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str
 
 @dataclass(frozen=True)
 class KillSwitch:
-    """Deletion of the expensive stacks at the notice of a spent budget.
+    """Stop of the model at the notice of a spent budget.
 
     Attributes:
         settings: of the function.
-        cloudformation: client of `cloudformation`.
+        stop: of the same stage's model.
         sns: client of `sns`.
     """
 
     settings: StopSpendingSettings
-    cloudformation: Any
+    stop: ModelStop
     sns: Any
 
-    def act_on(self, event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]]:
+    def act_on(self, event: dict[str, Any], context: LambdaContext) -> Done:
         """Act on every message of an event of SNS; see `handler`."""
-        settings = self.settings
-        done: dict[str, list[str]] = {"deleted": [], "absent": []}
+        done: Done = {"parked": [], "deleted": [], "absent": []}
         for record in event.get("Records", []):
             message = str(record["Sns"]["Message"])
-            budget = parse_spent_budget(message, settings.budget_name)
+            budget = parse_spent_budget(message, self.settings.budget_name)
             if budget is None:
-                logger.warning("not the notice of budget %s: nothing is deleted", settings.budget_name)
-                self._alert("Nothing was deleted by the budget", _other_message(message))
+                logger.warning("not the notice of budget %s: nothing is stopped", self.settings.budget_name)
+                self._alert("Nothing was stopped by the budget", _other_message(message))
                 continue
-            announce = functools.partial(self._announce, budget)
-            done = delete_stacks(self.cloudformation, settings.stacks, remaining_seconds(context), announce)
+            announce = functools.partial(self._announce_deletion, budget)
+            done = self.stop.park(remaining_seconds(context), announce)
+            if done["parked"]:
+                self._announce_parking(budget)
         return done
 
-    def _announce(self, budget: SpentBudget, stack: str) -> None:
-        text = (
-            f"{budget.actual:,.2f} of the month's {budget.limit:,.2f} USD are spent (budget {budget.budget}). "
-            f"To stop what costs most, the stack {stack} is being deleted now. Until it is deployed again, questions "
-            "are refused with 503; documents, traces and samples stay.\n\n"
+    def _announce_parking(self, budget: SpentBudget) -> None:
+        stage = self.settings.stage
+        what = (
+            f"To stop what costs most, the model of stage {stage} was parked: it has no copies, its instance ends "
+            "within some minutes, and no question wakes it."
+        )
+        self._alert(f"Budget spent: the model of stage {stage} is parked", self._told(budget, what))
+
+    def _announce_deletion(self, budget: SpentBudget, stack: str, reason: str) -> None:
+        what = (
+            f"To stop what costs most, the stack {stack} is being deleted now, since its model was not parked: "
+            f"{reason.rstrip('.')}."
+        )
+        self._alert(f"Budget spent: {stack} is deleted", self._told(budget, what))
+
+    def _told(self, budget: SpentBudget, what: str) -> str:
+        return (
+            f"{budget.actual:,.2f} of the month's {budget.limit:,.2f} USD are spent (budget {budget.budget}). {what} "
+            "Until the stage is deployed again, questions are refused with 503; documents, traces and samples stay.\n\n"
             f"To bring it back: make deploy-inference-pipeline STAGE={self.settings.stage}. AWS Budgets sends one "
-            "notice a month, so that nothing stops the stack a second time this month, unless "
+            "notice a month, so that nothing stops the model a second time this month, unless "
             "guard.monthly_budget_usd is raised before."
         )
-        self._alert(f"Budget spent: {stack} is deleted", text)
 
     def _alert(self, subject: str, text: str) -> None:
         self.sns.publish(TopicArn=self.settings.alerts_topic_arn, Subject=subject[:100], Message=text)
@@ -81,12 +97,13 @@ class KillSwitch:
 
 @once_per_process
 def _kill_switch() -> KillSwitch:
-    return KillSwitch(start(StopSpendingSettings), boto3.client("cloudformation"), boto3.client("sns"))
+    settings = start(StopSpendingSettings)
+    return KillSwitch(settings, ModelStop.of(settings), boto3.client("sns"))
 
 
 def _other_message(message: str) -> str:
     return (
         "A message came to the kill switch's topic that is not the notice of a spent budget, so that nothing was "
-        "deleted. AWS Budgets sends one such message when it first uses the topic. The message:\n\n"
+        "stopped. AWS Budgets sends one such message when it first uses the topic. The message:\n\n"
         f"{message[:QUOTED_CHARACTERS]}"
     )

@@ -1,4 +1,4 @@
-"""The deployed kill switch: the budget's letter takes the LLM stack away, once, and people are told; no other does."""
+"""The deployed kill switch: the budget's letter parks the model and people are told; no other letter does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.budget_notice import notice
 from tests.infra.conftest import resources
 from tests.integration.delete.conftest import Cloud
 from tests.integration.emulator.conftest import eventually
+
+COMPONENT = "twin-local-llm-model"
 
 
 @pytest.fixture(scope="module")
@@ -53,29 +55,54 @@ def stands(cloud: Cloud) -> bool:
         return False
 
 
+def copies(cloud: Cloud) -> int:
+    described = cloud.emulator.client("sagemaker").describe_inference_component(InferenceComponentName=COMPONENT)
+    return int(described["RuntimeConfig"]["DesiredCopyCount"])
+
+
 def budget(cloud: Cloud) -> str:
     ((logical_id, _),) = resources(cloud.templates["guard"], "Budgets::Budget").items()
     return cloud.physical_ids("guard")[logical_id]
 
 
-def test_only_the_letter_of_a_spent_budget_deletes_the_stack_and_only_once(
-    cloud: Cloud, told: Callable[[], tuple[str, str]]
-) -> None:
+def test_only_the_letter_of_a_spent_budget_parks_the_model(cloud: Cloud, told: Callable[[], tuple[str, str]]) -> None:
     say(cloud, notice(budget(cloud), "$400.00", "$412.00", kind="FORECASTED"))
     subject, text = told()
-    assert subject == "Nothing was deleted by the budget"
+    assert subject == "Nothing was stopped by the budget"
     assert "Alert Type: FORECASTED" in text
-    assert stands(cloud)
+    assert copies(cloud) == 1
 
     say(cloud, notice(budget(cloud), "$400.00", "$400.15"))
     subject, text = told()
-    assert subject == "Budget spent: twin-local-llm is deleted"
+    assert subject == "Budget spent: the model of stage local is parked"
     assert "400.15 of the month's 400.00 USD are spent" in text
     assert "make deploy-inference-pipeline STAGE=local" in text
+    assert copies(cloud) == 0
+    scaling = cloud.emulator.client("application-autoscaling")
+    (target,) = scaling.describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[f"inference-component/{COMPONENT}"]
+    )["ScalableTargets"]
+    assert target["SuspendedState"]["DynamicScalingOutSuspended"]
+    assert cloud.status("llm") == "CREATE_COMPLETE"
+
+
+def test_a_model_that_cannot_be_parked_is_deleted_and_it_is_said_once(
+    cloud: Cloud, told: Callable[[], tuple[str, str]]
+) -> None:
+    """Its scalable target is gone, as after a deletion that stopped half-way."""
+    cloud.emulator.client("application-autoscaling").deregister_scalable_target(
+        ServiceNamespace="sagemaker",
+        ResourceId=f"inference-component/{COMPONENT}",
+        ScalableDimension="sagemaker:inference-component:DesiredCopyCount",
+    )
+    say(cloud, notice(budget(cloud), "$400.00", "$400.15"))
+    subject, text = told()
+    assert subject == "Budget spent: twin-local-llm is deleted"
+    assert "since its model was not parked: " in text
     eventually(lambda: not stands(cloud), "the stack still stands")
 
     say(cloud, notice(budget(cloud), "$400.00", "$400.15"))
     say(cloud, "another word")
-    assert told()[0] == "Nothing was deleted by the budget", (
+    assert told()[0] == "Nothing was stopped by the budget", (
         "the second letter found nothing to delete, and is not told"
     )

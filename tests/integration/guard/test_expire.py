@@ -1,4 +1,4 @@
-"""Deleting expired stacks through CloudFormation."""
+"""Deleting expired stacks through CloudFormation, where there is nothing to park."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from localcloud.emulator.faults import FAULT
 from services.common.lambda_runtime import LambdaContext, start
 from services.common.settings import ConfigurationError
 from services.guard import stack_deletion
-from services.guard.handlers.expire import StageExpiry, handler
+from services.guard.handlers.expire import act, handler
+from services.guard.model_stop import ModelStop
 from services.guard.settings import ExpireSettings
+
+DELETE = {"action": "delete"}
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def expire(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, list[st
 
     def call(names: str) -> dict[str, list[str]]:
         monkeypatch.setenv("STACK_NAMES", names)
-        return StageExpiry(start(ExpireSettings), boto3.client("cloudformation")).delete(60)
+        return act(ModelStop.of(start(ExpireSettings)), DELETE, 60)
 
     return call
 
@@ -68,10 +71,10 @@ def test_stacks_are_deleted_in_order_and_the_call_can_be_repeated(
 ) -> None:
     names = f"twin-t-absent, {','.join(stacks)}"
     assert all(exists(name) for name in stacks)
-    assert expire(names) == {"deleted": stacks, "absent": ["twin-t-absent"]}
+    assert expire(names) == {"parked": [], "deleted": stacks, "absent": ["twin-t-absent"]}
     assert not any(exists(name) for name in stacks)
     again = expire(names)
-    assert again == {"deleted": [], "absent": ["twin-t-absent", *stacks]}
+    assert again == {"parked": [], "deleted": [], "absent": ["twin-t-absent", *stacks]}
 
 
 @pytest.fixture
@@ -93,7 +96,7 @@ def test_a_deletion_that_fails_is_tried_again_within_the_invocation(
     refusing: Callable[[int], str], expire: Callable[[str], dict[str, list[str]]]
 ) -> None:
     name = refusing(2)
-    assert expire(name) == {"deleted": [name], "absent": []}
+    assert expire(name) == {"parked": [], "deleted": [name], "absent": []}
     assert not exists(name)
 
 
@@ -118,4 +121,14 @@ def test_the_handler_builds_its_clients_from_its_environment(
 ) -> None:
     monkeypatch.setenv("STAGE", "t")
     monkeypatch.setenv("STACK_NAMES", "twin-t-absent")
-    assert handler({}, lambda_context(60)) == {"deleted": [], "absent": ["twin-t-absent"]}
+    assert handler(DELETE, lambda_context(60)) == {"parked": [], "deleted": [], "absent": ["twin-t-absent"]}
+
+
+@pytest.mark.parametrize("event", [{}, {"action": "stop"}])
+def test_an_event_without_a_known_action_does_nothing(
+    aws: str, lambda_context: Callable[[float], LambdaContext], monkeypatch: pytest.MonkeyPatch, event: dict[str, str]
+) -> None:
+    monkeypatch.setenv("STAGE", "t")
+    monkeypatch.setenv("STACK_NAMES", "twin-t-absent")
+    with pytest.raises(ValueError, match=r'must be {"action": "park"} or {"action": "delete"}'):
+        handler(event, lambda_context(60))
