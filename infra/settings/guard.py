@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zoneinfo
-from datetime import time
-from typing import Literal
+from datetime import datetime, time
+from typing import Literal, get_args
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
@@ -33,6 +33,16 @@ class OfficeHours(Group):
         description="Start one copy at the beginning of the hours and keep it until their end, instead of at the first "
         "question.",
     )
+
+    def contains(self, moment: datetime) -> bool:
+        """Whether a moment with a time zone lies within the hours.
+
+        Raises:
+            zoneinfo.ZoneInfoNotFoundError: this machine does not know their time zone.
+        """
+        there = moment.astimezone(zoneinfo.ZoneInfo(self.time_zone))
+        today = get_args(Day)[there.weekday()]
+        return today in self.days and self.start <= there.time() < self.end
 
     @field_validator("time_zone")
     @classmethod

@@ -22,10 +22,17 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.resolve().parents[1]
 # As long as a small model on a warm instance; the start of its container comes on top.
 SLOW_TO_WAKE = {"LOCALCLOUD_TIME_FACTOR": "13"}
-ONE_DEPLOYMENT = ("test_story.py", "test_faults.py", "test_drill.py", "test_jobs.py", "test_delete.py")
+ONE_DEPLOYMENT = (
+    "test_story.py",
+    "test_parking.py",
+    "test_faults.py",
+    "test_drill.py",
+    "test_jobs.py",
+    "test_delete.py",
+)
 """Modules that use the one deployment, in their order.
 
-The story comes before the faults: it judges the answers of a fresh deployment, and the faults leave answers without
+The story comes before the rest: it judges the answers of a fresh deployment, and the faults leave answers without
 context behind, which the evaluation rightly marks down. The jobs of the workflows deploy anew, and the last module
 deletes everything.
 """

@@ -68,7 +68,7 @@ def ask(
         from twin.target.waking import await_service
 
         with ApiClient(target) as api:
-            await_service(api, progress)
+            await_service(target, api, progress)
     if as_json:
         answer = ask(target, query, author=author, enable_rag=rag, sample=sample)
         print_json({"answer": answer.text, "sources": answer.sources, **answer.done})

@@ -13,9 +13,10 @@ The program runs on the operator's machine or in a workflow. For stage `local` i
    settings into templates; CloudFormation deploys the stacks, up to four at a time, in the order of their
    dependencies. The CDK's output is read line by line: completed resources become progress, failed ones are
    remembered.
-5. Outputs and secrets: read the stacks' outputs, put the hash of this person's API key into its secret (the key
-   itself stays in `.local/keys`), fill the secrets that `twin init` and `twin secrets set` have kept for this, and
-   point the local notifications at the sink.
+5. Outputs, scaling and secrets: read the stacks' outputs, resume the scaling of a model that the guard has parked
+   (`twin/target/parking.py`), in which CloudFormation sees no change, put the hash of this person's API key into its
+   secret (the key itself stays in `.local/keys`), fill the secrets that `twin init` and `twin secrets set` have kept
+   for this, and point the local notifications at the sink.
 6. Ready (`ready.py`): ask `/readyz` through the stage's address until what the deployment is responsible for works,
    for 45 seconds at most. A model without copies is left asleep, and a store whose key nobody has filled in yet is
    reported with what to fill.
@@ -51,6 +52,7 @@ from twin.target.cloudformation import CloudFormation
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
+from twin.target.parking import unpark
 from twin.target.paths import STATE_ROOT
 from twin.target.progress import Progress
 from twin.target.stage import Stage, connect, local_stage
@@ -120,7 +122,7 @@ def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *
 
 
 def finish(stage: Stage, progress: Progress) -> Deployed:
-    """Finish a deployment after `cdk deploy`: hand out the API key, fill secrets, wait until the service is ready.
+    """Finish a deployment after `cdk deploy`: unpark, hand out the API key, fill secrets, wait until it is ready.
 
     What the stage still needs, or does only with its first question, is said as progress.
 
@@ -128,6 +130,8 @@ def finish(stage: Stage, progress: Progress) -> Deployed:
         TwinError: when the service does not get ready, with the reason.
     """
     found = outputs(stage)
+    if unpark(stage):
+        progress(f"the model of stage {stage.name} was parked: its scaling goes on, and a question wakes it")
     ensure_api_key(stage, found["ApiKeysSecretArn"])
     fill_local_secrets(stage, found)
     for name in put_pending(stage, found):

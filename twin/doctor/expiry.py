@@ -1,4 +1,4 @@
-"""Checks that the end of the LLM stack's life lies ahead."""
+"""Checks that the model is parked in the future, and tells whether it is now."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import Finding, failed, ok, skipped, warning
+from twin.target.parking import is_parked, parked
 
-EXPIRY = "End of life"
+EXPIRY, PARKED = "End of life", "Parked"
 LONGEST_DEPLOYMENT = timedelta(hours=1)
 
 
@@ -20,7 +21,7 @@ def _expiry(context: Context) -> Iterator[Finding]:
         return
     fixed = guard.expires_at
     if fixed is None:
-        yield ok(EXPIRY, f"{guard.ttl_hours} h after each deployment")
+        yield ok(EXPIRY, f"{guard.ttl_hours} h after each deployment{_deletion(context)}")
         return
     seen, fix = f"{fixed:%Y-%m-%d %H:%M %Z}", "set `expires_at` in [guard] later, or remove it for `ttl_hours`"
     now = datetime.now(UTC)
@@ -34,4 +35,13 @@ def _expiry(context: Context) -> Iterator[Finding]:
         yield ok(EXPIRY, seen)
 
 
-CHECKS = (Check(EXPIRY, _expiry, needs=(Need.SETTINGS,)),)
+def _deletion(context: Context) -> str:
+    guard = context.known.guard
+    return "" if context.known.llm.mode == "real-time" else f", deleted after {guard.delete_after_hours} h"
+
+
+def _parked(context: Context) -> Iterator[Finding]:
+    yield ok(PARKED, parked(context.stage) if is_parked(context.stage) else "no")
+
+
+CHECKS = (Check(EXPIRY, _expiry, needs=(Need.SETTINGS,)), Check(PARKED, _parked))

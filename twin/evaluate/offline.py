@@ -74,7 +74,7 @@ def evaluate_offline(stage: Stage, evaluation: OfflineEvaluation, progress: Prog
             raise TwinError(f"No item of dataset {evaluation.dataset!r} has a question in `input.query`.")
         # Read before anything is asked: questions cost money, and are of no use without it.
         baseline = _read_baseline(experiments, evaluation, questions)
-        await_service(api, progress)
+        await_service(stage, api, progress)
         asked = ask_all(api, questions, evaluation.concurrency, progress)
         traces = {item: each.trace_id for item, each in asked.items() if each.trace_id}
         recorded = read_traces(reader, list(traces.values()), evaluation.concurrency)

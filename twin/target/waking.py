@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from twin.target.api_client import ApiClient
 from twin.target.errors import TwinError
+from twin.target.parking import is_parked, parked
 from twin.target.progress import Progress
+from twin.target.stage import Stage
 
 WAKE_SECONDS = 1800.0
 """As long as a new instance may take from zero copies to its first answer.
@@ -14,11 +16,11 @@ https://github.com/huggingface/skills/blob/main/skills/hf-cloud-sagemaker-produc
 """
 
 
-def await_service(api: ApiClient, progress: Progress) -> None:
+def await_service(stage: Stage, api: ApiClient, progress: Progress) -> None:
     """Wait until the service can answer; a sleeping model is woken.
 
     Raises:
-        TwinError: it cannot be reached, or something else than its model is missing.
+        TwinError: it cannot be reached, something else than its model is missing, or the model is parked.
     """
     state = api.readiness(wake=True)
     if state.get("status") == "ready":
@@ -29,5 +31,7 @@ def await_service(api: ApiClient, progress: Progress) -> None:
     if set(failing) != {"llm"}:
         reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in failing.items())
         raise TwinError(f"The RAG service is not ready: {reasons or state}.")
+    if is_parked(stage):
+        raise TwinError(f"The model of stage {stage.name} is {parked(stage)}.")
     progress("waiting for the model to wake")
     api.wait_until_awake(WAKE_SECONDS)

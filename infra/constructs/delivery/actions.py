@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+SCALING = "application-autoscaling:DescribeScalableTargets"
 LISTS = (
     # Calls by which a delete proves that nothing is left (twin.inventory): they list names, on no single resource.
-    "application-autoscaling:DescribeScalableTargets",
+    SCALING,
     "autoscaling:DescribeAutoScalingGroups",
     "budgets:ViewBudget",
     # Without a stack's name this lists too, and is refused to a role that may describe some stacks only.
@@ -84,3 +85,4 @@ TASK_READS = ("ecs:DescribeServices", "ecs:DescribeTasks")
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 TASK_LISTS = ("ecs:DescribeTaskDefinition", "ecs:ListTasks")
 COPIES = "sagemaker:DescribeInferenceComponent"
+COPIES_CHANGE = "sagemaker:UpdateInferenceComponentRuntimeConfig"

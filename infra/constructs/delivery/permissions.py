@@ -14,9 +14,11 @@ from aws_cdk import aws_iam as iam
 
 from infra.constructs.delivery.actions import (
     COPIES,
+    COPIES_CHANGE,
     LISTS,
     LOG_READS,
     PREFLIGHT,
+    SCALING,
     STACK_READS,
     TASK_LISTS,
     TASK_READS,
@@ -69,6 +71,7 @@ class Permissions:
                 self._last_good(),
                 self._allow("WatchAlarms", ("cloudwatch:DescribeAlarms",), ("*",)),
                 self._allow("FindStacks", ("cloudformation:ListStacks",), ("*",)),
+                self._scaling(),
             ]
         if workflow == "teardown":
             stages = (PREVIEWS, *lasting)
@@ -79,7 +82,7 @@ class Permissions:
                 *self._delete(stages),
                 self._forget_last_good(),
             ]
-        return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting)]
+        return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting), self._scaling()]
 
     def ceiling(self) -> list[iam.PolicyStatement]:
         """Permissions boundary of every workflow's role: what any of them needs, on any stage.
@@ -93,15 +96,19 @@ class Permissions:
             self._secrets(stages, write=True),
             self._invoke(stages),
             self._last_good(),
-            # What only reads is on any resource here: the names of all of them would not fit.
-            self._allow("Read", READS, ("*",)),
             *self._ingest(stages),
+            self._resume(stages),
+            # Which CDK joins with the deletion of the same resources.
+            self._allow("ScaleTheModel", (COPIES_CHANGE,), self._model(stages)),
             *self._delete(stages),
             self._forget_last_good(),
         ]
-        for statement in needed:
+        # What only reads is on any resource here: the names of all of them would not fit.
+        reads = self._allow("Read", READS, ("*",))
+        ceiling = [reads, *(each for each in needed if not set(each.actions) <= set(READS))]
+        for statement in ceiling:
             statement.sid = None
-        return needed
+        return ceiling
 
     def _cdk(self, *kinds: str) -> list[iam.PolicyStatement]:
         """The CDK's roles: all that a deployment takes, or those of some kinds."""
@@ -132,12 +139,31 @@ class Permissions:
         running = [arn for kind in ("service", "task") for arn in self._named("ecs", kind, stages)]
         return [
             self._allow("ReadWhatIsDeployed", STACK_READS, stacks),
-            self._allow("CountTheModelsCopies", (COPIES,), self._named("sagemaker", "inference-component", stages)),
+            # Application Auto Scaling asks for the second where it resumes the model's scaling:
+            # https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+            self._allow(
+                "CountAndScaleTheModel",
+                (COPIES, COPIES_CHANGE),
+                self._named("sagemaker", "inference-component", stages),
+            ),
+            self._resume(stages),
             self._allow("ReadTheContainersLogs", LOG_READS, self._log_groups(stages)),
             self._allow("FindTasks", TASK_LISTS, ("*",)),
             self._allow("SeeTasks", TASK_READS, running),
             *self._ingest(stages),
         ]
+
+    def _scaling(self) -> iam.PolicyStatement:
+        return self._allow("SeeWhetherTheModelIsParked", (SCALING,), ("*",))
+
+    def _resume(self, stages: Sequence[str]) -> iam.PolicyStatement:
+        """To resume the scaling of a model that the guard has parked."""
+        return self._allow(
+            "ResumeTheModelsScaling",
+            ("application-autoscaling:RegisterScalableTarget",),
+            (self._arn("application-autoscaling", "scalable-target", "*"),),
+            _tagged(stages),
+        )
 
     def _ingest(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
         """To run the ingest's task, which is declared in the stack, and to stop it."""
@@ -216,9 +242,7 @@ class Permissions:
             "sagemaker:DeleteInferenceComponent",
             "sagemaker:DeleteModel",
         )
-        kinds = ("endpoint", "endpoint-config", "inference-component", "model")
-        endpoints = [arn for kind in kinds for arn in self._named("sagemaker", kind, stages)]
-        return self._allow("DeleteLeftEndpoints", actions, endpoints)
+        return self._allow("DeleteLeftEndpoints", actions, self._model(stages))
 
     def _delete_compute(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
         """Scaling, task definitions, network interfaces and disks."""
@@ -281,6 +305,10 @@ class Permissions:
                 _tagged(stages),
             ),
         ]
+
+    def _model(self, stages: Sequence[str]) -> list[str]:
+        kinds = ("endpoint", "endpoint-config", "inference-component", "model")
+        return [arn for kind in kinds for arn in self._named("sagemaker", kind, stages)]
 
     def _log_groups(self, stages: Sequence[str]) -> list[str]:
         # AWS puts its own path before the name of a function, an endpoint or a state machine.

@@ -25,8 +25,9 @@ https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedSt
 DEFAULT_PAGE = 50
 
 
-def _key(request: Request) -> str:
-    return "|".join(request[part] for part in ("ServiceNamespace", "ResourceId", "ScalableDimension"))
+def target_key(request: Request) -> str:
+    """Key of the target that a request names, in the store `targets`."""
+    return "|".join(str(request.get(part, "")) for part in ("ServiceNamespace", "ResourceId", "ScalableDimension"))
 
 
 class ApplicationAutoScaling(JsonService):
@@ -57,10 +58,10 @@ class ApplicationAutoScaling(JsonService):
 
     def _register(self, request: Request) -> Request:
         """Register a target, or change of a registered one what the request names: the rest stays as it is."""
-        known = self.store("targets").get(_key(request)) or self._new_target(request)
+        known = self.store("targets").get(target_key(request)) or self._new_target(request)
         kept = {**known, **{key: value for key, value in request.items() if key != "Tags"}}
         kept["SuspendedState"] = {**known["SuspendedState"], **(request.get("SuspendedState") or {})}
-        self.store("targets")[_key(request)] = kept
+        self.store("targets")[target_key(request)] = kept
         self.store("tags").setdefault(kept["ScalableTargetARN"], {}).update(request.get("Tags") or {})
         return {"ScalableTargetARN": kept["ScalableTargetARN"]}
 
@@ -74,12 +75,12 @@ class ApplicationAutoScaling(JsonService):
         return {"CreationTime": time.time(), "ScalableTargetARN": arn, "SuspendedState": RUNNING}
 
     def _deregister(self, request: Request) -> Request:
-        target = self.store("targets").pop(_key(request), None)
+        target = self.store("targets").pop(target_key(request), None)
         if target is None:
             raise ServiceError(NOT_FOUND, f"No scalable target found for {request['ResourceId']}.")
         self.store("tags").pop(target["ScalableTargetARN"], None)
         for store in (self.store("policies"), self.store("actions")):
-            for key in [key for key in store if key.startswith(f"{_key(request)}|")]:
+            for key in [key for key in store if key.startswith(f"{target_key(request)}|")]:
                 store.pop(key)
         return {}
 
@@ -97,9 +98,9 @@ class ApplicationAutoScaling(JsonService):
         return {}
 
     def _put(self, store: str, name: str, identity: Request, request: Request) -> Request:
-        if _key(request) not in self.store("targets"):
+        if target_key(request) not in self.store("targets"):
             raise ServiceError(NOT_FOUND, f"No scalable target registered for {request['ResourceId']}.")
-        key = f"{_key(request)}|{request[name]}"
+        key = f"{target_key(request)}|{request[name]}"
         known = self.store(store).get(key) or {"CreationTime": time.time(), **identity}
         # A field that the request leaves out is unset, since both kinds are replaced as a whole.
         kept = {field: known[field] for field in ("CreationTime", *identity)}
@@ -107,7 +108,7 @@ class ApplicationAutoScaling(JsonService):
         return kept
 
     def _delete(self, store: str, name: str, request: Request) -> Request:
-        if self.store(store).pop(f"{_key(request)}|{request[name]}", None) is None:
+        if self.store(store).pop(f"{target_key(request)}|{request[name]}", None) is None:
             raise ServiceError(NOT_FOUND, f"Nothing is named {request[name]} for {request['ResourceId']}.")
         return {}
 

@@ -12,6 +12,7 @@ from tests.budget_notice import notice
 from tests.infra.conftest import resources
 from tests.integration.delete.conftest import Cloud
 from tests.integration.emulator.conftest import eventually
+from twin.delete.delete import delete
 
 COMPONENT = "twin-local-llm-model"
 
@@ -106,3 +107,13 @@ def test_a_model_that_cannot_be_parked_is_deleted_and_it_is_said_once(
     assert told()[0] == "Nothing was stopped by the budget", (
         "the second letter found nothing to delete, and is not told"
     )
+
+
+def test_a_parked_stage_is_deleted_without_a_survivor(cloud: Cloud) -> None:
+    cloud.create_all(("llm", "evaluation", "guard"))
+    answer = cloud.emulator.client("lambda").invoke(
+        FunctionName=output(cloud, "guard", "ExpireFunctionName"), Payload=json.dumps({"action": "park"})
+    )
+    assert json.loads(answer["Payload"].read())["parked"] == [COMPONENT]
+    assert copies(cloud) == 0
+    assert delete(cloud.stage, lambda _: None) == []

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from tests.aws import aws_environment
 from tests.infra.conftest import ROOT, Synthesize
 from tests.integration.emulator.conftest import Emulator, running
-from tests.integration.twin.test_ready import Service
+from tests.integration.twin.test_ready import PARKED, TARGET, Service
 from twin.ask.ingest_task import run_task
 from twin.ci.alarms import watch
 from twin.ci.releases import Release, last_good, store_last_good
@@ -36,6 +36,7 @@ from twin.deploy.failures.evidence import of_service
 from twin.target import api_client, cdk, deployment
 from twin.target.bootstrap import bootstrap_account
 from twin.target.errors import TwinError
+from twin.target.parking import is_parked
 from twin.target.stage import Stage
 
 STACK = "twin-delivery"
@@ -281,8 +282,11 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 def test_the_deploy_role_may_call_what_twin_deploy_and_ci_ingest_call(
     account: Account, around: dict[str, str], service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """`twin deploy` itself, its ingest and its watch, on a first deployment: a key is to be filled in."""
+    """`twin deploy` itself, its ingest and its watch: a key is to be filled in, and the model is parked."""
     stage, said = Stage("dev", REGION), list[str]()
+    scaling = account.emulator.client("application-autoscaling")
+    tags = {each["Key"]: each["Value"] for each in TAGS}
+    scaling.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=1, SuspendedState=PARKED, Tags=tags)
     monkeypatch.setattr(cdk, "_app", lambda *_: ("--app", str(account.assemblies["dev"]), "--method", "direct"))
     monkeypatch.setattr("twin.target.deployment.key_file", lambda _: tmp_path / "keys" / "dev")
     monkeypatch.setenv("TWIN_VECTORS__URL", "https://qdrant.internal:6333")
@@ -292,6 +296,8 @@ def test_the_deploy_role_may_call_what_twin_deploy_and_ci_ingest_call(
     with account.role("deploy"):
         deploying.deploy(stage, said.append, only=("network",))
         assert any("twin secrets set qdrant --stage dev" in line for line in said)
+        assert any("was parked" in line for line in said) and not is_parked(stage)
+        scaling.deregister_scalable_target(**TARGET)
         stage.secret(around["QdrantWriteKeySecretArn"])
         store_last_good(stage, Release("a" * 40, f"sha256:{'b' * 64}"))
         assert last_good(stage).commit == "a" * 40

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
 from tests.integration.twin.recorded import Recorded
+from tests.integration.twin.test_ready import PARKED, TARGET
 from tests.program import TWIN
 from twin import app as cli
 from twin.doctor import quotas, updates
@@ -235,6 +236,17 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
         (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
         (Status.WARNING, "0, in use by others 0, needed 0 to 2"),
     ]
+
+
+def test_a_parked_stage_is_told_with_its_way_back(shell: pytest.MonkeyPatch, aws: Aws) -> None:
+    scaling = aws("application-autoscaling")
+    assert look("Parked").seen == "no"
+    scaling.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=1, SuspendedState=PARKED)
+    try:
+        found = look("Parked")
+    finally:
+        scaling.deregister_scalable_target(**TARGET)
+    assert (found.status, found.seen) == (Status.OK, "parked: `twin deploy --stage dev` brings it back")
 
 
 def test_an_endpoint_that_stands_decides_what_it_can_become(shell: pytest.MonkeyPatch, aws: Aws) -> None:

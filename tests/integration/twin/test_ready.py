@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.integration.rag.fakes import Server
 from tests.integration.twin.conftest import REGION
 from tests.integration.twin.recorded import Recorded
 from twin.deploy import ready
-from twin.target import api_client
+from twin.target import api_client, parking
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
 from twin.target.waking import await_service
@@ -22,6 +24,13 @@ Aws = Callable[[str], Any]
 OK = {"state": "ok"}
 ASLEEP = {"state": "asleep", "detail": "Endpoint twin-dev-llm has no capacity now."}
 DOWN = {"state": "down", "detail": "It is away."}
+DEV = Stage("dev", REGION)
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "inference-component/twin-dev-llm-model",
+    "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+}
+PARKED = {"DynamicScalingOutSuspended": True, "ScheduledScalingSuspended": True}
 
 
 class Service(Server):
@@ -113,11 +122,56 @@ def test_a_question_that_waits_wakes_the_model_and_names_what_else_is_missing(se
     said: list[str] = []
     woken = threading.Timer(0.5, service.dependencies.update, ({"llm": OK},))
     woken.start()
-    with api_client.ApiClient(Stage("dev", REGION), {"ApiUrl": service.url}) as api:
-        await_service(api, said.append)
+    with api_client.ApiClient(DEV, {"ApiUrl": service.url}) as api:
+        await_service(DEV, api, said.append)
         assert said == ["waiting for the model to wake"]
         assert len(service.asked) > 1 and set(service.asked) == {"/readyz"}
         service.dependencies |= {"llm": ASLEEP, "qdrant": DOWN}
         with pytest.raises(TwinError, match=r"qdrant: It is away\."):
-            await_service(api, said.append)
+            await_service(DEV, api, said.append)
     woken.join()
+
+
+@pytest.fixture
+def scaling(service: Service, aws: Aws) -> Iterator[Any]:
+    """Application Auto Scaling with the model's target, which the guard has suspended."""
+    client = aws("application-autoscaling")
+    client.register_scalable_target(**TARGET, MinCapacity=0, MaxCapacity=0, SuspendedState=PARKED)
+    yield client
+    client.deregister_scalable_target(**TARGET)
+
+
+def test_a_question_that_waits_says_at_once_that_the_model_is_parked(service: Service, scaling: Any) -> None:
+    service.dependencies["llm"] = ASLEEP
+    said = "stage dev is parked: `twin deploy --stage dev` brings it back"
+    with api_client.ApiClient(DEV, {"ApiUrl": service.url}) as api, pytest.raises(TwinError, match=said):
+        await_service(DEV, api, lambda _: None)
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize("hours", [None, {}, {"start": "00:00", "end": "00:01", "days": ["sun"]}])
+def test_a_parked_model_scales_again_within_the_bounds_of_the_moment(
+    scaling: Any, shell: pytest.MonkeyPatch, hours: dict[str, Any] | None
+) -> None:
+    if hours is not None:
+        shell.setenv("TWIN_GUARD__OFFICE_HOURS", json.dumps(hours))
+    shell.setattr(parking, "datetime", Wednesday)
+    assert parking.is_parked(DEV)
+    assert parking.unpark(DEV)
+    (found,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert not any(found["SuspendedState"].values())
+    # Without office hours nothing else may have changed the bounds.
+    assert found["MaxCapacity"] == (1 if hours == {} else 0)
+    assert not parking.is_parked(DEV) and not parking.unpark(DEV)
+
+
+def test_a_stage_without_a_model_that_scales_is_not_parked(service: Service) -> None:
+    assert not parking.is_parked(DEV)
+
+
+class Wednesday(datetime):
+    """At noon."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Wednesday:
+        return cls(2030, 1, 2, 12, tzinfo=tz)
