@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from infra.settings.deployment import SettingsError, load_settings
 from infra.settings.guard import OfficeHours
 from twin.cost import office_hours
 from twin.cost.assembly import Assembly, Resource
+from twin.target.parking import present_bounds
 
 from .conftest import Template, only
 
@@ -98,3 +99,32 @@ def test_hours_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     found = load_settings("dev").guard.office_hours
     assert found is not None
     assert (found.start, found.end, found.time_zone) == (time(7, 30), time(18), "Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("moment", "inside"),
+    [
+        # Berlin is two hours ahead of UTC in summer and one in winter.
+        ("2030-07-01T05:59:59+00:00", False),
+        ("2030-07-01T06:00:00+00:00", True),
+        ("2030-07-01T15:59:59+00:00", True),
+        ("2030-07-01T16:00:00+00:00", False),
+        ("2030-01-07T06:30:00+00:00", False),
+        ("2030-07-06T10:00:00+00:00", False),
+    ],
+)
+def test_a_moment_is_inside_by_the_clock_of_the_hours_time_zone(moment: str, inside: bool) -> None:
+    hours = OfficeHours.model_validate({"time_zone": "Europe/Berlin"})
+    assert hours.contains(datetime.fromisoformat(moment)) == inside
+
+
+def test_a_model_that_is_unparked_gets_the_bounds_of_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `twin deploy` sets is what the scheduled actions would have set: the two must not part."""
+    given = {"days": ["tue"], "wake_at_start": True}
+    monkeypatch.setenv("TWIN_GUARD__OFFICE_HOURS", json.dumps(given))
+    monkeypatch.setenv("TWIN_LLM__MAX_COPIES", "3")
+    settings = load_settings("dev")
+    opens, closes = scheduled(OfficeHours.model_validate(given))["ScheduledActions"]
+    noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    assert present_bounds(settings, noon) == opens["ScalableTargetAction"]
+    assert present_bounds(settings, noon + timedelta(days=1)) == closes["ScalableTargetAction"]
