@@ -19,6 +19,8 @@ OPTIONAL_STACKS = ("vectors",)
 """Stacks that only some settings have; they hold data."""
 TASK_PROGRAMS = ("api", "ingest")
 """Programs that run as ECS tasks of the business stack."""
+COPIES_DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
+"""What Application Auto Scaling scales of a model."""
 DELIVERY = f"{PREFIX}delivery"
 """Prefix of everything that belongs to the account's pipeline, not to a stage."""
 DELIVERY_STACK = DELIVERY

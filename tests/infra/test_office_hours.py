@@ -13,7 +13,7 @@ from aws_cdk import assertions
 from aws_cdk import aws_applicationautoscaling as scaling
 
 from infra.constructs.llm.office_hours import keep_office_hours
-from infra.constructs.llm.scaling import DIMENSION
+from infra.names import COPIES_DIMENSION
 from infra.settings.deployment import SettingsError, load_settings
 from infra.settings.guard import OfficeHours
 from twin.cost import office_hours
@@ -31,7 +31,7 @@ def scheduled(hours: OfficeHours) -> Template:
         "Copies",
         service_namespace="sagemaker",
         resource_id="inference-component/model",
-        scalable_dimension=DIMENSION,
+        scalable_dimension=COPIES_DIMENSION,
         min_capacity=0,
         max_capacity=3,
     )

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.constructs.llm.scaling import DIMENSION
-from infra.names import Names
+from infra.names import COPIES_DIMENSION, Names
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
@@ -26,7 +25,7 @@ def is_parked(stage: Stage) -> bool:
         botocore.exceptions.ClientError: Application Auto Scaling refuses to tell.
     """
     found = stage.client("application-autoscaling").describe_scalable_targets(
-        ServiceNamespace="sagemaker", ResourceIds=[_resource(stage)], ScalableDimension=DIMENSION
+        ServiceNamespace="sagemaker", ResourceIds=[_resource(stage)], ScalableDimension=COPIES_DIMENSION
     )
     return any(target.get("SuspendedState", {}).get(SUSPENSIONS[0], False) for target in found["ScalableTargets"])
 
@@ -52,7 +51,7 @@ def unpark(stage: Stage) -> bool:
     stage.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="sagemaker",
         ResourceId=_resource(stage),
-        ScalableDimension=DIMENSION,
+        ScalableDimension=COPIES_DIMENSION,
         SuspendedState=dict.fromkeys(SUSPENSIONS, False),
         **bounds,
     )

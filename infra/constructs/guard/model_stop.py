@@ -5,9 +5,8 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra.constructs.llm.scaling import DIMENSION
 from infra.constructs.shared.acknowledge import acknowledge, readable
-from infra.names import PROJECT, Names, served_component
+from infra.names import COPIES_DIMENSION, PROJECT, Names, served_component
 from infra.settings.deployment import DeploymentSettings
 
 
@@ -71,7 +70,7 @@ def _allow_parking(role: iam.Role, component: str, stage: str) -> None:
                     "aws:ResourceTag/project": PROJECT,
                     "aws:ResourceTag/stage": stage,
                     # The stage's ECS service is another scalable target with these tags.
-                    "application-autoscaling:scalable-dimension": DIMENSION,
+                    "application-autoscaling:scalable-dimension": COPIES_DIMENSION,
                 }
             },
         )

@@ -9,9 +9,9 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.constructs.llm.metrics import VARIANT
+from infra.names import COPIES_DIMENSION
 from infra.settings.llm import LlmSettings
 
-DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 SCALE_OUT_SECONDS = 60
 
@@ -41,7 +41,7 @@ class LlmScaling(Construct):
             name=name,
             settings=settings,
             resource_id=f"inference-component/{name}",
-            dimension=DIMENSION,
+            dimension=COPIES_DIMENSION,
             bounds=(0, settings.max_copies),
             metric="SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution",
         )

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -120,3 +121,12 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Interrupted." in said
     assert not (tmp_path / ".local" / "state.json").exists()
+
+
+@pytest.mark.parametrize(
+    "module", ["twin.target.parking", "twin.target.waking", "twin.deploy.deploy", "twin.ask.ingest"]
+)
+def test_commands_that_synthesize_nothing_do_not_start_the_cdk(module: str) -> None:
+    """Importing it starts Node, which takes seconds."""
+    look = f"import sys; import {module}; sys.exit('aws_cdk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], cwd=ROOT, check=False).returncode == 0
