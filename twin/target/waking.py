@@ -22,6 +22,9 @@ def await_service(stage: Stage, api: ApiClient, progress: Progress) -> None:
     Raises:
         TwinError: it cannot be reached, something else than its model is missing, or the model is parked.
     """
+    # First, since the service knows for some seconds only what the model was before.
+    if is_parked(stage):
+        raise TwinError(f"The model of stage {stage.name} is {parked(stage)}.")
     state = api.readiness(wake=True)
     if state.get("status") == "ready":
         return
@@ -31,7 +34,5 @@ def await_service(stage: Stage, api: ApiClient, progress: Progress) -> None:
     if set(failing) != {"llm"}:
         reasons = "; ".join(f"{name}: {found.get('detail') or 'down'}" for name, found in failing.items())
         raise TwinError(f"The RAG service is not ready: {reasons or state}.")
-    if is_parked(stage):
-        raise TwinError(f"The model of stage {stage.name} is {parked(stage)}.")
     progress("waiting for the model to wake")
     api.wait_until_awake(WAKE_SECONDS)

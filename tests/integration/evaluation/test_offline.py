@@ -18,7 +18,7 @@ from tests.integration.evaluation.judge_server import JudgeServer, Reply
 from tests.integration.rag.fakes import Server
 from twin.evaluate import asking, offline, offline_report
 from twin.evaluate import cli as evaluation
-from twin.target import api_client
+from twin.target import api_client, waking
 from twin.target.errors import TwinError
 from twin.target.opik_client import OpikReader
 from twin.target.stage import Stage
@@ -63,6 +63,12 @@ class Service(Server):
         request.end_headers()
         request.wfile.write(text)
         return None
+
+
+@pytest.fixture(autouse=True)
+def _awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for the service has no Application Auto Scaling beside it."""
+    monkeypatch.setattr(waking, "is_parked", lambda _: False)
 
 
 @pytest.fixture(scope="module")
