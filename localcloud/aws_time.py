@@ -80,5 +80,5 @@ def factor() -> float:
 
 
 def scales_in() -> bool:
-    """Whether copies that nobody calls are taken away."""
+    """Whether copies without calls are taken away."""
     return os.environ.get(SCALE_IN_VARIABLE) == "on"

@@ -30,7 +30,7 @@ Divided by `{VARIABLE}` ({DEFAULT_FACTOR:g}; 1 is as slow as AWS).
 
 METRICS = """## Metrics that SageMaker publishes
 
-CloudWatch takes an alarm over a metric that nobody publishes, and the alarm never goes off. A test compares the alarms
+CloudWatch takes an alarm over a metric that does not exist, and the alarm never goes off. A test compares the alarms
 and graphs of the templates with this table (`localcloud/emulator/rules/published_metrics.py`).
 """
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from infra.settings.deployment import DeploymentSettings
 
 RESERVED = ("example", "invalid", "test", "example.com", "example.net", "example.org")
-"""Names that belong to nobody: RFC 2606 and RFC 6761."""
+"""Names that are reserved for examples and tests: RFC 2606 and RFC 6761."""
 
 
 def is_placeholder(url: str | None) -> bool:

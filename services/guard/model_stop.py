@@ -22,7 +22,7 @@ Done = dict[str, list[str]]
 
 
 def _ignore(_stack: str, _reason: str) -> None:
-    """Nobody is told."""
+    """Announce nothing."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def of_sagemaker(templates: Templates) -> set[Seen]:
 
 
 @pytest.mark.parametrize("mode", VARIABLES)
-def test_no_alarm_or_graph_is_over_a_metric_that_nobody_publishes(synthesize: Synthesize, mode: str) -> None:
+def test_no_alarm_or_graph_is_over_a_metric_that_does_not_exist(synthesize: Synthesize, mode: str) -> None:
     found = of_sagemaker(read(synthesize("dev", VARIABLES[mode]), "dev"))
     assert len(found) > 8
     assert {each for each in found if not is_published(mode, *each)} == set()

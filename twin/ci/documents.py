@@ -36,10 +36,10 @@ def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
     if settings.vectors.hosted is not None and stage.local is None:
         if bucket is None:
             progress(
-                f"The vector store of stage {stage.name} lets nobody in from here: copy the documents to a bucket and "
-                "name it in rag.documents_bucket. Nothing is ingested."
+                f"The vector store of stage {stage.name} cannot be reached from here: copy the documents to a bucket "
+                "and name it in rag.documents_bucket. Nothing is ingested."
             )
             return None
-        progress(f"The vector store of stage {stage.name} lets nobody in from here: {S3}{bucket} is ingested there.")
+        progress(f"The vector store of stage {stage.name} cannot be reached from here: {S3}{bucket} is ingested there.")
         return ingest(stage, f"{S3}{bucket}")
     return ingest(stage, ROOT / source)

@@ -42,7 +42,7 @@ def init(
 
     given = Answers(region, store, opik, model, revision, tuple(email or ()) or None, budget, documents)
     asks = sys.stdin.isatty() and not yes
-    done = interview.run(stage, given, interview.ask_person if asks else interview.ask_nobody)
+    done = interview.run(stage, given, interview.ask_person if asks else interview.take_defaults)
     console.print(f"Written: infra/config/{stage}.toml")
     for line in done.notes:
         console.print(line)

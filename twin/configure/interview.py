@@ -37,7 +37,7 @@ def ask_person(question: str, default: str, hidden: bool) -> str:
     return str(typer.prompt(question, default=default, hide_input=hidden, show_default=bool(default) and not hidden))
 
 
-def ask_nobody(question: str, default: str, hidden: bool) -> str:
+def take_defaults(question: str, default: str, hidden: bool) -> str:
     """The answer that is taken for none."""
     return default
 

@@ -18,7 +18,7 @@ The program runs on the operator's machine or in a workflow. For stage `local` i
    secret (the key itself stays in `.local/keys`), fill the secrets that `twin init` and `twin secrets set` have kept
    for this, and point the local notifications at the sink.
 6. Ready (`ready.py`): ask `/readyz` through the stage's address until what the deployment is responsible for works,
-   for 45 seconds at most. A model without copies is left asleep, and a store whose key nobody has filled in yet is
+   for 45 seconds at most. A model without copies is left asleep, and a store whose key was not filled in yet is
    reported with what to fill.
 7. Prompts: register the versions in use in Opik.
 

@@ -77,7 +77,7 @@ def _on(kind: str, wanted: int) -> Finding:
         why = "SageMaker finds no place for the copy ('not enough hardware resources'), and the stack rolls back"
         return failed(ROOM, seen, why, fix)
     if wanted > placed:
-        why = f"nobody has published that SageMaker places more than {placed} MB there, and it may refuse the copy"
+        why = f"no published case has SageMaker place more than {placed} MB there, and it may refuse the copy"
         return warning(ROOM, seen, why, fix)
     return ok(ROOM, seen)
 

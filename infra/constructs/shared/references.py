@@ -1,6 +1,6 @@
 """What reads an output of another stack changes when that stack does.
 
-CloudFormation resolves `Fn::GetStackOutput` when the reading stack is created or updated, and tells nobody of a later
+CloudFormation resolves `Fn::GetStackOutput` when the reading stack is created or updated, and not on a later
 change. The CDK's command line skips a stack whose template is the deployed one, and CloudFormation an update in which
 no resource changes. So a resource that was replaced under its logical id would leave its readers with the id of the one
 that is gone. A hash in the metadata of each reading resource makes it change with what it reads. The metadata of a

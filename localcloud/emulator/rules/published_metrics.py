@@ -1,6 +1,6 @@
 """Metrics that SageMaker publishes, by what an endpoint hosts.
 
-CloudWatch takes an alarm or graph over a metric that nobody publishes, and the alarm never goes off. So no call is
+CloudWatch takes an alarm or graph over a metric that does not exist, and the alarm never goes off. So no call is
 refused here: a test compares the alarms and graphs of the templates with this table.
 """
 

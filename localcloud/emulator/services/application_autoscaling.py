@@ -20,7 +20,7 @@ Request = dict[str, Any]
 NOT_FOUND = "ObjectNotFoundException"
 BOUNDS = ("MinCapacity", "MaxCapacity")
 RUNNING = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False, "ScheduledScalingSuspended": False}
-"""State of a target that nobody has suspended:
+"""State of a target whose scaling is not suspended:
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html"""
 DEFAULT_PAGE = 50
 

@@ -1,4 +1,4 @@
-"""A component that sleeps when nobody calls it, and wakes when somebody does, with AWS's times made quick."""
+"""A component without calls sleeps, and the next call wakes it, with AWS's times made quick."""
 
 from __future__ import annotations
 

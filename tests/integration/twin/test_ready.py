@@ -100,7 +100,7 @@ def test_a_model_that_fails_is_no_finished_deployment(service: Service, key: str
         wait(service, key)
 
 
-def test_a_key_that_nobody_has_filled_in_is_named_with_what_to_do(service: Service, key: str) -> None:
+def test_a_key_that_was_not_filled_in_is_named_with_what_to_do(service: Service, key: str) -> None:
     service.dependencies["qdrant"] = DOWN
     (note,) = wait(service, key)
     assert "`twin secrets set qdrant --stage dev`" in note

@@ -307,7 +307,7 @@ def test_credentials_live_as_long_as_their_job_may_run(file: Path) -> None:
 @pytest.mark.parametrize(
     ("deployed", "accepted", "runs"),
     [
-        # Staging failed, nobody approved, or the run was cancelled before the job began.
+        # Staging failed, no approval was given, or the run was cancelled before the job began.
         ("", "", False),
         ("skipped", "skipped", False),
         ("success", "success", False),

@@ -15,7 +15,7 @@ def test_more_than_ten_messages_need_a_window(aws: Aws, stacks: Stacks) -> None:
     rule = "batch-window"
     queue = aws("sqs").create_queue(QueueName="gathered")["QueueUrl"]
     arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    mapping: dict[str, Any] = {"EventSourceArn": arn, "FunctionName": "nobody", "BatchSize": 11}
+    mapping: dict[str, Any] = {"EventSourceArn": arn, "FunctionName": "missing", "BatchSize": 11}
     with pytest.raises(ClientError, match="Maximum batch window in seconds") as refused:
         aws("lambda").create_event_source_mapping(**mapping)
     assert refused.value.response["Error"]["Code"] == code_of(rule)

@@ -226,11 +226,11 @@ def test_rules_of_an_environment_are_kept_or_missed(stand: GitHubServer) -> None
             github.set_environment("staging", ("main",))
 
 
-def test_a_release_that_nobody_approves_and_a_rollback_that_waits_are_told(stand: GitHubServer) -> None:
+def test_a_release_without_approval_and_a_rollback_that_waits_are_told(stand: GitHubServer) -> None:
     with GitHub(job(stand)) as github:
         connect(github, {"deploy": "arn:deploy"}, "eu-west-1", "main")
-        (nobody,) = approval_warnings(github)
-        assert nobody.endswith("the environment approval has no reviewers.")
+        (warning,) = approval_warnings(github)
+        assert warning.endswith("the environment approval has no reviewers.")
         stand.private = True
         assert "GitHub Enterprise only" in approval_warnings(github)[0]
         stand.rules["approval"] = [REVIEWERS]

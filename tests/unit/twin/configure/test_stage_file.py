@@ -15,13 +15,13 @@ from infra.settings import deployment
 from infra.settings.deployment import load_settings
 from infra.settings.placeholders import is_placeholder, placeholders
 from twin.configure import interview, stage_file
-from twin.configure.interview import ask_nobody
+from twin.configure.interview import take_defaults
 from twin.configure.stage_file import Answers
 from twin.target import stage_secrets
 from twin.target.errors import TwinError
 
 
-def run(stage: str, ask: interview.Ask = ask_nobody, **given: Any) -> interview.Done:
+def run(stage: str, ask: interview.Ask = take_defaults, **given: Any) -> interview.Done:
     return interview.run(stage, Answers(**given), ask)
 
 
