@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL
 from twin.target.stage import Stage
@@ -35,6 +36,15 @@ SECRETS = (
     StageSecret("slack", "SlackWebhookSecretArn", "incoming webhook that alarms are posted to"),
     StageSecret("judge", "JudgeApiKeySecretArn", "API key of the judge, for a judge outside AWS"),
 )
+
+
+OF_THE_STORE = ("qdrant", "qdrant-write")
+
+
+def generated(stage: Stage) -> tuple[str, ...]:
+    """Names of the secrets that a deployed stage generates itself: the keys of a store on its own machine."""
+    hosts = CloudFormation(stage).stack(stage.stack("vectors")) is not None
+    return OF_THE_STORE if hosts else ()
 
 
 def secret(name: str) -> StageSecret:
@@ -84,24 +94,27 @@ def put(stage: Stage, found: Mapping[str, str], name: str, value: str) -> None:
         found: outputs of the stage's stacks.
 
     Raises:
-        TwinError: the stage has no such secret.
+        TwinError: the stage has no such secret, or generates it.
     """
     wanted = secret(name)
     if wanted.output not in found:
         raise TwinError(f"Stage {stage.name} has no secret for the {wanted.holds}: its settings need none.")
+    if name in generated(stage):
+        raise TwinError(f"Stage {stage.name} generates the {wanted.holds}, for the store on its own machine.")
     stage.client("secretsmanager").put_secret_value(SecretId=found[wanted.output], SecretString=value)
 
 
 def put_pending(stage: Stage, found: Mapping[str, str]) -> list[str]:
     """Put every value that waits into its secret, and forget it here; returns the secrets' names.
 
-    A value for a secret that the stage does not have is kept: another deployment may declare it.
+    A value for a secret that the stage does not have, or generates, is kept: another deployment may want it.
 
     Raises:
         TwinError: the file is damaged.
     """
     waiting = pending(stage.name)
-    done = [name for name in waiting if secret(name).output in found]
+    left = generated(stage) if waiting else ()
+    done = [name for name in waiting if secret(name).output in found and name not in left]
     for name in done:
         put(stage, found, name, waiting.pop(name))
     if done:
