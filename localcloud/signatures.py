@@ -111,7 +111,7 @@ class Authentication:
             kept = await read_body(receive, ROUTED_BYTES) if body is None else body
             await _refuse(send, self._service_of(request, kept), request, refused)
             return
-        await self._app(scope, _replayed(body, receive), send)
+        await self._app(scope, replayed(body, receive), send)
 
 
 async def read_body(receive: Receive, keep: int | None = None) -> bytes:
@@ -127,7 +127,8 @@ async def read_body(receive: Receive, keep: int | None = None) -> bytes:
     return b"".join(pieces)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that has been read once more, then whatever follows it."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:

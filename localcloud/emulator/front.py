@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from localcloud.account import ACCOUNT_ID
 from localcloud.emulator.rules.api import RuleCheck
 from localcloud.emulator.rules.enforcement import Rules
-from localcloud.signatures import Authentication, Refused, SignedRequest, read_body, unknown_key
+from localcloud.signatures import Authentication, Refused, SignedRequest, read_body, replayed, unknown_key
 
 HEALTH = "/_ministack/health"
 CALLBACKS = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
@@ -65,12 +65,7 @@ class Front:
             answer = await sts.handle_request(request.method, request.path, request.headers, body, {})
             await ministack._send_if_handled(ministack._with_date_header(send), answer)
             return
-
-        async def replay() -> Any:
-            """The body that has been read."""
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._signed(scope, replay, send)
+        await self._signed(scope, replayed(body, receive), send)
 
 
 async def secret_of(access_key_id: str, token: str) -> str:

@@ -16,6 +16,7 @@ from infra.settings.deployment import SettingsError, load_settings
 from twin.configure.stage_file import Answers, stage_file, write
 from twin.model.hub import Hub, HubError
 from twin.target.errors import TwinError
+from twin.target.stage import named_region
 from twin.target.stage_secrets import keep
 
 NEW_BUDGET_USD = 400
@@ -110,8 +111,7 @@ def _dollars(answer: str) -> float:
 
 def _region() -> str | None:
     """The region of the environment or the profile, None when neither names one."""
-    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     try:
-        return named or boto3.Session().region_name
+        return named_region() or boto3.Session().region_name
     except BotoCoreError:
         return None

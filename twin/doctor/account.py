@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,7 +13,7 @@ from infra.settings.placeholders import placeholders
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context, Identity, SharedStage
 from twin.doctor.finding import Finding, failed, ok
-from twin.target.stage import LOCAL_REGION
+from twin.target.stage import LOCAL_REGION, named_region
 
 LOG_IN = "set AWS_PROFILE, or run `aws sso login` (`aws configure sso` the first time)"
 
@@ -34,11 +33,6 @@ def open_context(stage: str) -> tuple[Context, list[Finding]]:
     target = SharedStage(stage, region, {"AWS_REGION": region})
     identity, finding = _identify(target)
     return Context(target, settings, identity), [*findings, finding]
-
-
-def named_region(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The region that the environment names; for every command but the CDK it comes before that of the settings."""
-    return environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
 
 
 def _identify(stage: SharedStage) -> tuple[Identity | None, Finding]:

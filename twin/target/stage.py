@@ -126,13 +126,18 @@ def connect(name: str) -> Stage:
     return Stage(name=name, region=region, environment={"AWS_REGION": region})
 
 
+def named_region() -> str | None:
+    """The region that the environment names; for every command but the CDK it comes before that of the settings."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
 def _region(name: str) -> str:
     """The region of a stage: from the environment, else from its settings, else from the AWS profile.
 
     Raises:
         TwinError: none of them names one.
     """
-    if named := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+    if named := named_region():
         return named
     try:
         return load_settings(name).region

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcloud.emulator.rules.enforcement import Rules
 from localcloud.emulator.rules.rule import Call, Refusal
-from localcloud.signatures import ServiceOf, SignedRequest, read_body
+from localcloud.signatures import ServiceOf, SignedRequest, read_body, replayed
 
 
 class RuleCheck:
@@ -38,13 +38,7 @@ class RuleCheck:
         except Refusal as refusal:
             await _refuse(send, service, request, refusal)
             return
-        pending = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def replay() -> Any:
-            """The body that has been read, then whatever follows it."""
-            return pending.pop() if pending else await receive()
-
-        await self._app(scope, replay, send)
+        await self._app(scope, replayed(body, receive), send)
 
     def _call(self, service: str, request: SignedRequest, body: bytes) -> Call | None:
         """The call of a request; None when no rule looks at such calls."""
