@@ -72,7 +72,8 @@ adds to what the stack sets, or replaces it.
 | the stack sets | `vllm` | `lmi` |
 | --- | --- | --- |
 | the model of the hub | `SM_VLLM_MODEL`, `SM_VLLM_REVISION` | `HF_MODEL_ID`, `OPTION_REVISION` |
-| staged weights | `SM_VLLM_MODEL` (their folder), `SM_VLLM_SERVED_MODEL_NAME` | `OPTION_SERVED_MODEL_NAME` |
+| staged weights | `SM_VLLM_MODEL` (their folder) | none, LMI finds them |
+| name in answers | `SM_VLLM_SERVED_MODEL_NAME`, where it is another than the model's | `OPTION_SERVED_MODEL_NAME` |
 | longest prompt and answer | `SM_VLLM_MAX_MODEL_LEN` | `OPTION_MAX_MODEL_LEN` |
 | number format | `SM_VLLM_DTYPE` | `OPTION_DTYPE`, unless the engine chooses |
 | GPUs of a copy | `SM_VLLM_TENSOR_PARALLEL_SIZE` | `TENSOR_PARALLEL_DEGREE` |
@@ -80,7 +81,8 @@ adds to what the stack sets, or replaces it.
 | token of a gated model | `HF_TOKEN` | `HF_TOKEN` |
 
 In the local cloud the program is `python -m services.llm`, which reads the table below (`services/llm/settings.py`).
-Stage `local` sets `LLM_ENGINE` and `EMBEDDING_MODEL_DIR`. It listens on 8080, or on the port that the platform sets.
+Stage `local` sets `EMBEDDING_MODEL_DIR`, `SM_VLLM_SERVED_MODEL_NAME` and what `make local-start LLM=...` chose, and leaves every
+other variable of `llm.environment` as it is. It listens on 8080, or on the port that the platform sets.
 """,
         LlmSettings,
     ),

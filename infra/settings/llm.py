@@ -37,6 +37,11 @@ class LlmSettings(Group):
         description="Commit of the model on the hub. A branch name would let a restart change the model.",
         pattern=r"^[0-9a-f]{40}$",
     )
+    served_model_name: str = Field(
+        "",
+        description="Name of the model for callers, in answers and traces. Empty: `model_id`.",
+        pattern=r"^[\w./:@-]{0,200}$",
+    )
     weights: Literal["hub", "s3"] = Field(
         "hub",
         description="Source of the model's weights: the hub, or a bucket that `twin model stage` filled; "
@@ -204,6 +209,11 @@ class LlmSettings(Group):
         if len(set(self.instance_types)) != len(self.instance_types):
             raise ValueError("fallback_instance_types names an instance type twice, or instance_type again")
         return self
+
+    @property
+    def served_name(self) -> str:
+        """The name by which answers, traces and callers know the model."""
+        return self.served_model_name or self.model_id
 
     @property
     def instance_types(self) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ class Completion:
         """The answer in one body."""
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end.finish_reason}
-        return {**self._head, "object": "chat.completion", "choices": [choice], "usage": end.usage}
+        usage = {} if end.usage is None else {"usage": end.usage}
+        return {**self._head, "object": "chat.completion", "choices": [choice], **usage}
 
     def first(self) -> bytes:
         """Event that opens a stream."""
@@ -32,9 +33,9 @@ class Completion:
         return self._chunk({"content": text}, None)
 
     def last(self, end: End, *, include_usage: bool) -> bytes:
-        """Events that close a stream: finish reason, token counts when asked for, end mark."""
+        """Events that close a stream: finish reason, token counts when asked for and known, end mark."""
         events = self._chunk({}, end.finish_reason)
-        if include_usage:
+        if include_usage and end.usage is not None:
             events += event({**self._head, "object": "chat.completion.chunk", "choices": [], "usage": end.usage})
         return events + b"data: [DONE]\n\n"
 

@@ -15,8 +15,9 @@ class LlmSettings(ServiceSettings):
 
     sagemaker_bind_to_port: int = Field(8080, ge=1, le=65535, description="port to listen on, set by the platform")
     bind_host: str = Field("127.0.0.1", description="address to listen on")
-    sm_vllm_model: str = Field("", description="name of the model in responses; empty means the engine's name")
-    sm_vllm_served_model_name: str = Field("", description="name of the model in responses, before SM_VLLM_MODEL")
+    sm_vllm_served_model_name: str = Field(
+        "", description="name of the model in responses; empty means LLM_OPENAI_MODEL, or else the engine's name"
+    )
     llm_engine: Literal["extractive", "openai", "confabulating"] = Field(
         "extractive", description="engine that answers: extractive, openai or confabulating"
     )
@@ -28,6 +29,9 @@ class LlmSettings(ServiceSettings):
         None, pattern=r"^https?://", description="OpenAI-compatible base URL, needed by openai (http://host:port/v1)"
     )
     llm_openai_api_key: SecretStr | None = Field(None, description="key sent to LLM_OPENAI_BASE_URL")
+    llm_openai_key_file: Path | None = Field(
+        None, description="file with that key, read at start; LLM_OPENAI_API_KEY comes before it"
+    )
     llm_openai_model: str | None = Field(None, description="model asked for at LLM_OPENAI_BASE_URL")
     llm_openai_timeout_seconds: float = Field(
         60, gt=0, le=900, description="longest silence of LLM_OPENAI_BASE_URL, in seconds"
@@ -36,7 +40,25 @@ class LlmSettings(ServiceSettings):
     @property
     def model_name(self) -> str:
         """Name of the model in responses."""
-        return self.sm_vllm_served_model_name or self.sm_vllm_model or self.llm_engine
+        upstream = self.llm_openai_model if self.llm_engine == "openai" else None
+        return self.sm_vllm_served_model_name or upstream or self.llm_engine
+
+    def upstream_key(self) -> str | None:
+        """The key for LLM_OPENAI_BASE_URL; None without one.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        if self.llm_openai_api_key is not None:
+            return self.llm_openai_api_key.get_secret_value()
+        if self.llm_openai_key_file is None:
+            return None
+        try:
+            return self.llm_openai_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError(
+                f"environment variable LLM_OPENAI_KEY_FILE is wrong: {self.llm_openai_key_file} cannot be read"
+            ) from None
 
     def require(self, variable: str, value: object) -> None:
         """Check a variable that only the chosen engine needs.

@@ -128,7 +128,7 @@ class RagSettings(RetrievalSettings):
 
     llm_endpoint_name: str = Field(min_length=1, description="SageMaker endpoint that generates")
     llm_inference_component_name: str | None = Field(default=None, description="inference component of the endpoint")
-    llm_model_id: str = Field(min_length=1, description="id of the served model, as traces and samples name it")
+    llm_model_id: str = Field(min_length=1, description="the served model, where an answer names none")
     llm_timeout_seconds: float = Field(default=60, gt=0, le=900, description="upper bound of one generation")
     llm_max_output_tokens: int = Field(default=512, ge=1, le=32768, description="longest answer, in tokens")
     llm_temperature: float = Field(default=0.0, ge=0, le=2, description="sampling temperature")

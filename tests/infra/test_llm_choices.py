@@ -88,6 +88,15 @@ def test_staged_weights_come_from_the_bucket_into_a_container_without_network(ll
     assert "DecryptWeights" not in found
 
 
+@pytest.mark.parametrize(
+    ("container", "variable"), [("vllm", "SM_VLLM_SERVED_MODEL_NAME"), ("lmi", "OPTION_SERVED_MODEL_NAME")]
+)
+@pytest.mark.parametrize("weights", ["hub", "s3"])
+def test_the_model_answers_by_the_name_that_is_set(llm: Llm, container: str, variable: str, weights: str) -> None:
+    template = llm(container=container, weights=weights, served_model_name="ada-twin")
+    assert environment(template)[variable] == "ada-twin"
+
+
 def test_a_model_of_the_hub_needs_no_bucket_but_a_network(llm: Llm) -> None:
     template = llm()
     model = only(template, "SageMaker::Model")
@@ -117,6 +126,7 @@ def test_another_revision_is_another_prefix_and_so_another_model(llm: Llm) -> No
             {
                 "HF_MODEL_ID": "Qwen/Qwen2.5-7B-Instruct",
                 "OPTION_REVISION": REVISION,
+                "OPTION_SERVED_MODEL_NAME": "Qwen/Qwen2.5-7B-Instruct",
                 "OPTION_DTYPE": "bf16",
                 "SERVING_FAIL_FAST": "true",
                 "OPTION_MAX_MODEL_LEN": "8192",

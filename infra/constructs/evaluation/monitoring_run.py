@@ -72,7 +72,7 @@ class MonitoringRun(Construct):
             **judge.environment,
             "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,
             "METRIC_NAMESPACE": evaluation.metric_namespace,
-            "LLM_MODEL_ID": settings.llm.model_id,
+            "LLM_MODEL_ID": settings.llm.served_name,
             "STATE_TABLE_NAME": shared.state.table.table_name,
             "SHARD_SIZE": str(evaluation.shard_size),
         }

@@ -43,7 +43,11 @@ def _vllm(settings: LlmSettings) -> dict[str, str]:
         model = {"SM_VLLM_MODEL": settings.model_id, "SM_VLLM_REVISION": settings.model_revision}
     else:
         # Answers name the model; without this they would name the folder.
-        model = {"SM_VLLM_MODEL": MODEL_FOLDER, "SM_VLLM_SERVED_MODEL_NAME": settings.model_id}
+        model = {"SM_VLLM_MODEL": MODEL_FOLDER}
+    # Answers name the model: by default the one that was loaded, which would be the folder.
+    named = settings.served_model_name or (settings.weights == "s3" and settings.model_id)
+    if named:
+        model["SM_VLLM_SERVED_MODEL_NAME"] = named
     quantized = {"SM_VLLM_QUANTIZATION": settings.quantization} if _quantized_at_start(settings) else {}
     return {
         **model,
@@ -66,7 +70,8 @@ def _lmi(settings: LlmSettings) -> dict[str, str]:
     quantized = {"OPTION_QUANTIZE": settings.quantization} if _quantized_at_start(settings) else {}
     dtype = {"OPTION_DTYPE": LMI_DTYPES[settings.dtype]} if settings.dtype in LMI_DTYPES else {}
     return {
-        **(hub if settings.weights == "hub" else {"OPTION_SERVED_MODEL_NAME": settings.model_id}),
+        **(hub if settings.weights == "hub" else {}),
+        "OPTION_SERVED_MODEL_NAME": settings.served_name,
         **quantized,
         **dtype,
         # Ends the container when the model does not load; otherwise it stays until its start-up time is over. AWS's

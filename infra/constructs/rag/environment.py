@@ -24,7 +24,7 @@ def service_environment(settings: DeploymentSettings) -> dict[str, str]:
         "RELEASE": settings.release,
         "LLM_ENDPOINT_NAME": names.endpoint,
         **({"LLM_INFERENCE_COMPONENT_NAME": component} if component else {}),
-        "LLM_MODEL_ID": settings.llm.model_id,
+        "LLM_MODEL_ID": settings.llm.served_name,
         "LLM_TIMEOUT_SECONDS": f"{settings.llm.request_timeout_seconds:g}",
         "LLM_MAX_OUTPUT_TOKENS": str(settings.llm.max_output_tokens),
         "LLM_TEMPERATURE": f"{settings.llm.temperature:g}",

@@ -18,10 +18,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class End:
-    """The answer is complete: why it ended, and token counts in OpenAI's shape."""
+    """The answer is complete: why it ended, and token counts in OpenAI's shape, None where they are not known."""
 
     finish_reason: str
-    usage: dict[str, Any]
+    usage: dict[str, Any] | None
 
 
 Event = Piece | End

@@ -21,10 +21,9 @@ def create_engine(settings: LlmSettings) -> Engine:
         return ConfabulatingEngine(delay)
     if settings.llm_engine == "openai":
         settings.require("LLM_OPENAI_BASE_URL", settings.llm_openai_base_url)
-        key = settings.llm_openai_api_key
         return OpenAiEngine(
             str(settings.llm_openai_base_url),
-            key.get_secret_value() if key else None,
+            settings.upstream_key(),
             settings.llm_openai_model,
             settings.llm_openai_timeout_seconds,
         )

@@ -39,7 +39,7 @@ class OpenAiEngine:
         await self._client.aclose()
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Events of the upstream's answer, with its own token counts."""
+        """Events of the upstream's answer, with its own token counts, if it counts."""
         body = request.model_dump(exclude_none=True)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
         if self._model:
@@ -65,7 +65,7 @@ class OpenAiEngine:
             raise LlmError(502, "The upstream model server cannot be reached or broke off.") from None
         if reason is None:
             raise LlmError(502, "The upstream model server ended its stream before the answer was complete.")
-        yield End(reason, usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
+        yield End(reason, usage)
 
 
 def _chunk(line: str) -> dict[str, Any] | None:

@@ -26,6 +26,8 @@ class Generation:
     reported: dict[str, Any] | None = None
     held_seconds: float = 0.0
     finish_reason: str | None = None
+    model: str | None = None
+    """Name of the model, as the engine reported it."""
 
     @property
     def answer(self) -> str:
@@ -103,6 +105,7 @@ class Generator:
             async for chunk in chunks:
                 generation.reported = chunk.usage or generation.reported
                 generation.finish_reason = chunk.finish_reason or generation.finish_reason
+                generation.model = chunk.model or generation.model
                 if chunk.text:
                     generation.parts.append(chunk.text)
                     generation.arrivals.append(time.perf_counter())

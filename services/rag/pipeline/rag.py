@@ -155,7 +155,7 @@ class RagPipeline:
                         yield event
             finally:
                 usage = generation.usage(prompt, self._prompts.tokens.count)
-                self._recorder.record_generation(span, generation, usage)
+                self._recorder.record_generation(trace, span, generation, usage)
 
         if not usage["estimated"]:
             self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])
@@ -168,7 +168,7 @@ class RagPipeline:
         shown: dict[str, Any] = {key: timings[key] for key in ("ttft_ms", "tpot_ms", "total_ms")}
         shown["steps"] = steps_ms(trace)
         finish_reason = generation.finish_reason or "stop"
-        yield Done(trace.id, self._recorder.model_id, usage, shown, finish_reason, degraded)
+        yield Done(trace.id, trace.metadata["model_id"], usage, shown, finish_reason, degraded)
 
     async def _retrieve(
         self, question: Question, trace: Trace, root: Scope

@@ -66,11 +66,6 @@ class Recorder:
         self._tokens = tokens
         self._facts = facts
 
-    @property
-    def model_id(self) -> str:
-        """The model that answers."""
-        return self._facts.model_id
-
     def begin(
         self, question: Question, trace: Trace, *, reranker_id: str | None, temperature: float | None
     ) -> Span | None:
@@ -116,9 +111,10 @@ class Recorder:
             "history_turns_dropped": prompt.dropped_turns,
         }
 
-    def record_generation(self, span: Span, generation: Generation, usage: dict[str, Any]) -> None:
-        """Record a generation, complete or broken off."""
-        span.model, span.provider = self._facts.model_id, "sagemaker"
+    def record_generation(self, trace: Trace, span: Span, generation: Generation, usage: dict[str, Any]) -> None:
+        """Record a generation, complete or broken off, under the model that the engine named."""
+        trace.metadata["model_id"] = generation.model or self._facts.model_id
+        span.model, span.provider = trace.metadata["model_id"], "sagemaker"
         span.usage = {key: usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
         span.cost_usd = self._cost((datetime.now(UTC) - span.start_time).total_seconds())
         span.output = {"answer": generation.answer, "finish_reason": generation.finish_reason}
@@ -150,7 +146,7 @@ class Recorder:
                 "answer": clean(answer),
                 "context": [clean(hit.chunk.text) for hit in prompt.used],
                 "metadata": {
-                    "model_id": self._facts.model_id,
+                    "model_id": trace.metadata["model_id"],
                     "embedding_model_id": self._facts.embedding_model_id,
                     **_prompt_facts(prompt.template),
                     "stage": self._facts.stage,

@@ -147,7 +147,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def world(running: World) -> Iterator[World]:
     """The running service, with every fault of the last test undone."""
     running.cloud.mode, running.cloud.queue_up, running.qdrant.down = "ok", True, False
-    running.opik.down = False
+    running.opik.down, running.cloud.model = False, None
     running.cloud.aborted.clear()
     running.cloud.invocations.clear()
     running.qdrant.queries.clear()

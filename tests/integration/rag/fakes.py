@@ -104,6 +104,8 @@ class Cloud(Server):
 
     def __init__(self) -> None:
         self.mode = "ok"
+        self.model: str | None = None
+        """Name of the model in its answers."""
         self.queue_up = True
         self.invocations: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -179,7 +181,9 @@ class Cloud(Server):
     def _write_answer(self, part: Any, write: Any, request: Any) -> None:
         words = re.findall(r"\S+\s*", ANSWER)
         for number, word in enumerate(words):
-            line = f"data: {json.dumps({'choices': [{'delta': {'content': word}}]}, ensure_ascii=False)}\n\n".encode()
+            named = {"model": self.model} if self.model else {}
+            chunk = {**named, "choices": [{"delta": {"content": word}}]}
+            line = f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode()
             middle = line.find("ü".encode()) + 1 or 9  # through the middle of a character
             part(line[:middle])
             part(line[middle:])

@@ -95,6 +95,23 @@ def test_stream_tells_states_tokens_sources_and_done_in_order(world: World) -> N
     assert found[-1][1]["model"] == "test/model"
 
 
+def test_answer_trace_and_sample_name_the_model_that_answered(world: World) -> None:
+    """The settings' name is of the model that was declared: an update or a rollback may have put in another."""
+    world.cloud.model = "another/model"
+    with world.client() as client:
+        answer = client.post("/rag", json={"query": QUESTION}).json()
+        chat = {"messages": [{"role": "user", "content": QUESTION}]}
+        completion = client.post("/v1/chat/completions", json=chat).json()
+        streamed = client.post("/v1/chat/completions", json={**chat, "stream": True}).text
+    assert (answer["model"], completion["model"]) == ("another/model", "another/model")
+    *_, last, _ = [line for line in streamed.splitlines() if line.startswith("data: ")]
+    assert json.loads(last.removeprefix("data: "))["model"] == "another/model"
+    trace, spans = world.opik.wait_for(answer["trace_id"])
+    assert trace["metadata"]["model_id"] == "another/model"
+    assert [span["model"] for span in spans if span["name"] == "call_llm_service"] == ["another/model"]
+    assert wait_for_sample(world, answer["trace_id"])["metadata"]["model_id"] == "another/model"
+
+
 def test_tokens_arrive_while_the_model_still_works(world: World) -> None:
     world.cloud.mode = "slow"
     arrivals = []

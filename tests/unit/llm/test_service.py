@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,11 +20,15 @@ from fastapi.responses import JSONResponse, Response
 
 from localcloud.ports import free_port
 from localcloud.process import answers
+from services.common.settings import ConfigurationError
 from services.llm.app import create_app
 from services.llm.engines.base import Engine
 from services.llm.engines.confabulating import ConfabulatingEngine
 from services.llm.engines.extractive import ABSTAIN, NO_CONTEXT
+from services.llm.engines.factory import create_engine
 from services.llm.engines.openai import OpenAiEngine
+from services.llm.settings import LlmSettings
+from tests.openai_server import openai_server
 
 JSON = {"Content-Type": "application/json"}
 Serving = Callable[[Engine], AbstractContextManager[str]]
@@ -212,6 +217,31 @@ def test_forwards_to_an_openai_compatible_server(extractive: str, serving: Servi
     authorization, body = upstream.state.seen[0]
     assert authorization == "Bearer key"
     assert (body["model"], body["seed"]) == ("theirs", 7)
+
+
+def engine_at(base: str) -> OpenAiEngine:
+    return OpenAiEngine(f"{base}/v1", None, "m", 10)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_token_counts_are_the_upstreams_or_none(serving: Serving, serving_app: Any, counts: bool) -> None:
+    """Zeros would be counts as well; without any, whoever asked estimates them."""
+    with serving_app(openai_server(("m",), counts=counts)) as base, serving(engine_at(base)) as url:
+        whole = ask(url, "hello").json()
+        streamed = ask(url, "hello", stream=True, stream_options={"include_usage": True})
+    assert ("usage" in whole) is ('"usage"' in streamed.text) is counts
+    assert whole["choices"][0]["message"]["content"] == "Written by the small model."
+
+
+def test_the_key_of_an_upstream_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-2\n")
+    given = {"llm_engine": "openai", "llm_openai_base_url": "http://127.0.0.1:9/v1", "llm_openai_key_file": file}
+    assert LlmSettings(**given).upstream_key() == "sk-2"
+    assert LlmSettings(**given, llm_openai_api_key="sk-1").upstream_key() == "sk-1"
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="LLM_OPENAI_KEY_FILE is wrong"):
+        create_engine(LlmSettings(**given))
 
 
 @pytest.mark.parametrize(("model", "status"), [("busy", 429), ("locked", 502), ("short", 502)])

@@ -16,7 +16,13 @@ class ChunkCodec:
     """`chat.completion.chunk` objects. The last one before `[DONE]` has no content and carries the extensions."""
 
     def __init__(self, trace_id: str, model: str, *, include_usage: bool) -> None:
-        """The id follows from `trace_id`; with `include_usage` a last chunk without choices holds the token counts."""
+        """Open a stream.
+
+        Args:
+            trace_id: the id of the chunks follows from it.
+            model: that is expected to answer; the last chunks name the one that did.
+            include_usage: a last chunk without choices holds the token counts.
+        """
         self._head = _head(trace_id, model, "chat.completion.chunk")
         self._include_usage = include_usage
         self._role_said = False
@@ -44,6 +50,7 @@ class ChunkCodec:
         return self._chunk([_choice(delta, None)])
 
     def _done(self, done: Done) -> bytes:
+        self._head["model"] = done.model
         extensions = _extensions(self._sources, done)
         delta = {} if self._role_said else {"role": "assistant", "content": ""}
         last = [_choice(delta, done.finish_reason)]
@@ -59,13 +66,13 @@ class ChunkCodec:
         return _data({**self._head, "choices": choices, **usage, **more})
 
 
-async def completion(events: AsyncGenerator[Event, None], trace_id: str, model: str) -> dict[str, Any]:
+async def completion(events: AsyncGenerator[Event, None], trace_id: str) -> dict[str, Any]:
     """Collect the whole answer into one `chat.completion`."""
     answer = await collect(events)
     message = {"role": "assistant", "content": answer.text, "refusal": None}
     finish = answer.done.finish_reason
     return {
-        **_head(trace_id, model, "chat.completion"),
+        **_head(trace_id, answer.done.model, "chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
         "usage": answer.done.usage,
         **_extensions(answer.sources, answer.done),

@@ -46,7 +46,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     if body.stream:
         wanted = bool(body.stream_options and body.stream_options.include_usage)
         return EventStreamResponse(events, headers, ChunkCodec(trace.id, services.model_id, include_usage=wanted))
-    return await json_answer(request, completion(events, trace.id, services.model_id), headers)
+    return await json_answer(request, completion(events, trace.id), headers)
 
 
 @router.get("/models", response_model=ModelList, responses=errors(401, 500, 503))
