@@ -28,8 +28,8 @@ test-attacks: setup ## Every attack and fault: all inputs of the attack suites, 
 setup: ## Environment only: Python packages, CDK command line, embedding model
 	@$(PYTHON) scripts/setup.py
 
-local-start: setup ## Local cloud up, everything deployed, corpus ingested; prints the URLs
-	@$(TWIN) local-start $(ARGS)
+local-start: setup ## Everything up on this machine; prints the URLs (LLM=http://HOST:PORT/v1 MODEL=... answers)
+	@$(TWIN) local-start $(if $(LLM),--llm "$(LLM)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 local-stop: setup ## All of the local cloud down
 	@$(TWIN) local-stop $(ARGS)

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.asgi_server import serving
 from tests.e2e.conftest import Twin
+from tests.openai_server import openai_server
 
 QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
 SPANS = {
@@ -91,6 +93,7 @@ def test_an_answer_can_be_flagged_by_hand_and_dead_letters_be_moved(twin: Twin, 
 def test_a_bad_release_raises_the_alarm_and_rolls_back(twin: Twin, first_answer: dict[str, Any]) -> None:
     drilled = twin.json("drill", "release", QUESTION, timeout=290)
     assert drilled["bad"]["answer"] != first_answer["answer"]
+    assert (drilled["bad"]["model"], drilled["restored"]["model"]) == ("confabulating", "extractive")
     assert drilled["report"]["means"]["groundedness"] < 0.5
     message = str(drilled["message"])
     assert "roundedness" in message
@@ -109,6 +112,33 @@ def test_a_changed_variable_reaches_the_running_process(twin: Twin, first_answer
         time.sleep(0.5)
     assert not _business_pids(twin) & before
     assert len(twin.json("ask", QUESTION)["sources"]) == 1
+
+
+def test_a_server_that_a_person_runs_answers_until_another_is_chosen(twin: Twin, started: dict[str, Any]) -> None:
+    server = openai_server(("small:1b",), key="sk-test", counts=False)
+    with serving(server) as url:
+        keyed = {"LLM_OPENAI_API_KEY": "sk-test"}
+        chosen = twin.json("local-start", "--llm", f"{url}/v1", env=keyed)
+        assert chosen["llm"] == f"small:1b at {url}/v1"
+        answer = twin.json("ask", QUESTION)
+        assert (answer["answer"], answer["model"]) == ("Written by the small model.", "small:1b")
+        assert answer["usage"]["estimated"] and answer["usage"]["completion_tokens"] > 0
+        assert QUESTION in server.state.seen[-1]["messages"][-1]["content"]
+        trace = twin.json("trace", answer["trace_id"])
+        assert trace["metadata"]["model_id"] == "small:1b"
+        # Nor does a deployment bring the quoting engine back without being told.
+        assert twin.run("deploy").returncode == 0
+        assert twin.json("ask", QUESTION)["model"] == "small:1b"
+    kept = json.dumps(_templates(twin))
+    assert "small:1b" in kept and "sk-test" not in kept
+    assert twin.json("local-start", "--llm", "extractive")["llm"].startswith("extractive: ")
+    assert twin.json("ask", QUESTION)["model"] == "extractive"
+
+
+def _templates(twin: Twin) -> list[Any]:
+    cloudformation = twin.client("cloudformation")
+    names = [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
+    return [cloudformation.get_template(StackName=name)["TemplateBody"] for name in names]
 
 
 def _evaluate_once_collected(twin: Twin) -> dict[str, Any]:

@@ -81,9 +81,18 @@ def ask(
 
 
 @app.command()
-def trace(trace_id: Annotated[str, typer.Argument(help="Trace id.")], stage: StageOption = "local") -> None:
+def trace(
+    trace_id: Annotated[str, typer.Argument(help="Trace id.")],
+    stage: StageOption = "local",
+    as_json: JsonOption = False,
+) -> None:
     """Show the spans of a trace with their durations."""
+    from dataclasses import asdict
+
     from twin.ask import view
+    from twin.target.opik_client import opik_reader
     from twin.target.stage import connect
 
-    view.show_trace(connect(stage), trace_id)
+    reader = opik_reader(connect(stage))
+    found = reader.wait_for(trace_id, view.TRACE_SECONDS)
+    print_json({**asdict(found), "page": reader.page(trace_id)}) if as_json else view.show_trace(reader, found)

@@ -9,7 +9,8 @@ from rich.markup import escape
 
 from services.common.text import without_control_characters
 from twin.target.answer import Answer, ask
-from twin.target.opik_client import opik_reader
+from twin.target.local_llm import QUOTING, QUOTING_ENGINE
+from twin.target.opik_client import OpikReader, Trace, opik_reader
 from twin.target.stage import Stage
 from twin.terminal.console import console, milliseconds_cell, print_table, score_cell
 
@@ -45,7 +46,8 @@ def show_answer(stage: Stage, answer: Answer) -> None:
     usage, timings = answer.done.get("usage") or {}, answer.done.get("timings") or {}
     numbers = [(name.replace("_", " "), value) for name, value in usage.items()]
     numbers += [(name, f"{value:.1f}") for name, value in timings.items() if isinstance(value, int | float)]
-    print_table(f"Model {answer.done.get('model')}", ("what", "value"), numbers)
+    model = answer.done.get("model")
+    print_table(f"Model {QUOTING if model == QUOTING_ENGINE else model}", ("what", "value"), numbers)
     console.print(f"trace: {opik_reader(stage).page(answer.trace_id)}", markup=False)
 
 
@@ -61,14 +63,12 @@ def show_ingest(report: dict[str, Any]) -> None:
         print_table("Skipped", ("why", "how many", "for example"), rows)
 
 
-def show_trace(stage: Stage, trace_id: str) -> None:
+def show_trace(reader: OpikReader, trace: Trace) -> None:
     """The spans of a trace as a tree with durations."""
-    reader = opik_reader(stage)
-    trace = reader.wait_for(trace_id, TRACE_SECONDS)
     rows = [(trace.name, milliseconds_cell(trace.duration_ms), ", ".join(trace.tags))]
     rows += [(f"{'  ' * (s.depth + 1)}{s.name}", milliseconds_cell(s.duration_ms), s.error or "") for s in trace.spans]
     print_table(f"Trace {trace.id}", ("span", "duration", "tags, errors"), rows)
     known = [(key, trace.metadata[key]) for key in SHOWN_METADATA if key in trace.metadata]
     if known:
         print_table("Metadata", ("key", "value"), known)
-    console.print(f"page: {reader.page(trace_id)}", markup=False)
+    console.print(f"page: {reader.page(trace.id)}", markup=False)

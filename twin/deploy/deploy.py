@@ -47,7 +47,7 @@ from twin.deploy.ready import wait_until_ready
 from twin.prompts.versions import register
 from twin.target import cdk
 from twin.target.bootstrap import bootstrap_account
-from twin.target.cdk_environment import QUOTING_ENGINE, deployment_overrides
+from twin.target.cdk_environment import deployment_overrides
 from twin.target.cloudformation import CloudFormation
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
 from twin.target.errors import TwinError
@@ -77,14 +77,14 @@ def target(name: str) -> Stage:
     return connect(name)
 
 
-def deploy(stage: Stage, progress: Progress, *, engine: str = QUOTING_ENGINE, only: tuple[str, ...] = ()) -> Deployed:
+def deploy(stage: Stage, progress: Progress, *, only: tuple[str, ...] = ()) -> Deployed:
     """Deploy all stacks (or `only` some), hand out the API key, and wait until the service is ready.
 
     Raises:
         TwinError: with what failed and why.
     """
     refuse_examples(stage)
-    overrides = deployment_overrides(stage, engine)
+    overrides = deployment_overrides(stage)
     ensure_bootstrap(stage, progress)
     deploy_stacks(stage, overrides, progress, only=only)
     return finish(stage, progress)

@@ -12,7 +12,7 @@ import httpx
 from twin.deploy.deploy import deploy_stacks
 from twin.evaluate.monitoring import evaluate_answer
 from twin.target.answer import Answer
-from twin.target.cdk_environment import DRILL_ENGINE, QUOTING_ENGINE, deployment_overrides
+from twin.target.cdk_environment import DRILL_ENGINE, deployment_overrides
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.progress import Progress
@@ -46,14 +46,16 @@ def bad_release(stage: Stage, question: str, ask: Callable[[Stage, str], Answer]
     return Drill(bad, report, wait_for_message(stage, alarm, seen, MESSAGE_SECONDS))
 
 
-def roll_back(stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress) -> Answer:
-    """Release the quoting LLM again and ask once more."""
-    release_llm(stage, QUOTING_ENGINE, progress)
+def roll_back(
+    stage: Stage, question: str, ask: Callable[[Stage, str], Answer], progress: Progress, *, engine: str | None = None
+) -> Answer:
+    """Release the LLM of before again, which is `engine` or that of the local cloud's start, and ask once more."""
+    release_llm(stage, engine, progress)
     return ask(stage, question)
 
 
-def release_llm(stage: Stage, engine: str, progress: Progress) -> None:
-    """Update the LLM stack to another engine by a real `cdk deploy`."""
+def release_llm(stage: Stage, engine: str | None, progress: Progress) -> None:
+    """Update the LLM stack to another engine by a real `cdk deploy`; None is that of the local cloud's start."""
     overrides = deployment_overrides(stage, engine)
     deploy_stacks(stage, overrides, progress, only=("llm",))
 

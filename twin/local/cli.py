@@ -25,22 +25,37 @@ def demo(
 
 
 @app.command("local-start")
-def local_start(as_json: JsonOption = False) -> None:
-    """Start the local cloud, deploy, and ingest the corpus."""
+def local_start(
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="OpenAI-compatible server that answers, or extractive. Kept for later starts."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model of that server; not needed when it has one only.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the local cloud, deploy, and ingest the corpus.
+
+    Example: twin local-start --llm http://127.0.0.1:11434/v1 --model qwen3:8b
+    """
     from localcloud.credentials import credentials_path
     from twin.ask.ingest import ingest
     from twin.deploy import local
+    from twin.target import local_llm
     from twin.target.deployment import api_key
     from twin.target.paths import CORPUS, STATE_ROOT
 
+    server = local_llm.choose(llm, model)
     deployed = local.start(progress)
     report = ingest(deployed.stage, CORPUS)
     urls = local.urls(deployed)
+    described = local_llm.QUOTING if server is None else f"{server.model} at {server.base_url}"
     if as_json:
-        print_json({"urls": urls, "outputs": deployed.outputs, "ingest": report})
+        print_json({"llm": described, "urls": urls, "outputs": deployed.outputs, "ingest": report})
         return
     keys = [("API key", api_key(deployed.stage)), ("AWS credentials (file)", str(credentials_path(STATE_ROOT)))]
-    print_table("Local cloud", ("what", "where"), [*urls.items(), *keys])
+    print_table("Local cloud", ("what", "where"), [*urls.items(), ("LLM", described), *keys])
 
 
 @app.command("local-stop")

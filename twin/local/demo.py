@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from localcloud import lifecycle
 from twin.ask.ingest import ingest
-from twin.ask.view import ask_and_print, show_ingest, show_trace
+from twin.ask.view import TRACE_SECONDS, ask_and_print, show_ingest, show_trace
 from twin.delete.delete import delete
 from twin.delete.view import show_survivors
 from twin.deploy import local
@@ -19,6 +19,8 @@ from twin.local.view import show_message
 from twin.target.api_client import ApiClient
 from twin.target.cdk_environment import deployment_overrides
 from twin.target.errors import TwinError
+from twin.target.local_llm import QUOTING_ENGINE
+from twin.target.opik_client import opik_reader
 from twin.target.paths import CORPUS, STATE_ROOT
 from twin.terminal.console import Steps, console
 
@@ -59,7 +61,8 @@ class Demo:
         with self.steps.step("Ask through the load balancer"):
             answer = ask_and_print(stage, QUESTION)
         with self.steps.step("Read the trace back"):
-            show_trace(stage, answer.trace_id)
+            reader = opik_reader(stage)
+            show_trace(reader, reader.wait_for(answer.trace_id, TRACE_SECONDS))
         with self.steps.step("Evaluate the monitored answers"):
             show_report(evaluate_answer(stage, answer.trace_id))
         with self.steps.step("Bad release: the LLM makes things up"):
@@ -68,7 +71,7 @@ class Demo:
             console.print("[bold]   What arrived at the webhook:[/bold]")
             show_message(drill.message)
         with self.steps.step("Roll back"):
-            roll_back(stage, QUESTION, ask_and_print, _progress)
+            roll_back(stage, QUESTION, ask_and_print, _progress, engine=QUOTING_ENGINE)
         with self.steps.step("Delete, and prove it"):
             left = delete(stage, _progress)
             show_survivors(left)
@@ -78,7 +81,7 @@ class Demo:
     def _deploy(self) -> Deployed:
         with self.steps.step("Local cloud up, cdk bootstrap"):
             stage = target("local")
-            overrides = deployment_overrides(stage)
+            overrides = deployment_overrides(stage, QUOTING_ENGINE)
             ensure_bootstrap(stage, _progress)
         with self.steps.step("cdk deploy --all"):
             deploy_stacks(stage, overrides, _progress)

@@ -32,7 +32,10 @@ def release(
     finally:
         restored = roll_back(target, query, how, progress)
     if as_json:
-        answers = {"bad": {"answer": seen.bad.text}, "restored": {"answer": restored.text}}
+        answers = {
+            name: {"answer": each.text, "model": each.done.get("model")}
+            for name, each in (("bad", seen.bad), ("restored", restored))
+        }
         print_json({**answers, "report": seen.report, "message": seen.message})
         return
     show_report(seen.report)
