@@ -81,8 +81,8 @@ adds to what the stack sets, or replaces it.
 | token of a gated model | `HF_TOKEN` | `HF_TOKEN` |
 
 In the local cloud the program is `python -m services.llm`, which reads the table below (`services/llm/settings.py`).
-Stage `local` sets `EMBEDDING_MODEL_DIR`, `SM_VLLM_SERVED_MODEL_NAME` and what `make local-start LLM=...` chose, and leaves every
-other variable of `llm.environment` as it is. It listens on 8080, or on the port that the platform sets.
+Stage `local` sets `EMBEDDING_MODEL_DIR`, `SM_VLLM_SERVED_MODEL_NAME` and what `make local-start LLM=...` chose, and
+leaves every other variable of `llm.environment` as it is. It listens on 8080, or on the port that the platform sets.
 """,
         LlmSettings,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.asgi_server import serving
-from tests.e2e.conftest import Twin
+from tests.e2e.conftest import ROOT, Twin
 from tests.openai_server import openai_server
 
 QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
@@ -132,6 +133,25 @@ def test_a_server_that_a_person_runs_answers_until_another_is_chosen(twin: Twin,
     kept = json.dumps(_templates(twin))
     assert "small:1b" in kept and "sk-test" not in kept
     assert twin.json("local-start", "--llm", "extractive")["llm"].startswith("extractive: ")
+    assert twin.json("ask", QUESTION)["model"] == "extractive"
+
+
+def test_the_cdk_itself_works_on_the_local_cloud(twin: Twin, started: dict[str, Any]) -> None:
+    def cdk(command: str) -> str:
+        shell = f". {twin.state_root}/.local/cdk.env && npx cdk {command} 2>&1"
+        # A profile of the shell's must not be used, and there need not be any Node.
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(twin.state_root), "AWS_PROFILE": "theirs"}
+        done = subprocess.run(
+            ["sh", "-c", shell], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        return done.stdout
+
+    out = ["--output", str(twin.state_root / "cdk.out")]
+    assert "Number of stacks with differences: 0" in cdk(f"diff {' '.join(out)}")
+    cdk(f"destroy twin-local-guard --force --exclusively {' '.join(out)}")
+    assert "stacks with differences: 1" in cdk(f"diff {' '.join(out)}")
+    cdk(f"deploy twin-local-guard --require-approval never --exclusively {' '.join(out)}")
     assert twin.json("ask", QUESTION)["model"] == "extractive"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from localcloud import lifecycle
 from twin.deploy.deploy import Deployed, deploy, target
+from twin.target import cdk_shell
+from twin.target.cdk_environment import deployment_overrides
 from twin.target.errors import TwinError
 from twin.target.paths import STATE_ROOT
 from twin.target.progress import Progress
@@ -18,7 +20,9 @@ def start(progress: Progress) -> Deployed:
     """
     running = lifecycle.status(STATE_ROOT) is not None
     try:
-        return deploy(target("local"), progress)
+        deployed = deploy(target("local"), progress)
+        cdk_shell.write(deployed.stage, deployment_overrides(deployed.stage))
+        return deployed
     except BaseException:
         if not running:
             lifecycle.stop(STATE_ROOT)

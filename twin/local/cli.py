@@ -42,7 +42,7 @@ def local_start(
     from localcloud.credentials import credentials_path
     from twin.ask.ingest import ingest
     from twin.deploy import local
-    from twin.target import local_llm
+    from twin.target import cdk_shell, local_llm
     from twin.target.deployment import api_key
     from twin.target.paths import CORPUS, STATE_ROOT
 
@@ -55,6 +55,7 @@ def local_start(
         print_json({"llm": described, "urls": urls, "outputs": deployed.outputs, "ingest": report})
         return
     keys = [("API key", api_key(deployed.stage)), ("AWS credentials (file)", str(credentials_path(STATE_ROOT)))]
+    keys.append(("For npx cdk (file)", str(cdk_shell.FILE)))
     print_table("Local cloud", ("what", "where"), [*urls.items(), ("LLM", described), *keys])
 
 

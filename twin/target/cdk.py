@@ -43,12 +43,19 @@ def environment(overrides: Mapping[str, str]) -> dict[str, str]:
     return {
         **env,
         "PATH": f"{node.parent}{os.pathsep}{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+        **own_environment(),
+        "CI": "1",
+        **overrides,
+    }
+
+
+def own_environment() -> dict[str, str]:
+    """Variables of the CDK itself: caches inside the checkout, no telemetry."""
+    return {
         "CDK_HOME": str(LOCAL / "cdk"),
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(JSII_CACHE),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
-        "CI": "1",
-        **overrides,
     }
 
 

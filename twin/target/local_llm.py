@@ -64,20 +64,18 @@ def choose(base_url: str | None, model: str | None) -> LlmServer | None:
     """
     if base_url is None:
         kept = remembered()
-        if model is None or kept is None:
-            if model is not None:
-                raise TwinError(
-                    "A model needs its server: LLM=http://127.0.0.1:11434/v1 MODEL=... (or --llm, --model)."
-                )
-            return kept
-        base_url = kept.base_url
+        if kept is None and model is not None:
+            raise TwinError("A model needs its server: LLM=http://127.0.0.1:11434/v1 MODEL=... (or --llm, --model).")
+        if kept is None:
+            return None
+        base_url, model = kept.base_url, model or kept.model
     if base_url == QUOTING_ENGINE:
         forget()
         return None
     if not base_url.startswith(("http://", "https://")):
         raise TwinError(f"{base_url} is no address of an LLM: use http://HOST:PORT/v1, or {QUOTING_ENGINE}.")
     base_url = base_url.rstrip("/")
-    key = os.environ.get(KEY_VARIABLE)
+    key = os.environ.get(KEY_VARIABLE) or _kept_key(base_url)
     server = LlmServer(base_url, _model(base_url, model, _listed(base_url, key)))
     _keep(server, key)
     return server
@@ -137,7 +135,8 @@ def _listed(base_url: str, key: str | None) -> list[str] | None:
         answer = httpx.get(f"{base_url}/models", headers=headers, timeout=SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TwinError(
-            f"No LLM answers at {base_url} ({error or type(error).__name__}): start it, then again."
+            f"No LLM answers at {base_url} ({error or type(error).__name__}): start it, "
+            f"or go back to quotes with `make local-start LLM={QUOTING_ENGINE}`."
         ) from None
     if answer.status_code in (401, 403):
         raise TwinError(f"{base_url} refuses without the right key: set {KEY_VARIABLE}.")
@@ -145,6 +144,13 @@ def _listed(base_url: str, key: str | None) -> list[str] | None:
         return [str(each["id"]) for each in answer.json()["data"]] if answer.is_success else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _kept_key(base_url: str) -> str | None:
+    """The key that was kept for this server: no other gets it."""
+    kept = remembered()
+    known = kept is not None and kept.base_url == base_url and _key_file().exists()
+    return _key_file().read_text(encoding="utf-8") if known else None
 
 
 def _keep(server: LlmServer, key: str | None) -> None:

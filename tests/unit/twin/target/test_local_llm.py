@@ -30,6 +30,9 @@ def test_a_choice_stays_until_another_is_made() -> None:
         chosen = choose(f"{url}/v1/", "b")
         assert chosen == LlmServer(f"{url}/v1", "b") == choose(None, None)
         assert choose(None, "a") == LlmServer(f"{url}/v1", "a") == remembered()
+        assert choose(None, None) == LlmServer(f"{url}/v1", "a")
+    with pytest.raises(TwinError, match="make local-start LLM=extractive"):
+        choose(None, None)
     assert choose("extractive", None) is None
     assert remembered() is None
 
@@ -77,7 +80,10 @@ def test_a_key_is_kept_in_a_file_of_its_own_and_in_no_variable(folder: Path, mon
             choose(f"{url}/v1", None)
         monkeypatch.setenv(local_llm.KEY_VARIABLE, "sk-1")
         server = choose(f"{url}/v1", None)
-    assert server is not None
+        monkeypatch.delenv(local_llm.KEY_VARIABLE)
+        assert choose(None, None) == server is not None
+    with serving(openai_server(("only",), key="sk-1")) as other, pytest.raises(TwinError, match="set LLM_OPENAI"):
+        choose(f"{other}/v1", None)
     file = folder / "keys" / "llm-server"
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("sk-1", 0o600)
     assert server.environment()["LLM_OPENAI_KEY_FILE"] == str(file)
