@@ -15,6 +15,7 @@ from localcloud.errors import LocalCloudError
 VARIABLE = "LOCALCLOUD_TIME_FACTOR"
 DEFAULT_FACTOR = 50.0
 SCALE_IN_VARIABLE = "LOCALCLOUD_SCALE_IN"
+VARIABLES = (VARIABLE, SCALE_IN_VARIABLE)
 _CACHING = "AWS Machine Learning Blog, Introducing container caching in Amazon SageMaker AI, 2026-06-16"
 _SCALE_DOWN = "aws-samples/sagemaker-genai-hosting-examples, 03-features/autoscaling/scale_down_to_zero.ipynb"
 

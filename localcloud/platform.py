@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from localcloud import aws_time
 from localcloud.attempts import Attempts
 from localcloud.credentials import read_credentials
 from localcloud.errors import LocalCloudError
@@ -21,8 +22,8 @@ from localcloud.store_keys import make_store_keys
 START_SECONDS = 45.0
 STOP_SECONDS = 3.0
 POLL_SECONDS = 0.1
-PASSED_ON = ("LOCALCLOUD_STABILISE_SECONDS", "LOCALCLOUD_AWS_RULES")
-"""Variables of the user's that the emulator reads, in `settling.py` and `rules/enforcement.py`."""
+PASSED_ON = ("LOCALCLOUD_STABILISE_SECONDS", "LOCALCLOUD_AWS_RULES", *aws_time.VARIABLES)
+"""Variables of the user's that the emulator reads, in `settling.py`, `rules/enforcement.py` and `aws_time.py`."""
 
 
 @dataclass(frozen=True)

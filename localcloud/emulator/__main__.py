@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from localcloud.account import Credentials, server_credentials
+from localcloud.aws_time import factor
 from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK
 
@@ -24,6 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         credentials = server_credentials(os.environ)
+        factor()
     except LocalCloudError as error:
         sys.exit(f"Error: {error}")
     arguments.data.mkdir(parents=True, exist_ok=True)

@@ -16,14 +16,19 @@ from ministack import app as ministack
 from ministack.core.iam_evaluator import CredentialResolutionError, is_root_access_key, resolve_credential
 from ministack.core.responses import _account_from_sts_session
 from ministack.services import sts
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcloud.account import ACCOUNT_ID
+from localcloud.aws_time import factor
 from localcloud.emulator.rules.api import RuleCheck
 from localcloud.emulator.rules.enforcement import Rules
+from localcloud.emulator.settling import longest_seconds
 from localcloud.signatures import Authentication, Refused, SignedRequest, read_body, replayed, unknown_key
 
 HEALTH = "/_ministack/health"
+CLOCK = "/_localcloud/clock"
+"""Tells who waits for this AWS how much quicker its time is, unsigned like the health check."""
 CALLBACKS = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
 """Presigned addresses on AWS, to which custom resources and wait conditions report; the random end is the secret."""
 UNSIGNED_ACTIONS = (["AssumeRoleWithWebIdentity"], ["AssumeRoleWithSAML"])
@@ -48,7 +53,9 @@ class Front:
             await self._signed(scope, receive, send)
             return
         request = SignedRequest.of(scope)
-        if _is_open(request):
+        if request.method == "GET" and request.path == CLOCK:
+            await JSONResponse(clock())(scope, receive, send)
+        elif _is_open(request):
             await ministack.app(scope, receive, send)
         elif handle := _traffic(request):
             await _hand_over(request, handle, receive, ministack._with_date_header(send))
@@ -66,6 +73,11 @@ class Front:
             await ministack._send_if_handled(ministack._with_date_header(send), answer)
             return
         await self._signed(scope, replayed(body, receive), send)
+
+
+def clock() -> dict[str, float]:
+    """How many seconds of AWS pass here in one, and how many more the local cloud may work on what AWS does in them."""
+    return {"factor": factor(), "work_seconds": longest_seconds()}
 
 
 async def secret_of(access_key_id: str, token: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from twin.target.clock import Clock
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.stage import Stage
@@ -59,11 +59,11 @@ def run_task(
     ecs, cluster = stage.client("ecs"), found["ClusterName"]
     service = _service(ecs, cluster, found["ServiceName"])
     container = ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]["containerDefinitions"][0]
-    logs = stage.client("logs")
+    logs, clock = stage.client("logs"), stage.clock
     task = _start(ecs, cluster, service, definition, container["name"], command)
     try:
-        lines = _Lines(logs, _logs(container, task), on_line)
-        stopped = _followed(ecs, cluster, task, lines, poll_seconds)
+        lines = _Lines(logs, _logs(container, task), on_line, clock)
+        stopped = _followed(ecs, cluster, task, lines, lambda: clock.sleep(poll_seconds))
     except KeyboardInterrupt:
         ecs.stop_task(cluster=cluster, task=task, reason="interrupted by its caller")
         raise
@@ -111,7 +111,7 @@ def _logs(container: dict[str, Any], task: str) -> _Logs | None:
     return _Logs(group, f"{prefix}/{container['name']}/{task.rpartition('/')[2]}") if group and prefix else None
 
 
-def _followed(ecs: Any, cluster: str, task: str, lines: _Lines, poll_seconds: float) -> dict[str, Any]:
+def _followed(ecs: Any, cluster: str, task: str, lines: _Lines, pause: Callable[[], None]) -> dict[str, Any]:
     while True:
         described = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
         if not described:
@@ -120,16 +120,17 @@ def _followed(ecs: Any, cluster: str, task: str, lines: _Lines, poll_seconds: fl
         if described[0]["lastStatus"] == "STOPPED":
             found: dict[str, Any] = described[0]
             return found
-        time.sleep(poll_seconds)
+        pause()
 
 
 class _Lines:
     """Hands over what is new in a log stream."""
 
-    def __init__(self, client: Any, logs: _Logs | None, on_line: Callable[[str], None]) -> None:
+    def __init__(self, client: Any, logs: _Logs | None, on_line: Callable[[str], None], clock: Clock) -> None:
         self._client = client
         self._logs = logs
         self._on_line = on_line
+        self._clock = clock
         self._token: str | None = None
 
     def read(self) -> int:
@@ -142,13 +143,13 @@ class _Lines:
 
     def read_rest(self, poll_seconds: float) -> None:
         """What still arrives after the task has stopped: until nothing more comes."""
-        deadline = time.monotonic() + LAST_LINES_SECONDS
+        deadline = self._clock.deadline(LAST_LINES_SECONDS)
         quiet = 0
         while True:
             quiet = 0 if self.read() else quiet + 1
-            if quiet == 3 or time.monotonic() >= deadline:
+            if quiet == 3 or deadline.passed:
                 return
-            time.sleep(poll_seconds)
+            self._clock.sleep(poll_seconds)
 
     def _events(self) -> Iterator[dict[str, Any]]:
         while self._logs is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from twin.inventory.ownership import Ownership
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
@@ -26,17 +24,17 @@ def watch(stage: Stage, seconds: float, every: float, progress: Progress) -> int
     before = ringing(stage)
     if before:
         progress(f"Ringing already: {', '.join(sorted(before))}")
-    deadline = time.monotonic() + seconds
+    end = stage.clock.now() + seconds
     while True:
         now = ringing(stage)
         if new := sorted(now - before):
             raise TwinError(f"Alarms since the release: {', '.join(new)}.")
         before &= now
-        left = deadline - time.monotonic()
+        left = end - stage.clock.now()
         if left <= 0:
             break
         progress(f"All quiet, {left:.0f} s to go")
-        time.sleep(min(every, left))
+        stage.clock.sleep(min(every, left))
     count = len(_states(stage))
     if not count:
         raise TwinError(f"Stage {stage.name} has no alarm: a bad release would go unnoticed.")

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -151,18 +150,18 @@ def roll_back(stage: Stage, images: str, repository: Path = ROOT) -> Release:
 def _wait_until_settled(stage: Stage) -> None:
     """Wait for what CloudFormation still does for a deployment that was cut off: it refuses a second one meanwhile."""
     cloudformation = CloudFormation(stage)
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = stage.clock.deadline(SETTLE_SECONDS)
     while True:
         found = [cloudformation.stack(stage.stack(name)) for name in ALL_STACKS]
         busy = [stack for stack in found if stack is not None and stack.in_progress]
         if not busy:
             return
-        if time.monotonic() > deadline:
+        if deadline.passed:
             states = ", ".join(f"{stack.name} is {stack.status}" for stack in busy)
             raise TwinError(
                 f"The deployment before the rollback does not end: {states}. {stage.name} needs a person now."
             )
-        time.sleep(SETTLE_POLL)
+        stage.clock.sleep(SETTLE_POLL)
 
 
 def _git(repository: Path, *arguments: str) -> None:

@@ -31,7 +31,6 @@ survivors; without any it also stops the local cloud of stage `local`. docs/dele
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 
 from botocore.exceptions import ClientError
@@ -47,7 +46,6 @@ from twin.target.stage import Stage
 
 SETTLE_SECONDS = 60.0
 COMPONENT_SECONDS = 1200.0
-LOCAL_POLL_SECONDS = 0.3
 POLL_SECONDS = 5.0
 
 
@@ -80,18 +78,18 @@ def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[S
     """
     refuse_protected(stack for name, stack in existing_stacks(stage).items() if name not in kept)
     own = read_ownership(stage, kept)
-    poll = LOCAL_POLL_SECONDS if stage.is_local else POLL_SECONDS
     for name in sorted(kept):
         progress(f"{name:<24} kept")
-    _delete_components(own, progress, poll)
+    _delete_components(own, progress)
     _empty_all(own, progress)
-    StackDeletion(stage, kept, lambda: _empty_all(own, progress), progress, poll).run()
-    return _sweep(read_ownership(stage, kept), progress, poll)
+    StackDeletion(stage, kept, lambda: _empty_all(own, progress), progress, POLL_SECONDS).run()
+    return _sweep(read_ownership(stage, kept), progress)
 
 
-def _delete_components(own: Ownership, progress: Progress, poll: float) -> None:
+def _delete_components(own: Ownership, progress: Progress) -> None:
     """Ask until every component is gone: SageMaker refuses to delete one while it is created or its copies change."""
-    deadline = time.monotonic() + COMPONENT_SECONDS
+    clock = own.stage.clock
+    deadline = clock.deadline(COMPONENT_SECONDS)
     said: dict[str, str] = {}
     while names := COMPONENTS.find(own):
         for name in names:
@@ -99,9 +97,9 @@ def _delete_components(own: Ownership, progress: Progress, poll: float) -> None:
             if said.get(name) != outcome:
                 progress(f"{COMPONENTS.kind:<24} {name}: {outcome}")
             said[name] = outcome
-        if time.monotonic() > deadline:
+        if deadline.passed:
             return
-        time.sleep(poll)
+        clock.sleep(POLL_SECONDS)
 
 
 def _ask_for_deletion(own: Ownership, component: str) -> str:
@@ -126,17 +124,18 @@ def _empty_all(own: Ownership, progress: Progress) -> None:
             _tried(f"{each.kind:<24} {name}", "emptied", progress, each.empty, own, name)
 
 
-def _sweep(own: Ownership, progress: Progress, poll: float) -> list[Survivor]:
+def _sweep(own: Ownership, progress: Progress) -> list[Survivor]:
     """Delete leftovers and list survivors, repeatedly: services write logs and release interfaces after the stacks."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    clock = own.stage.clock
+    deadline = clock.deadline(SETTLE_SECONDS)
     while True:
         for each in LEFTOVERS:
             _remove(each, own, progress)
         left = survivors(own.stage, own)
         # A stack that still exists was tried often enough.
-        if not left or time.monotonic() > deadline or any(each.kind == "stack" for each in left):
+        if not left or deadline.passed or any(each.kind == "stack" for each in left):
             return left
-        time.sleep(10 * poll)
+        clock.sleep(10 * POLL_SECONDS)
 
 
 def _remove(leftover: Leftover, own: Ownership, progress: Progress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -38,9 +37,10 @@ class StackDeletion:
     def run(self) -> None:
         """Delete and wait; a stack that still exists after `ATTEMPTS` attempts is left for the list of survivors."""
         begun: Counter[str] = Counter()
-        deadline = time.monotonic() + LONGEST_SECONDS
+        clock = self.stage.clock
+        deadline = clock.deadline(LONGEST_SECONDS)
         seen: set[str] = set()
-        while time.monotonic() < deadline:
+        while not deadline.passed:
             stacks = {name: stack for name, stack in existing_stacks(self.stage).items() if name not in self.kept}
             for name in sorted(seen - set(stacks)):
                 self.progress(f"{name:<24} deleted")
@@ -48,7 +48,7 @@ class StackDeletion:
             if all(self._is_given_up(stack, begun) for stack in stacks.values()):
                 return
             self._begin(stacks, begun)
-            time.sleep(self.poll_seconds)
+            clock.sleep(self.poll_seconds)
 
     @staticmethod
     def _is_given_up(stack: Stack, begun: Counter[str]) -> bool:
@@ -62,7 +62,7 @@ class StackDeletion:
             if stack.status == "DELETE_FAILED" and begun[name]:
                 self.progress(f"{name:<24} is deleted again: {stack.reason}")
                 self.unblock()
-                time.sleep(self.poll_seconds * begun[name])
+                self.stage.clock.sleep(self.poll_seconds * begun[name])
             begun[name] += 1
             self._delete(name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from localcloud import lifecycle
@@ -39,7 +38,7 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
     """
     copies = model_copies(stage)
     asleep = copies is not None and copies.current == 0
-    deadline = time.monotonic() + READY_SECONDS
+    deadline = stage.clock.deadline(READY_SECONDS)
     with ApiClient(stage, found) as api:
         while True:
             state = api.readiness(wake=not asleep)
@@ -54,9 +53,9 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
                     return [*([_sleeps(stage)] if asleep else []), _to_fill(stage)]
             if stage.is_local:
                 refuse_failed_processes()
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise TwinError(f"The RAG service is not ready after {READY_SECONDS:.0f} s: {state}")
-            time.sleep(POLL_SECONDS)
+            stage.clock.sleep(POLL_SECONDS)
 
 
 def _missing(state: dict[str, Any]) -> dict[str, str] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +56,7 @@ class ApiClient:
             base_url = address(stage.local, "aws")
         self._stage = stage
         # trust_env off: a proxy of the caller's shell must not be used for this machine's loopback.
+        self._clock = stage.clock
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=not stage.is_local)
 
     def __enter__(self) -> ApiClient:
@@ -84,14 +84,14 @@ class ApiClient:
         Raises:
             TwinError: with the last state of each dependency, after `seconds`.
         """
-        deadline = time.monotonic() + seconds
+        deadline = self._clock.deadline(seconds)
         while True:
             state = self.readiness(wake=True)
             if state.get("status") == "ready":
                 return state
-            if time.monotonic() > deadline:
+            if deadline.passed:
                 raise TwinError(f"The RAG service is not ready after {seconds:.0f} s: {json.dumps(state)}")
-            time.sleep(POLL_SECONDS)
+            self._clock.sleep(POLL_SECONDS)
 
     def ask(
         self, query: str, *, author: str | None = None, enable_rag: bool = True, sample: bool = True

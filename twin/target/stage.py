@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -16,10 +17,12 @@ from infra.settings.deployment import SettingsError, load_settings
 from localcloud import lifecycle
 from localcloud.credentials import read_credentials
 from localcloud.state import State
+from twin.target.clock import Clock, clock_of
 from twin.target.errors import TwinError
 from twin.target.paths import STATE_ROOT
 
 LOCAL_REGION = "us-east-1"
+ENDPOINT = "AWS_ENDPOINT_URL"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
@@ -55,6 +58,11 @@ class Stage:
     @property
     def stacks(self) -> tuple[str, ...]:
         return tuple(self.stack(name) for name in STACKS)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock to wait by for what AWS does in this stage."""
+        return clock_of(self.environment.get(ENDPOINT) or os.environ.get(ENDPOINT))
 
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client of this stage; without options always the same one, since building it takes time."""

@@ -29,7 +29,6 @@ OTHERS = last_good_parameter("local-2")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr(command, "LOCAL_POLL_SECONDS", 0.05)
     monkeypatch.setattr(command, "key_file", lambda stage: tmp_path / "key")
 
 

@@ -23,8 +23,7 @@ REASON = "The account's limit is reached"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred deletions in a row: one client per service, and hardly a pause between two looks."""
-    monkeypatch.setattr(command, "LOCAL_POLL_SECONDS", 0.02)
+    """A hundred deletions in a row: one client per service."""
     make = Stage.client
 
     @cache

@@ -15,8 +15,7 @@ ORIGIN = "CloudFront::VpcOrigin"
 
 
 @pytest.fixture
-def deployed(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setattr(command, "LOCAL_POLL_SECONDS", 0.05)
+def deployed(cloud: Cloud) -> Iterator[Cloud]:
     cloud.create_all(["network", "evaluation"])
     yield cloud
     assert command.take_down(cloud.stage, (), lambda line: None) == []

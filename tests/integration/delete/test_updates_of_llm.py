@@ -23,8 +23,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, str], set[str]]] = {
 
 
 @pytest.fixture
-def deployed(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setattr(command, "LOCAL_POLL_SECONDS", 0.05)
+def deployed(cloud: Cloud) -> Iterator[Cloud]:
     cloud.create_all(["llm"])
     yield cloud
     assert command.take_down(cloud.stage, (), lambda line: None) == []

@@ -128,7 +128,6 @@ def test_a_rollback_waits_for_what_a_cancelled_deployment_left_running(
             return Stack(name, states.pop(0) if len(states) > 1 else states[0])
 
     monkeypatch.setattr(releases, "CloudFormation", Busy)
-    monkeypatch.setattr(releases, "SETTLE_POLL", 0.0)
     monkeypatch.setattr(releases, "WORKTREE", tmp_path / "rollback")
     git(tmp_path, "init", "--quiet", "repository")
     repository = tmp_path / "repository"

@@ -195,7 +195,6 @@ def _trusted(emulator: Emulator, template: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(command, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(command, "key_file", lambda stage: tmp_path / "key")
 
 
