@@ -92,6 +92,17 @@ def stop(root: Path) -> None:
     state_path(root).unlink(missing_ok=True)
 
 
+def data_folder(root: Path) -> Path:
+    """Folder of what a stopped local cloud keeps: documents, traces, samples, messages, deployed stacks."""
+    return root / ".local" / "data"
+
+
+def remove_data(root: Path) -> None:
+    """Stop the local cloud and remove all that it keeps."""
+    stop(root)
+    shutil.rmtree(data_folder(root), ignore_errors=True)
+
+
 def _keep_private(folder: Path) -> None:
     """Traces, documents and keys in it are this user's."""
     folder.mkdir(parents=True, exist_ok=True)

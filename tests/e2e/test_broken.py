@@ -88,6 +88,7 @@ def test_ctrl_c_in_the_demo_leaves_nothing(clone: Path, shown: str, program: str
     assert "Traceback" not in rest
     assert left_of(clone) == []
     assert not (clone / ".local" / "state.json").exists()
+    assert not (clone / ".local" / "data").exists()
 
 
 def left_of(root: Path) -> list[str]:

@@ -368,6 +368,7 @@ def test_a_closed_pull_request_leaves_no_resource_no_process_and_no_port_but_the
     assert "The preview is deleted." in comment["body"] and "0 survivors: looked at " in comment["body"]
     assert "- **replaced: AWS::ECS::TaskDefinition" in comment["body"]
     assert [method for method, _ in hub.writes] == ["POST", "PATCH"]
+    assert not (twin.state_root / ".local" / "data").exists()
     pids = [state["pid"], *(process["pid"] for process in state["processes"])]
     assert [pid for pid in pids if pid and psutil.pid_exists(pid)] == []
     for port in state["ports"].values():

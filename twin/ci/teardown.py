@@ -62,7 +62,7 @@ def delete_with_proof(stage: Stage, file: Path, progress: Progress) -> None:
     if left:
         raise TwinError(f"{len(left)} survivors of {stage.name}; they are in {file}.")
     if stage.is_local:
-        lifecycle.stop(STATE_ROOT)
+        lifecycle.remove_data(STATE_ROOT)
 
 
 def expired_previews(region: Stage, now: datetime, life: timedelta) -> list[str]:

@@ -15,7 +15,10 @@ app = typer.Typer()
 @app.command()
 def delete(
     stage: StageOption = "local",
-    keep: Annotated[list[str] | None, typer.Option(help="Stack with data that stays: vectors.")] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="What stays: vectors, a stack with data; data, the local traces and documents."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted, in order.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -25,12 +28,14 @@ def delete(
     """
     from localcloud import lifecycle
     from twin.delete import delete as deletion
+    from twin.delete.local_data import without_local_data
     from twin.delete.plan import removals
     from twin.delete.view import proof, show_removals, show_survivors
     from twin.target.paths import STATE_ROOT
     from twin.target.stage import connect
 
-    target, kept = connect(stage), tuple(keep or ())
+    target = connect(stage)
+    kept, keeps_data = without_local_data(target, keep or ())
     if dry_run:
         planned = removals(target, keep=kept)
         print_json([vars(each) for each in planned]) if as_json else show_removals(planned)
@@ -43,4 +48,4 @@ def delete(
     if left:
         raise typer.Exit(1)
     if target.is_local and not kept:
-        lifecycle.stop(STATE_ROOT)
+        lifecycle.stop(STATE_ROOT) if keeps_data else lifecycle.remove_data(STATE_ROOT)

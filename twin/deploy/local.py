@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 from localcloud import lifecycle
 from twin.deploy.deploy import Deployed, deploy, target
-from twin.target import cdk_shell
+from twin.target import cdk_shell, local_llm
 from twin.target.cdk_environment import deployment_overrides
 from twin.target.errors import TwinError
-from twin.target.paths import STATE_ROOT
+from twin.target.paths import LOCAL, STATE_ROOT
 from twin.target.progress import Progress
 from twin.target.stage import address
 
@@ -48,5 +50,14 @@ def urls(deployed: Deployed) -> dict[str, str]:
 
 
 def stop() -> None:
-    """Stop the local cloud: no process and no port is left."""
+    """Stop the local cloud: no process and no port is left. What it keeps is there at the next start."""
     lifecycle.stop(STATE_ROOT)
+
+
+def reset() -> None:
+    """Stop the local cloud and remove everything of it: data, keys, the chosen LLM, logs. Other stages keep theirs."""
+    lifecycle.remove_data(STATE_ROOT)
+    local_llm.forget()
+    shutil.rmtree(LOCAL / "logs", ignore_errors=True)
+    for file in ("keys/local", "secrets/local.json", "aws-credentials", "qdrant-keys.json", "cdk.env"):
+        (LOCAL / file).unlink(missing_ok=True)

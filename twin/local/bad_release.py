@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from twin.deploy.deploy import deploy_stacks
-from twin.evaluate.monitoring import evaluate_answer
+from twin.evaluate.monitoring import evaluate, evaluate_answer
 from twin.target.answer import Answer
 from twin.target.cdk_environment import DRILL_ENGINE, deployment_overrides
 from twin.target.deployment import outputs
@@ -19,6 +20,7 @@ from twin.target.progress import Progress
 from twin.target.stage import Stage, address
 
 MESSAGE_SECONDS = 60.0
+SETTLE_POLL_SECONDS = 1.0
 ALARM = "Alarm:"
 
 
@@ -39,11 +41,52 @@ def bad_release(stage: Stage, question: str, ask: Callable[[Stage, str], Answer]
     Raises:
         TwinError: when monitoring does not notice in time.
     """
-    seen, alarm = len(messages(stage)), outputs(stage)["QualityAlarmName"]
+    alarm = outputs(stage)["QualityAlarmName"]
+    settle_earlier_answers(stage, alarm, progress)
+    seen = len(messages(stage))
     release_llm(stage, DRILL_ENGINE, progress)
     bad = ask(stage, question)
     report = evaluate_answer(stage, bad.trace_id)
-    return Drill(bad, report, wait_for_message(stage, alarm, seen, MESSAGE_SECONDS))
+    try:
+        return Drill(bad, report, wait_for_message(stage, alarm, seen, MESSAGE_SECONDS))
+    except TwinError as error:
+        raise TwinError(f"{error} Judged {report.get('scored')} answers: {_means(report)}.") from None
+
+
+def settle_earlier_answers(stage: Stage, alarm: str, progress: Progress) -> None:
+    """Judge what waits, and wait until no score of before can hide the one bad answer from the alarm's mean.
+
+    Raises:
+        TwinError: the evaluation fails.
+    """
+    evaluate(stage)
+    cloudwatch = stage.client("cloudwatch")
+    (declared,) = cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+    window = timedelta(seconds=declared["Period"] * declared["EvaluationPeriods"])
+    said = False
+    while True:
+        now = datetime.now(UTC)
+        points = cloudwatch.get_metric_statistics(
+            Namespace=declared["Namespace"],
+            MetricName=declared["MetricName"],
+            Dimensions=declared["Dimensions"],
+            StartTime=now - window,
+            EndTime=now,
+            Period=declared["Period"],
+            Statistics=["Sum", "SampleCount"],
+        )["Datapoints"]
+        scores, count = sum(each["Sum"] for each in points), sum(each["SampleCount"] for each in points)
+        # The drill's answer scores about 0.
+        if scores / (count + 1) < declared["Threshold"]:
+            return
+        if not said:
+            progress(f"waiting up to {window.seconds} s: the alarm still counts {count:.0f} scores of before")
+            said = True
+        time.sleep(SETTLE_POLL_SECONDS)
+
+
+def _means(report: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in (report.get("means") or {}).items()) or "no score"
 
 
 def roll_back(

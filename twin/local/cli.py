@@ -1,4 +1,4 @@
-"""`twin demo`, `local-start`, `local-stop`: the local cloud."""
+"""`twin demo`, `local-start`, `local-stop`, `local-reset`: the local cloud."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ app = typer.Typer()
 @app.command()
 def demo(
     setup_seconds: Annotated[float, typer.Option(help="How long set-up took, for the table of times.")] = 0.0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running at the end, instead of deleting it.")
+    ] = False,
 ) -> None:
     """Run the whole story on this machine, from deploy to delete."""
     from twin.local.demo import Demo
 
-    run = Demo()
+    run = Demo(keep)
     run.steps.times.append(("Set-up", setup_seconds))
     run.run()
 
@@ -66,3 +69,12 @@ def local_stop() -> None:
 
     local.stop()
     console.print("The local cloud is down.")
+
+
+@app.command("local-reset")
+def local_reset() -> None:
+    """Stop the local cloud and delete its documents, traces and keys."""
+    from twin.deploy import local
+
+    local.reset()
+    console.print("The local cloud is down, and nothing of it is left.")

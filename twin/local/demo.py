@@ -10,7 +10,6 @@ from twin.ask.ingest import ingest
 from twin.ask.view import TRACE_SECONDS, ask_and_print, show_ingest, show_trace
 from twin.delete.delete import delete
 from twin.delete.view import show_survivors
-from twin.deploy import local
 from twin.deploy.deploy import Deployed, deploy_stacks, ensure_bootstrap, finish, target
 from twin.evaluate.monitoring import evaluate_answer
 from twin.evaluate.view import show_report
@@ -27,6 +26,23 @@ from twin.terminal.console import Steps, console
 QUESTION = "Why does a scale to zero endpoint need a long health check timeout?"
 
 
+def refuse_another_local_cloud() -> None:
+    """Refuse where the demo would mix its answers with those of another local cloud, and delete both.
+
+    Raises:
+        TwinError: a local cloud runs here, or has left data.
+    """
+    if lifecycle.status(STATE_ROOT) is not None:
+        raise TwinError(
+            "A local cloud is running here, and the demo ends by deleting everything: run `make local-stop` first."
+        )
+    if lifecycle.data_folder(STATE_ROOT).exists():
+        raise TwinError(
+            "A local cloud of before has documents and traces here, which the demo would delete at its end: "
+            "`make local-start` goes on with them, `.venv/bin/twin local-reset` deletes them."
+        )
+
+
 def _progress(line: str) -> None:
     console.print(f"   {line}", markup=False)
 
@@ -35,23 +51,28 @@ def _progress(line: str) -> None:
 class Demo:
     """The steps of the demo over one running deployment."""
 
+    keep: bool = False
     steps: Steps = field(default_factory=Steps)
 
     def run(self) -> None:
-        """Every step in order; whatever happens, nothing is left running.
+        """Every step in order; whatever happens, nothing is left, unless everything is to be kept.
 
         Raises:
-            TwinError: when a step fails, or when a local cloud that is not the demo's runs already.
+            TwinError: when a step fails, or when there is a local cloud already that is not the demo's.
         """
-        if lifecycle.status(STATE_ROOT) is not None:
-            raise TwinError(
-                "A local cloud is running here, and the demo ends by deleting everything: run `make local-stop` first."
-            )
+        refuse_another_local_cloud()
+        ended = False
         try:
             self._run()
+            ended = True
         finally:
-            local.stop()
+            if not (self.keep and ended):
+                lifecycle.remove_data(STATE_ROOT)
         self.steps.print_times()
+        if self.keep:
+            console.print(
+                "Everything runs on: `twin ask`, `twin trace`, and `make delete-inference-pipeline-deployment`."
+            )
 
     def _run(self) -> None:
         deployed = self._deploy()
@@ -72,6 +93,8 @@ class Demo:
             show_message(drill.message)
         with self.steps.step("Roll back"):
             roll_back(stage, QUESTION, ask_and_print, _progress, engine=QUOTING_ENGINE)
+        if self.keep:
+            return
         with self.steps.step("Delete, and prove it"):
             left = delete(stage, _progress)
             show_survivors(left)
