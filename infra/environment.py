@@ -50,3 +50,15 @@ def opik_trace_url(settings: DeploymentSettings) -> str:
         return f"{opik_page_url(settings)}/traces/{{trace_id}}"
     path = base64.b64encode(api.encode()).decode()
     return f"{api}v1/session/redirect/projects/?trace_id={{trace_id}}&path={path}"
+
+
+def runbook_url(settings: DeploymentSettings) -> str:
+    """The page of the runbook: the configured one, else that of the repository; empty where neither is known."""
+    if settings.evaluation.runbook_url:
+        return settings.evaluation.runbook_url
+    delivery = settings.delivery
+    return (
+        f"https://github.com/{delivery.repository}/blob/{delivery.branch}/docs/runbook.md"
+        if delivery.repository
+        else ""
+    )

@@ -79,8 +79,11 @@ class EvaluationSettings(Group):
         False,
         description="Whether the platform's interpreter has the functions' dependencies; then no layer is built.",
     )
-    runbook_url: str = Field(
-        "https://example.com/llm-twin/runbook", description="Page that an alert links to.", pattern=r"^https?://\S+$"
+    runbook_url: str | None = Field(
+        None,
+        description="Page of the runbook, to whose sections alerts link. Empty: docs/runbook.md of "
+        "`delivery.repository`, or its path where no repository is named.",
+        pattern=r"^https?://\S+$",
     )
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localcloud.account import Credentials
-from localcloud.emulator import authorization, corrections, faults, long_polls, targets
+from localcloud.emulator import alarm_notices, authorization, corrections, faults, long_polls, targets
 from localcloud.emulator.cloudformation import autoscaling, ec2, edge, events, governance
 from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
@@ -30,6 +30,7 @@ def install(port: int, credentials: Credentials, rules: Rules) -> list[str]:
     oidc_providers.install()
     added = register_resource_types(resource_types(Loopback(port, credentials)))
     corrections.install()
+    alarm_notices.install()
     authorization.install()
     if external_containers():
         ecs_deployments.install()

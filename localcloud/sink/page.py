@@ -14,18 +14,27 @@ from localcloud.sink.replies import parse_json
 from localcloud.sink.store import Message
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #1d1c1d; }
-article { border: 1px solid #ddd; border-radius: 8px; padding: .5rem 1rem; margin: 1rem 0; }
-article header { color: #616061; font-size: .85em; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f8f8f8; padding: .5rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .5rem; margin: 0; }
-.context { color: #616061; font-size: .85em; }
+:root { color-scheme: light dark; --text: #1d1c1d; --dim: #616061; --line: #ddd; --back: #fff; --code: #f8f8f8;
+  --link: #1264a3; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e8e8e8; --dim: #ababad; --line: #4a4a4d; --back: #1a1d21; --code: #26292e; --link: #6cb6f5; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: var(--text);
+  background: var(--back); overflow-wrap: anywhere; }
+a { color: var(--link); }
+h2 { font-size: 1.1em; margin: .5rem 0; }
+article { border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem; margin: 1rem 0; }
+article header { color: var(--dim); font-size: .85em; }
+pre { white-space: pre-wrap; background: var(--code); padding: .5rem; }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(12rem, 100%), 1fr)); gap: .5rem; margin: 0; }
+.context { color: var(--dim); font-size: .85em; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _LINK = re.compile(r"&lt;(https?://(?:(?!&[lg]t;)[^|\s])++)(?:\|((?:(?!&[lg]t;)[^<>])*+))?&gt;")
+_BOLD = re.compile(r"(?<![\w*])\*([^*\s][^*\n]*+)\*(?![\w*])")
 _REFRESH_SECONDS = 5
 
 
@@ -80,6 +89,7 @@ def _mrkdwn(text: str) -> str:
     Slack's own escapes (`&amp;`, `&lt;`, `&gt;`) are undone only after the links were found.
     """
     html = _LINK.sub(lambda found: _anchor(found[1], found[2]), escape(text))
+    html = _BOLD.sub(r"<b>\1</b>", html)
     for entity in ("amp", "lt", "gt"):
         html = html.replace(f"&amp;{entity};", f"&{entity};")
     return html.replace("\n", "<br>")

@@ -62,5 +62,5 @@ class NotifySettings(StackListSettings):
         default=30, ge=1, description="Messages in an hour, beyond which they are held back."
     )
     slack_webhook_secret_arn: str = Field(description="Secrets Manager secret that holds the webhook's address.")
-    runbook_url: str = Field(description="Page of the runbook.")
+    runbook_url: str = Field(default="", description="Page of the runbook; empty: its file is named.")
     opik_page_url: str = Field(description="Page of the experiments.")

@@ -100,7 +100,7 @@ def test_a_bad_release_raises_the_alarm_and_rolls_back(twin: Twin, first_answer:
     assert "roundedness" in message
     assert "/traces/" in message
     assert "twin-local-llm at" in message
-    assert "#answer-quality|" in message
+    assert "docs/runbook.md#answer-quality" in message
     assert drilled["restored"]["answer"] == first_answer["answer"]
 
 

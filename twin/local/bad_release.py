@@ -21,7 +21,8 @@ from twin.target.stage import Stage, address
 
 MESSAGE_SECONDS = 60.0
 SETTLE_POLL_SECONDS = 1.0
-ALARM = "Alarm:"
+RECOVERY_SECONDS = 90.0
+ALARM, RECOVERY = "Alarm:", "Recovered:"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,31 @@ def roll_back(
     return ask(stage, question)
 
 
+def recovered(stage: Stage, trace_id: str, seen: int) -> dict[str, Any]:
+    """Judge an answer of the restored LLM, and wait for the message that the alarm is over.
+
+    Args:
+        stage: the stage `local`.
+        trace_id: of the answer.
+        seen: number of messages that were there before.
+
+    Raises:
+        TwinError: when the alarm stays on.
+    """
+    alarm = outputs(stage)["QualityAlarmName"]
+    evaluate_answer(stage, trace_id)
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        found = [each for each in messages(stage)[seen:] if _is_of(each, RECOVERY, alarm)]
+        if found:
+            return dict(found[0]["json"])
+        if time.monotonic() > deadline:
+            raise TwinError(f"The alarm is not over after {RECOVERY_SECONDS:.0f} s.")
+        # Each evaluation publishes, whereupon the emulator compares: the bad score leaves the alarm's window meanwhile.
+        time.sleep(SETTLE_POLL_SECONDS)
+        evaluate(stage)
+
+
 def release_llm(stage: Stage, engine: str | None, progress: Progress) -> None:
     """Update the LLM stack to another engine by a real `cdk deploy`; None is that of the local cloud's start."""
     overrides = deployment_overrides(stage, engine)
@@ -121,9 +147,15 @@ def wait_for_message(stage: Stage, alarm: str, seen: int, seconds: float) -> dic
     deadline = time.monotonic() + seconds
     while True:
         for message in messages(stage)[seen:]:
-            text = str(message["json"].get("text"))
-            if ALARM in text and alarm in text:
+            if _is_of(message, ALARM, alarm):
                 return dict(message["json"])
         if time.monotonic() > deadline:
             raise TwinError(f"No alarm message arrived at the webhook within {seconds:.0f} s.")
         time.sleep(0.3)
+
+
+def _is_of(message: dict[str, Any], word: str, alarm: str) -> bool:
+    """Whether a message is about this alarm, and says this of it."""
+    fields = [field for block in message["json"].get("blocks", ()) for field in block.get("fields") or ()]
+    named = f"*Alarm*\n{alarm}" in [field.get("text") for field in fields]
+    return named and word in str(message["json"].get("text"))

@@ -13,7 +13,7 @@ from twin.delete.view import show_survivors
 from twin.deploy.deploy import Deployed, deploy_stacks, ensure_bootstrap, finish, target
 from twin.evaluate.monitoring import evaluate_answer
 from twin.evaluate.view import show_report
-from twin.local.bad_release import bad_release, roll_back
+from twin.local.bad_release import bad_release, messages, recovered, roll_back
 from twin.local.view import show_message
 from twin.target.api_client import ApiClient
 from twin.target.cdk_environment import deployment_overrides
@@ -92,7 +92,10 @@ class Demo:
             console.print("[bold]   What arrived at the webhook:[/bold]")
             show_message(drill.message)
         with self.steps.step("Roll back"):
-            roll_back(stage, QUESTION, ask_and_print, _progress, engine=QUOTING_ENGINE)
+            seen = len(messages(stage))
+            answer = roll_back(stage, QUESTION, ask_and_print, _progress, engine=QUOTING_ENGINE)
+            console.print("[bold]   What arrived at the webhook:[/bold]")
+            show_message(recovered(stage, answer.trace_id, seen))
         if self.keep:
             return
         with self.steps.step("Delete, and prove it"):

@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.constructs.evaluation.shared import Shared
 from infra.constructs.shared.acknowledge import acknowledge, readable
 from infra.constructs.shared.statements import reads
-from infra.environment import opik_page_url, opik_trace_url
+from infra.environment import opik_page_url, opik_trace_url, runbook_url
 from infra.names import Names
 
 TIMEOUT = cdk.Duration.seconds(60)
@@ -47,7 +47,7 @@ class Notification(Construct):
                 "STACK_NAMES": ",".join(deployed),
                 "STATE_TABLE_NAME": shared.state.table.table_name,
                 "SLACK_WEBHOOK_SECRET_ARN": webhook.secret_arn,
-                "RUNBOOK_URL": evaluation.runbook_url,
+                "RUNBOOK_URL": runbook_url(settings),
                 "OPIK_PAGE_URL": opik_page_url(settings),
                 "TRACE_URL": opik_trace_url(settings),
                 "MESSAGES_PER_HOUR": str(evaluation.messages_per_hour),

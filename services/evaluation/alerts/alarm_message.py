@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 WORST = 3
+RUNBOOK_FILE = "docs/runbook.md"
 
 _COMPARISONS = {
     "LessThanThreshold": "<",
@@ -41,7 +42,7 @@ class AlertContext:
     Attributes:
         stage: deployment stage.
         opik_page_url: page of the experiments.
-        runbook_url: the runbook; an alarm's section is its anchor.
+        runbook_url: the runbook; an alarm's section is its anchor. Empty: it is named as a file of the repository.
         trace_url: page of a trace, with `{trace_id}` in it.
         last_deployment: the last deployment and its time; None when it is not known.
         worst: the worst samples of the last run, worst first: `{"trace_id": ..., <metric>: <score>}`.
@@ -71,9 +72,9 @@ def build_message(
 
     A message that is not an alarm (a budget notice, for example) is passed on as text.
     """
-    experiments = _link(context.opik_page_url, "Experiments")
+    experiments = _link(context.opik_page_url, "Opik")
     if alarm is None:
-        links = f"{experiments}  ·  {_link(context.runbook_url, 'Runbook')}"
+        links = f"{experiments}  ·  {_runbook(context)}"
         return _payload(f"[{context.stage}] {subject or 'Notice'}", [_section(_escape(message))], links)
     state = str(alarm.get("NewStateValue", ""))
     symbol, word = _STATES.get(state, ("", state))
@@ -81,11 +82,10 @@ def build_message(
     found = _SECTION.search(what)
     section = found[1] if found else ""
     fields = [
-        ("What", _SECTION.sub("", what)),
         ("Since", _since(str(alarm.get("StateChangeTime", "")))),
-        ("Value and threshold", _value(alarm)),
-        ("Stage", context.stage),
+        *_cause(alarm),
         ("Last deploy", context.last_deployment or "unknown"),
+        ("Alarm", str(alarm["AlarmName"])),
     ]
     block = {
         "type": "section",
@@ -96,9 +96,8 @@ def build_message(
         sections.append(_section(_worst(context)))
     if reason := str(alarm.get("NewStateReason", "")):
         sections.append(_section(_escape(reason)))
-    runbook = _link(f"{context.runbook_url}#{section}" if section else context.runbook_url, "Runbook: what to do")
-    title = f"{symbol} [{context.stage}] {word}: {alarm['AlarmName']}"
-    return _payload(title, sections, f"{runbook}  ·  {experiments}")
+    title = f"{symbol} [{context.stage}] {word}: {_SECTION.sub('', what)}"
+    return _payload(title, sections, f"{_runbook(context, section)}  ·  {experiments}")
 
 
 def build_held_back(context: AlertContext, per_hour: int) -> dict[str, Any]:
@@ -108,7 +107,15 @@ def build_held_back(context: AlertContext, per_hour: int) -> dict[str, Any]:
         "at the alarms in CloudWatch, or at the e-mails."
     )
     title = f"\N{LARGE YELLOW CIRCLE} [{context.stage}] Alerts are held back"
-    return _payload(title, [_section(text)], _link(context.runbook_url, "Runbook"))
+    return _payload(title, [_section(text)], _runbook(context))
+
+
+def _runbook(context: AlertContext, section: str = "") -> str:
+    """The way to what to do: a link, or the name of the file where no page of it is known."""
+    anchor = f"#{section}" if section else ""
+    if not context.runbook_url:
+        return f"What to do: {RUNBOOK_FILE}{anchor}"
+    return _link(f"{context.runbook_url}{anchor}", "Runbook: what to do")
 
 
 def _worst(context: AlertContext) -> str:
@@ -121,9 +128,20 @@ def _worst(context: AlertContext) -> str:
     return "*Worst answers of the last evaluation*\n" + "\n".join(lines)
 
 
-def _value(alarm: dict[str, Any]) -> str:
-    raw = alarm.get("Trigger")
-    trigger: dict[str, Any] = raw if isinstance(raw, dict) else {}
+def _cause(alarm: dict[str, Any]) -> list[tuple[str, str]]:
+    """What set the alarm off: a metric with its value and threshold, or the alarms that a composite one is made of.
+
+    A composite alarm's message has no `Trigger` with a threshold, and names the children in `TriggeringChildren`.
+    """
+    children = alarm.get("TriggeringChildren")
+    if isinstance(children, list):
+        arns = [str(each.get("Arn", "")) for each in children if isinstance(each, dict)]
+        return [("Because of", ", ".join(arn.rpartition(":alarm:")[2] for arn in arns))] if arns else []
+    trigger = alarm.get("Trigger")
+    return [("Value and threshold", _value(alarm, trigger))] if isinstance(trigger, dict) else []
+
+
+def _value(alarm: dict[str, Any], trigger: dict[str, Any]) -> str:
     found = _DATAPOINT.search(str(alarm.get("NewStateReason", "")))
     value = f"{float(found[1]):g}" if found else "no datapoint"
     metric = trigger.get("MetricName") or "value"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,15 @@ def _resources(folders: dict[str, Path]) -> Resources:
                 "Period": 60,
                 "EvaluationPeriods": 1,
                 "Statistic": "Average",
+                "AlarmActions": [{"Ref": "Topic"}],
+            },
+        },
+        "Composite": {
+            "Type": "AWS::CloudWatch::CompositeAlarm",
+            "DependsOn": "Alarm",
+            "Properties": {
+                "AlarmName": "delivery-any",
+                "AlarmRule": "ALARM(delivery-quality)",
                 "AlarmActions": [{"Ref": "Topic"}],
             },
         },
@@ -183,16 +193,24 @@ def test_a_topic_calls_its_function(delivery: Delivery) -> None:
 
 
 def test_an_alarm_reaches_the_function_through_its_topic(delivery: Delivery) -> None:
-    def alarmed() -> list[Any]:
-        messages = [record["Sns"]["Message"] for record in delivery.records("Subscribed")]
-        return [json.loads(message) for message in messages if "delivery-quality" in message]
+    def alarmed() -> dict[str, Any]:
+        messages = [json.loads(record["Sns"]["Message"]) for record in delivery.records("Subscribed")]
+        found = {message["AlarmName"]: message for message in messages if "AlarmName" in message}
+        return found if len(found) == 2 else {}
 
     metric = {"MetricName": "Groundedness", "Value": 0.1}
     delivery.aws("cloudwatch").put_metric_data(Namespace="Delivery", MetricData=[metric])
-    (message,) = eventually(alarmed, "the alarm has not arrived", ENOUGH_SECONDS)
-    assert message["AlarmName"] == "delivery-quality"
-    assert message["NewStateValue"] == "ALARM"
-    assert message["NewStateReason"]
+    found = eventually(alarmed, "the alarms have not arrived", ENOUGH_SECONDS)
+    message, composite = found["delivery-quality"], found["delivery-any"]
+    assert message["NewStateValue"] == composite["NewStateValue"] == "ALARM"
+    in_words = r"Threshold Crossed: 1 datapoint \[0\.1 \(\S+ \S+\)\] was less than the threshold \(0\.5\)\."
+    assert re.fullmatch(in_words, message["NewStateReason"])
+    (described,) = delivery.aws("cloudwatch").describe_alarms(AlarmNames=["delivery-quality"])["MetricAlarms"]
+    assert described["StateReason"] == message["NewStateReason"]
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    assert "Trigger" not in composite and composite["AlarmRule"] == "ALARM(delivery-quality)"
+    (child,) = composite["TriggeringChildren"]
+    assert child["Arn"].endswith(":alarm:delivery-quality") and child["State"]["Value"] == "ALARM"
 
 
 def test_only_the_failed_part_of_a_batch_is_retried_and_set_aside(delivery: Delivery) -> None:

@@ -93,8 +93,8 @@ def test_alarm_and_recovery_arrive_at_the_sink(notifier: Configure, sink: str) -
     assert send(event(ALARM, {**ALARM, "NewStateValue": "OK"})) == {"sent": 2}
     messages = httpx.get(f"{sink}/messages").json()["messages"]
     assert [message["kind"] for message in messages] == ["slack", "slack"]
-    assert "[dev] Alarm: twin-dev-groundedness" in messages[0]["json"]["text"]
-    assert "[dev] Recovered: twin-dev-groundedness" in messages[1]["json"]["text"]
+    assert "[dev] Alarm: Answers are not supported by their context" in messages[0]["json"]["text"]
+    assert "[dev] Recovered: Answers are not supported by their context" in messages[1]["json"]["text"]
     page = httpx.get(sink).text
     assert "Groundedness 0.31, alarm when &lt; 0.6" in page
     assert 'href="https://docs.example/runbook"' in page
@@ -206,7 +206,7 @@ def test_a_flood_is_announced_once_and_held_back(
 ) -> None:
     url, _, bodies = webhook
     send = notifier(url, MESSAGES_PER_HOUR="3").send
-    flood = [{**ALARM, "AlarmName": f"alarm-{number}"} for number in range(10)]
+    flood = [{**ALARM, "AlarmName": f"a{number}", "AlarmDescription": f"alarm-{number}"} for number in range(10)]
     assert send(event(*flood)) == {"sent": 4}
     assert [title.rsplit(" ", 1)[1] for title in titles(bodies)] == ["alarm-0", "alarm-1", "alarm-2", "back"]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from services.evaluation.alerts.alarm_message import AlertContext, build_held_back, build_message, parse_alarm
@@ -37,13 +38,12 @@ def fields(message: dict[str, Any]) -> dict[str, str]:
 
 def test_alarm_says_what_since_when_how_bad_and_where_to_look() -> None:
     message = build(ALARM)
-    assert message["text"].endswith("[dev] Alarm: twin-dev-groundedness")
+    assert message["text"].endswith("[dev] Alarm: Answers are not supported by their &lt;context&gt;")
     assert fields(message) == {
-        "What": "Answers are not supported by their &lt;context&gt;",
         "Since": "2026-11-21 03:00 UTC",
         "Value and threshold": "Groundedness 0.31, alarm when &lt; 0.6",
-        "Stage": "dev",
         "Last deploy": "twin-dev-llm at 2026-11-21 02:41 UTC, UPDATE_COMPLETE, release 1.4",
+        "Alarm": "twin-dev-groundedness",
     }
     assert message["blocks"][2]["text"]["text"] == (
         "*Worst answers of the last evaluation*\n"
@@ -52,7 +52,7 @@ def test_alarm_says_what_since_when_how_bad_and_where_to_look() -> None:
         "• <https://opik.example/traces/t2|t2>  groundedness 0.20"
     )
     footer = message["blocks"][-1]["elements"][0]["text"]
-    assert "<https://opik.example/experiments|Experiments>" in footer
+    assert "<https://opik.example/experiments|Opik>" in footer
     assert "<https://docs.example/runbook#answer-quality|Runbook: what to do>" in footer
 
 
@@ -75,15 +75,28 @@ def test_alerts_that_are_held_back_are_announced_once_with_a_place_to_look() -> 
 def test_recovery_and_missing_data_read_differently() -> None:
     recovered = build({**ALARM, "NewStateValue": "OK"})
     silent = build({**ALARM, "NewStateReason": "no datapoints were received", "NewStateValue": "INSUFFICIENT_DATA"})
-    assert "Recovered: twin-dev-groundedness" in recovered["text"]
-    assert "No data: twin-dev-groundedness" in silent["text"]
+    assert "Recovered: Answers are not supported" in recovered["text"]
+    assert "No data: Answers are not supported" in silent["text"]
     assert fields(silent)["Value and threshold"] == "Groundedness no datapoint, alarm when &lt; 0.6"
 
 
-def test_composite_alarm_has_no_trigger() -> None:
-    message = build({"AlarmName": "any", "NewStateValue": "ALARM", "StateChangeTime": "soon"})
+def test_a_composite_alarm_names_its_cause_and_has_no_value() -> None:
+    child = {"Arn": "arn:aws:cloudwatch:eu-west-1:1:alarm:twin-dev-late", "State": {"Value": "ALARM"}}
+    alarm = {"AlarmName": "any", "NewStateValue": "ALARM", "StateChangeTime": "soon", "AlarmRule": "ALARM(x)"}
+    message = build({**alarm, "TriggeringChildren": [child]})
+    assert message["text"].endswith("Alarm: any")
+    assert fields(message)["Because of"] == "twin-dev-late"
     assert fields(message)["Since"] == "soon"
-    assert fields(message)["What"] == "any"
+    assert not {"Value and threshold"} & set(fields(message))
+    assert "Because of" not in fields(build({**alarm, "TriggeringChildren": []}))
+
+
+def test_without_a_page_the_runbook_is_named_as_the_file_that_it_is() -> None:
+    text = json.dumps(ALARM)
+    message = build_message(text, None, parse_alarm(text), replace(CONTEXT, runbook_url=""))
+    footer = message["blocks"][-1]["elements"][0]["text"]
+    assert footer.startswith("What to do: docs/runbook.md#answer-quality")
+    assert "<|" not in footer
 
 
 def test_notice_that_is_no_alarm_is_passed_on_and_cannot_mention_a_channel() -> None:
