@@ -56,7 +56,8 @@ def render() -> str:
 
 
 def _time(duration: Duration) -> str:
-    cells = (duration.what, f"{duration.seconds:g} s", f"{duration.seconds / DEFAULT_FACTOR:g} s", duration.applied)
+    here = f"{duration.seconds / DEFAULT_FACTOR:g} s" if duration.taken else "-"
+    cells = (duration.what, f"{duration.seconds:g} s", here, duration.applied)
     return f"| {' | '.join((*cells, f'{duration.source}, read {duration.seen.isoformat()}'))} |"
 
 

@@ -36,6 +36,22 @@ local cloud's own ([architecture](architecture.md#local-cloud-processes)).
 """
 
 
+LOCAL_CLOUD = """## Local cloud
+
+Read at its start (`make local-start`), beside the variables of the deployables that it runs. What the times are, and
+where they are from: [aws-rules](aws-rules.md#times).
+
+| variable | values | default | what it is |
+| --- | --- | --- | --- |
+| `LOCALCLOUD_TIME_FACTOR` | number, above 0 | `50` | how much quicker AWS's times pass; 1 is as slow as AWS |
+| `LOCALCLOUD_WAKE` | `pessimistic`, or seconds on AWS | measured times | how long a model takes to wake |
+| `LOCALCLOUD_SCALE_IN` | `on` | off | copies without calls are taken away |
+| `LOCALCLOUD_STACK_TIMES` | `on` | off | stacks take AWS's minutes for VPC origins, distributions and new components |
+| `LOCALCLOUD_STABILISE_SECONDS` | number | `60` | real seconds in which a container must get healthy |
+| `LOCALCLOUD_AWS_RULES` | `off`, or `-name,-name` | all rules | which rules of [aws-rules](aws-rules.md) are left out |
+"""
+
+
 @dataclass(frozen=True)
 class Deployable:
     """One program that is deployed, and what its section says beside the table."""
@@ -137,6 +153,7 @@ def render() -> str:
     parts += ["## Lambda functions\n", _functions_text()]
     for function in FUNCTIONS:
         parts += [f"### {function.title}\n", function.text, _variables(function.settings)]
+    parts.append(LOCAL_CLOUD)
     return "\n".join(parts)
 
 

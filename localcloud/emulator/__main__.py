@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from localcloud.account import Credentials, server_credentials
-from localcloud.aws_time import factor
+from localcloud.aws_time import check_settings
 from localcloud.errors import LocalCloudError
 from localcloud.ports import LOOPBACK
 
@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         credentials = server_credentials(os.environ)
-        factor()
+        check_settings()
     except LocalCloudError as error:
         sys.exit(f"Error: {error}")
     arguments.data.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from localcloud.account import Credentials
-from localcloud.emulator import alarm_notices, authorization, corrections, faults, long_polls, targets
-from localcloud.emulator.cloudformation import autoscaling, ec2, edge, events, governance
+from localcloud.emulator import alarm_notices, authorization, corrections, faults, long_polls, sessions, targets
+from localcloud.emulator.cloudformation import autoscaling, ec2, edge, events, governance, stack_times
 from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.loopback import Loopback
@@ -32,6 +32,8 @@ def install(port: int, credentials: Credentials, rules: Rules) -> list[str]:
     corrections.install()
     alarm_notices.install()
     authorization.install()
+    sessions.install()
+    stack_times.install()
     if external_containers():
         ecs_deployments.install()
         ecs_types.install()

@@ -15,6 +15,7 @@ from hypercorn.typing import ASGIFramework
 from ministack.core import lambda_runtime
 
 from localcloud.emulator import long_polls
+from localcloud.emulator.cloudformation import stack_times
 from localcloud.emulator.front import Front
 from localcloud.emulator.rules.enforcement import Rules
 from localcloud.perimeter import Perimeter
@@ -58,6 +59,7 @@ async def _serve(config: Config, rules: Rules) -> None:
         """Return when serving must end: after a signal, once held calls are answered and Lambda workers are killed."""
         await stop_requested.wait()
         long_polls.stop()
+        stack_times.stop()
         await asyncio.to_thread(lambda_runtime.reset)
 
     guarded = cast(ASGIFramework, Perimeter(Front(rules), names=CLOUDFRONT))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localcloud.aws_time import QUIET_UNTIL_NO_COPIES, WAKE, scales_in
+from localcloud.aws_time import QUIET_UNTIL_NO_COPIES, scales_in
 from localcloud.ports import LOOPBACK
 from localcloud.process import base_environment
 from localcloud.runner.aws import Aws
 from localcloud.runner.health import HealthCheck
 from localcloud.runner.replicas import ReplicaSet, Spec
 from localcloud.runner.settle import settle
+from localcloud.runner.starts import StartTimes
 from localcloud.sagemaker_runtime.routing import ComponentRoute, EndpointRoute, RoutingTable
 from localcloud.state import ProcessState
 
@@ -68,7 +68,12 @@ class SageMakerRunner:
 
     It does what alarms and scaling policies do on AWS, with their times (`localcloud/aws_time.py`): a component that
     was scaled to zero starts again after a call found it so, when a scalable target allows one copy, and one that is
-    not called loses its copies, when the target allows none. A target whose scaling is suspended does neither.
+    not called loses its copies, when the target allows none. A target whose scaling is suspended does neither. The
+    containers of a component that had no copies start after the time of a wake (`starts.py`), whoever set its copies:
+    until then it is `Updating`, and answers nothing.
+
+    Raises:
+        LocalCloudError: a variable of these times is wrong.
     """
 
     def __init__(self, aws: Aws, root: Path, table: RoutingTable) -> None:
@@ -78,12 +83,10 @@ class SageMakerRunner:
         self._sets: dict[str, ReplicaSet] = {}
         self._routes: dict[str, EndpointRoute] = {}
         self._in_progress: set[str] = set()
-        self._lock = threading.Lock()
-        self._start_at: dict[str, float] = {}
-        self._wake_seconds = WAKE.here()
+        self._starts = StartTimes()
         self._quiet_seconds = QUIET_UNTIL_NO_COPIES.here() if scales_in() else None
         self._serving_since: dict[str, float] = {}
-        table.on_no_capacity(self._schedule_start)
+        table.on_no_capacity(self._starts.note_refusal)
 
     def tick(self) -> None:
         """Read all endpoints from the emulator, and update processes, routes and statuses accordingly.
@@ -104,8 +107,12 @@ class SageMakerRunner:
                     unit.name, "sagemaker", f"SageMaker {unit.kind} {unit.name}", self._root / ".local" / "logs"
                 ),
             )
+            self._starts.plan(unit.name, unit.endpoint, unit.copies, new=unit.status == "Creating")
             self._apply(unit, replicas)
             replicas.tick()
+            if replicas.serving:
+                self._starts.note_serving(unit.endpoint)
+        self._starts.forget(units, (name for name, _, _ in endpoints))
         self._in_progress = {unit.name for unit in units.values() if unit.status in IN_PROGRESS}
         self._route(endpoints)
         for unit in units.values():
@@ -175,7 +182,8 @@ class SageMakerRunner:
             platform = {**self._aws.platform_variables(), "SAGEMAKER_BIND_TO_PORT": str(port)}
             return {**base_environment(self._root), **unit.environment, **platform}
 
-        return Spec(unit.fingerprint, CONTAINER, environment, PING, unit.copies)
+        copies = 0 if self._starts.is_pending(unit.name) else unit.copies
+        return Spec(unit.fingerprint, CONTAINER, environment, PING, copies)
 
     def _route(self, endpoints: list[tuple[str, str, list[DeclaredUnit]]]) -> None:
         routes = {}
@@ -198,7 +206,7 @@ class SageMakerRunner:
         return tuple(f"http://{LOOPBACK}:{port}" for port in self._sets[unit.name].serving)
 
     def _report_result(self, unit: DeclaredUnit, replicas: ReplicaSet) -> None:
-        if unit.status not in IN_PROGRESS:
+        if unit.status not in IN_PROGRESS or self._starts.is_pending(unit.name):
             return
         if replicas.complete:
             self._report(unit, "InService", "", unit.copies)
@@ -215,16 +223,8 @@ class SageMakerRunner:
         }
         settle(self._aws, "sagemaker", report)
 
-    def _schedule_start(self, endpoint: str, component: str) -> None:
-        with self._lock:
-            self._start_at.setdefault(component, time.monotonic() + self._wake_seconds)
-
     def _start_scaled_down(self, units: Mapping[str, DeclaredUnit]) -> None:
-        with self._lock:
-            due = [name for name, when in self._start_at.items() if time.monotonic() >= when]
-            for name in due:
-                self._start_at.pop(name)
-        for name in due:
+        for name in self._starts.alarmed():
             unit = units.get(name)
             if unit is not None and unit.copies == 0 and self._may_start(name):
                 self._set_copies(name, 1)

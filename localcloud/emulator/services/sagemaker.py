@@ -15,8 +15,10 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 
+from localcloud.aws_time import stacks_take_time, wake_here
 from localcloud.emulator.pages import page
 from localcloud.emulator.registry import JsonService, ServiceError
+from localcloud.emulator.services.managed_instances import IDLE_SINCE, with_instances
 from localcloud.emulator.settling import external_containers, longest_seconds
 
 DEFAULT_PAGE = 10
@@ -91,6 +93,7 @@ class SageMaker(JsonService):
             "UpdateInferenceComponentRuntimeConfig": self._update_copies,
             "DeleteEndpoint": self._delete_endpoint,
             "DeleteInferenceComponent": self._delete_component,
+            "DescribeEndpoint": self._describe_endpoint,
             "AddTags": self._add_tags,
             "DeleteTags": self._delete_tags,
             "ListTags": lambda r: {"Tags": self.store("tags").get(r["ResourceArn"], [])},
@@ -118,10 +121,11 @@ class SageMaker(JsonService):
         return found
 
     def _fail_when_late(self, kind: Kind, item: dict[str, Any]) -> None:
-        longest = longest_seconds()
         status = item.get(kind.status_key)
+        takes_time = status == "Updating" or stacks_take_time()
+        longest = longest_seconds() + (wake_here(cached=False) if takes_time else 0.0)
         if status in IN_PROGRESS and time.time() - item["LastModifiedTime"] > longest:
-            self._finish(kind, item, "Failed", f"it is still {status} after {longest:g} s")
+            self._finish(kind, item, "Failed", f"it is still {status} after {round(longest, 1):g} s")
 
     def _create(self, kind: Kind, request: Request, **more: Any) -> Request:
         name, store = request[kind.name_key], self.store(kind.store)
@@ -184,6 +188,19 @@ class SageMaker(JsonService):
     def _has_containers(self, config_name: str) -> bool:
         return any(variant.get("ModelName") for variant in self._get(CONFIG, config_name)["ProductionVariants"])
 
+    def _describe_endpoint(self, request: Request) -> Request:
+        endpoint = self._get(ENDPOINT, request["EndpointName"])
+        config = self.store("configs").get(endpoint["EndpointConfigName"]) or {}
+        components = [
+            each for each in self.store("components").values() if each["EndpointName"] == endpoint["EndpointName"]
+        ]
+        return with_instances(endpoint, config, components)
+
+    def _note_idle(self, component: Mapping[str, Any]) -> None:
+        endpoint = self.store("endpoints").get(component["EndpointName"])
+        if endpoint is not None:
+            endpoint[IDLE_SINCE] = time.time()
+
     def _create_endpoint(self, request: Request) -> Request:
         config = request["EndpointConfigName"]
         waits = external_containers() and self._has_containers(config)
@@ -243,6 +260,7 @@ class SageMaker(JsonService):
                 "ValidationException",
                 f'Cannot delete inference component "{component[COMPONENT.arn_key]}" while it is in state {status}.',
             )
+        self._note_idle(component)
         return self._delete(COMPONENT, request)
 
     def _update_component(self, request: Request) -> Request:
@@ -295,3 +313,5 @@ class SageMaker(JsonService):
         item.update({kind.status_key: status, "FailureReason": reason, "LastModifiedTime": time.time()})
         if status == "InService" and "RuntimeConfig" in item:
             item["RuntimeConfig"]["CurrentCopyCount"] = item["RuntimeConfig"]["DesiredCopyCount"]
+            if not item["RuntimeConfig"]["CurrentCopyCount"]:
+                self._note_idle(item)

@@ -99,7 +99,11 @@ def external_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extern
 
 @pytest.fixture(scope="module")
 def short_timeout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
-    environment = {"LOCALCLOUD_CONTAINERS": "external", "LOCALCLOUD_STABILISE_SECONDS": str(SHORT_TIMEOUT_SECONDS)}
+    environment = {
+        "LOCALCLOUD_CONTAINERS": "external",
+        "LOCALCLOUD_STABILISE_SECONDS": str(SHORT_TIMEOUT_SECONDS),
+        "LOCALCLOUD_TIME_FACTOR": "1000000",
+    }
     with running(tmp_path_factory.mktemp("short-timeout"), **environment) as emulator:
         yield External(emulator)
 

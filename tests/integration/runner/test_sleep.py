@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import aws_time
-from localcloud.aws_time import QUIET_UNTIL_NO_COPIES, WAKE
+from localcloud.aws_time import ALARM, IDLE_UNTIL_NO_INSTANCES, QUIET_UNTIL_NO_COPIES, WAKE, WAKE_WITHOUT_CACHE
 from localcloud.errors import LocalCloudError
 from localcloud.runner.aws import Aws
 from localcloud.runner.sagemaker import SageMakerRunner
@@ -37,10 +37,15 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield started
 
 
-def declare(emulator: Emulator) -> None:
-    """An endpoint with one component that may have from none to one copy."""
+def declare(emulator: Emulator, copies: int = 1) -> None:
+    """An endpoint without a lower limit of instances, with one component that may have from none to one copy."""
     sagemaker = emulator.client("sagemaker")
-    variant = {"VariantName": "AllTraffic", "InitialInstanceCount": 1, "InstanceType": "ml.g6.2xlarge"}
+    variant = {
+        "VariantName": "AllTraffic",
+        "InitialInstanceCount": 1,
+        "InstanceType": "ml.g6.2xlarge",
+        "ManagedInstanceScaling": {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 1},
+    }
     sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
     container = {"Image": "example/llm", "Environment": {"LLM_ENGINE": "confabulating", "MODEL_ID": "test/model"}}
@@ -49,7 +54,7 @@ def declare(emulator: Emulator) -> None:
         EndpointName=NAME,
         VariantName="AllTraffic",
         Specification={"Container": container, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024}},
-        RuntimeConfig={"CopyCount": 1},
+        RuntimeConfig={"CopyCount": copies},
     )
     emulator.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="sagemaker",
@@ -151,8 +156,129 @@ def test_a_component_whose_scaling_is_suspended_does_not_wake_until_it_is_resume
         runner.stop()
 
 
+class Waking:
+    """A runner over a component without copies, ticked by hand."""
+
+    def __init__(self, emulator: Emulator, root: Path, copies: int = 0) -> None:
+        declare(emulator, copies)
+        self.sagemaker = emulator.client("sagemaker")
+        self.table = RoutingTable()
+        self.runner = SageMakerRunner(Aws(emulator.url, "http://127.0.0.1:1", CREDENTIALS), root, self.table)
+
+    def component(self) -> tuple[str, int]:
+        """Status and running copies."""
+        found = self.sagemaker.describe_inference_component(InferenceComponentName=NAME)
+        return str(found["InferenceComponentStatus"]), int(found["RuntimeConfig"]["CurrentCopyCount"])
+
+    def instances(self) -> int:
+        """Instances that run."""
+        (variant,) = self.sagemaker.describe_endpoint(EndpointName=NAME)["ProductionVariants"]
+        return int(variant["CurrentInstanceCount"])
+
+    def until(self, wanted: tuple[str, int], seconds: float = 60) -> float:
+        """Tick until the component is so; returns how long it took."""
+        began = time.monotonic()
+        while self.component() != wanted:
+            assert time.monotonic() < began + seconds, self.component()
+            self.runner.tick()
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def refuse_a_call(self) -> None:
+        """What the runtime reports when a call finds no copy."""
+        self.table.report_no_capacity(NAME, NAME)
+
+    def scale(self, copies: int) -> None:
+        """Set the copies by hand."""
+        self.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=NAME, DesiredRuntimeConfig={"CopyCount": copies}
+        )
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(aws_time.VARIABLE, str(FACTOR))
+
+
+@pytest.fixture
+def make(emulator: Emulator, tmp_path: Path, quick: None) -> Iterator[Callable[..., Waking]]:
+    made: list[Waking] = []
+
+    def of(copies: int = 0) -> Waking:
+        made.append(Waking(emulator, tmp_path, copies))
+        return made[-1]
+
+    yield of
+    for each in made:
+        each.runner.stop()
+
+
+def test_the_first_wake_is_without_the_image_cache_and_later_ones_are_with_it(make: Callable[..., Waking]) -> None:
+    waking = make()
+    waking.runner.tick()
+    waking.refuse_a_call()
+    noticed = waking.until(("Updating", 0))
+    assert noticed >= 0.9 * ALARM.here()
+    assert noticed + waking.until(("InService", 1)) >= 0.95 * WAKE_WITHOUT_CACHE.here()
+    waking.scale(0)
+    waking.until(("InService", 0))
+    waking.runner.tick()
+    # Whoever sets the copies, a machine has to come first.
+    waking.scale(1)
+    took = waking.until(("InService", 1))
+    assert took >= 0.95 * WAKE.here()
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("pessimistic", 564), ("1500", 1500)])
+def test_a_wake_can_be_made_slower(
+    make: Callable[..., Waking], monkeypatch: pytest.MonkeyPatch, given: str, seconds: float
+) -> None:
+    monkeypatch.setenv(aws_time.WAKE_VARIABLE, given)
+    waking = make()
+    waking.runner.tick()
+    waking.scale(1)
+    assert waking.until(("InService", 1)) >= 0.95 * seconds / FACTOR
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_a_new_component_takes_its_time_where_stacks_do(
+    make: Callable[..., Waking], monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(aws_time.VARIABLE, "30")
+    monkeypatch.setenv(aws_time.STACKS_VARIABLE, setting)
+    assert (make(copies=1).until(("InService", 1)) >= WAKE_WITHOUT_CACHE.here()) is (setting == "on")
+
+
+def test_instances_end_some_time_after_the_last_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(aws_time.VARIABLE, str(FACTOR))
+    settings = {"LOCALCLOUD_CONTAINERS": "external", aws_time.VARIABLE: str(FACTOR)}
+    (tmp_path / "emulator").mkdir()
+    with running(tmp_path / "emulator", **settings) as emulator:
+        waking = Waking(emulator, tmp_path)
+        try:
+            waking.scale(1)
+            waking.until(("InService", 1))
+            time.sleep(IDLE_UNTIL_NO_INSTANCES.here())
+            assert waking.instances() == 1
+            waking.scale(0)
+            waking.until(("InService", 0))
+            assert waking.instances() == 1
+            time.sleep(IDLE_UNTIL_NO_INSTANCES.here() + 0.1)
+            assert waking.instances() == 0
+            waking.scale(1)
+            assert waking.instances() == 1
+        finally:
+            waking.runner.stop()
+
+
 @pytest.mark.parametrize("given", ["0", "-1", "soon", "inf", "nan"])
 def test_a_wrong_factor_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv(aws_time.VARIABLE, given)
     with pytest.raises(LocalCloudError, match="LOCALCLOUD_TIME_FACTOR must be a positive number"):
         WAKE.here()
+
+
+def test_a_wrong_wake_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(aws_time.WAKE_VARIABLE, "slow")
+    with pytest.raises(LocalCloudError, match=r"LOCALCLOUD_WAKE must be a positive number, not 'slow'.*pessimistic"):
+        aws_time.check_settings()
