@@ -55,8 +55,8 @@ class ApiClient:
             headers["Host"] = f"{found['LoadBalancerName']}.alb.localhost"
             base_url = address(stage.local, "aws")
         self._stage = stage
-        # trust_env off: a proxy of the caller's shell must not be used for this machine's loopback.
         self._clock = stage.clock
+        # trust_env off: a proxy of the caller's shell must not be used for this machine's loopback.
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=not stage.is_local)
 
     def __enter__(self) -> ApiClient:

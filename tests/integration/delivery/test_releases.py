@@ -117,7 +117,7 @@ def test_a_rollback_waits_for_what_a_cancelled_deployment_left_running(
     states = ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"]
 
     class Busy:
-        """CloudFormation at work on one stack: an update cannot be held in the middle from outside."""
+        """CloudFormation at work on one stack, in states that nothing holds; test_long_waits.py has a real update."""
 
         def __init__(self, stage: Stage) -> None:
             self.name = stage.stack("llm")
@@ -217,7 +217,7 @@ def test_an_alarm_that_starts_to_ring_ends_the_watch_and_an_older_one_does_not(p
     later.start()
     try:
         with pytest.raises(TwinError, match=rf"since the release: {new}\."):
-            alarms.watch(prod, 60, 0.1, lambda _: None)
+            alarms.watch(prod, 600, 0.1, lambda _: None)
     finally:
         later.join()
 
