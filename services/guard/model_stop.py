@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import boto3
 
 from services.guard import parking
+from services.guard.clock import REAL, Clock
 from services.guard.settings import ExpireSettings
 from services.guard.stack_deletion import delete_stacks
 
@@ -34,12 +34,14 @@ class ModelStop:
         cloudformation: client of `cloudformation`.
         sagemaker: client of `sagemaker`.
         scaling: client of `application-autoscaling`.
+        clock: that counts the seconds of an invocation.
     """
 
     settings: ExpireSettings
     cloudformation: Any
     sagemaker: Any
     scaling: Any
+    clock: Clock = REAL
 
     @classmethod
     def of(cls, settings: ExpireSettings) -> ModelStop:
@@ -58,12 +60,12 @@ class ModelStop:
         Raises:
             StackDeletionError: as `delete` does.
         """
-        started = time.monotonic()
+        started = self.clock.now()
         reason = self._park(min(seconds, parking.PARKING_SECONDS))
         if not reason:
             return {"parked": [str(self.settings.component_name)], "deleted": [], "absent": []}
         logger.warning("the model is deleted instead of parked: %s", reason)
-        left = seconds - (time.monotonic() - started)
+        left = seconds - (self.clock.now() - started)
         return self.delete(left, lambda stack: on_deletion(stack, reason))
 
     def delete(self, seconds: float, on_start: Callable[[str], None] | None = None) -> Done:
@@ -72,7 +74,8 @@ class ModelStop:
         Raises:
             StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
         """
-        return {"parked": [], **delete_stacks(self.cloudformation, self.settings.stacks, seconds, on_start)}
+        done = delete_stacks(self.cloudformation, self.settings.stacks, seconds, on_start, self.clock)
+        return {"parked": [], **done}
 
     def _park(self, seconds: float) -> str:
         """Why the model could not be parked; nothing when it is."""
@@ -80,7 +83,7 @@ class ModelStop:
         if component is None:
             return REAL_TIME
         try:
-            parking.park(self.sagemaker, self.scaling, component, seconds)
+            parking.park(self.sagemaker, self.scaling, component, seconds, self.clock)
         except parking.ParkingError as error:
             return str(error)
         logger.info("%s is parked", component)

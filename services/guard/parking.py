@@ -8,10 +8,11 @@ SageMaker AI, 2026-06-16. Without copies, managed instance scaling ends the last
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from services.guard.clock import REAL, Clock
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class ParkingError(RuntimeError):
     """A component cannot be parked; the message says why."""
 
 
-def park(sagemaker: Any, scaling: Any, component: str, seconds: float) -> None:
+def park(sagemaker: Any, scaling: Any, component: str, seconds: float, clock: Clock = REAL) -> None:
     """Suspend the scaling of a component and take its copies away; the call can be repeated.
 
     SageMaker refuses to change a component that is being created, woken or scaled: it is asked again every minute.
@@ -41,11 +42,12 @@ def park(sagemaker: Any, scaling: Any, component: str, seconds: float) -> None:
         scaling: client of `application-autoscaling`.
         component: name of the inference component.
         seconds: longest time for all of it.
+        clock: that counts them.
 
     Raises:
         ParkingError: AWS refuses, or the component is not without copies within `seconds`.
     """
-    deadline = time.monotonic() + seconds
+    deadline = clock.now() + seconds
     try:
         # What does not exist must not become a scalable target.
         _describe(sagemaker, component)
@@ -55,12 +57,12 @@ def park(sagemaker: Any, scaling: Any, component: str, seconds: float) -> None:
             ScalableDimension=DIMENSION,
             SuspendedState=SUSPENDED,
         )
-        _take_copies(sagemaker, component, deadline)
+        _take_copies(sagemaker, component, deadline, clock)
     except ClientError as error:
         raise ParkingError(str(error)) from error
 
 
-def _take_copies(sagemaker: Any, component: str, deadline: float) -> None:
+def _take_copies(sagemaker: Any, component: str, deadline: float, clock: Clock) -> None:
     asked, refusal = False, ""
     while True:
         status, wanted, running = _describe(sagemaker, component)
@@ -70,9 +72,9 @@ def _take_copies(sagemaker: Any, component: str, deadline: float) -> None:
             refusal = _ask(sagemaker, component)
             asked = not refusal
         pause = POLL_SECONDS if asked else RETRY_SECONDS
-        if time.monotonic() + pause > deadline:
+        if clock.now() + pause > deadline:
             raise ParkingError(refusal or f"{component} is still {status} with {running} of {wanted} copies")
-        time.sleep(pause)
+        clock.sleep(pause)
 
 
 def _describe(sagemaker: Any, component: str) -> tuple[str, int, int]:

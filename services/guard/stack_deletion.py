@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from services.guard.clock import REAL, Clock
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ class StackDeletionError(RuntimeError):
 
 
 def delete_stacks(
-    cloudformation: Any, names: Sequence[str], seconds: float, on_start: Callable[[str], None] | None = None
+    cloudformation: Any,
+    names: Sequence[str],
+    seconds: float,
+    on_start: Callable[[str], None] | None = None,
+    clock: Clock = REAL,
 ) -> dict[str, list[str]]:
     """Delete stacks in order, because a stack may import from a later one.
 
@@ -36,6 +41,7 @@ def delete_stacks(
         names: stacks, in the order of their deletion.
         seconds: time that the invocation has left.
         on_start: called with the name of each stack whose deletion was not under way before this call.
+        clock: that counts the seconds.
 
     Returns:
         `{"deleted": [...], "absent": [...]}`, stack names.
@@ -43,7 +49,7 @@ def delete_stacks(
     Raises:
         StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
     """
-    deadline = time.monotonic() + seconds - RESERVE_SECONDS
+    deadline = clock.now() + seconds - RESERVE_SECONDS
     deleted: list[str] = []
     absent: list[str] = []
     for name in names:
@@ -55,7 +61,7 @@ def delete_stacks(
         cloudformation.delete_stack(StackName=name)
         if on_start is not None and stack["StackStatus"] != "DELETE_IN_PROGRESS":
             on_start(name)
-        _wait(cloudformation, name, str(stack["StackId"]), deadline)
+        _wait(cloudformation, name, str(stack["StackId"]), deadline, clock)
         deleted.append(name)
     return {"deleted": deleted, "absent": absent}
 
@@ -71,7 +77,7 @@ def _describe(cloudformation: Any, name_or_id: str) -> dict[str, Any] | None:
     return dict(stacks[0]) if stacks else None
 
 
-def _wait(cloudformation: Any, name: str, stack_id: str, deadline: float) -> None:
+def _wait(cloudformation: Any, name: str, stack_id: str, deadline: float, clock: Clock) -> None:
     """Wait for the deletion, by id: a deleted stack can be described by its id only."""
     while True:
         stack = _describe(cloudformation, stack_id)
@@ -80,10 +86,10 @@ def _wait(cloudformation: Any, name: str, stack_id: str, deadline: float) -> Non
             return
         failed = status == "DELETE_FAILED"
         pause = RETRY_SECONDS if failed else POLL_SECONDS
-        if time.monotonic() + pause > deadline:
+        if clock.now() + pause > deadline:
             reason = f": {(stack or {}).get('StackStatusReason', '')}" if failed else ""
             raise StackDeletionError(f"stack {name} is still {status}{reason}; the next invocation continues")
-        time.sleep(pause)
+        clock.sleep(pause)
         if failed:
             logger.warning("deleting stack %s again: %s", name, (stack or {}).get("StackStatusReason", ""))
             cloudformation.delete_stack(StackName=stack_id)

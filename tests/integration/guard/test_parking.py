@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.guard import parking, stack_deletion
+from services.guard.clock import REAL, Clock
 from services.guard.handlers.expire import act
 from services.guard.model_stop import REAL_TIME, Done, ModelStop
 from services.guard.settings import ExpireSettings
@@ -38,9 +40,9 @@ class Model:
         self.settle("InService")
         assert external.stacks.settled(STACK) == "CREATE_COMPLETE", external.stacks.failures(STACK)
 
-    def stop(self, component: str | None = COMPONENT) -> ModelStop:
+    def stop(self, component: str | None = COMPONENT, clock: Clock = REAL) -> ModelStop:
         settings = ExpireSettings(stage="t", stack_names=STACK, component_name=component)
-        return ModelStop(settings, self.cloudformation, self.external.sagemaker, self.scaling)
+        return ModelStop(settings, self.cloudformation, self.external.sagemaker, self.scaling, clock)
 
     def reaches(self, status: str) -> None:
         for _ in range(200):
@@ -68,11 +70,20 @@ class Model:
 
 
 @pytest.fixture
-def model(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (parking, stack_deletion):
         monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(parking, "PARKING_SECONDS", 3.0)
+
+
+@pytest.fixture
+def model(short_waits: None, unhurried: Model) -> Model:
+    return unhurried
+
+
+@pytest.fixture
+def unhurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
     with running(tmp_path_factory.mktemp("external"), LOCALCLOUD_CONTAINERS="external") as emulator:
         external = External(emulator)
         yield Model(external, emulator.client("application-autoscaling"), emulator.client("cloudformation"))
@@ -113,6 +124,23 @@ def test_a_model_whose_container_never_starts_is_deleted_and_it_is_said_why(mode
     assert told == [(STACK, f"{COMPONENT} is still Updating with 1 of 2 copies")]
     with pytest.raises(ClientError, match="does not exist"):
         model.cloudformation.describe_stacks(StackName=STACK)
+
+
+def test_a_wake_longer_than_an_invocation_is_outlasted_by_the_next_one(unhurried: Model) -> None:
+    """A wake of 25 minutes, by the functions' own limits: 10 minutes of parking, 15 of an invocation."""
+    speed, invocation, wake = 200.0, 900.0, 1500.0
+    clock = Clock(lambda: time.monotonic() * speed, lambda seconds: time.sleep(seconds / speed))
+    unhurried.wake()
+    over = threading.Timer(wake / speed, unhurried.settle, ("InService",))
+    over.start()
+    began = clock.now()
+    with pytest.raises(stack_deletion.StackDeletionError, match="the next invocation continues"):
+        act(unhurried.stop(clock=clock), PARK, invocation)
+    assert parking.PARKING_SECONDS < clock.now() - began < invocation
+    assert act(unhurried.stop(clock=clock), PARK, invocation) == DELETED
+    assert clock.now() - began > wake
+    over.join()
+    assert unhurried.external.component() == {}
 
 
 def test_a_model_that_does_not_scale_any_more_is_deleted(model: Model) -> None:
