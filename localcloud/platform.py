@@ -22,8 +22,13 @@ from localcloud.store_keys import make_store_keys
 START_SECONDS = 45.0
 STOP_SECONDS = 3.0
 POLL_SECONDS = 0.1
-PASSED_ON = ("LOCALCLOUD_STABILISE_SECONDS", "LOCALCLOUD_AWS_RULES", *aws_time.VARIABLES)
-"""Variables of the user's that the emulator reads, in `settling.py`, `rules/enforcement.py` and `aws_time.py`."""
+PASSED_ON = (
+    "LOCALCLOUD_STABILISE_SECONDS",
+    "LOCALCLOUD_AWS_RULES",
+    "LOCALCLOUD_ENDPOINT_INSTANCES",
+    *aws_time.VARIABLES,
+)
+"""Variables of the user's that the emulator reads, in `settling.py`, `rules` and `aws_time.py`."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ HEAD = """# What AWS refuses
 
 Written from `localcloud/emulator/rules/` by `make docs`. The local cloud refuses the same, in the same words, so that
 what AWS would refuse fails on a laptop. `LOCALCLOUD_AWS_RULES=off` before `make local-start` leaves all rules out,
-`LOCALCLOUD_AWS_RULES=-name,-name` single ones.
+`LOCALCLOUD_AWS_RULES=-name,-name` single ones. Those marked *MiniStack* are kept by MiniStack itself, and stay.
 
 How sure a rule is: *documented* by AWS, *modelled* in AWS's service model or resource schema, *reported* by others who
 saw it on AWS, *suspected* from one of these. None was tried on AWS by this project.
@@ -75,5 +75,6 @@ def _metrics() -> str:
 
 def _row(rule: Rule) -> str:
     source = f"<{rule.source}>" if "://" in rule.source else rule.source
-    cells = (f"`{rule.name}`", rule.refused, f"`{rule.code}`", rule.certainty, f"{source}, {rule.seen.isoformat()}")
+    name = f"`{rule.name}`" if rule.applies else f"`{rule.name}` (*MiniStack*)"
+    cells = (name, rule.refused, f"`{rule.code}`", rule.certainty, f"{source}, {rule.seen.isoformat()}")
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -47,6 +47,7 @@ class Front:
 
     def __init__(self, rules: Rules) -> None:
         self._signed: ASGIApp = Authentication(RuleCheck(ministack.app, rules, service_of), secret_of, service_of)
+        self._exchanged: ASGIApp = RuleCheck(_exchange, rules, service_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,12 +68,8 @@ class Front:
     async def _exchange(self, request: SignedRequest, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, LONGEST_FORM)
         form = parse_qs(body.decode(errors="replace"), keep_blank_values=True)
-        if form.get("Action") in UNSIGNED_ACTIONS:
-            ministack.set_request_region(ministack.extract_region(request.headers, {}))
-            answer = await sts.handle_request(request.method, request.path, request.headers, body, {})
-            await ministack._send_if_handled(ministack._with_date_header(send), answer)
-            return
-        await self._signed(scope, replayed(body, receive), send)
+        exchanged = form.get("Action") in UNSIGNED_ACTIONS
+        await (self._exchanged if exchanged else self._signed)(scope, replayed(body, receive), send)
 
 
 def clock() -> dict[str, float]:
@@ -143,6 +140,14 @@ def _traffic(request: SignedRequest) -> Callable[[bytes], Awaitable[Answer | Non
             request.raw_path,
         )
     return None
+
+
+async def _exchange(scope: Scope, receive: Receive, send: Send) -> None:
+    """STS's answer to a token of another issuer."""
+    request, body = SignedRequest.of(scope), await read_body(receive)
+    ministack.set_request_region(ministack.extract_region(request.headers, {}))
+    answer = await sts.handle_request(request.method, request.path, request.headers, body, {})
+    await ministack._send_if_handled(ministack._with_date_header(send), answer)
 
 
 async def _hand_over(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from ministack.core.iam_actions import access_denied_response, extract_iam_action
-from ministack.core.responses import fix_error_content_type
+from ministack.core.responses import fix_error_content_type, set_request_region
+from ministack.core.router import extract_region
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcloud.emulator.rules.enforcement import Rules
 from localcloud.emulator.rules.rule import Call, Refusal
 from localcloud.signatures import ServiceOf, SignedRequest, read_body, replayed
+
+KEY = re.compile(r"(?:Credential=|^AWS )([^/:,\s]+)")
+"""Access key id in an Authorization header of Signature Version 4 or 2."""
 
 
 class RuleCheck:
@@ -32,6 +37,8 @@ class RuleCheck:
             return
         request, body = SignedRequest.of(scope), await read_body(receive)
         service = self._service_of(request, body)
+        # MiniStack keeps what it has by region, and finds a request's region only later.
+        set_request_region(extract_region(request.headers, request.query))
         try:
             if called := self._call(service, request, body):
                 self._rules.check(called)
@@ -46,7 +53,7 @@ class RuleCheck:
         operation = (action or "").rpartition(":")[2]
         if not self._rules.looks_at(service, operation):
             return None
-        return Call(service, operation, _parameters(request, body))
+        return Call(service, operation, _parameters(request, body), _key(request))
 
 
 def _parameters(request: SignedRequest, body: bytes) -> Mapping[str, Any]:
@@ -60,6 +67,11 @@ def _parameters(request: SignedRequest, body: bytes) -> Mapping[str, Any]:
         return {**found, "path": path}
     form = {**request.query, **parse_qs(body.decode(errors="replace"), keep_blank_values=True)}
     return {**{name: values[0] for name, values in form.items()}, "path": path}
+
+
+def _key(request: SignedRequest) -> str:
+    found = KEY.search(request.headers.get("authorization", ""))
+    return found[1] if found else request.value("X-Amz-Credential").partition("/")[0]
 
 
 async def _refuse(send: Send, service: str, request: SignedRequest, refusal: Refusal) -> None:

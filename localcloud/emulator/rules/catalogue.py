@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.emulator.rules import (
+    application_autoscaling,
     cloudfront,
+    cloudwatch,
     ec2,
     ecr,
     ecs,
@@ -16,16 +18,27 @@ from localcloud.emulator.rules import (
     iam,
     lambda_,
     logs,
+    quotas,
+    s3,
     sagemaker,
+    sagemaker_configs,
+    sagemaker_placement,
+    sagemaker_states,
     scheduler,
     schemas,
     secretsmanager,
+    sqs,
+    ssm,
+    stacks,
+    sts,
 )
 from localcloud.emulator.rules.rule import Checks, Rule
 
 FILE = Path(__file__).with_name("rules.toml")
 CHECKS: Checks = {
+    **application_autoscaling.CHECKS,
     **cloudfront.CHECKS,
+    **cloudwatch.CHECKS,
     **ec2.CHECKS,
     **ecr.CHECKS,
     **ecs.CHECKS,
@@ -34,12 +47,21 @@ CHECKS: Checks = {
     **iam.CHECKS,
     **lambda_.CHECKS,
     **logs.CHECKS,
+    **quotas.CHECKS,
+    **s3.CHECKS,
     **sagemaker.CHECKS,
+    **sagemaker_configs.CHECKS,
+    **sagemaker_placement.CHECKS,
+    **sagemaker_states.CHECKS,
     **scheduler.CHECKS,
     **schemas.CHECKS,
     **secretsmanager.CHECKS,
+    **sqs.CHECKS,
+    **ssm.CHECKS,
+    **stacks.CHECKS,
+    **sts.CHECKS,
 }
-"""By name of the rule."""
+"""By name of the rule. A rule with `by_ministack = true` in the file has none."""
 
 
 def _read() -> tuple[Rule, ...]:
@@ -53,7 +75,8 @@ def _read() -> tuple[Rule, ...]:
 
 def _rule(name: str, fields: dict[str, Any]) -> Rule:
     calls, types = tuple(fields.pop("calls", ())), tuple(fields.pop("types", ()))
-    return Rule(name=name, applies=CHECKS[name], calls=calls, types=types, **fields)
+    applies = None if fields.pop("by_ministack", False) else CHECKS[name]
+    return Rule(name=name, applies=applies, calls=calls, types=types, **fields)
 
 
 RULES = _read()

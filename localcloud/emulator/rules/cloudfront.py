@@ -49,7 +49,12 @@ def _unknown_error(change: Change) -> Values | None:
     return {} if any(int(each["ErrorCode"]) not in ERROR_CODES for each in responses) else None
 
 
+def _function_exists(change: Change) -> Values | None:
+    return {} if change.action == "create" and change.after.get("Name") in cloudfront._functions else None
+
+
 CHECKS: Checks = {
+    "edge-function-exists": _function_exists,
     "origin-read-timeout": _wrong_read_time,
     "origin-keep-alive": _wrong_keep_alive,
     "error-code": _unknown_error,

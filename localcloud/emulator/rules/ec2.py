@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ministack.services import alb, ec2
 
@@ -24,16 +25,42 @@ def _users(group: str) -> Iterator[str]:
             yield name
 
 
-def _in_use(request: Call | Change) -> Values | None:
+def _deleted(request: Call | Change, parameter: str) -> str:
+    """Id of what is to be deleted; empty for a change of another kind."""
     if isinstance(request, Call):
-        group = str(request.parameters.get("GroupId"))
-    elif request.action == "delete":
-        group = request.physical_id
-    else:
-        return None
-    return {"group": group} if next(_users(group), None) else None
+        return str(request.parameters.get(parameter))
+    return request.physical_id if request.action == "delete" else ""
+
+
+def _group_in_use(request: Call | Change) -> Values | None:
+    group = _deleted(request, "GroupId")
+    return {"group": group} if group and next(_users(group), None) else None
+
+
+def _inside(subnet: str) -> Iterator[Mapping[str, Any]]:
+    """What lies in a subnet: interfaces, and load balancers and NAT gateways, whose interfaces MiniStack leaves out."""
+    yield from (each for each in ec2._network_interfaces.values() if each.get("SubnetId") == subnet)
+    yield from (each for each in alb._lbs.values() if subnet in (each.get("Subnets") or ()))
+    yield from (
+        each
+        for each in ec2._nat_gateways.values()
+        if each.get("SubnetId") == subnet and each.get("State") not in ("deleting", "deleted")
+    )
+
+
+def _subnet_in_use(request: Call | Change) -> Values | None:
+    subnet = _deleted(request, "SubnetId")
+    return {"subnet": subnet} if subnet and next(_inside(subnet), None) else None
+
+
+def _interface_in_use(request: Call | Change) -> Values | None:
+    interface = _deleted(request, "NetworkInterfaceId")
+    found = ec2._network_interfaces.get(interface) or {}
+    return {"interface": interface} if found.get("Status") == "in-use" else None
 
 
 CHECKS: Checks = {
-    "security-group-in-use": _in_use,
+    "security-group-in-use": _group_in_use,
+    "subnet-in-use": _subnet_in_use,
+    "interface-in-use": _interface_in_use,
 }

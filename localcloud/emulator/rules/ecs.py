@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
+
+from ministack.services import ecs
 
 from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
@@ -20,6 +23,8 @@ MEMORY = {
 """Memory in MiB that Fargate has for each number of CPU units:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html."""
 LARGEST = max(MEMORY)
+STOP_SECONDS = range(2, 121)
+"""Of a container on Fargate between SIGTERM and SIGKILL."""
 
 
 def _units(value: Any, unit: str) -> int | None:
@@ -30,12 +35,19 @@ def _units(value: Any, unit: str) -> int | None:
     return round(float(found[1]) * GIB) if found[2] else int(float(found[1]))
 
 
+def _lower(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The API and CloudFormation name the same fields, with another first letter."""
+    return {key.lower(): value for key, value in fields.items()}
+
+
+def _for_fargate(request: Call | Change) -> dict[str, Any] | None:
+    """A task definition for Fargate that is to be, with its fields in lower case; None for any other."""
+    wanted = _lower(request.parameters if isinstance(request, Call) else request.after)
+    return wanted if "FARGATE" in (wanted.get("requirescompatibilities") or ()) else None
+
+
 def _no_size(request: Call | Change) -> Values | None:
-    if isinstance(request, Call):
-        wanted = {key.lower(): value for key, value in request.parameters.items()}
-    else:
-        wanted = {key.lower(): value for key, value in request.after.items()}
-    if "FARGATE" not in (wanted.get("requirescompatibilities") or ()):
+    if (wanted := _for_fargate(request)) is None:
         return None
     cpu, memory = _units(wanted.get("cpu"), "vCPU"), _units(wanted.get("memory"), "GB")
     # Larger ones than the table has are newer than it.
@@ -44,6 +56,38 @@ def _no_size(request: Call | Change) -> Values | None:
     return {"cpu": cpu, "memory": memory}
 
 
+def _stop_time(request: Call | Change) -> Values | None:
+    for container in (_for_fargate(request) or {}).get("containerdefinitions") or ():
+        seconds = _lower(container).get("stoptimeout")
+        if seconds is not None and int(seconds) not in STOP_SECONDS:
+            return {"least": STOP_SECONDS.start, "most": STOP_SECONDS.stop - 1}
+    return None
+
+
+def _cluster(request: Call | Change) -> str | None:
+    """ARN of the cluster that is to be deleted."""
+    if isinstance(request, Change) and request.action != "delete":
+        return None
+    named = request.parameters.get("cluster", "default") if isinstance(request, Call) else request.physical_id
+    cluster = ecs._clusters.get(ecs._resolve_cluster_name(named))
+    return str(cluster["clusterArn"]) if cluster else None
+
+
+def _has_services(request: Call | Change) -> Values | None:
+    arn = _cluster(request)
+    active = (each for each in ecs._services.values() if each.get("status") == "ACTIVE")
+    return {} if arn and any(each.get("clusterArn") == arn for each in active) else None
+
+
+def _has_tasks(request: Call | Change) -> Values | None:
+    arn = _cluster(request)
+    active = (each for each in ecs._tasks.values() if each.get("lastStatus") != "STOPPED")
+    return {} if arn and any(each.get("clusterArn") == arn for each in active) else None
+
+
 CHECKS: Checks = {
+    "cluster-with-services": _has_services,
+    "cluster-with-tasks": _has_tasks,
+    "stop-timeout": _stop_time,
     "fargate-size": _no_size,
 }

@@ -24,7 +24,7 @@ def rules_in_force() -> list[Rule]:
     """Those that the environment does not leave out.
 
     Raises:
-        ValueError: it names a rule that does not exist.
+        ValueError: it names a rule that does not exist, or one that MiniStack keeps by itself.
     """
     wanted = os.environ.get(VARIABLE, "")
     if wanted == OFF:
@@ -32,6 +32,8 @@ def rules_in_force() -> list[Rule]:
     left_out = {name.removeprefix("-") for name in wanted.split(",") if name}
     if unknown := left_out - {rule.name for rule in RULES}:
         raise ValueError(f"{VARIABLE} names rules that do not exist: {', '.join(sorted(unknown))}.")
+    if fixed := left_out & {rule.name for rule in RULES if rule.applies is None}:
+        raise ValueError(f"{VARIABLE} names rules that MiniStack keeps by itself: {', '.join(sorted(fixed))}.")
     return [rule for rule in RULES if rule.name not in left_out]
 
 
@@ -42,6 +44,8 @@ class Rules:
         self._by_call: dict[str, list[Rule]] = defaultdict(list)
         self._by_type: dict[str, list[Rule]] = defaultdict(list)
         for rule in rules:
+            if rule.applies is None:
+                continue
             for call in rule.calls:
                 self._by_call[call].append(rule)
             for resource_type in rule.types:

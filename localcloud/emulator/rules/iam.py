@@ -47,7 +47,15 @@ def _role_exists(change: Change) -> Values | None:
     return {"name": name} if change.action == "create" and name in iam._roles else None
 
 
+def _provider_exists(call: Call) -> Values | None:
+    url = str(call.parameters.get("Url", ""))
+    host = url.partition("://")[2].rstrip("/")
+    taken = any(arn.partition(":oidc-provider/")[2] == host for arn in iam._oidc_providers)
+    return {"url": url} if taken else None
+
+
 CHECKS: Checks = {
+    "oidc-provider-exists": _provider_exists,
     "role-exists": _role_exists,
     "inline-policy-size": _inline_too_long,
     "managed-policy-size": _managed_too_long,

@@ -21,11 +21,13 @@ class Call:
         service: MiniStack's name of the service, such as `logs`.
         operation: AWS's name, such as `CreateLogGroup`.
         parameters: fields of the request's body, or of its form and address; `path` has the address's parts.
+        key: access key id of the caller; empty for a call that none signs.
     """
 
     service: str
     operation: str
     parameters: Mapping[str, Any]
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Rule:
         calls: operations that the rule looks at, as `service:Operation`.
         types: resource types that the rule looks at when CloudFormation changes them; `ANY_TYPE` for all.
         status: HTTP status of the API's error.
-        applies: values for the message when this call or change is refused, None when it may go on.
+        applies: values for the message when this call or change is refused, None when it may go on. None instead of a
+            function: MiniStack refuses it by itself, and the rule cannot be left out.
     """
 
     name: str
@@ -83,14 +86,14 @@ class Rule:
     source: str
     seen: date
     certainty: Certainty
-    applies: Callable[[Any], Values | None]
+    applies: Callable[[Any], Values | None] | None
     calls: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     status: int = 400
 
     def refusal(self, request: Call | Change) -> Refusal | None:
         """The error for a call or change; None when the rule lets it pass."""
-        values = self.applies(request)
+        values = None if self.applies is None else self.applies(request)
         return None if values is None else Refusal(self, self.message.format(**values))
 
 

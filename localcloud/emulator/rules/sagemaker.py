@@ -16,21 +16,20 @@ AMI_VERSIONS = (
     "al2-ami-sagemaker-inference-neuron-2",
     "al2023-ami-sagemaker-inference-gpu-4-1",
 )
-OF_16_GIB = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.g6.xlarge")
-REFUSED_OF_16_GIB_MB = 4096
 CUDA_13_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
 CUDA_12 = re.compile(r"[:-]cu12\d(?![\d.])|/vllm:server-sagemaker-cuda-v1\b")
 CUDA_13 = re.compile(r"[:-]cu13\d(?![\d.])|/vllm:server-sagemaker-cuda-v2\b")
 
 
-def _stored(store: str, name: object) -> Mapping[str, Any]:
+def stored(store: str, name: object) -> Mapping[str, Any]:
     """A model, endpoint configuration, endpoint or component by its name; empty when there is none."""
     found: Mapping[str, Any] = registered("sagemaker").store(store).get(name) or {}
     return found
 
 
-def _variants(config_name: object) -> list[Mapping[str, Any]]:
-    return list(_stored("configs", config_name).get("ProductionVariants", ()))
+def variants(config_name: object) -> list[Mapping[str, Any]]:
+    """Production variants of an endpoint configuration; none when it does not exist."""
+    return list(stored("configs", config_name).get("ProductionVariants", ()))
 
 
 def _awake(endpoint: object, variant: str) -> list[Mapping[str, Any]]:
@@ -56,33 +55,19 @@ def _containers(change: Change) -> Iterator[tuple[Mapping[str, Any], object]]:
     An endpoint that gets another configuration starts the copies of its components anew, on the new machines.
     """
     if change.type == "AWS::SageMaker::Endpoint":
-        for variant in _variants(change.after.get("EndpointConfigName")):
+        for variant in variants(change.after.get("EndpointConfigName")):
             yield variant, variant.get("ModelName")
             for component in _awake(change.after.get("EndpointName"), variant["VariantName"]):
                 yield variant, component["Specification"].get("ModelName")
     else:
-        endpoint = _stored("endpoints", change.after.get("EndpointName"))
-        for variant in _variants(endpoint.get("EndpointConfigName")):
+        endpoint = stored("endpoints", change.after.get("EndpointName"))
+        for variant in variants(endpoint.get("EndpointConfigName")):
             if variant["VariantName"] == change.after.get("VariantName"):
                 yield variant, change.after.get("Specification", {}).get("ModelName")
 
 
-def _no_room(change: Change) -> Values | None:
-    """A component that asks for more of a machine with 16 GiB than was seen to be placed there."""
-    endpoint = _stored("endpoints", change.after.get("EndpointName"))
-    needs = change.after.get("Specification", {}).get("ComputeResourceRequirements", {})
-    if int(needs.get("MinMemoryRequiredInMb", 0)) < REFUSED_OF_16_GIB_MB:
-        return None
-    types = [
-        kind
-        for variant in _variants(endpoint.get("EndpointConfigName"))
-        if variant["VariantName"] == change.after.get("VariantName")
-        for kind in _instance_types(variant)
-    ]
-    return {} if types and set(types) <= set(OF_16_GIB) else None
-
-
-def _instance_types(variant: Mapping[str, Any]) -> list[str]:
+def instance_types(variant: Mapping[str, Any]) -> list[str]:
+    """The one type of a variant, or those of its pools in their order."""
     if "InstanceType" in variant:
         return [str(variant["InstanceType"])]
     return [str(pool["InstanceType"]) for pool in variant.get("InstancePools", ())]
@@ -93,18 +78,18 @@ def _type_under_autoscaling(change: Change) -> Values | None:
     if change.action != "update":
         return None
     endpoint = change.after.get("EndpointName") or change.physical_id.rpartition("/")[2]
-    wanted = {each["VariantName"]: _instance_types(each) for each in _variants(change.after.get("EndpointConfigName"))}
+    wanted = {each["VariantName"]: instance_types(each) for each in variants(change.after.get("EndpointConfigName"))}
     targets = {target["ResourceId"] for target in registered("application-autoscaling").store("targets").values()}
-    for variant in _variants(change.before.get("EndpointConfigName")):
+    for variant in variants(change.before.get("EndpointConfigName")):
         name = variant["VariantName"]
-        if f"endpoint/{endpoint}/variant/{name}" in targets and wanted.get(name) != _instance_types(variant):
+        if f"endpoint/{endpoint}/variant/{name}" in targets and wanted.get(name) != instance_types(variant):
             return {"variant": name, "endpoint": endpoint}
     return None
 
 
 def _no_driver(change: Change) -> Values | None:
     for variant, model in _containers(change):
-        image = str(_stored("models", model).get("PrimaryContainer", {}).get("Image", ""))
+        image = str(stored("models", model).get("PrimaryContainer", {}).get("Image", ""))
         machine = variant.get("InferenceAmiVersion")
         wrong = CUDA_12 if machine == CUDA_13_AMI else CUDA_13
         if machine and wrong.search(image):
@@ -115,6 +100,5 @@ def _no_driver(change: Change) -> Values | None:
 CHECKS: Checks = {
     "inference-ami-version": _ami_version,
     "container-and-driver": _no_driver,
-    "component-memory": _no_room,
     "instance-type-under-autoscaling": _type_under_autoscaling,
 }

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ministack.services import iam
+from ministack.services import iam, scheduler
 
 from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
 PRINCIPAL = "scheduler.amazonaws.com"
 ONCE = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
-CALLS = ("scheduler:CreateSchedule", "scheduler:UpdateSchedule")
-TYPES = ("AWS::Scheduler::Schedule",)
+DEFAULT_GROUP = "default"
 
 
 def _wanted(request: Call | Change) -> Mapping[str, Any]:
@@ -47,7 +46,27 @@ def _untrusting(request: Call | Change) -> Values | None:
     return None if PRINCIPAL in trust else {}
 
 
+def _name(request: Call | Change) -> Any:
+    """Name of what is to be created; the API has it at the end of the address."""
+    if isinstance(request, Call):
+        return request.parameters["path"][-1]
+    return request.after.get("Name") if request.action == "create" else None
+
+
+def _exists(request: Call | Change) -> Values | None:
+    name = _name(request)
+    taken = f"{_wanted(request).get('GroupName') or DEFAULT_GROUP}/{name}" in scheduler._schedules
+    return {"name": name} if taken else None
+
+
+def _group_exists(request: Call | Change) -> Values | None:
+    name = _name(request)
+    return {"name": name} if name in scheduler._schedule_groups else None
+
+
 CHECKS: Checks = {
+    "schedule-exists": _exists,
+    "schedule-group-exists": _group_exists,
     "schedule-in-the-past": _past,
     "schedule-role-trust": _untrusting,
 }

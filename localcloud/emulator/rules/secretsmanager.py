@@ -6,7 +6,7 @@ from ministack.services import secretsmanager
 
 from localcloud.emulator.rules.rule import Call, Change, Checks, Values
 
-TYPES = ("AWS::SecretsManager::Secret",)
+LARGEST_BYTES = 65_536
 
 
 def _in_deletion(request: Call | Change) -> Values | None:
@@ -23,7 +23,13 @@ def _exists(change: Change) -> Values | None:
     return {"name": name} if change.action == "create" and found and not found.get("DeletedDate") else None
 
 
+def _too_long(request: Call | Change) -> Values | None:
+    wanted = request.parameters if isinstance(request, Call) else request.after
+    return {"most": LARGEST_BYTES} if len(str(wanted.get("SecretString", "")).encode()) > LARGEST_BYTES else None
+
+
 CHECKS: Checks = {
+    "secret-size": _too_long,
     "secret-in-deletion": _in_deletion,
     "secret-exists": _exists,
 }

@@ -17,8 +17,8 @@ from localcloud.emulator.pages import page
 from localcloud.emulator.registry import JsonService, ServiceError
 
 Request = dict[str, Any]
+NAME = "application-autoscaling"
 NOT_FOUND = "ObjectNotFoundException"
-BOUNDS = ("MinCapacity", "MaxCapacity")
 RUNNING = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False, "ScheduledScalingSuspended": False}
 """State of a target whose scaling is not suspended:
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html"""
@@ -33,7 +33,7 @@ def target_key(request: Request) -> str:
 class ApplicationAutoScaling(JsonService):
     """Scalable targets, scaling policies and scheduled actions."""
 
-    name = "application-autoscaling"
+    name = NAME
     target_prefix = "AnyScaleFrontendService."
 
     def operations(self) -> Mapping[str, Callable[[Request], Request]]:
@@ -66,11 +66,7 @@ class ApplicationAutoScaling(JsonService):
         return {"ScalableTargetARN": kept["ScalableTargetARN"]}
 
     def _new_target(self, request: Request) -> Request:
-        """What a target has before its first request is applied, which must name both bounds."""
-        if any(request.get(bound) is None for bound in BOUNDS):
-            # The API reference requires both of a new target, and does not say in which words it refuses.
-            message = f"{' and '.join(BOUNDS)} are required to register {request['ResourceId']}."
-            raise ServiceError("ValidationException", message)
+        """What a target has before its first request is applied."""
         arn = f"{self._prefix('application-autoscaling')}:scalable-target/{uuid.uuid4().hex}"
         return {"CreationTime": time.time(), "ScalableTargetARN": arn, "SuspendedState": RUNNING}
 
@@ -98,8 +94,6 @@ class ApplicationAutoScaling(JsonService):
         return {}
 
     def _put(self, store: str, name: str, identity: Request, request: Request) -> Request:
-        if target_key(request) not in self.store("targets"):
-            raise ServiceError(NOT_FOUND, f"No scalable target registered for {request['ResourceId']}.")
         key = f"{target_key(request)}|{request[name]}"
         known = self.store(store).get(key) or {"CreationTime": time.time(), **identity}
         # A field that the request leaves out is unset, since both kinds are replaced as a whole.

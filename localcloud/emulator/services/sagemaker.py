@@ -82,7 +82,9 @@ class SageMaker(JsonService):
     target_prefix = "SageMaker."
 
     def operations(self) -> Mapping[str, Callable[[Request], Request]]:
-        """Functions by operation name. A missing, existing or busy resource is ValidationException, as on AWS."""
+        """Functions by operation name. A missing resource is ValidationException, as on AWS; other refusals are rules
+        (`rules/sagemaker_states.py` and its neighbours), which are asked before.
+        """
         table: dict[str, Callable[[Request], Request]] = {
             "CreateModel": lambda r: self._create(MODEL, r),
             "CreateEndpointConfig": self._create_config,
@@ -91,7 +93,6 @@ class SageMaker(JsonService):
             "CreateInferenceComponent": self._create_component,
             "UpdateInferenceComponent": self._update_component,
             "UpdateInferenceComponentRuntimeConfig": self._update_copies,
-            "DeleteEndpoint": self._delete_endpoint,
             "DeleteInferenceComponent": self._delete_component,
             "DescribeEndpoint": self._describe_endpoint,
             "AddTags": self._add_tags,
@@ -120,6 +121,10 @@ class SageMaker(JsonService):
         self._fail_when_late(kind, found)
         return found
 
+    def current(self, kind: Kind, name: object) -> dict[str, Any] | None:
+        """A resource as it is now, which may have failed for lack of time; None when there is none."""
+        return self._get(kind, str(name)) if name in self.store(kind.store) else None
+
     def _fail_when_late(self, kind: Kind, item: dict[str, Any]) -> None:
         status = item.get(kind.status_key)
         takes_time = status == "Updating" or stacks_take_time()
@@ -130,8 +135,6 @@ class SageMaker(JsonService):
     def _create(self, kind: Kind, request: Request, **more: Any) -> Request:
         name, store = request[kind.name_key], self.store(kind.store)
         arn = self._arn(kind, name)
-        if name in store:
-            raise ServiceError("ValidationException", f'Cannot create already existing {kind.arn} "{arn}".')
         fields = {key: value for key, value in request.items() if key != "Tags"}
         now = time.time()
         store[name] = {**fields, kind.arn_key: arn, "CreationTime": now, "LastModifiedTime": now, **more}
@@ -208,16 +211,10 @@ class SageMaker(JsonService):
         return self._create(ENDPOINT, request, EndpointStatus=status, ProductionVariants=self._variants(config))
 
     def _update_endpoint(self, request: Request) -> Request:
-        endpoint = self._get_updatable(ENDPOINT, request["EndpointName"])
+        endpoint = self._get(ENDPOINT, request["EndpointName"])
         config = request["EndpointConfigName"]
         changes = {"EndpointConfigName": config, "ProductionVariants": self._variants(config)}
         return self._change(ENDPOINT, endpoint, changes, waits=external_containers() and self._has_containers(config))
-
-    def _get_updatable(self, kind: Kind, name: str) -> dict[str, Any]:
-        item = self._get(kind, name)
-        if item[kind.status_key] in IN_PROGRESS:
-            raise ServiceError("ValidationException", f'Cannot update in-progress {kind.arn} "{item[kind.arn_key]}".')
-        return item
 
     def _change(self, kind: Kind, item: dict[str, Any], changes: Mapping[str, Any], *, waits: bool) -> Request:
         item[PREVIOUS] = {key: item[key] for key in changes}
@@ -225,15 +222,6 @@ class SageMaker(JsonService):
         if not waits:
             self._finish(kind, item, "InService", "")
         return {kind.arn_key: item[kind.arn_key]}
-
-    def _delete_endpoint(self, request: Request) -> Request:
-        name = request["EndpointName"]
-        left = [c["InferenceComponentName"] for c in self.store("components").values() if c["EndpointName"] == name]
-        if left:
-            raise ServiceError(
-                "ValidationException", f"Cannot delete endpoint {name}: it has inference components {', '.join(left)}."
-            )
-        return self._delete(ENDPOINT, request)
 
     def _create_component(self, request: Request) -> Request:
         endpoint = self._get(ENDPOINT, request["EndpointName"])
@@ -250,21 +238,11 @@ class SageMaker(JsonService):
         )
 
     def _delete_component(self, request: Request) -> Request:
-        """Delete; refused while the component is created or its copies change, as SageMaker refuses it.
-
-        Source: huggingface/skills, `hf-cloud-sagemaker-production-defaults`, which measured it; a caller asks again.
-        """
-        component = self._get(COMPONENT, request["InferenceComponentName"])
-        if (status := component["InferenceComponentStatus"]) in IN_PROGRESS:
-            raise ServiceError(
-                "ValidationException",
-                f'Cannot delete inference component "{component[COMPONENT.arn_key]}" while it is in state {status}.',
-            )
-        self._note_idle(component)
+        self._note_idle(self._get(COMPONENT, request["InferenceComponentName"]))
         return self._delete(COMPONENT, request)
 
     def _update_component(self, request: Request) -> Request:
-        component = self._get_updatable(COMPONENT, request["InferenceComponentName"])
+        component = self._get(COMPONENT, request["InferenceComponentName"])
         specification = request.get("Specification", component["Specification"])
         if model := specification.get("ModelName"):
             self._get(MODEL, model)
@@ -272,7 +250,7 @@ class SageMaker(JsonService):
         return self._change_component(component, specification, copies)
 
     def _update_copies(self, request: Request) -> Request:
-        component = self._get_updatable(COMPONENT, request["InferenceComponentName"])
+        component = self._get(COMPONENT, request["InferenceComponentName"])
         return self._change_component(
             component, component["Specification"], request["DesiredRuntimeConfig"]["CopyCount"]
         )

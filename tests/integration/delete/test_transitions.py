@@ -69,7 +69,7 @@ def _deleted_after(external: External, status: str) -> tuple[list[str], list[Any
 @pytest.mark.parametrize("status", ["InService", "Failed"])
 def test_one_that_is_being_created(external: External, status: str) -> None:
     _create(external.sagemaker)
-    with pytest.raises(ClientError, match="while it is in state Creating"):
+    with pytest.raises(ClientError, match="while it is in state CREATE_IN_PROGRESS"):
         external.sagemaker.delete_inference_component(InferenceComponentName=COMPONENT)
     said, left = _deleted_after(external, status)
     assert left == [[]], said

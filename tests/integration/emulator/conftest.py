@@ -37,23 +37,24 @@ class Emulator:
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
         self.port = port
         self.process = process
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = "us-east-1") -> Any:
         """A boto3 client of it, made once."""
-        if service not in self._clients:
-            self._clients[service] = boto3.client(
+        key = (service, region)
+        if key not in self._clients:
+            self._clients[key] = boto3.client(
                 service,
                 endpoint_url=self.url,
-                region_name="us-east-1",
+                region_name=region,
                 **KEYS,
                 config=Config(retries={"total_max_attempts": 1}),
             )
-        return self._clients[service]
+        return self._clients[key]
 
 
 def command(port: int, data: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +130,16 @@ def test_who_has_a_token_of_another_issuer_needs_no_key(emulator: Emulator) -> N
 def test_other_unsigned_calls_have_no_effect(
     emulator: Emulator, aws: Aws, path: str, headers: dict[str, str], body: str
 ) -> None:
-    aws("sqs").create_queue(QueueName="kept")
+    kept = _kept_queue(aws)
     answer = httpx.post(emulator.url + path, headers=headers, content=body, trust_env=False)
     assert answer.status_code in (400, 403), answer.text
-    assert [url.rpartition("/")[2] for url in aws("sqs").list_queues()["QueueUrls"]] == ["kept"]
-    aws("sqs").delete_queue(QueueUrl=f"{emulator.url}/{ACCOUNT}/kept")
+    assert aws("sqs").list_queues()["QueueUrls"] == [kept]
+    aws("sqs").delete_queue(QueueUrl=kept)
+
+
+def _kept_queue(aws: Aws) -> str:
+    """Address of a queue, under a name that none had in the last minute."""
+    return str(aws("sqs").create_queue(QueueName=f"kept-{uuid.uuid4()}")["QueueUrl"])
 
 
 def test_a_load_balancers_traffic_is_no_way_to_the_api(emulator: Emulator, aws: Aws) -> None:
@@ -141,15 +147,15 @@ def test_a_load_balancers_traffic_is_no_way_to_the_api(emulator: Emulator, aws: 
     arn = balancing.create_load_balancer(Name="open", Subnets=["subnet-1"])["LoadBalancers"][0]["LoadBalancerArn"]
     fixed = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "418", "MessageBody": "target"}}
     balancing.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=[fixed])
-    aws("sqs").create_queue(QueueName="kept")
+    kept = _kept_queue(aws)
     with httpx.Client(base_url=emulator.url, headers={"Host": "open.alb.localhost"}, trust_env=False) as client:
         for path in ("/", "/_ministack/reset", "/_ministack/config", "/v2/email/identities", "/iceberg/v1/config"):
             answer = client.post(
                 path, headers={"X-Amz-Target": "AmazonSQS.CreateQueue"}, json={"QueueName": "unsigned"}
             )
             assert (answer.status_code, answer.text) == (418, "target"), path
-    assert [url.rpartition("/")[2] for url in aws("sqs").list_queues()["QueueUrls"]] == ["kept"]
-    aws("sqs").delete_queue(QueueUrl=f"{emulator.url}/{ACCOUNT}/kept")
+    assert aws("sqs").list_queues()["QueueUrls"] == [kept]
+    aws("sqs").delete_queue(QueueUrl=kept)
     balancing.delete_load_balancer(LoadBalancerArn=arn)
 
 

@@ -58,6 +58,7 @@ class External:
     """An emulator for which the test stands in for the process that runs the containers."""
 
     def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
         self._aws = Aws(emulator.url, "", CREDENTIALS)
         self.sagemaker = emulator.client("sagemaker")
         self.stacks = Stacks(emulator.client("cloudformation"))
@@ -78,6 +79,17 @@ class External:
         found = self.sagemaker.list_inference_components(NameContains=COMPONENT)["InferenceComponents"]
         described = self.sagemaker.describe_inference_component
         return dict(described(InferenceComponentName=COMPONENT)) if found else {}
+
+    def asleep(self) -> None:
+        """Create the stack with a component, and take its copy away: SageMaker creates none without one."""
+        self.stacks.start_creation(STACK, with_component(1))
+        eventually(self.component, "there is no component")
+        self.settle("inference-component", COMPONENT, "InService", CurrentCopyCount=1)
+        assert self.stacks.settled(STACK) == "CREATE_COMPLETE", self.stacks.failures(STACK)
+        self.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 0}
+        )
+        assert self.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
 
     def reaches(self, status: str) -> None:
         """Wait for the endpoint's status."""
@@ -220,15 +232,13 @@ def test_a_failed_update_goes_back_to_the_containers_that_served(external: Exter
 
 
 def test_no_copies_need_no_container_and_a_scale_out_waits_for_one(external: External) -> None:
-    assert external.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", external.stacks.failures(STACK)
-    assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 0, "CurrentCopyCount": 0}
-
+    external.asleep()
     external.sagemaker.update_inference_component_runtime_config(
         InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 2}
     )
     assert external.component()["InferenceComponentStatus"] == "Updating"
     assert external.component()["RuntimeConfig"] == {"DesiredCopyCount": 2, "CurrentCopyCount": 0}
-    with pytest.raises(ClientError, match="Cannot update in-progress inference-component"):
+    with pytest.raises(ClientError, match="while it is in state UPDATE_RC_IN_PROGRESS"):
         external.sagemaker.update_inference_component_runtime_config(
             InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 1}
         )
@@ -245,7 +255,7 @@ def test_no_copies_need_no_container_and_a_scale_out_waits_for_one(external: Ext
 
 
 def test_a_failed_scale_out_keeps_the_previous_count(external: External) -> None:
-    assert external.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", external.stacks.failures(STACK)
+    external.asleep()
     external.sagemaker.update_inference_component_runtime_config(
         InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 1}
     )
@@ -272,10 +282,8 @@ def test_containers_that_are_not_started_fail_after_the_timeout(short_timeout: E
 
 
 def test_an_update_without_a_report_is_undone_after_the_timeout(short_timeout: External) -> None:
-    assert short_timeout.stacks.create(STACK, with_component(0)) == "CREATE_COMPLETE", short_timeout.stacks.failures(
-        STACK
-    )
-    assert short_timeout.stacks.update(STACK, with_component(1)) == "UPDATE_ROLLBACK_COMPLETE"
+    short_timeout.asleep()
+    assert short_timeout.stacks.update(STACK, with_component(2)) == "UPDATE_ROLLBACK_COMPLETE"
     expected = f"InferenceComponent {COMPONENT}: it is still Updating after {SHORT_TIMEOUT_SECONDS} s"
     assert any(expected in reason for reason in short_timeout.stacks.failures(STACK)), short_timeout.stacks.failures(
         STACK

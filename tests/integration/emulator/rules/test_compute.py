@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.integration.emulator.conftest import Aws, Stacks
@@ -64,3 +66,53 @@ def test_a_queue_hides_a_message_as_long_as_its_function_may_work_on_it(aws: Aws
     assert_call_refused(rule, words, create, EventSourceArn=arn, FunctionName="rules-slow")
     stacks.delete("hidden-long-enough")
     sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.parametrize("seconds", [1, 121])
+def test_a_container_on_fargate_has_two_minutes_to_stop(aws: Aws, stacks: Stacks, seconds: int) -> None:
+    rule, words, register = "stop-timeout", "between 2 and 120 seconds", aws("ecs").register_task_definition
+    asked = {"family": "rules", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
+    container: dict[str, Any] = {"name": "a", "image": "b"}
+    assert_call_refused(rule, words, register, containerDefinitions=[{**container, "stopTimeout": seconds}], **asked)
+    properties = {"RequiresCompatibilities": ["FARGATE"], "Cpu": "256", "Memory": "512"}
+    definition = {"Name": "a", "Image": "b", "StopTimeout": seconds}
+    task = resource("ECS::TaskDefinition", ContainerDefinitions=[definition], **properties)
+    assert_stack_refused(stacks, rule, words, Task=task)
+    register(containerDefinitions=[{**container, "stopTimeout": 120}], **asked)
+
+
+def test_a_cluster_in_use_is_not_deleted(aws: Aws, stacks: Stacks) -> None:
+    ecs, cluster = aws("ecs"), {"Cluster": resource("ECS::Cluster", ClusterName="rules-busy")}
+    assert stacks.create("busy-cluster", cluster) == "CREATE_COMPLETE"
+    ecs.register_task_definition(family="rules-busy", containerDefinitions=[{"name": "a", "image": "b"}])
+    ecs.create_service(cluster="rules-busy", serviceName="rules", taskDefinition="rules-busy", desiredCount=0)
+    rule, words = "cluster-with-services", "The Cluster cannot be deleted while Services are active."
+    assert_call_refused(rule, words, ecs.delete_cluster, cluster="rules-busy")
+    ecs.delete_service(cluster="rules-busy", service="rules", force=True)
+    (task,) = ecs.run_task(cluster="rules-busy", taskDefinition="rules-busy")["tasks"]
+    rule, words = "cluster-with-tasks", "The Cluster cannot be deleted while Tasks are active."
+    assert_call_refused(rule, words, ecs.delete_cluster, cluster="rules-busy")
+    aws("cloudformation").delete_stack(StackName="busy-cluster")
+    assert stacks.settled("busy-cluster") == "DELETE_FAILED"
+    assert any(words in reason for reason in stacks.failures("busy-cluster"))
+    ecs.stop_task(cluster="rules-busy", task=task["taskArn"])
+    stacks.delete("busy-cluster")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words", "properties"),
+    [
+        ("alarm-window", "must be <= 86400", {"Period": 300, "EvaluationPeriods": 289}),
+        ("alarm-window", "must be <= 604800", {"Period": 21_600, "EvaluationPeriods": 29}),
+        (
+            "alarm-datapoints",
+            "must be less than or equal to EvaluationPeriods",
+            {"Period": 60, "EvaluationPeriods": 2, "DatapointsToAlarm": 3},
+        ),
+    ],
+)
+def test_an_alarm_looks_back_for_a_day(stacks: Stacks, rule: str, words: str, properties: dict[str, int]) -> None:
+    metric = {"MetricName": "Errors", "Namespace": "rules", "Statistic": "Sum"}
+    compared = {"Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
+    alarm = resource("CloudWatch::Alarm", **metric, **compared, **properties)
+    assert_stack_refused(stacks, rule, words, Alarm=alarm)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.emulator.cases import BALANCERS
+from tests.integration.emulator.cases import BALANCERS, NETWORK
 from tests.integration.emulator.conftest import Aws, Stacks
 from tests.integration.emulator.rules.refusals import assert_call_refused, assert_stack_refused, resource
 
@@ -31,6 +31,48 @@ def test_a_security_group_in_use_is_not_deleted(aws: Aws, stacks: Stacks) -> Non
     assert_call_refused(rule, words, ec2.delete_security_group, GroupId=used)
     ec2.revoke_security_group_ingress(GroupId=other, IpPermissions=rules)
     stacks.delete("used-group")
+    ec2.delete_security_group(GroupId=other)
+    ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def test_what_is_in_use_in_a_network_is_not_deleted(aws: Aws, stacks: Stacks) -> None:
+    ec2 = aws("ec2")
+    assert stacks.create("used-subnet", NETWORK) == "CREATE_COMPLETE"
+    subnet = stacks.physical_id("used-subnet", "Subnet")
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    rule, words = "subnet-in-use", f"The subnet '{subnet}' has dependencies and cannot be deleted."
+    assert_call_refused(rule, words, ec2.delete_subnet, SubnetId=subnet)
+    aws("cloudformation").delete_stack(StackName="used-subnet")
+    assert stacks.settled("used-subnet") == "DELETE_FAILED"
+    assert any(words in reason for reason in stacks.failures("used-subnet"))
+    machine = ec2.run_instances(ImageId="ami-1", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    attached = ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=machine, DeviceIndex=1)
+    rule, words = "interface-in-use", f"Network interface '{interface}' is currently in use."
+    assert_call_refused(rule, words, ec2.delete_network_interface, NetworkInterfaceId=interface)
+    ec2.detach_network_interface(AttachmentId=attached["AttachmentId"])
+    ec2.terminate_instances(InstanceIds=[machine])
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
+    stacks.delete("used-subnet")
+
+
+def test_a_region_has_five_vpcs_and_five_addresses(aws: Aws, stacks: Stacks) -> None:
+    ec2 = aws("ec2")
+    made = [
+        ec2.create_vpc(CidrBlock="10.93.0.0/16")["Vpc"]["VpcId"] for _ in range(5 - len(ec2.describe_vpcs()["Vpcs"]))
+    ]
+    rule, words = "vpcs", "The maximum number of VPCs has been reached."
+    assert_call_refused(rule, words, ec2.create_vpc, CidrBlock="10.93.0.0/16")
+    assert_stack_refused(stacks, rule, words, Vpc=resource("EC2::VPC", CidrBlock="10.93.0.0/16"))
+    for vpc in made:
+        ec2.delete_vpc(VpcId=vpc)
+    free = 5 - len(ec2.describe_addresses()["Addresses"])
+    addresses = [ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(free)]
+    rule, words = "elastic-addresses", "The maximum number of addresses has been reached."
+    assert_call_refused(rule, words, ec2.allocate_address, Domain="vpc")
+    assert_stack_refused(stacks, rule, words, Address=resource("EC2::EIP"))
+    for address in addresses:
+        ec2.release_address(AllocationId=address)
 
 
 @pytest.mark.parametrize("seconds", ["0", "4001"])

@@ -34,7 +34,11 @@ def served(image: str = CUDA_13, *, component: bool = False, requirements: Any =
         "Model": ("Model", {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": image}}),
         "Config": (
             "EndpointConfig",
-            {"ProductionVariants": [{**common, **({} if component else {"ModelName": model}), **variant}]},
+            {
+                # Components take their rights from it; a model in a variant has a role of its own.
+                **({"ExecutionRoleArn": ROLE} if component else {}),
+                "ProductionVariants": [{**common, **({} if component else {"ModelName": model}), **variant}],
+            },
         ),
         "Endpoint": (
             "Endpoint",

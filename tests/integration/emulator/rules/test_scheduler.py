@@ -35,9 +35,9 @@ def schedule(expression: str, role_arn: str = ROLE) -> dict[str, Any]:
 def test_a_time_that_has_passed_is_no_schedule(aws: Aws, stacks: Stacks) -> None:
     rule, client = "schedule-in-the-past", aws("scheduler")
     client.create_schedule(Name="once", **schedule("at(2099-01-01T00:00:00)"))
-    for asked in (client.create_schedule, client.update_schedule):
+    for name, asked in (("past", client.create_schedule), ("once", client.update_schedule)):
         with pytest.raises(ClientError) as refused:
-            asked(Name="once", **schedule("at(2020-01-01T00:00:00)"))
+            asked(Name=name, **schedule("at(2020-01-01T00:00:00)"))
         assert refused.value.response["Error"]["Code"] == code_of(rule)
     past = {"Once": {"Type": "AWS::Scheduler::Schedule", "Properties": schedule("at(2020-01-01T00:00:00)")}}
     assert stacks.create("schedule-past", past) == "ROLLBACK_COMPLETE"
