@@ -33,8 +33,9 @@ def delete_stacks(
 ) -> dict[str, list[str]]:
     """Delete stacks in order, because a stack may import from a later one.
 
-    Stacks that do not exist (any more) are skipped, so that the call can be repeated. A deletion that fails is tried
-    again every minute: what refuses may be a model that is just being woken or scaled.
+    Stacks that do not exist (any more) are skipped, so that the call can be repeated. CloudFormation deletes no stack
+    in an update, so its end is waited for. A deletion that fails is tried again every minute: what refuses may be a
+    model that is just being woken or scaled.
 
     Args:
         cloudformation: client of `cloudformation`.
@@ -47,13 +48,14 @@ def delete_stacks(
         `{"deleted": [...], "absent": [...]}`, stack names.
 
     Raises:
-        StackDeletionError: a deletion still fails at the end of this invocation, or needs longer than it has.
+        StackDeletionError: an update or a failing deletion still goes on at the end of this invocation, or a deletion
+            needs longer than it has.
     """
     deadline = clock.now() + seconds - RESERVE_SECONDS
     deleted: list[str] = []
     absent: list[str] = []
     for name in names:
-        stack = _describe(cloudformation, name)
+        stack = _out_of_update(cloudformation, name, deadline)
         if stack is None or stack["StackStatus"] == "DELETE_COMPLETE":
             absent.append(name)
             continue
@@ -64,6 +66,18 @@ def delete_stacks(
         _wait(cloudformation, name, str(stack["StackId"]), deadline, clock)
         deleted.append(name)
     return {"deleted": deleted, "absent": absent}
+
+
+def _out_of_update(cloudformation: Any, name: str, deadline: float) -> dict[str, Any] | None:
+    """The stack once no update of it goes on any more, a roll-back included; None when there is none."""
+    while (stack := _describe(cloudformation, name)) is not None:
+        status = str(stack["StackStatus"])
+        if not (status.startswith("UPDATE_") and status.endswith("_IN_PROGRESS")):
+            break
+        if time.monotonic() + POLL_SECONDS > deadline:
+            raise StackDeletionError(f"stack {name} is still {status}; the next invocation continues")
+        time.sleep(POLL_SECONDS)
+    return stack
 
 
 def _describe(cloudformation: Any, name_or_id: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from services.guard.clock import REAL, Clock
 from services.guard.handlers.expire import act
 from services.guard.model_stop import REAL_TIME, Done, ModelStop
 from services.guard.settings import ExpireSettings
+from services.guard.stack_deletion import StackDeletionError
 from tests.integration.emulator.conftest import running
 from tests.integration.emulator.test_sagemaker import COMPONENT, ENDPOINT, STACK, External, with_component
 
@@ -33,12 +34,17 @@ class Model:
 
     def __init__(self, external: External, scaling: Any, cloudformation: Any) -> None:
         self.external, self.scaling, self.cloudformation = external, scaling, cloudformation
-        target = {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "DependsOn": "Component"}
-        scaled = {**target, "Properties": {**TARGET, "MinCapacity": 0, "MaxCapacity": 2}}
-        external.stacks.start_creation(STACK, {**with_component(1), "Target": scaled})
+        external.stacks.start_creation(STACK, self.template(1))
         self.reaches("Creating")
         self.settle("InService")
         assert external.stacks.settled(STACK) == "CREATE_COMPLETE", external.stacks.failures(STACK)
+
+    @staticmethod
+    def template(copies: int) -> dict[str, Any]:
+        """The resources of the stack."""
+        target = {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "DependsOn": "Component"}
+        scaled = {**target, "Properties": {**TARGET, "MinCapacity": 0, "MaxCapacity": 2}}
+        return {**with_component(copies), "Target": scaled}
 
     def stop(self, component: str | None = COMPONENT, clock: Clock = REAL) -> ModelStop:
         settings = ExpireSettings(stage="t", stack_names=STACK, component_name=component)
@@ -149,6 +155,23 @@ def test_a_model_that_does_not_scale_any_more_is_deleted(model: Model) -> None:
     told: list[tuple[str, str]] = []
     assert model.stop().park(60, lambda *what: told.append(what)) == DELETED
     assert "MinCapacity and MaxCapacity are required" in told[0][1]
+
+
+def test_a_stack_in_an_update_is_deleted_after_it(model: Model) -> None:
+    """CloudFormation refuses it before: rule `stack-in-update`."""
+    model.external.stacks.start_update(STACK, model.template(2))
+    model.reaches("Updating")
+    assert model.external.stacks.status(STACK) == "UPDATE_IN_PROGRESS"
+    with pytest.raises(StackDeletionError, match=f"{STACK} is still UPDATE_IN_PROGRESS; the next invocation continues"):
+        model.stop().delete(stack_deletion.RESERVE_SECONDS)
+    done: list[Done] = []
+    deletes = threading.Thread(target=lambda: done.append(model.stop().delete(60)))
+    deletes.start()
+    threading.Event().wait(0.5)
+    assert deletes.is_alive()
+    model.settle("InService")
+    deletes.join(20)
+    assert done == [DELETED]
 
 
 def test_a_real_time_endpoint_is_deleted(model: Model) -> None:
