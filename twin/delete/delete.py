@@ -9,7 +9,8 @@ was interrupted is finished by the next one, and a run over nothing changes noth
    by the history of its stacks or by its name. `--keep vectors` takes that stack, the stacks that it uses, and what
    they hold out of the deletion.
 2. Inference components are deleted first, and waited for: SageMaker deletes no endpoint that still holds one. One that
-   is being created, woken or scaled refuses its deletion and is asked again every few seconds.
+   is being created, woken or scaled refuses its deletion and is asked again every few seconds. An endpoint that is
+   created or updated is waited for as well.
 3. What blocks a deletion is emptied: buckets, image repositories, network interfaces that nothing uses
    (`leftovers.py`: each kind of resource with how to find, empty and remove it).
 4. Stacks (`stacks.py`, `stack_deletion.py`): those that no other stack uses go first, several at the same time. The
@@ -35,7 +36,7 @@ from collections.abc import Callable, Collection
 
 from botocore.exceptions import ClientError
 
-from twin.delete.leftovers import COMPONENTS, LEFTOVERS, Leftover
+from twin.delete.leftovers import COMPONENTS, LEFTOVERS, Leftover, endpoints_in_transition
 from twin.delete.stack_deletion import StackDeletion
 from twin.delete.stacks import existing_stacks, kept_stacks, refuse_protected
 from twin.inventory.ownership import Ownership, read_ownership
@@ -81,6 +82,7 @@ def take_down(stage: Stage, kept: Collection[str], progress: Progress) -> list[S
     for name in sorted(kept):
         progress(f"{name:<24} kept")
     _delete_components(own, progress)
+    _await_endpoints(own, progress)
     _empty_all(own, progress)
     StackDeletion(stage, kept, lambda: _empty_all(own, progress), progress, POLL_SECONDS).run()
     return _sweep(read_ownership(stage, kept), progress)
@@ -99,6 +101,19 @@ def _delete_components(own: Ownership, progress: Progress) -> None:
             said[name] = outcome
         if deadline.passed:
             return
+        clock.sleep(POLL_SECONDS)
+
+
+def _await_endpoints(own: Ownership, progress: Progress) -> None:
+    """Wait until no endpoint is created or updated any more: CloudFormation's attempts would be used up before."""
+    clock = own.stage.clock
+    deadline = clock.deadline(COMPONENT_SECONDS)
+    said: dict[str, str] = {}
+    while (busy := endpoints_in_transition(own)) and not deadline.passed:
+        for name, status in busy.items():
+            if said.get(name) != status:
+                progress(f"{'endpoint':<24} {name}: {status}, and not deleted before that ends")
+        said = busy
         clock.sleep(POLL_SECONDS)
 
 

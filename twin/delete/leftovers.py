@@ -13,12 +13,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.names import last_good_parameter
+from twin.ask.ingest_task import STARTED_BY
 from twin.inventory.ownership import Ownership, is_absent
 
 WITH_RECOVERY = ("prod",)
 """Stages whose secrets keep their recovery window."""
 SCALING = "application-autoscaling"
 BATCH = 100
+IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+"""States of an endpoint in which SageMaker refuses to delete it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,12 @@ def _sagemaker(kind: str, plural: str, operation: str) -> Leftover:
         delete_if_present(getattr(own.stage.client("sagemaker"), delete), **{name_key: name})
 
     return Leftover(kind, find, remove)
+
+
+def endpoints_in_transition(own: Ownership) -> dict[str, str]:
+    """Status by name of the stage's endpoints that SageMaker does not delete yet."""
+    found = _listed(own, "sagemaker", "list_endpoints", "Endpoints", "EndpointName")
+    return {name: item["EndpointStatus"] for name, item in found if item["EndpointStatus"] in IN_TRANSITION}
 
 
 def _scaling() -> Leftover:
@@ -135,7 +144,8 @@ def _log_groups() -> Leftover:
 
 def _buckets() -> Leftover:
     def find(own: Ownership) -> list[str]:
-        names = [bucket["Name"] for bucket in own.stage.client("s3").list_buckets()["Buckets"]]
+        listed = own.stage.client("s3").get_paginator("list_buckets").paginate()
+        names = [bucket["Name"] for page in listed for bucket in page.get("Buckets") or ()]
         return [name for name in names if own.owns_bucket(name)]
 
     def empty(own: Ownership, name: str) -> None:
@@ -200,6 +210,23 @@ def _secrets() -> Leftover:
     return Leftover("secret", find, remove)
 
 
+def _tasks() -> Leftover:
+    """Tasks that `twin ingest` has started: no service ends them, and ECS deletes no cluster in which one runs."""
+
+    def find(own: Ownership) -> list[str]:
+        ecs, found = own.stage.client("ecs"), []
+        for cluster, _ in _listed(own, "ecs", "list_clusters", "clusterArns", None):
+            for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, startedBy=STARTED_BY):
+                found += page["taskArns"]
+        return found
+
+    def remove(own: Ownership, arn: str) -> None:
+        reason = "twin delete"
+        delete_if_present(own.stage.client("ecs").stop_task, cluster=arn.split("/")[-2], task=arn, reason=reason)
+
+    return Leftover("running task", find, remove, empty=remove)
+
+
 def _task_definitions() -> Leftover:
     def find(own: Ownership) -> list[str]:
         return [
@@ -238,6 +265,7 @@ LEFTOVERS = (
     _sagemaker("endpoint", "Endpoints", "endpoint"),
     _sagemaker("endpoint config", "EndpointConfigs", "endpoint_config"),
     _sagemaker("model", "Models", "model"),
+    _tasks(),
     _task_definitions(),
     _interfaces(),
     _volumes(),

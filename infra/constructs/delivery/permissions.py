@@ -83,6 +83,9 @@ class Permissions:
                 *self._stage(stages),
                 self._list(),
                 *deletion(self._arns, stages),
+                # The role of previews may do both for the ingest, and there is room for one ARN: of all stages.
+                allow("FindTasks", ("ecs:ListTasks",), ("*",)),
+                allow("StopTasks", ("ecs:StopTask",), self._arns.named("ecs", "task", (ANY_STAGE,))),
                 self._forget_last_good(),
             ]
         return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting), self._scaling()]

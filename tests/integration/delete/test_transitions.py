@@ -87,6 +87,36 @@ def test_one_that_is_waking(external: External) -> None:
     assert external.sagemaker.list_endpoints()["Endpoints"] == []
 
 
+def test_an_endpoint_that_is_being_updated(external: External) -> None:
+    """SageMaker refuses its deletion: rule `endpoint-in-transition`."""
+    sagemaker = external.sagemaker
+    sagemaker.create_model(ModelName=ENDPOINT, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE}, Tags=TAGS)
+    variant = {"VariantName": "AllTraffic", "InstanceType": "ml.g6.2xlarge", "InitialInstanceCount": 1}
+    for name in (ENDPOINT, f"{ENDPOINT}-next"):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[{**variant, "ModelName": ENDPOINT}], Tags=TAGS
+        )
+    sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=ENDPOINT, Tags=TAGS)
+    external.settle("endpoint", ENDPOINT, "InService")
+    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=f"{ENDPOINT}-next")
+    said: list[str] = []
+    left: list[Any] = []
+    waiting = threading.Event()
+
+    def progress(line: str) -> None:
+        said.append(line)
+        if f"{ENDPOINT}: Updating" in line:
+            waiting.set()
+
+    deletion = threading.Thread(target=lambda: left.append(delete(Stage("local", "us-east-1"), progress)))
+    deletion.start()
+    assert waiting.wait(60), said
+    external.settle("endpoint", ENDPOINT, "InService")
+    deletion.join(100)
+    assert left == [[]], said
+    assert not [line for line in said if "Cannot update in-progress endpoint" in line]
+
+
 class Denied(Stage):
     """A stage whose caller may not delete components; the emulator grants everything."""
 
