@@ -102,11 +102,12 @@ class LlmSettings(Group):
     max_copies: int = Field(
         1, description="Maximum number of copies of the model; the minimum is always 0.", ge=1, le=50
     )
-    # SageMaker's API takes 0 for a new component as well (botocore: InferenceComponentCopyCount, min 0); not tried.
+    # Others were refused 0 for a new component, https://github.com/stdapi-ai/stdapi.ai/issues/43, although the API's
+    # model takes it (botocore: InferenceComponentCopyCount, min 0).
     initial_copies: int = Field(
         1,
-        description="Copies after a deployment; 0: asleep until the first question. A new endpoint starts one instance "
-        "either way, and ends it after some ten minutes without a copy.",
+        description="Copies after a deployment. 0 is for one over a component that sleeps: SageMaker creates none "
+        "without a copy, so `twin deploy` begins with one then. Afterwards it passes the present number on.",
         ge=0,
         le=50,
     )

@@ -341,9 +341,9 @@ def test_cdk_nag_finds_nothing(assembled: Path) -> None:
     assert [rule for rule, severity in violations(assembled) if severity == "error"] == []
 
 
-def test_previews_share_one_file_and_sleep(synthesize: Synthesize) -> None:
+def test_previews_share_one_file_and_begin_with_a_copy(synthesize: Synthesize) -> None:
     preview = load_settings("pr-12")
-    assert (preview.prefix, preview.llm.initial_copies, preview.guard.enabled) == ("twin-pr-12", 0, True)
+    assert (preview.prefix, preview.llm.initial_copies, preview.guard.enabled) == ("twin-pr-12", 1, True)
     assert (synthesize("pr-12") / "twin-pr-12-llm.template.json").exists()
     with pytest.raises(SettingsError, match="has no settings"):
         load_settings("pr-0")

@@ -28,7 +28,8 @@ Template = Mapping[str, Any]
 
 
 def copies_to_pass(stage: Stage, environment: Mapping[str, str]) -> dict[str, str]:
-    """The setting of the number of copies; empty before the first deployment and in real time.
+    """The setting of the number of copies; empty where the stage's own holds: before the first deployment and in real
+    time. SageMaker creates no component without a copy, so the first deployment has one at least.
 
     It is the present number where the deployment changes the component, and the deployed template's number otherwise.
     To know that, the stage is synthesized once, but only when these two numbers differ.
@@ -41,12 +42,13 @@ def copies_to_pass(stage: Stage, environment: Mapping[str, str]) -> dict[str, st
         TwinError: the stage's settings are wrong, or the synthesis fails.
     """
     try:
-        most = load_settings(stage.name).llm.max_copies
+        llm = load_settings(stage.name).llm
     except SettingsError as error:
         raise TwinError(str(error)) from None
     copies = model_copies(stage)
     if copies is None:
-        return {}
+        return {} if llm.initial_copies else {VARIABLE: "1"}
+    most = llm.max_copies
     now = min(copies.desired, most)
     deployed = _deployed(stage)
     last = _copies(deployed)

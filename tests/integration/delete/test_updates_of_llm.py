@@ -111,5 +111,8 @@ def test_copies_are_kept_within_the_settings(deployed: Cloud, monkeypatch: pytes
     assert passed(deployed, model) == {VARIABLE: "2"}
 
 
-def test_a_stage_that_does_not_stand_has_no_copies_to_keep(cloud: Cloud) -> None:
+def test_a_stage_that_does_not_stand_has_no_copies_to_keep(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     assert passed(cloud, {}) == {}
+    # SageMaker creates no component without a copy: rule `component-copies`.
+    monkeypatch.setenv(VARIABLE, "0")
+    assert passed(cloud, {}) == {VARIABLE: "1"}
