@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from localcloud.aws_time import DEFAULT_FACTOR, DURATIONS, VARIABLE, Duration
+from localcloud.emulator.rules.behaviours import BEHAVIOURS, Behaviour
 from localcloud.emulator.rules.catalogue import RULES
 from localcloud.emulator.rules.published_metrics import PUBLISHED
 from localcloud.emulator.rules.rule import Rule
@@ -27,6 +28,13 @@ Divided by `{VARIABLE}` ({DEFAULT_FACTOR:g}; 1 is as slow as AWS).
 
 | what | on AWS | here | how | source |
 |---|---|---|---|---|"""
+
+BEHAVIOUR = """## What is no refusal
+
+The local cloud does the same.
+
+| service | what | source | test |
+|---|---|---|---|"""
 
 METRICS = """## Metrics that SageMaker publishes
 
@@ -52,7 +60,17 @@ def render() -> str:
                 )
             )
         )
-    return "\n".join((*parts, TIMES, *map(_time, DURATIONS), "", _metrics()))
+    times = (TIMES, *map(_time, DURATIONS), "")
+    return "\n".join((*parts, BEHAVIOUR, *map(_behaviour, BEHAVIOURS), "", *times, _metrics()))
+
+
+def _behaviour(each: Behaviour) -> str:
+    source = f"{_linked(each.source)}, {each.seen.isoformat()}"
+    return f"| {each.service} | {each.what} | {source} | `{each.test}` |"
+
+
+def _linked(source: str) -> str:
+    return f"<{source}>" if "://" in source else source
 
 
 def _time(duration: Duration) -> str:
@@ -65,7 +83,7 @@ def _metrics() -> str:
     """The section about metrics, over which CloudWatch refuses nothing."""
     rows = [
         f"| `{each.namespace}` | {', '.join(f'`{name}`' for name in each.names)} | {', '.join(each.dimensions)} "
-        f"| {', '.join(each.hosts)} | {f'<{each.source}>' if '://' in each.source else each.source} |"
+        f"| {', '.join(each.hosts)} | {_linked(each.source)} |"
         for each in PUBLISHED
     ]
     return "\n".join(
@@ -74,7 +92,7 @@ def _metrics() -> str:
 
 
 def _row(rule: Rule) -> str:
-    source = f"<{rule.source}>" if "://" in rule.source else rule.source
+    source = _linked(rule.source)
     name = f"`{rule.name}`" if rule.applies else f"`{rule.name}` (*MiniStack*)"
     cells = (name, rule.refused, f"`{rule.code}`", rule.certainty, f"{source}, {rule.seen.isoformat()}")
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -122,14 +122,14 @@ class Stacks:
         """Begin a creation without waiting."""
         self._client.create_stack(StackName=name, TemplateBody=_template(resources, outputs))
 
-    def update(self, name: str, resources: Resources) -> str:
+    def update(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> str:
         """The status that the changed stack settles in."""
-        self.start_update(name, resources)
+        self.start_update(name, resources, outputs)
         return self.settled(name)
 
-    def start_update(self, name: str, resources: Resources) -> None:
+    def start_update(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> None:
         """Begin an update without waiting."""
-        self._client.update_stack(StackName=name, TemplateBody=_template(resources))
+        self._client.update_stack(StackName=name, TemplateBody=_template(resources, outputs))
 
     def delete(self, name: str) -> None:
         """Delete a stack and wait until it is gone."""

@@ -21,6 +21,7 @@ from localcloud.sagemaker_runtime.app import create_app
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from tests.asgi_server import serving
 from tests.aws import CREDENTIALS
+from tests.integration.emulator.cases import ROLE
 from tests.integration.emulator.conftest import Emulator, running
 from tests.integration.sagemaker_runtime.conftest import boto_client
 
@@ -46,7 +47,7 @@ def declare(emulator: Emulator, copies: int = 1) -> None:
         "InstanceType": "ml.g6.2xlarge",
         "ManagedInstanceScaling": {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 1},
     }
-    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
+    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ExecutionRoleArn=ROLE, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
     container = {"Image": "example/llm", "Environment": {"LLM_ENGINE": "confabulating", "MODEL_ID": "test/model"}}
     sagemaker.create_inference_component(

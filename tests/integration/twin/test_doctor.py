@@ -303,7 +303,7 @@ def test_a_scaled_real_time_endpoint_keeps_its_instance_type(shell: pytest.Monke
     client, scaling = aws("sagemaker"), aws("application-autoscaling")
     variant = {"VariantName": "AllTraffic", "ModelName": "m", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
     client.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "x"})
-    client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    client.create_endpoint_config(EndpointConfigName="c", ExecutionRoleArn=ROLE, ProductionVariants=[variant])
     client.create_endpoint(EndpointName="twin-dev-llm", EndpointConfigName="c")
     target = {
         "ServiceNamespace": "sagemaker",

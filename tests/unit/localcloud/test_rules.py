@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from localcloud.emulator.rules import enforcement
+from localcloud.emulator.rules.behaviours import BEHAVIOURS, Behaviour
 from localcloud.emulator.rules.catalogue import CHECKS, RULES
 from localcloud.emulator.rules.enforcement import Rules, rules_in_force
 from localcloud.emulator.rules.rule import ANY_TYPE, Certainty, Change, Refusal, Rule
@@ -40,6 +41,12 @@ def test_a_rule_says_what_it_looks_at_and_who_says_so(rule: Rule) -> None:
 @pytest.mark.parametrize("name", sorted(BY_NAME))
 def test_a_rule_is_seen_to_refuse(name: str) -> None:
     assert any(f'"{name}"' in path.read_text() for path in TESTS.glob("test_*.py")), f"no test in {TESTS} names {name}"
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda each: each.test.rpartition("::")[2])
+def test_a_behaviour_is_seen(behaviour: Behaviour) -> None:
+    file, _, name = behaviour.test.partition("::")
+    assert f"def {name}(" in (TESTS.parents[3] / file).read_text()
 
 
 def test_rules_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
