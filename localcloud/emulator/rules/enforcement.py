@@ -14,6 +14,7 @@ from typing import Any
 from ministack.services.cloudformation import provisioners, stacks
 
 from localcloud.emulator.rules.catalogue import RULES
+from localcloud.emulator.rules.quotas import endpoint_instances
 from localcloud.emulator.rules.rule import ANY_TYPE, Action, Call, Change, Refusal, Rule
 
 VARIABLE = "LOCALCLOUD_AWS_RULES"
@@ -24,8 +25,9 @@ def rules_in_force() -> list[Rule]:
     """Those that the environment does not leave out.
 
     Raises:
-        ValueError: it names a rule that does not exist, or one that MiniStack keeps by itself.
+        ValueError: it names a rule that does not exist or that MiniStack keeps by itself, or sets a quota to no number.
     """
+    endpoint_instances()
     wanted = os.environ.get(VARIABLE, "")
     if wanted == OFF:
         return []

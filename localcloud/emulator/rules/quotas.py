@@ -20,8 +20,16 @@ ENDPOINT_INSTANCES = 4
 """Of each type. AWS gives every account another number, a new one often none."""
 
 
-def _endpoint_instances() -> int:
-    return int(os.environ.get(ENDPOINT_INSTANCES_VARIABLE) or ENDPOINT_INSTANCES)
+def endpoint_instances() -> int:
+    """The quota of instances for endpoints, of each type.
+
+    Raises:
+        ValueError: the variable is no number of instances.
+    """
+    given = os.environ.get(ENDPOINT_INSTANCES_VARIABLE) or str(ENDPOINT_INSTANCES)
+    if not given.isdecimal():
+        raise ValueError(f"{ENDPOINT_INSTANCES_VARIABLE} must be a number of instances, not {given!r}.")
+    return int(given)
 
 
 def _started(wanted: Iterable[Mapping[str, Any]]) -> Counter[str]:
@@ -41,7 +49,7 @@ def _endpoint_usage(call: Call) -> Values | None:
     used: Counter[str] = Counter()
     for endpoint in registered("sagemaker").store("endpoints").values():
         used += _started(variants(endpoint["EndpointConfigName"]))
-    most = _endpoint_instances()
+    most = endpoint_instances()
     for kind, count in _started(variants(config)).items():
         if used[kind] + count > most:
             return {"kind": kind, "most": most, "used": used[kind], "wanted": count}

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from localcloud.emulator.rules import enforcement
+from localcloud.emulator.rules import enforcement, quotas
 from localcloud.emulator.rules.behaviours import BEHAVIOURS, Behaviour
 from localcloud.emulator.rules.catalogue import CHECKS, RULES
 from localcloud.emulator.rules.enforcement import Rules, rules_in_force
@@ -62,6 +62,12 @@ def test_rules_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         rules_in_force()
     monkeypatch.setenv(enforcement.VARIABLE, "-no-such-rule")
     with pytest.raises(ValueError, match="LOCALCLOUD_AWS_RULES names rules that do not exist: no-such-rule"):
+        rules_in_force()
+
+
+def test_a_quota_that_is_no_number_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(quotas.ENDPOINT_INSTANCES_VARIABLE, "many")
+    with pytest.raises(ValueError, match="LOCALCLOUD_ENDPOINT_INSTANCES must be a number of instances, not 'many'"):
         rules_in_force()
 
 

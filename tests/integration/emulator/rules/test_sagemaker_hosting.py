@@ -159,7 +159,7 @@ def pooled(*pools: dict[str, Any], routing: str = "LEAST_OUTSTANDING_REQUESTS") 
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
 def test_a_configuration_that_sagemaker_does_not_take(
-    aws: Aws, stacks: Stacks, rule: str, words: str, arguments: dict[str, Any]
+    aws: Aws, rule: str, words: str, arguments: dict[str, Any]
 ) -> None:
     given = {key: value for key, value in arguments.items() if value is not None}
     assert_call_refused(rule, words, aws("sagemaker").create_endpoint_config, **given)
@@ -200,7 +200,7 @@ def test_a_variant_starts_with_an_instance(stacks: Stacks) -> None:
     ],
 )
 def test_a_component_that_no_machine_has_room_for(
-    aws: Aws, stacks: Stacks, rule: str, instance: str, needs: dict[str, int]
+    stacks: Stacks, rule: str, instance: str, needs: dict[str, int]
 ) -> None:
     requirements = {"MinMemoryRequiredInMb": 1024, **needs}
     assert_stack_refused(
@@ -225,12 +225,9 @@ def test_a_component_is_placed_where_one_pool_has_room_and_not_enlarged_beyond_i
     removed(sagemaker)
 
 
-def test_a_component_is_created_with_a_copy_and_may_lose_it_then(aws: Aws, stacks: Stacks) -> None:
-    rule, words, sagemaker = (
-        "component-copies",
-        "Inference components copy count an integer larger than 0",
-        aws("sagemaker"),
-    )
+def test_a_component_is_created_with_a_copy_and_may_lose_it_then(aws: Aws) -> None:
+    rule, sagemaker = "component-copies", aws("sagemaker")
+    words = "Inference components copy count an integer larger than 0"
     hosted(sagemaker)
     assert_call_refused(rule, words, sagemaker.create_inference_component, **component(0))
     sagemaker.create_inference_component(**component())

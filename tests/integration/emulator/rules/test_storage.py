@@ -76,7 +76,7 @@ def test_an_immutable_tag_stays_with_its_image(aws: Aws) -> None:
     assert_call_refused(rule, words, ecr.put_image, repositoryName="rules/immutable", **again)
 
 
-def test_a_secret_has_65536_bytes(aws: Aws, stacks: Stacks) -> None:
+def test_a_secret_has_65536_bytes(aws: Aws) -> None:
     rule, words, client = "secret-size", "less than or equal to 65536", aws("secretsmanager")
     long = "x" * 65_537
     client.create_secret(Name="rules-long", SecretString=long[1:])
