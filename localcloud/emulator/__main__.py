@@ -57,6 +57,7 @@ def environment(host: str, port: int, data: Path, credentials: Credentials) -> d
         "BIND_HOST": host,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
+        "AUTH": "true",
         # Services with fixed ports, of which only one local cloud could run at a time.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

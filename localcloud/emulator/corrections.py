@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import cloudfront, cloudwatch, ec2, ecr
+from ministack.services import cloudfront, cloudwatch, ec2, ecr, iam
 from ministack.services.cloudformation import provisioners
 
 FREE_FORM = ("options", "dockerLabels")
@@ -30,6 +30,7 @@ def install() -> None:
     _patch_alarm_dimensions()
     _patch_prefix_lists()
     _patch_vpc_origins()
+    _patch_role_boundary()
 
 
 def camel_case(value: Any, parent: str = "") -> Any:
@@ -300,3 +301,30 @@ def _patch_vpc_origins() -> None:
         }
 
     cloudfront._dataplane_origin = with_vpc_origin
+
+
+def _patch_role_boundary() -> None:
+    """Keep the permissions boundary of a role that CloudFormation makes or changes.
+
+    MiniStack 1.5.33 drops it, so that a role may do whatever is attached to it. AWS sets and changes it
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html). Remove it when
+    MiniStack's AWS::IAM::Role reads `PermissionsBoundary`.
+    """
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
+    create, update = handlers["create"], handlers["update"]
+
+    def bounded(made: tuple[str, dict[str, Any]], properties: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        iam._roles[made[0]]["PermissionsBoundary"] = properties.get("PermissionsBoundary")
+        return made
+
+    def create_role(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
+        """Physical id (the name) and attributes of a role within its boundary."""
+        return bounded(create(logical_id, properties, stack), properties)
+
+    def update_role(
+        name: str, old: dict[str, Any], new: dict[str, Any], stack: str, logical_id: str | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Physical id and attributes of a role within its new boundary."""
+        return bounded(update(name, old, new, stack, logical_id), new)
+
+    handlers.update(create=create_role, update=update_role)
