@@ -23,6 +23,7 @@ INTERPOLATED = re.compile(r"\$\{\{ *([\w.*-]+) *\}\}")
 TOKEN = re.compile(r"'[^']*'|[A-Za-z_][\w.*-]*(?=\()|[A-Za-z_][\w.*-]*|&&|\|\||!=|==|[!(),]")
 OPERATORS = {"&&": " and ", "||": " or ", "!": " not "}
 FUNCTIONS = ("always", "cancelled", "failure", "success")
+LOG_IN = "aws-actions/configure-aws-credentials"
 SECONDS = 240
 
 
@@ -44,6 +45,8 @@ class Runner:
         contexts: `github`, `vars`, `needs`, `inputs`.
         elsewhere: by the step's line or action: why it is not run here, or a replacement that is called.
         stages: replacements of the environment's STAGE.
+        log_in: what `configure-aws-credentials` does: from its inputs and the job's environment to variables of the
+            steps that follow.
     """
 
     workspace: Path
@@ -51,6 +54,7 @@ class Runner:
     contexts: Mapping[str, Any]
     elsewhere: Mapping[str, str | Callable[[], None]]
     stages: Mapping[str, str] = field(default_factory=dict)
+    log_in: Callable[[Mapping[str, str], str], Mapping[str, str]] | None = None
 
     def run(self, workflow: Path, job: str) -> Job:
         """Run a job's steps in their order; a job whose condition is not met has none."""
@@ -71,6 +75,7 @@ class Job:
         self._job = workflow["jobs"][name]
         self._failed = False
         self._by_id: dict[str, dict[str, Any]] = {}
+        self._exported: dict[str, str] = {}
         self._files = {kind: runner.workspace.parent / f"{kind.lower()}-{name}" for kind in ("OUTPUT", "SUMMARY")}
         self.steps: dict[str, Step] = {}
         for file in self._files.values():
@@ -105,6 +110,10 @@ class Job:
             self._by_id[step["id"]] = known
 
     def _act(self, name: str, step: Mapping[str, Any]) -> Step:
+        if name == LOG_IN and self._runner.log_in is not None:
+            given = {key: self._interpolated(str(value)) for key, value in step["with"].items()}
+            self._exported |= self._runner.log_in(given, self._job["environment"])
+            return Step("success")
         replacement = self._runner.elsewhere.get(name)
         if replacement is not None:
             if callable(replacement):
@@ -133,7 +142,8 @@ class Job:
         if "STAGE" in named:
             named["STAGE"] = self._runner.stages.get(named["STAGE"], named["STAGE"])
         files = {"GITHUB_OUTPUT": str(self._files["OUTPUT"]), "GITHUB_STEP_SUMMARY": str(self._files["SUMMARY"])}
-        return {**self._runner.variables, "GITHUB_WORKSPACE": str(self._runner.workspace), **files, **named}
+        known = {**self._runner.variables, **self._exported}
+        return {**known, "GITHUB_WORKSPACE": str(self._runner.workspace), **files, **named}
 
     def _interpolated(self, text: str) -> str:
         return INTERPOLATED.sub(lambda found: str(self._lookup(found[1])), text)

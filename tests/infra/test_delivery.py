@@ -230,6 +230,8 @@ def test_actions_are_named_and_resources_are_the_projects(template: Template, wo
         r"|lambda:\S+:function:twin-[a-z*-]+-evaluation-\*"
         r"|ssm:\S+:parameter/(cdk-bootstrap/hnb659fds/version|twin-delivery/[a-z]+/\*)"
         r"|ecr:\S+:repository/llm-twin/(rag|preview)"
+        r"|ecr:\S+:763104351884:repository/vllm"
+        r"|sns:\S+:twin-[a-z*-]+-\*"
         r"|(sagemaker|ecs|ecr):\S+:[a-z-]+/twin-[a-z*-]+-\*"
         r"|s3:::twin-[a-z*-]+-\*(/\*)?"
         r"|logs:\S+:log-group:\*twin-[a-z*-]+-\*)"

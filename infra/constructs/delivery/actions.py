@@ -74,6 +74,8 @@ PREFLIGHT = (
     "servicequotas:ListAWSDefaultServiceQuotas",
     "servicequotas:ListServiceQuotas",
 )
+SUBSCRIPTIONS = "sns:ListSubscriptionsByTopic"
+IMAGE = "ecr:BatchGetImage"
 STACK_READS = (
     "cloudformation:DescribeStackEvents",
     "cloudformation:DescribeStackResource",

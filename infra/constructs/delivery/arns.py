@@ -28,6 +28,14 @@ class Arns:
         """The stages' buckets, without their objects."""
         return [f"arn:{self._stack.partition}:s3:::{stage_prefix(stage)}-*" for stage in stages]
 
+    def topics(self, stage: str) -> str:
+        """A stage's topics."""
+        return self._stack.format_arn(service="sns", resource=f"{stage_prefix(stage)}-*")
+
+    def repository(self, account: str, name: str) -> str:
+        """An image repository of any account."""
+        return self._stack.format_arn(service="ecr", resource="repository", resource_name=name, account=account)
+
     def snapshots(self) -> str:
         """ARN of every snapshot, which has no account."""
         return self._stack.format_arn(service="ec2", resource="snapshot", resource_name="*", account="")

@@ -15,11 +15,13 @@ from aws_cdk import aws_iam as iam
 from infra.constructs.delivery.actions import (
     COPIES,
     COPIES_CHANGE,
+    IMAGE,
     LISTS,
     LOG_READS,
     PREFLIGHT,
     SCALING,
     STACK_READS,
+    SUBSCRIPTIONS,
     TASK_LISTS,
     TASK_READS,
 )
@@ -36,7 +38,7 @@ PREVIEW_IMAGES = "llm-twin/preview"
 BOOTSTRAP_ROLES = ("deploy", "file-publishing", "image-publishing", "lookup")
 
 
-READS = (*LISTS, *PREFLIGHT, *STACK_READS, *LOG_READS, *TASK_READS, *TASK_LISTS, COPIES)
+READS = (*LISTS, *PREFLIGHT, *STACK_READS, *LOG_READS, *TASK_READS, *TASK_LISTS, COPIES, SUBSCRIPTIONS, IMAGE)
 """All that any role reads, besides values of secrets and parameters."""
 
 
@@ -52,13 +54,13 @@ class Permissions:
         """Every statement of a workflow's role."""
         lasting = self._settings.delivery.stages
         if workflow == "preview":
+            # The list reads every stack, the CDK's own as well.
             return [
                 *self._cdk(),
                 *self._images(PREVIEW_IMAGES),
-                *self._stage((PREVIEWS,)),
                 self._secrets((PREVIEWS,), write=True),
                 self._invoke((PREVIEWS,)),
-                self._preflight(),
+                *self._preflight((PREVIEWS,)),
                 *self._finish((PREVIEWS,)),
                 self._list(),
                 *deletion(self._arns, (PREVIEWS,)),
@@ -66,6 +68,7 @@ class Permissions:
         if workflow == "deploy":
             return [
                 *self._cdk(),
+                self._bootstrapped(),
                 *self._images(self._settings.rag.image_repository),
                 *self._stage(lasting),
                 self._secrets(lasting, write=True),
@@ -80,7 +83,6 @@ class Permissions:
             stages = (PREVIEWS, *lasting)
             return [
                 *self._cdk(),
-                *self._stage(stages),
                 self._list(),
                 *deletion(self._arns, stages),
                 # The role of previews may do both for the ingest, and there is room for one ARN: of all stages.
@@ -122,12 +124,14 @@ class Permissions:
         names = [f"cdk-{qualifier}-{kind}-role-{place}" for kind in kinds or BOOTSTRAP_ROLES]
         roles = [self._arns.of("iam", "role", name, region="") for name in names]
         version = self._arns.of("ssm", "parameter", bootstrap_parameter(qualifier).removeprefix("/"))
-        toolkit = self._arns.of("cloudformation", "stack", "CDKToolkit/*")
         return [
             allow("UseTheCdksRoles", ("sts:AssumeRole",), roles),
             allow("ReadTheBootstrapVersion", ("ssm:GetParameter",), (version,)),
-            allow("SeeTheBootstrapStack", ("cloudformation:DescribeStacks",), (toolkit,)),
         ]
+
+    def _bootstrapped(self) -> iam.PolicyStatement:
+        toolkit = self._arns.of("cloudformation", "stack", "CDKToolkit/*")
+        return allow("SeeTheBootstrapStack", ("cloudformation:DescribeStacks",), (toolkit,))
 
     def _stage(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
         stacks = self._arns.stacks(stages)
@@ -216,8 +220,24 @@ class Permissions:
     def _releases(self) -> list[str]:
         return [self._arns.of("ssm", "parameter", f"{DELIVERY}/{stage}/*") for stage in self._settings.delivery.stages]
 
-    def _preflight(self) -> iam.PolicyStatement:
-        return allow("LookBeforeTheDeployment", PREFLIGHT, ("*",))
+    def _preflight(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:
+        """Calls of `twin doctor`, besides lists and what is read of the stage anyway."""
+        found = [
+            allow("LookBeforeTheDeployment", PREFLIGHT, ("*",)),
+            allow("SeeWhoIsAlerted", (SUBSCRIPTIONS,), [self._arns.topics(stage) for stage in stages]),
+        ]
+        image = self._model_image()
+        return [*found, allow("SeeTheModelsImage", (IMAGE,), (image,))] if image else found
+
+    def _model_image(self) -> str | None:
+        """ARN of the repository with the LLM's container; None where AWS's registry is not known."""
+        try:
+            image = self._settings.llm.image_in(self._settings.region)
+        except KeyError:
+            return None
+        registry, _, name = image.partition("/")
+        repository = name.partition("@")[0].partition(":")[0]
+        return self._arns.repository(registry.partition(".")[0], repository)
 
     def _list(self) -> iam.PolicyStatement:
         return allow("ProveThatNothingIsLeft", LISTS, ("*",))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.infra.conftest import _clean_environment, synthesize
+from tests.integration.delivery.enforced import account
 from tests.integration.emulator.conftest import Emulator, running
 from tests.worker_groups import share_worker
 
-__all__ = ["_clean_environment", "synthesize"]
+__all__ = ["_clean_environment", "account", "synthesize"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
