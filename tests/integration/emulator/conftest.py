@@ -23,6 +23,7 @@ from tests.aws import KEYS, SERVER
 from tests.worker_groups import share_worker
 
 ROOT = Path(__file__).resolve().parents[3]
+CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 Aws = Callable[[str], Any]
 Resources = Mapping[str, Any]
 
@@ -120,7 +121,7 @@ class Stacks:
 
     def start_creation(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> None:
         """Begin a creation without waiting."""
-        self._client.create_stack(StackName=name, TemplateBody=_template(resources, outputs))
+        self._client.create_stack(StackName=name, TemplateBody=_template(resources, outputs), Capabilities=CAPABILITIES)
 
     def update(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> str:
         """The status that the changed stack settles in."""
@@ -129,7 +130,7 @@ class Stacks:
 
     def start_update(self, name: str, resources: Resources, outputs: Mapping[str, Any] | None = None) -> None:
         """Begin an update without waiting."""
-        self._client.update_stack(StackName=name, TemplateBody=_template(resources, outputs))
+        self._client.update_stack(StackName=name, TemplateBody=_template(resources, outputs), Capabilities=CAPABILITIES)
 
     def delete(self, name: str) -> None:
         """Delete a stack and wait until it is gone."""
@@ -140,7 +141,7 @@ class Stacks:
     def replacement(self, name: str, resources: Resources) -> str:
         """Whether a change set of one changed resource replaces it."""
         change_set = {"StackName": name, "ChangeSetName": "looking"}
-        self._client.create_change_set(TemplateBody=_template(resources), **change_set)
+        self._client.create_change_set(TemplateBody=_template(resources), Capabilities=CAPABILITIES, **change_set)
         described = eventually(lambda: self._change_set(change_set), "the change set is still being made")
         self._client.delete_change_set(**change_set)
         (change,) = described["Changes"]

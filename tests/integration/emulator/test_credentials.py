@@ -16,9 +16,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.aws import KEYS
+from tests.github_tokens import token
 from tests.integration.emulator.cases import ROLE
 from tests.integration.emulator.conftest import ROOT, Aws, Emulator, command, eventually
-from tests.integration.emulator.functions import deploy
+from tests.integration.emulator.functions import deploy, make_role
 
 ACCOUNT = "000000000000"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -64,6 +65,10 @@ def test_a_users_key_works_while_it_is_active(emulator: Emulator, aws: Aws) -> N
 
 
 def test_a_roles_session_works_with_its_token_in_every_service(emulator: Emulator, aws: Aws) -> None:
+    make_role(aws("iam"))
+    reads = {"Effect": "Allow", "Action": ["sqs:ListQueues", "s3:ListAllMyBuckets"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [reads]})
+    aws("iam").put_role_policy(RoleName=ROLE.rpartition("/")[2], PolicyName="reads", PolicyDocument=document)
     made = aws("sts").assume_role(RoleArn=ROLE, RoleSessionName="one")["Credentials"]
     keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
     session = {**keys, "aws_session_token": made["SessionToken"]}
@@ -101,8 +106,10 @@ def test_a_presigned_address_of_s3_is_taken(emulator: Emulator, aws: Aws) -> Non
     s3.delete_bucket(Bucket="presigned")
 
 
-def test_who_has_a_token_of_another_issuer_needs_no_key(emulator: Emulator) -> None:
-    exchange = {"RoleArn": ROLE, "RoleSessionName": "one", "WebIdentityToken": "a.b.c"}
+def test_who_has_a_token_of_another_issuer_needs_no_key(emulator: Emulator, aws: Aws) -> None:
+    make_role(aws("iam"), Federated=f"arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.example")
+    given = token({"iss": "https://issuer.example", "aud": "anybody", "sub": "me"})
+    exchange = {"RoleArn": ROLE, "RoleSessionName": "one", "WebIdentityToken": given}
     # boto3 does not sign it, so that no credentials are needed.
     assert caller(emulator).assume_role_with_web_identity(**exchange)["Credentials"]["AccessKeyId"].startswith("ASIA")
 
