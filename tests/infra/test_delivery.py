@@ -307,9 +307,11 @@ def test_a_preview_has_no_stack_of_the_account(synthesize: Synthesize) -> None:
     assert not list(synthesize("pr-12", VARIABLES).glob("twin-delivery.template.json"))
 
 
-def test_evaluation_cannot_deploy_and_teardown_reads_no_secret(template: Template) -> None:
+def test_evaluation_cannot_deploy_and_neither_it_nor_teardown_reads_a_secret(template: Template) -> None:
     assert "sts:AssumeRole" not in {action for action, _, _ in granted(statements(template, "evaluate"))}
-    assert "secretsmanager:GetSecretValue" not in {action for action, _, _ in granted(statements(template, "teardown"))}
+    for workflow in ("teardown", "evaluate"):
+        actions = {action for action, _, _ in granted(statements(template, workflow))}
+        assert "secretsmanager:GetSecretValue" not in actions
 
 
 def test_the_proof_of_a_delete_may_list_all_that_it_looks_at() -> None:

@@ -58,7 +58,7 @@ class Permissions:
             return [
                 *self._cdk(),
                 *self._images(PREVIEW_IMAGES),
-                self._secrets((PREVIEWS,), write=True),
+                self._secrets((PREVIEWS,)),
                 self._invoke((PREVIEWS,)),
                 *self._preflight((PREVIEWS,)),
                 *self._finish((PREVIEWS,)),
@@ -71,7 +71,7 @@ class Permissions:
                 self._bootstrapped(),
                 *self._images(self._settings.rag.image_repository),
                 *self._stage(lasting),
-                self._secrets(lasting, write=True),
+                self._secrets(lasting),
                 self._invoke(lasting),
                 *self._finish(lasting),
                 self._last_good(),
@@ -90,7 +90,7 @@ class Permissions:
                 allow("StopTasks", ("ecs:StopTask",), self._arns.named("ecs", "task", (ANY_STAGE,))),
                 self._forget_last_good(),
             ]
-        return [*self._stage(lasting), self._secrets(lasting, write=False), self._invoke(lasting), self._scaling()]
+        return [*self._stage(lasting), self._invoke(lasting), self._scaling()]
 
     def ceiling(self) -> list[iam.PolicyStatement]:
         """Permissions boundary of every workflow's role: what any of them needs, on any stage.
@@ -101,7 +101,7 @@ class Permissions:
         needed = [
             *self._cdk("*"),
             *self._images(self._settings.rag.image_repository, PREVIEW_IMAGES),
-            self._secrets(stages, write=True),
+            self._secrets(stages),
             self._invoke(stages),
             self._last_good(),
             *self._ingest(stages),
@@ -137,10 +137,9 @@ class Permissions:
         stacks = self._arns.stacks(stages)
         return [allow("ReadTheStagesStacks", ("cloudformation:DescribeStacks",), stacks)]
 
-    def _secrets(self, stages: Sequence[str], *, write: bool) -> iam.PolicyStatement:
+    def _secrets(self, stages: Sequence[str]) -> iam.PolicyStatement:
         # CloudFormation names a secret after its logical id only, so tags distinguish the stages.
-        changes = ("secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue") if write else ()
-        actions = ("secretsmanager:GetSecretValue", *changes)
+        actions = tuple(f"secretsmanager:{verb}" for verb in ("GetSecretValue", "DescribeSecret", "PutSecretValue"))
         return allow("HandOutApiKeys", actions, (self._arns.every_secret(),), tagged(stages))
 
     def _finish(self, stages: Sequence[str]) -> list[iam.PolicyStatement]:

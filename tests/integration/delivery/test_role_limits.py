@@ -71,21 +71,21 @@ CHANGES: dict[str, Call] = {
     "stop of a task": lambda b: client("ecs").stop_task(cluster=f"{b.prefix}-business-Cluster", task="a" * 32),
     "scaling": lambda b: client("application-autoscaling").register_scalable_target(**_target(b), MinCapacity=0),
 }
-READS: dict[str, Call] = {
-    "value of a secret": lambda b: client("secretsmanager").get_secret_value(SecretId=b.secret),
+EVALUATES: dict[str, Call] = {
     "evaluation": lambda b: client("lambda").invoke(FunctionName=f"{b.prefix}-evaluation-Run"),
 }
-LOGS: dict[str, Call] = {
+READS: dict[str, Call] = {
+    "value of a secret": lambda b: client("secretsmanager").get_secret_value(SecretId=b.secret),
     "logs": lambda b: client("logs").get_log_events(logGroupName=f"{b.prefix}-business-Logs", logStreamName="a"),
 }
 MAY = {
-    "preview": {**DELETES, **CHANGES, **READS, **LOGS},
-    "deploy": {**CHANGES, **READS, **LOGS},
+    "preview": {**DELETES, **CHANGES, **READS, **EVALUATES},
+    "deploy": {**CHANGES, **READS, **EVALUATES},
     "teardown": DELETES,
-    "evaluate": READS,
+    "evaluate": EVALUATES,
 }
 """What each role may do to a stage of its own."""
-EVERY = {**READS, **LOGS, **CHANGES, **DELETES}
+EVERY = {**READS, **EVALUATES, **CHANGES, **DELETES}
 
 
 def is_refused(call: Call, bait: Bait) -> bool:

@@ -112,6 +112,32 @@ def test_a_lasting_stage_is_deployed_by_one_role_and_destroyed_by_another(accoun
         assert delete(Stage("dev", REGION), lambda _: None) == []
 
 
+def test_an_interface_of_a_service_is_left_to_the_service(account: Account) -> None:
+    """It has no tags of the stage, so that the role may not delete it: the deletion says so and goes on without it."""
+    with account.role("deploy"):
+        assert not (said := account.deploy("dev")), said
+    ec2 = account.emulator.client("ec2")
+    resources = account.emulator.client("cloudformation").describe_stack_resources(StackName="twin-dev-network")
+    (subnet, *_) = (
+        each["PhysicalResourceId"]
+        for each in resources["StackResources"]
+        if each["ResourceType"] == "AWS::EC2::Subnet"
+    )
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    lines: list[str] = []
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        # Some minutes after its last user is gone, the service takes its interface away.
+        if "twin-dev-network" in line and "deleted" in line:
+            ec2.delete_network_interface(NetworkInterfaceId=interface)
+
+    with account.role("teardown"):
+        assert delete(Stage("dev", REGION), progress) == []
+    (refusal, *_) = (line for line in lines if interface in line)
+    assert "not authorized to perform: ec2:DeleteNetworkInterface" in refusal
+
+
 @pytest.mark.parametrize("workflow", ["preview", "deploy", "teardown", "evaluate"])
 def test_no_role_makes_anything_itself_nor_touches_its_own_trust(account: Account, workflow: str) -> None:
     with account.role(workflow):
