@@ -86,10 +86,14 @@ class Account:
     def url(self, process: str) -> str:
         return f"http://127.0.0.1:{self.state.ports[process]}"
 
-    def secrets(self) -> dict[str, str]:
-        """Values of the secrets that a person fills, once for a stage."""
+    def keep_secrets(self, folder: Path, stage: str) -> None:
+        """Keep, as `twin secrets set` of a person does, the values that the first deployment of a stage fills in."""
         keys = store_keys(self.root)
-        return {"qdrant": keys.read, "qdrant-write": keys.write, "slack": f"{self.url('sink')}/slack/alerts"}
+        values = {"qdrant": keys.read, "qdrant-write": keys.write, "slack": f"{self.url('sink')}/slack/alerts"}
+        path = folder / ".local" / "secrets" / f"{stage}.json"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(values))
 
     def environment(self) -> dict[str, str]:
         """Environment of a program, without credentials."""

@@ -14,6 +14,7 @@ from tests.e2e.conftest import ROOT
 from tests.e2e.roles import Account, running_account, said_by_twin
 from tests.github_tokens import ENVIRONMENTS
 
+pytestmark = pytest.mark.timeout(1200)
 ROLES = ("preview", "deploy", "teardown", "evaluate")
 ROW = re.compile(r"^\| `(twin [^`]+)` \| (\S.*?) \| (\S.*?) \| (\S.*?) \| (\S.*?) \|$", re.MULTILINE)
 STAGES = {"preview": "pr-7", "deploy": "dev", "teardown": "dev", "evaluate": "dev"}
@@ -59,10 +60,9 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     with running_account(tmp_path_factory.mktemp("aws")) as account:
         made = Operator(account, tmp_path_factory.mktemp("machine"))
         for stage in sorted(set(STAGES.values())):
+            account.keep_secrets(made.folder, stage)
             said = made.run("twin deploy", None, stage)
-            assert not REFUSED.search(said), said
-            for name, value in account.secrets().items():
-                made.run(f"twin secrets set {name}", None, stage, given=value)
+            assert "Error" not in said, said
         yield made
 
 

@@ -29,6 +29,7 @@ from tests.github_tokens import BRANCH
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 PREVIEW = f"pr-{PULL_REQUEST}"
+pytestmark = pytest.mark.timeout(1200)
 MEASURED = "test_jobs.py measures a change, with the local stage"
 LOCAL_PARTS = dict.fromkeys(
     (
@@ -84,8 +85,8 @@ class Repository:
         checkout = self.workspace
 
         def layer() -> None:
-            for name, value in self.account.secrets().items() if fill else ():
-                keep(checkout, str(fill), name, value)
+            if fill:
+                self.account.keep_secrets(checkout, fill)
 
         # A job starts on a machine of its own.
         for left in ("keys", "secrets"):
@@ -122,15 +123,6 @@ class Repository:
             "labels": [{"name": label} for label in labels],
         }
         return {"action": action, "pull_request": request}
-
-
-def keep(checkout: Path, stage: str, name: str, value: str) -> None:
-    """What `twin secrets set` of a person keeps for the deployment."""
-    path = checkout / ".local" / "secrets" / f"{stage}.json"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    waiting = json.loads(path.read_text()) if path.exists() else {}
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({**waiting, name: value}))
 
 
 @pytest.fixture(scope="module")

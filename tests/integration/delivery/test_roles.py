@@ -119,9 +119,7 @@ def test_an_interface_of_a_service_is_left_to_the_service(account: Account) -> N
     ec2 = account.emulator.client("ec2")
     resources = account.emulator.client("cloudformation").describe_stack_resources(StackName="twin-dev-network")
     (subnet, *_) = (
-        each["PhysicalResourceId"]
-        for each in resources["StackResources"]
-        if each["ResourceType"] == "AWS::EC2::Subnet"
+        each["PhysicalResourceId"] for each in resources["StackResources"] if each["ResourceType"] == "AWS::EC2::Subnet"
     )
     interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     lines: list[str] = []

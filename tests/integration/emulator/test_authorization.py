@@ -197,6 +197,47 @@ def test_an_interface_is_decided_by_its_tags_and_its_network(role: Role, aws: Aw
         assert (said == "") == outcome
 
 
+def test_a_metric_is_decided_by_its_namespace(role: Role) -> None:
+    put = {"Action": "cloudwatch:PutMetricData", "Resource": "*"}
+    role.may({**put, "Condition": {"StringEquals": {"cloudwatch:namespace": "Ours"}}})
+    for namespace, missing in (("Ours", ""), ("Theirs", "cloudwatch:PutMetricData")):
+        data = [{"MetricName": "Errors", "Value": 1.0}]
+        said = refused(role.client("cloudwatch"), "put_metric_data", Namespace=namespace, MetricData=data)
+        assert said == missing
+
+
+def test_an_item_is_decided_by_its_partition_key(role: Role, aws: Aws) -> None:
+    key = {"AttributeName": "name", "KeyType": "HASH"}
+    attribute = {"AttributeName": "name", "AttributeType": "S"}
+    aws("dynamodb").create_table(
+        TableName="state", KeySchema=[key], AttributeDefinitions=[attribute], BillingMode="PAY_PER_REQUEST"
+    )
+    only = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["lease*"]}}
+    actions = ["dynamodb:PutItem", "dynamodb:GetItem"]
+    role.may({"Action": actions, "Resource": arn("dynamodb", "table/state"), "Condition": only})
+    client = role.client("dynamodb")
+    for name, refusal in (("lease-1", False), ("profile", True)):
+        item = {"name": {"S": name}}
+        assert bool(refused(client, "put_item", TableName="state", Item=item)) == refusal
+        assert bool(refused(client, "get_item", TableName="state", Key=item)) == refusal
+    aws("dynamodb").delete_table(TableName="state")
+
+
+def test_a_target_is_decided_by_its_dimension(role: Role) -> None:
+    register = {"Action": "application-autoscaling:RegisterScalableTarget", "Resource": "*"}
+    copies = {"Action": ["sagemaker:DescribeInferenceComponent", "sagemaker:UpdateInferenceComponentRuntimeConfig"]}
+    wanted = {"application-autoscaling:scalable-dimension": "sagemaker:inference-component:DesiredCopyCount"}
+    role.may({**register, "Condition": {"StringEquals": wanted}}, {**copies, "Resource": "*"})
+    client = role.client("application-autoscaling")
+    for dimension, missing in (
+        ("sagemaker:inference-component:DesiredCopyCount", ""),
+        ("sagemaker:variant:DesiredInstanceCount", "application-autoscaling:RegisterScalableTarget"),
+    ):
+        target = {"ServiceNamespace": "sagemaker", "ResourceId": "inference-component/ours"}
+        asked = {**target, "ScalableDimension": dimension, "MinCapacity": 0, "MaxCapacity": 1}
+        assert refused(client, "register_scalable_target", **asked) == missing
+
+
 def test_who_runs_a_task_passes_its_roles_and_tags_it(role: Role, aws: Aws) -> None:
     own = f"arn:aws:iam::{ACCOUNT}:role/{role.name}"
     task = {"taskRoleArn": own, "containerDefinitions": [{"name": "a", "image": "a"}]}
