@@ -55,7 +55,7 @@ def delete_stacks(
     deleted: list[str] = []
     absent: list[str] = []
     for name in names:
-        stack = _out_of_update(cloudformation, name, deadline)
+        stack = _out_of_update(cloudformation, name, deadline, clock)
         if stack is None or stack["StackStatus"] == "DELETE_COMPLETE":
             absent.append(name)
             continue
@@ -68,15 +68,15 @@ def delete_stacks(
     return {"deleted": deleted, "absent": absent}
 
 
-def _out_of_update(cloudformation: Any, name: str, deadline: float) -> dict[str, Any] | None:
+def _out_of_update(cloudformation: Any, name: str, deadline: float, clock: Clock) -> dict[str, Any] | None:
     """The stack once no update of it goes on any more, a roll-back included; None when there is none."""
     while (stack := _describe(cloudformation, name)) is not None:
         status = str(stack["StackStatus"])
         if not (status.startswith("UPDATE_") and status.endswith("_IN_PROGRESS")):
             break
-        if time.monotonic() + POLL_SECONDS > deadline:
+        if clock.now() + POLL_SECONDS > deadline:
             raise StackDeletionError(f"stack {name} is still {status}; the next invocation continues")
-        time.sleep(POLL_SECONDS)
+        clock.sleep(POLL_SECONDS)
     return stack
 
 
