@@ -129,6 +129,12 @@ BUDGET_DATA = Duration(
     "nothing is spent here, and no budget notifies",
     taken=False,
 )
+ERROR_KEPT = Duration(
+    "CloudFront answers a GET or HEAD with an error that it keeps, where no ErrorCachingMinTTL says otherwise",
+    10,
+    "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html",
+    "from the origin's error on, for callers with and without a key",
+)
 DURATIONS = (
     WAKE,
     WAKE_WITHOUT_CACHE,
@@ -142,6 +148,7 @@ DURATIONS = (
     FUNCTION_INTERFACES_GONE,
     SESSION,
     BUDGET_DATA,
+    ERROR_KEPT,
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcloud.account import ACCOUNT_ID
 from localcloud.aws_time import factor
+from localcloud.emulator.edge.answers import CallerGoneError, unless_gone
 from localcloud.emulator.rules.api import RuleCheck
 from localcloud.emulator.rules.enforcement import Rules
 from localcloud.emulator.settling import longest_seconds
@@ -112,7 +113,7 @@ def _may_be_token_exchange(request: SignedRequest) -> bool:
     return request.method == "POST" and plain and kind.startswith("application/x-www-form-urlencoded")
 
 
-def _traffic(request: SignedRequest) -> Callable[[bytes], Awaitable[Answer | None]] | None:
+def _traffic(request: SignedRequest) -> Callable[[bytes], Coroutine[Any, Any, Answer | None]] | None:
     """The handler of a distribution's or a load balancer's traffic, or None when the host is neither's."""
     host = request.headers.get("host", "")
     label = ministack._parse_cloudfront_dataplane_host(host)
@@ -151,10 +152,13 @@ async def _exchange(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _hand_over(
-    request: SignedRequest, handle: Callable[[bytes], Awaitable[Answer | None]], receive: Receive, send: Send
+    request: SignedRequest, handle: Callable[[bytes], Coroutine[Any, Any, Answer | None]], receive: Receive, send: Send
 ) -> None:
     ministack.set_request_region(ministack.extract_region(request.headers, request.query))
     body = await read_body(receive)
-    answer = await handle(body)
+    try:
+        answer = await unless_gone(handle(body), receive)
+    except CallerGoneError:
+        return
     if not await ministack._send_if_handled(send, answer, receive):
         await ministack._send_response(send, 404, {"x-amzn-requestid": str(uuid.uuid4())}, b"")

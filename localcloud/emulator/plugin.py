@@ -7,6 +7,7 @@ from localcloud.emulator import alarm_notices, authorization, corrections, fault
 from localcloud.emulator.cloudformation import autoscaling, ec2, edge, events, governance, stack_times
 from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
+from localcloud.emulator.edge import distribution, load_balancer
 from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import ResourceType, register_resource_types, register_service
 from localcloud.emulator.rules import enforcement
@@ -38,6 +39,8 @@ def install(port: int, credentials: Credentials, rules: Rules) -> list[str]:
         ecs_deployments.install()
         ecs_types.install()
     targets.install()
+    load_balancer.install()
+    distribution.install()
     faults.install()
     enforcement.install(rules)
     events.install()
