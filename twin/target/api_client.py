@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -15,6 +17,9 @@ from twin.target.stage import Stage, address
 
 POLL_SECONDS = 0.3
 TIMEOUT = httpx.Timeout(connect=5, read=150, write=10, pool=5)
+
+TITLE = re.compile(r"<title>([^<]{1,200})</title>", re.IGNORECASE)
+"""Of an HTML page; the service itself answers with JSON."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,9 @@ class RefusedError(TwinError):
 
 
 class ApiClient:
-    """Calls the service through its load balancer.
+    """Calls the service as its callers do: through CloudFront where the stage has it, else through its load balancer.
 
-    Locally the load balancer is the emulator's, which routes by the Host header. The emulator's
-    CloudFront buffers whole answers, so streams go through the load balancer there.
+    Locally both are the emulator's, which routes by the Host header.
     """
 
     def __init__(self, stage: Stage, found: dict[str, str] | None = None) -> None:
@@ -52,7 +56,7 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {api_key(stage)}"}
         base_url = found["ApiUrl"]
         if stage.local is not None:
-            headers["Host"] = f"{found['LoadBalancerName']}.alb.localhost"
+            headers |= _local_edge(found)
             base_url = address(stage.local, "aws")
         self._stage = stage
         self._clock = stage.clock
@@ -115,6 +119,15 @@ class ApiClient:
             raise TwinError(f"The RAG service broke the connection: {error or type(error).__name__}.") from None
 
 
+def _local_edge(found: Mapping[str, str]) -> dict[str, str]:
+    """Headers with which the emulator takes a request for the stage's distribution, or for its load balancer."""
+    host = urlsplit(found["ApiUrl"]).netloc
+    if host.endswith(".cloudfront.net"):
+        # The emulator speaks no TLS, which the distribution asks of its callers.
+        return {"Host": host, "X-Forwarded-Proto": "https"}
+    return {"Host": f"{found['LoadBalancerName']}.alb.localhost"}
+
+
 def _events(lines: Iterator[str]) -> Iterator[Event]:
     name, data = "message", []
     for line in lines:
@@ -134,8 +147,15 @@ def _refusal(response: httpx.Response) -> str:
     try:
         reason = _message(response.json())
     except ValueError:
-        reason = response.text[:300] or response.reason_phrase
+        return _refusal_of_edge(response)
     return f"The RAG service answered {response.status_code}: {reason}"
+
+
+def _refusal_of_edge(response: httpx.Response) -> str:
+    """What a load balancer or CloudFront says in place of the service: its title, without the page around it."""
+    title = TITLE.search(response.text)
+    said = title[1].strip() if title else response.text[:300] or response.reason_phrase
+    return f"The way to the RAG service answered {response.status_code}: {said}"
 
 
 def _message(body: Any) -> str:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -83,3 +84,16 @@ def test_an_answer_that_breaks_off_is_a_failure(service: Service) -> None:
     service.events = [("token", {"text": "Beca"})]
     done = CliRunner().invoke(app, ["ask", "Why?", "--json"])
     assert isinstance(done.exception, TwinError) and "may be cut" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>...", "502 Bad Gateway"),
+        ("<TITLE>ERROR: The request could not be satisfied</TITLE>", "ERROR: The request could not be satisfied"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_page_of_the_way_is_said_by_its_title(page: str, said: str) -> None:
+    refused = api_client.RefusedError(httpx.Response(502, text=page))
+    assert str(refused) == f"The way to the RAG service answered 502: {said}"
