@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 DEFAULT_SECONDS = 60.0
 POLL_SECONDS = 0.2
+_waits: ContextVar[bool] = ContextVar("waits", default=True)
 
 
 class StabilisationError(RuntimeError):
@@ -28,6 +31,16 @@ def longest_seconds() -> float:
     return float(os.environ.get("LOCALCLOUD_STABILISE_SECONDS", DEFAULT_SECONDS))
 
 
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Within the block `wait_until_settled` returns at once, as in CloudFormation's express mode."""
+    token = _waits.set(False)
+    try:
+        yield
+    finally:
+        _waits.reset(token)
+
+
 def wait_until_settled(look: Callable[[], str | None]) -> None:
     """Call `look` until the resource has settled.
 
@@ -38,6 +51,8 @@ def wait_until_settled(look: Callable[[], str | None]) -> None:
     Raises:
         StabilisationError: it failed.
     """
+    if not _waits.get():
+        return
     while (problem := look()) is None:
         time.sleep(POLL_SECONDS)
     if problem:

@@ -17,13 +17,15 @@ was interrupted is finished by the next one, and a run over nothing changes noth
    order is read from the deployed templates, because CloudFormation guards exports but not `Fn::GetStackOutput`.
 5. Leftovers: what AWS is known to leave after a stack is gone, such as log groups that were written to once more.
 6. Survivors (`twin/inventory/survivors.py`): every service that the stacks touch is asked what it has of the stage.
-   Steps 5 and 6 are repeated for a minute while deletions settle. An empty list is the proof; the last list is the
-   result.
+   Steps 5 and 6 are repeated for a minute while deletions settle, and for an hour at most while AWS still deletes: the
+   stacks are deleted in express mode, which returns before distributions and interfaces are gone. An empty list is the
+   proof; the last list is the result.
 
 When something fails:
 
 - A stack that ends as DELETE_FAILED is deleted again after step 3 and a pause that grows; after four attempts it is
-  left for the list of survivors, with CloudFormation's reason.
+  left for the list of survivors, with CloudFormation's reason. What fails because something is still in use is tried
+  for an hour: a stack that is gone may have left an interface in the network of the next.
 - A leftover that cannot be removed yet is reported and tried again; in the end it is in the list.
 
 `plan.py` lists the same removals without making one (`--dry-run`). The command itself is `cli.py`: exit code 1 with
@@ -32,6 +34,7 @@ survivors; without any it also stops the local cloud of stage `local`. docs/dele
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 
 from botocore.exceptions import ClientError
@@ -46,6 +49,9 @@ from twin.target.progress import Progress
 from twin.target.stage import Stage
 
 SETTLE_SECONDS = 60.0
+GOING_SECONDS = 3600.0
+"""How long the proof waits for what AWS is still deleting: interfaces of Lambda were seen to stay for 45 minutes,
+https://github.com/serverless/serverless/issues/7633."""
 COMPONENT_SECONDS = 1200.0
 POLL_SECONDS = 5.0
 
@@ -140,17 +146,32 @@ def _empty_all(own: Ownership, progress: Progress) -> None:
 
 
 def _sweep(own: Ownership, progress: Progress) -> list[Survivor]:
-    """Delete leftovers and list survivors, repeatedly: services write logs and release interfaces after the stacks."""
-    clock = own.stage.clock
-    deadline = clock.deadline(SETTLE_SECONDS)
+    """Delete leftovers and list survivors, repeatedly: services write logs and release interfaces after the stacks.
+
+    In express mode CloudFormation is done before AWS is: what is still being deleted is waited for, and named.
+    """
+    clock, said = own.stage.clock, ""
+    longest, settled = clock.deadline(GOING_SECONDS), clock.deadline(SETTLE_SECONDS)
     while True:
         for each in LEFTOVERS:
             _remove(each, own, progress)
         left = survivors(own.stage, own)
+        if any(each.going for each in left) and not longest.passed:
+            settled = clock.deadline(SETTLE_SECONDS)
         # A stack that still exists was tried often enough.
-        if not left or deadline.passed or any(each.kind == "stack" for each in left):
+        if not left or settled.passed or any(each.kind == "stack" for each in left):
             return left
+        if (waiting := _waiting(left)) != said:
+            progress(waiting)
+            said = waiting
         clock.sleep(10 * POLL_SECONDS)
+
+
+def _waiting(left: Collection[Survivor]) -> str:
+    """What the proof waits for: how many of each kind."""
+    kinds = Counter(each.kind for each in left)
+    counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    return f"{'waiting':<24} until AWS has deleted: {counted}"
 
 
 def _remove(leftover: Leftover, own: Ownership, progress: Progress) -> None:

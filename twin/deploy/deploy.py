@@ -38,12 +38,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from infra.settings.deployment import SettingsError, load_settings
+from infra.settings.deployment import EPHEMERAL, SettingsError, load_settings
 from infra.settings.placeholders import placeholders
 from localcloud import lifecycle
 from services.rag.prompts.library import PromptLibrary
 from twin.deploy.failures.report import FailureRecorder, explained_unready
 from twin.deploy.ready import wait_until_ready
+from twin.deploy.settled import wait_until_settled
 from twin.prompts.versions import register
 from twin.target import cdk
 from twin.target.bootstrap import bootstrap_account
@@ -59,6 +60,8 @@ from twin.target.stage import Stage, connect, local_stage
 from twin.target.stage_secrets import put_pending
 
 START_SECONDS = 60.0
+EXPRESS_READY_SECONDS = 1800.0
+"""For tasks, load balancer and distribution, which CloudFormation waits for otherwise."""
 BOOTSTRAP_STACK = "CDKToolkit"
 
 
@@ -107,6 +110,11 @@ def refuse_examples(stage: Stage) -> None:
         raise TwinError(f"Stage {stage.name} is not set up: {named}. Run `twin init --stage {stage.name}`.")
 
 
+def is_express(stage: Stage) -> bool:
+    """Whether CloudFormation is not to wait for what it makes: previews, which are many and short-lived."""
+    return EPHEMERAL.fullmatch(stage.name) is not None
+
+
 def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *, only: tuple[str, ...] = ()) -> None:
     """Synthesize the stage and deploy it, all stacks or `only` some.
 
@@ -116,7 +124,15 @@ def deploy_stacks(stage: Stage, overrides: dict[str, str], progress: Progress, *
     recorder = FailureRecorder(stage)
     names = [stage.stack(name) for name in only]
     try:
-        cdk.deploy(stage.name, names, overrides, progress, exclusively=bool(only), failed=recorder.record)
+        cdk.deploy(
+            stage.name,
+            names,
+            overrides,
+            progress,
+            exclusively=bool(only),
+            express=is_express(stage),
+            failed=recorder.record,
+        )
     except TwinError as error:
         raise recorder.explained(error) from None
 
@@ -130,6 +146,8 @@ def finish(stage: Stage, progress: Progress) -> Deployed:
         TwinError: when the service does not get ready, with the reason.
     """
     found = outputs(stage)
+    if is_express(stage):
+        wait_until_settled(stage, found, progress)
     if unpark(stage):
         progress(f"the model of stage {stage.name} was parked: its scaling goes on, and a question wakes it")
     ensure_api_key(stage, found["ApiKeysSecretArn"])
@@ -137,7 +155,7 @@ def finish(stage: Stage, progress: Progress) -> Deployed:
     for name in put_pending(stage, found):
         progress(f"secret {name} filled")
     try:
-        notes = wait_until_ready(stage, found)
+        notes = wait_until_ready(stage, found, EXPRESS_READY_SECONDS if is_express(stage) else None)
     except TwinError as error:
         raise explained_unready(error, stage, found["ClusterName"], found["ServiceName"]) from None
     for note in notes:

@@ -20,7 +20,7 @@ UNFILLED = "API key of Qdrant"
 """Description of the secret of a store elsewhere, which is created with a placeholder."""
 
 
-def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
+def wait_until_ready(stage: Stage, found: dict[str, str], seconds: float | None = None) -> list[str]:
     """Wait for `/readyz` through the load balancer; locally what cannot get ready by itself ends the wait.
 
     A model without copies is not asked, since that would wake it: on AWS a wake takes minutes, in which every
@@ -29,6 +29,7 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
 
     Args:
         found: the stage's outputs.
+        seconds: how long; `READY_SECONDS` where CloudFormation has waited already.
 
     Returns:
         Sentences on what does not serve yet although the deployment is done.
@@ -38,7 +39,8 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
     """
     copies = model_copies(stage)
     asleep = copies is not None and copies.current == 0
-    deadline = stage.clock.deadline(READY_SECONDS)
+    seconds = READY_SECONDS if seconds is None else seconds
+    deadline = stage.clock.deadline(seconds)
     with ApiClient(stage, found) as api:
         while True:
             state = api.readiness(wake=not asleep)
@@ -54,7 +56,7 @@ def wait_until_ready(stage: Stage, found: dict[str, str]) -> list[str]:
             if stage.is_local:
                 refuse_failed_processes()
             if deadline.passed:
-                raise TwinError(f"The RAG service is not ready after {READY_SECONDS:.0f} s: {state}")
+                raise TwinError(f"The RAG service is not ready after {seconds:.0f} s: {state}")
             stage.clock.sleep(POLL_SECONDS)
 
 

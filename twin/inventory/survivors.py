@@ -6,7 +6,7 @@ asked of its own service; what is tagged in services beyond these comes from the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +19,27 @@ from twin.inventory.ownership import Ownership, read_ownership
 from twin.inventory.pages import pages
 from twin.target.stage import Stage
 
-GONE = {"DELETE_COMPLETE", "DELETE_IN_PROGRESS", "deleted", "deleting", "INACTIVE", "terminated", "shutting-down"}
-STATES = ("StackStatus", "State", "Status")
+GONE = {"DELETE_COMPLETE", "deleted", "INACTIVE", "terminated"}
+GOING = {"delete_in_progress", "deleting", "delete in progress", "shutting-down", "draining", "deploying"}
+"""States, in lower case, of what AWS is still deleting; a VPC origin is deployed anew for it."""
+STATES = ("StackStatus", "State", "Status", "EndpointStatus", "InferenceComponentStatus")
+IS_GOING = "AWS is still deleting it"
 
 
 @dataclass(frozen=True)
 class Survivor:
-    """One resource that still exists after a delete, and why, where its service says."""
+    """One resource that still exists after a delete.
+
+    Attributes:
+        why: where its service says so.
+        going: whether AWS is still deleting it: nothing is left to do but to wait.
+    """
 
     service: str
     kind: str
     name: str
     why: str = ""
+    going: bool = False
 
 
 def survivors(stage: Stage, own: Ownership | None = None) -> list[Survivor]:
@@ -46,18 +55,40 @@ def survivors(stage: Stage, own: Ownership | None = None) -> list[Survivor]:
             existing |= id_aliases(name) | ids_of(item)
             owned = own.owns_bucket(name) if listing.kind == "bucket" else own.owns(name, item)
             if owned:
-                found.append(Survivor(listing.service, listing.kind, name, _why(item)))
+                going = is_going(item)
+                found.append(Survivor(listing.service, listing.kind, name, IS_GOING if going else _why(item), going))
     found += _scalable_targets(own) + _keys(own, existing) + _ecs_services(own, existing) + _machines(own, existing)
     found += _tagged(own, existing, {alias for each in found for alias in id_aliases(each.name)})
     return found
 
 
 def is_gone(item: Any) -> bool:
-    """Whether a list shows a resource that is deleted, or that nothing can keep from being deleted."""
-    if not isinstance(item, dict) or item.get("StackStatus") == "DELETE_IN_PROGRESS":
+    """Whether a list shows a resource that is deleted; one that is being deleted is not, since that may fail."""
+    if not isinstance(item, dict):
         return False
-    states = (item.get(key) for key in STATES)
-    return bool(item.get("DeletedDate")) or any(isinstance(state, str) and state in GONE for state in states)
+    return bool(item.get("DeletedDate")) or any(state in GONE for state in _states(item))
+
+
+def is_going(item: Any) -> bool:
+    """Whether AWS is still deleting a resource, by itself or after what uses it.
+
+    A distribution is switched off before it goes, and an interface that is in use goes with its user.
+    """
+    if not isinstance(item, dict):
+        return False
+    if any(state.lower() in GOING for state in _states(item)):
+        return True
+    switched_off = item.get("Enabled") is False and "DomainName" in item
+    return switched_off or (item.get("Status") == "in-use" and "NetworkInterfaceId" in item)
+
+
+def _states(item: Mapping[str, Any]) -> Iterator[str]:
+    for key in STATES:
+        state = item.get(key)
+        # A load balancer and a machine have theirs in an object.
+        state = state.get("Code", state.get("Name")) if isinstance(state, dict) else state
+        if isinstance(state, str):
+            yield state
 
 
 def _items(stage: Stage, listing: Listing) -> Iterator[Any]:
@@ -114,11 +145,12 @@ def _machines(own: Ownership, existing: set[str]) -> list[Survivor]:
     found = []
     for page in own.stage.client("ec2").get_paginator("describe_instances").paginate():
         for machine in (each for reservation in page["Reservations"] for each in reservation["Instances"]):
-            if machine["State"]["Name"] in GONE:
+            if is_gone(machine):
                 continue
             existing |= id_aliases(machine["InstanceId"])
             if own.owns(machine["InstanceId"], machine):
-                found.append(Survivor("ec2", "instance", machine["InstanceId"]))
+                going = is_going(machine)
+                found.append(Survivor("ec2", "instance", machine["InstanceId"], IS_GOING if going else "", going))
     return found
 
 

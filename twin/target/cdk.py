@@ -20,6 +20,11 @@ EVENT = re.compile(
     r"\| (?P<status>[A-Z_]++)\s++\| (?P<type>\S++)\s++\| (?P<name>.*)$"
 )
 RESOURCE = re.compile(r"^(?:(?P<path>.+?) \((?P<id>\w+)\)|(?P<bare>\w+))\s*(?P<reason>.*)$")
+EXPRESS = ("--express", "--rollback")
+"""Express mode turns rollback off; without it CloudFormation refuses to replace anything, such as each new task
+definition, and leaves the stack where only another express deployment gets it out:
+https://github.com/aws/aws-cdk-cli/issues/1931, https://github.com/aws/aws-cdk-cli/pull/1970."""
+VALIDATE_SECONDS = 540
 NOT_FOR_LOCAL = ("AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 Failed = Callable[[str, str, str, str], None]
@@ -77,9 +82,12 @@ def deploy(
     progress: Progress,
     *,
     exclusively: bool = False,
+    express: bool = False,
     failed: Failed | None = None,
 ) -> None:
     """Synthesize `stage` and deploy those of its stacks that are named, or all, in one run of the command line.
+
+    With `express` CloudFormation is done before what it made is ready, and the caller has to wait for that.
 
     Raises:
         TwinError: naming each resource that failed, with CloudFormation's reason.
@@ -87,8 +95,29 @@ def deploy(
     targets = tuple(stacks) or ("--all",)
     options = ("--require-approval", "never", "--progress", "events", "--concurrency", "4")
     only = ("--exclusively",) if exclusively else ()
-    arguments = ("deploy", *targets, *_app(stage, CDK_OUT), *options, *only)
+    arguments = ("deploy", *targets, *_app(stage, CDK_OUT), *options, *only, *(EXPRESS if express else ()))
     _run(arguments, {**overrides, "STAGE": stage}, progress, failed)
+
+
+def validate(stage: str, overrides: Mapping[str, str]) -> tuple[str, bool]:
+    """What CloudFormation says about the templates of `stage`, and whether nothing was found: `cdk validate --online`.
+
+    It makes a change set of each stack and deletes it, together with a stack that exists for that only.
+
+    Raises:
+        TwinError: it takes longer than `VALIDATE_SECONDS`.
+    """
+    options = ("--online", "--unstable=validate", "--no-notices", "--no-version-reporting")
+    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), "validate", *_app(stage, CDK_OUT), *options]
+    env = {**environment({**overrides, "STAGE": stage}), "NO_COLOR": "1"}
+    # In CI mode messages go to the output and errors as well, but Node's and the CDK's own warnings do not.
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=VALIDATE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise TwinError(f"`cdk validate` took longer than {VALIDATE_SECONDS} s.") from None
+    return f"{done.stdout}\n{done.stderr}", done.returncode == 0
 
 
 def _app(stage: str, output: Path) -> tuple[str, ...]:

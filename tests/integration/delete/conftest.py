@@ -27,6 +27,8 @@ ORDER = ("network", "llm", "evaluation", "business", "guard")
 ASSETS = "cdk-hnb659fds-assets-000000000000-us-east-1"
 TAGS = [{"Key": "project", "Value": "llm-twin"}, {"Key": "stage", "Value": STAGE}]
 DONE = ("_COMPLETE", "_FAILED")
+FACTOR = "150"
+"""Of the emulator: a distribution goes two seconds after its stack."""
 
 
 @dataclass
@@ -72,9 +74,13 @@ class Cloud:
         self.emulator.client("s3").put_object(Bucket=ASSETS, Key=key, Body=body.encode())
         return f"https://s3.us-east-1.amazonaws.com/{ASSETS}/{key}"
 
+    def standing(self) -> set[str]:
+        """Names of the stacks that exist."""
+        return {stack["StackName"] for stack in self.cloudformation.describe_stacks()["Stacks"]}
+
     def create_all(self, parts: Sequence[str] = ORDER) -> None:
         """Create stacks that do not stand yet."""
-        standing = {stack["StackName"] for stack in self.cloudformation.describe_stacks()["Stacks"]}
+        standing = self.standing()
         for part in parts:
             if self.name(part) not in standing:
                 assert self.create(part) == "CREATE_COMPLETE", self.failures(part)
@@ -176,9 +182,13 @@ def assembly(synthesize: Synthesize) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cloud(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """One emulator per module, so that what one module leaves is no survivor of another."""
-    with running(tmp_path_factory.mktemp("emulator")) as emulator, pytest.MonkeyPatch.context() as patch:
+def cloud(request: pytest.FixtureRequest, assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One emulator per module, so that what one leaves is no survivor of another; `FACTOR` of it is its clock's."""
+    factor = getattr(request.module, "FACTOR", FACTOR)
+    with (
+        running(tmp_path_factory.mktemp("emulator"), LOCALCLOUD_TIME_FACTOR=factor) as emulator,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in aws_environment(emulator.url).items():
             patch.setenv(name, value)
         _bootstrap(emulator, assembly)

@@ -107,3 +107,22 @@ def test_a_distribution_is_within_the_limits_of_cloudfront(
         "CustomErrorResponses": errors,
     }
     assert_stack_refused(stacks, rule, words, Edge=resource("CloudFront::Distribution", DistributionConfig=config))
+
+
+def test_a_subnet_in_use_is_not_deleted(aws: Aws, stacks: Stacks) -> None:
+    rule, ec2 = "subnet-in-use", aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.93.0.0/16")["Vpc"]["VpcId"]
+    assert (
+        stacks.create("used-subnet", {"Subnet": resource("EC2::Subnet", VpcId=vpc, CidrBlock="10.93.0.0/24")})
+        == "CREATE_COMPLETE"
+    )
+    used = stacks.physical_id("used-subnet", "Subnet")
+    words = f"The subnet '{used}' has dependencies and cannot be deleted."
+    interface = ec2.create_network_interface(SubnetId=used)["NetworkInterface"]["NetworkInterfaceId"]
+    assert_call_refused(rule, words, ec2.delete_subnet, SubnetId=used)
+    aws("cloudformation").delete_stack(StackName="used-subnet")
+    assert stacks.settled("used-subnet") == "DELETE_FAILED"
+    assert any(words in reason for reason in stacks.failures("used-subnet"))
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
+    stacks.delete("used-subnet")
+    ec2.delete_vpc(VpcId=vpc)

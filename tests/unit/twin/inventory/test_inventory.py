@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from twin.inventory.listings import LISTINGS, kinds_checked, services_checked
-from twin.inventory.survivors import is_gone, kind_of
+from twin.inventory.survivors import is_going, is_gone, kind_of
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,33 @@ from twin.inventory.survivors import is_gone, kind_of
         ({"DeletedDate": "2026-01-01"}, True),
         ({"StackStatus": "DELETE_FAILED"}, False),
         ({"StackStatus": "DELETE_IN_PROGRESS"}, False),
+        ({"State": "deleting"}, False),
+        ({"State": {"Name": "terminated"}}, True),
         ({"State": {"Code": "active"}}, False),
         ("twin-dev-llm", False),
     ],
 )
 def test_what_is_deleted_is_gone(item: Any, gone: bool) -> None:
     assert is_gone(item) is gone
+
+
+@pytest.mark.parametrize(
+    ("item", "going"),
+    [
+        ({"StackStatus": "DELETE_IN_PROGRESS"}, True),
+        ({"EndpointStatus": "Deleting"}, True),
+        ({"State": {"Name": "shutting-down"}}, True),
+        ({"Status": "Delete in progress"}, True),
+        ({"Id": "E1", "DomainName": "d1.cloudfront.net", "Enabled": False, "Status": "InProgress"}, True),
+        ({"Id": "E1", "DomainName": "d1.cloudfront.net", "Enabled": True, "Status": "Deployed"}, False),
+        ({"NetworkInterfaceId": "eni-1", "Status": "in-use"}, True),
+        ({"NetworkInterfaceId": "eni-1", "Status": "available"}, False),
+        ({"State": "enabled"}, False),
+        ("twin-dev-llm", False),
+    ],
+)
+def test_what_aws_is_still_deleting_is_waited_for(item: Any, going: bool) -> None:
+    assert is_going(item) is going
 
 
 @pytest.mark.parametrize(
