@@ -20,6 +20,9 @@ def doctor(
         Path | None,
         typer.Option(help="Directory with the model's config.json and weights, if the hub is out of reach."),
     ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Have CloudFormation look at the templates: change sets, made and deleted.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check what would make a deployment fail, and how to fix it.
@@ -29,7 +32,7 @@ def doctor(
     from twin.doctor import preflight
     from twin.doctor.view import show_findings
 
-    findings = preflight.doctor(stage, model_dir)
+    findings = preflight.doctor(stage, model_dir, online=online)
     if as_json:
         print_json([finding.as_dict() for finding in findings])
     else:

@@ -20,6 +20,7 @@ from twin.doctor import (
     secrets,
     stacks,
     updates,
+    validation,
 )
 from twin.doctor.check import Check, run
 from twin.doctor.finding import Finding, Status
@@ -45,11 +46,12 @@ AWS: tuple[Check, ...] = (
 )
 
 
-def doctor(stage: str, model_dir: Path | None = None) -> list[Finding]:
+def doctor(stage: str, model_dir: Path | None = None, *, online: bool = False) -> list[Finding]:
     """Every check of this machine and, for a stage on AWS, of its settings, account, model and images.
 
     Args:
         model_dir: directory with the model's `config.json` and weights, when the hub cannot be reached.
+        online: whether CloudFormation is to look at the templates as well, for which change sets are made and deleted.
 
     Raises:
         TwinError: for a name that no stage can have.
@@ -57,7 +59,7 @@ def doctor(stage: str, model_dir: Path | None = None) -> list[Finding]:
     if not STAGE_NAME.fullmatch(stage):
         raise TwinError(f"STAGE={stage!r} is not a stage name: use local, dev, prod, or lower-case letters and digits.")
     context, opened = account.open_context(stage)
-    checks = LOCAL if stage == "local" else AWS
+    checks = (*(LOCAL if stage == "local" else AWS), *(validation.CHECKS if online else ()))
     return [*opened, *run(checks, replace(context, model_dir=model_dir))]
 
 
