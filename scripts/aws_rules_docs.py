@@ -31,10 +31,10 @@ Divided by `{VARIABLE}` ({DEFAULT_FACTOR:g}; 1 is as slow as AWS).
 
 BEHAVIOUR = """## What is no refusal
 
-The local cloud does the same.
+What happens to requests, lists and stacks without being refused. `LOCALCLOUD_AWS_RULES` leaves none of it out.
 
-| service | what | source | test |
-|---|---|---|---|"""
+| behaviour | where | does | here | how sure | source |
+|---|---|---|---|---|---|"""
 
 METRICS = """## Metrics that SageMaker publishes
 
@@ -66,7 +66,7 @@ def render() -> str:
 
 def _behaviour(each: Behaviour) -> str:
     source = f"{_linked(each.source)}, {each.seen.isoformat()}"
-    return f"| {each.service} | {each.what} | {source} | `{each.test}` |"
+    return f"| {' | '.join((f'`{each.name}`', each.where, each.does, each.applied, each.certainty, source))} |"
 
 
 def _linked(source: str) -> str:

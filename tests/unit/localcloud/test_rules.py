@@ -43,10 +43,10 @@ def test_a_rule_is_seen_to_refuse(name: str) -> None:
     assert any(f'"{name}"' in path.read_text() for path in TESTS.glob("test_*.py")), f"no test in {TESTS} names {name}"
 
 
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda each: each.test.rpartition("::")[2])
-def test_a_behaviour_is_seen(behaviour: Behaviour) -> None:
-    file, _, name = behaviour.test.partition("::")
-    assert f"def {name}(" in (TESTS.parents[3] / file).read_text()
+@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)
+def test_a_behaviour_has_a_source_and_a_test(behaviour: Behaviour) -> None:
+    assert behaviour.source and behaviour.certainty in get_args(Certainty)
+    assert (TESTS.parent / behaviour.test).is_file()
 
 
 def test_rules_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
