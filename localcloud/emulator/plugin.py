@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from localcloud.account import Credentials
 from localcloud.emulator import alarm_notices, authorization, corrections, faults, long_polls, sessions, targets
-from localcloud.emulator.cloudformation import autoscaling, early_validation, ec2, edge, events, express, governance
-from localcloud.emulator.cloudformation import stack_times
+from localcloud.emulator.cloudformation import (
+    autoscaling,
+    early_validation,
+    ec2,
+    edge,
+    events,
+    express,
+    governance,
+    stack_times,
+)
 from localcloud.emulator.cloudformation import ecs as ecs_types
 from localcloud.emulator.cloudformation import sagemaker as sagemaker_types
 from localcloud.emulator.edge import distribution, load_balancer

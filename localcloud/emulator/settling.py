@@ -33,12 +33,17 @@ def longest_seconds() -> float:
 
 @contextmanager
 def without_waiting() -> Iterator[None]:
-    """Within the block `wait_until_settled` returns at once, as in CloudFormation's express mode."""
+    """Within the block no wait for a resource waits, as in CloudFormation's express mode."""
     token = _waits.set(False)
     try:
         yield
     finally:
         _waits.reset(token)
+
+
+def stacks_wait() -> bool:
+    """Whether the stack that is worked on waits for its resources, as it does but in express mode."""
+    return _waits.get()
 
 
 def wait_until_settled(look: Callable[[], str | None]) -> None:
@@ -51,7 +56,7 @@ def wait_until_settled(look: Callable[[], str | None]) -> None:
     Raises:
         StabilisationError: it failed.
     """
-    if not _waits.get():
+    if not stacks_wait():
         return
     while (problem := look()) is None:
         time.sleep(POLL_SECONDS)

@@ -187,12 +187,13 @@ def _going_on(delete: Callable[..., Any]) -> Callable[..., Any]:
         given = (resource_type, physical_id, properties, stack, logical_id)
         if not is_express(stack):
             return delete(*given)
+        with without_waiting():
+            if resource_type in (DISTRIBUTION, VPC_ORIGIN):
+                return _later(DISTRIBUTION_CHANGED.here(), delete, given)
+            done = delete(*given)
         if resource_type == FUNCTION:
-            delete(*given)
-            return _interfaces_of_function(properties)
-        if resource_type in (DISTRIBUTION, VPC_ORIGIN):
-            return _later(DISTRIBUTION_CHANGED.here(), delete, given)
-        return delete(*given)
+            _interfaces_of_function(properties)
+        return done
 
     return act
 

@@ -18,6 +18,7 @@ from ministack.services.cloudformation import provisioners
 from localcloud import aws_time
 from localcloud.aws_time import Duration
 from localcloud.emulator.registry import Properties, run_on_worker_thread
+from localcloud.emulator.settling import stacks_wait
 
 ORIGIN, DISTRIBUTION, FUNCTION = "AWS::CloudFront::VpcOrigin", "AWS::CloudFront::Distribution", "AWS::Lambda::Function"
 DEPLOYED = "Deployed"
@@ -61,7 +62,7 @@ def _slow_down(
 
     def settle(physical_id: str, duration: Duration) -> None:
         record, status = find(physical_id)
-        if record is None:
+        if record is None or not stacks_wait():
             return
         record["Status"] = status
         _stopping.wait(duration.here())
@@ -94,7 +95,7 @@ def _slow_down_functions() -> None:
     def delete_with_interfaces(physical_id: str, properties: Properties) -> None:
         """Delete the function; one in a VPC is gone for its stack when its network interfaces are."""
         delete(physical_id, properties)
-        if (properties.get("VpcConfig") or {}).get("SubnetIds"):
+        if stacks_wait() and (properties.get("VpcConfig") or {}).get("SubnetIds"):
             _stopping.wait(aws_time.FUNCTION_INTERFACES_GONE.here())
 
     handlers.update(delete=delete_with_interfaces)
