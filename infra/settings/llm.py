@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from infra.settings.base import Environment, Group, SecretArn
-from infra.settings.llm_images import AMI_FOR_CUDA, IMAGES, cuda_of, image_in
+from infra.settings.llm_images import AMI_FOR_CUDA, IMAGES, cuda_of, image_in, reads_routes
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
@@ -145,6 +145,11 @@ class LlmSettings(Group):
     bake_seconds: int = Field(
         180, description="Time for which each step of an update is watched for such errors.", ge=60, le=3600
     )
+    count_tokens: bool | None = Field(
+        None,
+        description="Whether the RAG service asks the container for token counts (route /tokenize) where an estimate "
+        "is near a limit. Empty: when the image's tag is that of AWS's vLLM container v1.4 or newer.",
+    )
     detailed_observability: bool = Field(
         # SageMaker's own default for new endpoint configurations (API_MetricsConfig of its reference).
         True,
@@ -225,6 +230,11 @@ class LlmSettings(Group):
     def container_image(self) -> str:
         """Container image, with the placeholders `{registry}` and `{region}`."""
         return self.image or IMAGES[self.container]
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the container is asked for token counts."""
+        return reads_routes(self.container_image) if self.count_tokens is None else self.count_tokens
 
     def image_in(self, region: str) -> str:
         """Container image in a region.

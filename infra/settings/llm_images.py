@@ -70,7 +70,13 @@ REGISTRIES = {
     "mx-central-1": "637423239942",
 }
 """Account of AWS's containers by region: https://aws.github.io/deep-learning-containers/reference/region_availability/,
-read 2026-08-21. China's regions are left out: their addresses end otherwise."""
+read 2026-08-21. The registries of djl-lmi.json and huggingface-vllm.json in aws/sagemaker-python-sdk @ a248126
+(2026-08-21, sagemaker-core/src/sagemaker/core/image_uri_config) are the same; `scripts/image_age.py` compares them
+with the newest. Other partitions are left out: China's addresses end otherwise, and for GovCloud the page has none."""
+FIRST_WITH_ROUTES = (1, 4)
+"""AWS's vLLM release from which the container reads `route=<path>` of an invocation's custom attributes: the changelog
+above. LMI's containers do not."""
+VLLM_TAG = re.compile(r"/vllm:server-sagemaker-cuda(?:-v(?P<major>\d+)(?:\.(?P<minor>\d+))?(?:\.\d+)?)?")
 CUDA_IN_TAG = re.compile(r"[:-]cu(?P<cuda>\d{2})\d(?![\d.])|/vllm:server-sagemaker-cuda-v(?P<release>\d+)")
 
 
@@ -90,3 +96,17 @@ def cuda_of(image: str) -> int | None:
     if found is None:
         return None
     return int(found["cuda"]) if found["cuda"] else CUDA_OF_VLLM_RELEASE.get(int(found["release"]))
+
+
+def reads_routes(image: str) -> bool:
+    """Whether a container reads the route of an invocation, as far as its tag tells.
+
+    A tag without a minor release names the newest of its kind.
+    """
+    found = VLLM_TAG.search(image)
+    if found is None:
+        return False
+    if found["major"] is None:
+        return True
+    newest_minor = 99
+    return (int(found["major"]), int(found["minor"] or newest_minor)) >= FIRST_WITH_ROUTES

@@ -26,6 +26,7 @@ from localcloud.sagemaker_runtime.selection import Target, resolve
 
 T = TypeVar("T")
 
+ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 COMPONENT_HEADER = "x-amzn-sagemaker-inference-component"
 VARIANT_HEADER = "x-amzn-sagemaker-target-variant"
 STREAM_ACCEPT_HEADER = "x-amzn-sagemaker-accept"
@@ -36,12 +37,12 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 # All other headers of a caller, its signature among them, are for the API and not for the container.
 _TO_CONTAINER = (
     "content-type",
-    "x-amzn-sagemaker-custom-attributes",
+    ATTRIBUTES_HEADER,
     "x-amzn-sagemaker-target-model",
     "x-amzn-trace-id",
 )
 _TO_CALLER = (
-    "x-amzn-sagemaker-custom-attributes",
+    ATTRIBUTES_HEADER,
     "x-amzn-sagemaker-new-session-id",
     "x-amzn-sagemaker-closed-session-id",
 )
@@ -144,6 +145,9 @@ class _Runtime:
 
     async def _prepare(self, request: Request, accept_header: str) -> tuple[Target, dict[str, str], bytes]:
         body = await _read_body(request, self._limits.max_body_bytes)
+        attributes = request.headers.get(ATTRIBUTES_HEADER, "")
+        if len(attributes) > self._limits.max_attributes_chars or not _visible(attributes):
+            errors.raise_bad_attributes(self._limits.max_attributes_chars)
         target = resolve(
             self._table,
             request.path_params["name"],
@@ -235,6 +239,10 @@ async def _read_body(request: Request, limit: int) -> bytes:
     if size > limit:
         errors.raise_body_too_large(limit)
     return b"".join(pieces)
+
+
+def _visible(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 async def _unless_disconnected(receive: Receive, work: Awaitable[T]) -> T:

@@ -105,6 +105,18 @@ def model_error(
     )
 
 
+def raise_bad_attributes(limit: int) -> NoReturn:
+    """Refuse custom attributes that are too long or hold other characters than visible ASCII.
+
+    Raises:
+        RuntimeApiError: always.
+    """
+    raise validation_error(
+        "1 validation error detected: Value at 'customAttributes' failed to satisfy constraint: "
+        f"Member must have length less than or equal to {limit} and satisfy regular expression pattern: \\p{{ASCII}}*"
+    )
+
+
 def raise_body_too_large(limit: int) -> NoReturn:
     """Refuse a request body above the limit.
 

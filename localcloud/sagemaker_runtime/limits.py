@@ -13,6 +13,8 @@ class RuntimeLimits:
 
     Attributes:
         max_body_bytes: largest request body. 25 MB: "Payload size for invocations", Amazon SageMaker AI quotas.
+        max_attributes_chars: longest custom attributes, of visible ASCII. 1,024: CustomAttributes of InvokeEndpoint in
+            the API reference and in botocore's model.
         response_seconds: time within which a container must answer (its headers when it streams). 60 s: InvokeEndpoint
             in the API reference, "model containers must respond to requests within 60 seconds".
         stream_seconds: time within which a stream must end. 8 minutes: Amazon SageMaker AI quotas for response streams.
@@ -21,6 +23,7 @@ class RuntimeLimits:
     """
 
     max_body_bytes: int = 25 * 1024 * 1024
+    max_attributes_chars: int = 1024
     response_seconds: float = 60.0
     stream_seconds: float = 480.0
     connect_seconds: float = 2.0

@@ -30,7 +30,12 @@ def main() -> int:
     configure_logging()
     logging.getLogger(__name__).info("engine chosen", extra={"engine": settings.llm_engine})
     uvicorn.run(
-        create_app(engine, settings.model_name),
+        create_app(
+            engine,
+            settings.model_name,
+            max_model_len=settings.max_model_len,
+            routes=settings.option_max_model_len is None,
+        ),
         host=settings.bind_host,
         port=settings.sagemaker_bind_to_port,
         http=HeadTimeoutProtocol,

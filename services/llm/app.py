@@ -1,4 +1,4 @@
-"""SageMaker's container contract: `GET /ping` and `POST /invocations`."""
+"""SageMaker's container contract: `GET /ping` and `POST /invocations`; behind it, vLLM's routes by custom attribute."""
 
 from __future__ import annotations
 
@@ -15,17 +15,27 @@ from services.common.settings import ConfigurationError
 from services.llm.engines.base import End, Engine, Event, Piece
 from services.llm.errors import LlmError
 from services.llm.responses import Completion, event
+from services.llm.routes import RouteByAttribute
 from services.llm.schemas import parse_request
+from services.llm.tokens import check_length, tokenize
 
 logger = logging.getLogger(__name__)
 
 # Far more than any prompt these engines read; SageMaker itself refuses bodies over 6 MB at classic endpoints.
 MAX_BODY_BYTES = 6 * 1024 * 1024
+MAX_MODEL_LEN = 8192
 _INTERNAL = "The engine failed while it was answering."
 
 
-def create_app(engine: Engine, model_name: str) -> FastAPI:
-    """The service over an engine, which is loaded in the background so that `/ping` can say that it is not ready."""
+def create_app(engine: Engine, model_name: str, *, max_model_len: int = MAX_MODEL_LEN, routes: bool = True) -> FastAPI:
+    """The service over an engine, which is loaded in the background so that `/ping` can say that it is not ready.
+
+    Args:
+        engine: answers.
+        model_name: in responses.
+        max_model_len: the model's window in tokens.
+        routes: whether the custom attribute `route` is read, as by AWS's vLLM container and not by LMI's.
+    """
     loading: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -45,6 +55,9 @@ def create_app(engine: Engine, model_name: str) -> FastAPI:
 
     app = FastAPI(title="LLM microservice", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
 
+    if routes:
+        app.add_middleware(RouteByAttribute)
+
     @app.exception_handler(LlmError)
     async def on_error(_: Request, error: LlmError) -> JSONResponse:
         return JSONResponse(error.body, error.status)
@@ -60,11 +73,13 @@ def create_app(engine: Engine, model_name: str) -> FastAPI:
         check_loaded()
         return Response()
 
+    @app.post("/v1/chat/completions")
     @app.post("/invocations")
     async def invocations(http_request: Request) -> Response:
         check_loaded()
         _check_content_type(http_request)
         request = parse_request(await _read(http_request))
+        check_length(engine, request, max_model_len)
         completion = Completion(model_name)
         events = _guarded(engine.generate(request))
         if not request.stream:
@@ -73,6 +88,12 @@ def create_app(engine: Engine, model_name: str) -> FastAPI:
         first = await anext(events)
         body = _stream(first, events, completion, include_usage=request.include_usage)
         return StreamingResponse(body, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+    @app.post("/tokenize")
+    async def tokens(http_request: Request) -> JSONResponse:
+        check_loaded()
+        _check_content_type(http_request)
+        return JSONResponse(tokenize(engine, await _read(http_request), max_model_len))
 
     return app
 

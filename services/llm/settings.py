@@ -18,6 +18,10 @@ class LlmSettings(ServiceSettings):
     sm_vllm_served_model_name: str = Field(
         "", description="name of the model in responses; empty means LLM_OPENAI_MODEL, or else the engine's name"
     )
+    sm_vllm_max_model_len: int = Field(8192, ge=1, description="the model's window: most tokens of prompt and answer")
+    option_max_model_len: int | None = Field(
+        None, ge=1, description="the same in LMI's container, which reads no route from custom attributes"
+    )
     llm_engine: Literal["extractive", "openai", "confabulating"] = Field(
         "extractive", description="engine that answers: extractive, openai or confabulating"
     )
@@ -36,6 +40,11 @@ class LlmSettings(ServiceSettings):
     llm_openai_timeout_seconds: float = Field(
         60, gt=0, le=900, description="longest silence of LLM_OPENAI_BASE_URL, in seconds"
     )
+
+    @property
+    def max_model_len(self) -> int:
+        """The model's window in tokens."""
+        return self.option_max_model_len or self.sm_vllm_max_model_len
 
     @property
     def model_name(self) -> str:

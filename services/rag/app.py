@@ -32,6 +32,7 @@ from services.rag.api.middleware import Gateway
 from services.rag.api.protocol import errors
 from services.rag.api.routes import ROUTERS
 from services.rag.embeddings.pool import CpuPool, EmbeddingModel
+from services.rag.pipeline.counts import ModelCounts
 from services.rag.pipeline.factory import open_retriever
 from services.rag.pipeline.generate import Generator
 from services.rag.pipeline.prompt import PromptBuilder
@@ -152,6 +153,7 @@ async def _build(
         gate,
         Recorder(tracer, owners, samples, metrics, anonymiser, tokens, facts),
         pool,
+        ModelCounts(chat if settings.llm_count_tokens else None),
         query_max_tokens=settings.query_max_tokens,
     )
     checks = await _checks(settings, store, chat, sqs, stack)

@@ -145,6 +145,11 @@ class RagSettings(RetrievalSettings):
     llm_tokenizer_path: Path | None = Field(
         default=None, description="tokenizer.json of the served model; without it, token counts are estimated"
     )
+    llm_count_tokens: bool = Field(
+        default=False,
+        description="whether the endpoint's container has the route /tokenize (AWS's vLLM container since v1.4): it is "
+        "then asked for counts where an estimate is near a limit",
+    )
 
     query_max_tokens: int = Field(default=1000, ge=16, le=131072, description="longest question, in tokens")
     context_max_tokens: int = Field(default=2000, ge=100, le=131072, description="longest context, in tokens")

@@ -254,6 +254,23 @@ def test_callers_of_a_real_time_endpoint_name_no_component() -> None:
     assert metric.namespace == "/aws/sagemaker/Endpoints"
 
 
+@pytest.mark.parametrize(
+    ("chosen", "counts"),
+    [
+        ({}, True),
+        ({"container": "lmi"}, False),
+        ({"image": "{registry}.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.3"}, False),
+        ({"image": "{registry}.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1.4"}, True),
+        ({"image": "{registry}.dkr.ecr.{region}.amazonaws.com/vllm:server-sagemaker-cuda-v1"}, True),
+        ({"image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/own:cu130"}, False),
+        ({"image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/own:cu130", "count_tokens": True}, True),
+        ({"count_tokens": False}, False),
+    ],
+)
+def test_the_service_counts_where_the_container_reads_routes(chosen: dict[str, Any], counts: bool) -> None:
+    assert service_environment(settings(**chosen)).get("LLM_COUNT_TOKENS") == ("true" if counts else None)
+
+
 def test_further_instance_types_are_pools_in_their_order(llm: Llm) -> None:
     template = llm(instance_type="ml.g6.2xlarge", fallback_instance_types=["ml.g5.2xlarge", "ml.g6e.2xlarge"])
     (variant,) = only(template, "SageMaker::EndpointConfig")["ProductionVariants"]

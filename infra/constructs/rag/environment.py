@@ -26,6 +26,7 @@ def service_environment(settings: DeploymentSettings) -> dict[str, str]:
         **({"LLM_INFERENCE_COMPONENT_NAME": component} if component else {}),
         "LLM_MODEL_ID": settings.llm.served_name,
         "LLM_TIMEOUT_SECONDS": f"{settings.llm.request_timeout_seconds:g}",
+        **({"LLM_COUNT_TOKENS": "true"} if settings.llm.counts_tokens else {}),
         "LLM_MAX_OUTPUT_TOKENS": str(settings.llm.max_output_tokens),
         "LLM_TEMPERATURE": f"{settings.llm.temperature:g}",
         "EMBEDDING_MODEL_DIR": settings.embedding.model_dir,

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
@@ -20,11 +21,12 @@ from aiohttp import ClientResponse
 from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 
 from services.common.sagemaker.chat import ChatChunk, ChatStreamParser
-from services.common.sagemaker.errors import Throttled, translate
+from services.common.sagemaker.errors import SLEEPING, Throttled, translate
 from services.common.sagemaker.eventstream import OPERATION, EventStreamDecoder
 from services.common.sagemaker.signing import RuntimeApi
 
 CONNECT_TIMEOUT_SECONDS = 3
+ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 DEFAULT_CONCURRENCY = 128
 IDLE_CONNECTION_SECONDS = 20
 DNS_CACHE_SECONDS = 30
@@ -71,6 +73,11 @@ class SageMakerChat:
         self._api = RuntimeApi()
         self._url = f"{self._api.url}/endpoints/{endpoint_name}"
         self._session: aiohttp.ClientSession | None = None
+        self._answered: float | None = None
+
+    def answered_within(self, seconds: float) -> bool:
+        """Whether the model has answered this client in the last `seconds`, and not said since that it sleeps."""
+        return self._answered is not None and time.monotonic() - self._answered <= seconds
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[ChatChunk, None]:
         """Invoke with `stream: true` and yield the answer as it comes.
@@ -94,17 +101,19 @@ class SageMakerChat:
             for chunk in parser.finish():
                 yield chunk
 
-    async def invoke(self, body: bytes, timeout_seconds: float | None = None) -> bytes:
+    async def invoke(self, body: bytes, timeout_seconds: float | None = None, route: str | None = None) -> bytes:
         """The container's whole answer to a JSON body in the protocol of its model.
 
         Args:
             body: as the container takes it.
             timeout_seconds: upper bound of this invocation; None takes the client's.
+            route: path of another route of AWS's vLLM container (since v1.4); it is asked once. Other containers
+                take the body as if no route was named.
 
         Raises:
             InvocationError: one of its subclasses.
         """
-        async with self._invocation("invocations", body, timeout_seconds or self._timeout) as response:
+        async with self._invocation("invocations", body, timeout_seconds or self._timeout, route) as response:
             return await response.read()
 
     async def probe(self, timeout_seconds: float) -> None:
@@ -124,7 +133,9 @@ class SageMakerChat:
             await self._session.close()
 
     @contextlib.asynccontextmanager
-    async def _invocation(self, operation: str, body: bytes, seconds: float) -> AsyncIterator[ClientResponse]:
+    async def _invocation(
+        self, operation: str, body: bytes, seconds: float, route: str | None = None
+    ) -> AsyncIterator[ClientResponse]:
         """A successful response; every failure until its end becomes an InvocationError."""
         # Waiting here would be a queue without a bound; the caller can decide when to retry.
         if self._running >= self._concurrency:
@@ -132,17 +143,22 @@ class SageMakerChat:
         self._running += 1
         response: ClientResponse | None = None
         try:
-            response = await self._open(f"{self._url}/{operation}", body, seconds)
+            response = await self._open(f"{self._url}/{operation}", body, seconds, route)
+            self._answered = time.monotonic()
             yield response
         except (aiohttp.ClientError, BotoCoreError, ClientError, EventStreamError, OSError) as error:
-            raise translate(error, self.endpoint_name, streaming=response is not None) from None
+            translated = translate(error, self.endpoint_name, streaming=response is not None)
+            if isinstance(translated, SLEEPING):
+                self._answered = None
+            raise translated from None
         finally:
             self._running -= 1
             if response is not None:
                 response.close()  # back to the pool by itself when it was read to its end
 
-    async def _open(self, url: str, body: bytes, seconds: float) -> ClientResponse:
-        """The response, before its body; a transient failure is retried once."""
+    async def _open(self, url: str, body: bytes, seconds: float, route: str | None) -> ClientResponse:
+        """The response, before its body; a transient failure is retried once, but not for a route."""
+        sent = self._headers if route is None else {**self._headers, ATTRIBUTES_HEADER: f"route={route}"}
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -150,7 +166,7 @@ class SageMakerChat:
                 total=deadline - loop.time(), sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=self._silence
             )
             # Signed anew: a signature is only good for its moment.
-            headers = await self._api.signed(url, self._headers, body)
+            headers = await self._api.signed(url, sent, body)
             try:
                 response = await self._connected().post(
                     url, data=body, headers=headers, timeout=timeout, proxy=self._api.proxy, allow_redirects=False
@@ -162,7 +178,8 @@ class SageMakerChat:
                 # With jitter: callers that were refused together must not come back together.
                 pause = random.uniform(0, MAX_RETRY_PAUSE_SECONDS)  # noqa: S311 - not a secret
                 # For aiohttp, a time limit of 0 or less is none.
-                if attempt == MAX_ATTEMPTS or not _is_transient(error) or loop.time() + pause >= deadline:
+                last = attempt == MAX_ATTEMPTS or route is not None
+                if last or not _is_transient(error) or loop.time() + pause >= deadline:
                     raise
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.llm.schemas import ChatRequest
+from services.llm.schemas import ChatRequest, Message
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Release what `load` took."""
+        ...
+
+    def tokens(self, text: str | Sequence[Message]) -> list[int] | None:
+        """Tokens of a text, or of messages in the template of a chat up to the answer; None without a tokenizer."""
         ...
 
     def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from services.llm.engines.base import Event
 from services.llm.engines.context import parse_message
 from services.llm.engines.words import stream_words, unsupported_field
 from services.llm.errors import invalid
-from services.llm.schemas import ChatRequest
+from services.llm.schemas import ChatRequest, Message
 
 SENTENCES = 4
 _CLAIMS = (
@@ -44,6 +44,10 @@ class ConfabulatingEngine:
 
     async def close(self) -> None:
         """Nothing to release."""
+
+    def tokens(self, text: str | Sequence[Message]) -> list[int] | None:
+        """None: it has no tokenizer."""
+        return None
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Events of a made-up answer."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from services.common.embedding import Embedder, Vectors
 from services.common.text import split_sentences
@@ -18,7 +19,7 @@ from services.llm.engines.base import Event
 from services.llm.engines.context import Document, Question, parse_message
 from services.llm.engines.words import stream_words, unsupported_field
 from services.llm.errors import invalid
-from services.llm.schemas import ChatRequest
+from services.llm.schemas import ChatRequest, Message
 
 WINDOW_SENTENCES = 2
 # Measured on 16 questions over 7 documents: below this the nearest window did not hold the answer.
@@ -53,6 +54,7 @@ class ExtractiveEngine:
         self._delay = delay_seconds
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="extractive")
         self._embedder: Embedder | None = None
+        self._tokenizer: Tokenizer | None = None
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
 
     async def load(self) -> None:
@@ -62,10 +64,28 @@ class ExtractiveEngine:
             EmbeddingModelError: its directory cannot be used.
         """
         self._embedder = await asyncio.get_running_loop().run_in_executor(self._executor, Embedder, self._model_dir)
+        # The embedder's own cuts long texts, and its counts would end there.
+        self._tokenizer = Tokenizer.from_file(str(self._model_dir / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
 
     async def close(self) -> None:
         """Stop the worker thread."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def tokens(self, text: str | Sequence[Message]) -> list[int] | None:
+        """Tokens of the embedding model; each message is `[CLS] role content [SEP]`."""
+        if self._tokenizer is None:
+            return None
+        if isinstance(text, str):
+            return self._ids(text)
+        told = "".join(f"[CLS] {message.role} {message.text} [SEP]" for message in text)
+        return self._ids(f"{told}[CLS] assistant")
+
+    def _ids(self, text: str) -> list[int]:
+        assert self._tokenizer is not None  # noqa: S101 - for the type checker, tokens() has looked
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Events of an answer that consists of quotations with their document numbers."""
@@ -75,7 +95,8 @@ class ExtractiveEngine:
         if not question.text:
             raise invalid("The last user message holds no question.", "messages")
         answer = await asyncio.get_running_loop().run_in_executor(self._executor, self._answer, question)
-        async for event in stream_words(answer, request, self._delay):
+        counted = self.tokens(request.messages)
+        async for event in stream_words(answer, request, self._delay, len(counted) if counted else None):
             yield event
 
     def _answer(self, question: Question) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import httpx
 
 from services.llm.engines.base import End, Event, Piece
 from services.llm.errors import LlmError
-from services.llm.schemas import ChatRequest
+from services.llm.schemas import ChatRequest, Message
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,10 @@ class OpenAiEngine:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def tokens(self, text: str | Sequence[Message]) -> list[int] | None:
+        """None: OpenAI's interface has no route that counts tokens."""
+        return None
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Events of the upstream's answer, with its own token counts, if it counts."""

@@ -14,10 +14,12 @@ from services.llm.schemas import ChatRequest
 _WORD = re.compile(r"(?:(?<!\s)\s++)?\S++")
 
 
-async def stream_words(answer: str, request: ChatRequest, delay_seconds: float) -> AsyncGenerator[Event, None]:
+async def stream_words(
+    answer: str, request: ChatRequest, delay_seconds: float, prompt_tokens: int | None = None
+) -> AsyncGenerator[Event, None]:
     """Events of `answer`, cut at the request's stop sequences and token limit.
 
-    One word is one token; `usage.prompt_tokens` is an estimate (characters / 4).
+    One word is one token; without `prompt_tokens`, those in `usage` are an estimate (characters / 4).
     """
     ends = [at for stop in request.stop_sequences if (at := answer.find(stop)) >= 0]
     words = _WORD.findall(answer[: min(ends)] if ends else answer)
@@ -28,7 +30,9 @@ async def stream_words(answer: str, request: ChatRequest, delay_seconds: float) 
         if index and delay_seconds:
             await asyncio.sleep(delay_seconds)
         yield Piece(word)
-    prompt = sum(estimate_tokens(message.text) for message in request.messages)
+    prompt = prompt_tokens
+    if prompt is None:
+        prompt = sum(estimate_tokens(message.text) for message in request.messages)
     usage = {"prompt_tokens": prompt, "completion_tokens": len(words), "total_tokens": prompt + len(words)}
     yield End(reason, usage)
 

@@ -35,12 +35,12 @@ class Generation:
         return "".join(self.parts)
 
     def usage(self, prompt: Prompt, count: Callable[[str], int] = estimate_tokens) -> dict[str, Any]:
-        """Token counts: as the engine reported them, else those of `count`, marked as estimated."""
+        """Token counts: as the engine reported them, else its count of the prompt or `count`, marked as estimated."""
         if self.reported and "prompt_tokens" in self.reported and "completion_tokens" in self.reported:
             sent, made = int(self.reported["prompt_tokens"]), int(self.reported["completion_tokens"])
             estimated = False
         else:
-            sent = sum(count(message["content"]) for message in prompt.messages)
+            sent = prompt.sizes.counted or sum(count(message["content"]) for message in prompt.messages)
             made, estimated = count(self.answer), True
         return {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made, "estimated": estimated}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.rag.conversation import Turn
 from services.rag.errors import PromptTooLong
 from services.rag.pipeline.foreign_text import ForeignText
+from services.rag.pipeline.sizes import Sizes
 from services.rag.pipeline.tokens import EstimatedTokens, TokenCounter
 from services.rag.prompts.library import PromptLibrary, Template
 from services.rag.stores.documents import Hit
@@ -32,18 +33,15 @@ class Prompt:
         context: the retrieved text as it is in the prompt.
         used: the hits in the context, in the order of their numbers.
         dropped_turns: turns of the history that did not fit.
+        sizes: its tokens and its budgets.
     """
 
     template: Template
     messages: list[dict[str, str]]
     context: str
     used: list[Hit]
-    dropped_turns: int = 0
-
-    @property
-    def chars(self) -> int:
-        """Length of all messages."""
-        return sum(len(message["content"]) for message in self.messages)
+    dropped_turns: int
+    sizes: Sizes
 
 
 class PromptBuilder:
@@ -81,6 +79,7 @@ class PromptBuilder:
         history: Sequence[Turn] = (),
         system: str = "",
         max_output_tokens: int = 0,
+        tokens: TokenCounter | None = None,
     ) -> Prompt:
         """Messages for a question.
 
@@ -94,79 +93,109 @@ class PromptBuilder:
             history: earlier turns, oldest first.
             system: the caller's own instructions; they follow the template's.
             max_output_tokens: tokens to leave for the answer.
+            tokens: counts for this prompt only; None means the builder's own.
 
         Raises:
             PromptTooLong: the instructions and the question alone do not fit.
         """
+        tokens = tokens or self.tokens
         template = self._without if hits is None else self._with
-        left = self.remaining_tokens(query, template, system, max_output_tokens)
-        context, used = self._pack(hits or (), min(left, self._context_max))
-        kept = self._recent(history, left - self.tokens.count(context))
+        left = self._left(self.bare(query, template, system), max_output_tokens, tokens)
+        context, used, cut = self._pack(hits or (), min(left, self._context_max), tokens)
+        guessed_context = tokens.count(context)
+        kept = self._recent(history, left - guessed_context, tokens)
         messages = [
             {"role": "system", "content": self._instructions(template, system)},
             *({"role": turn.role, "content": self._escape(turn.content)} for turn in kept),
             {"role": "user", "content": self._user(template, query, context)},
         ]
-        return Prompt(template, messages, context, used, len(history) - len(kept))
+        dropped = len(history) - len(kept)
+        sizes = Sizes(
+            window=self._model_len - max_output_tokens,
+            context_max=self._context_max,
+            chars=sum(len(message["content"]) for message in messages),
+            context_chars=len(context),
+            guessed=self.guess(messages, tokens),
+            guessed_context=guessed_context,
+            lacking=cut or dropped > 0 or len(used) < len(hits or ()),
+        )
+        return Prompt(template, messages, context, used, dropped, sizes)
 
-    def remaining_tokens(
-        self, query: str, template: Template | None = None, system: str = "", max_output_tokens: int = 0
-    ) -> int:
-        """Number of tokens left for context and history.
+    def bare(self, query: str, template: Template | None = None, system: str = "") -> list[dict[str, str]]:
+        """The messages that are always in a prompt: instructions and question.
 
         Args:
             query: the question.
             template: None means the one with context, which is the longest.
             system: the caller's own instructions.
-            max_output_tokens: tokens to leave for the answer.
+        """
+        template = template or self._with
+        return [
+            {"role": "system", "content": self._instructions(template, system)},
+            {"role": "user", "content": self._user(template, query, "")},
+        ]
+
+    def guess(self, messages: Sequence[dict[str, str]], tokens: TokenCounter | None = None) -> int:
+        """Tokens of messages with those of a chat template; None means the builder's own counter."""
+        count = (tokens or self.tokens).count
+        return sum(count(message["content"]) + MESSAGE_TOKENS for message in messages)
+
+    def window(self, max_output_tokens: int) -> int:
+        """Most tokens of a prompt whose answer may have so many."""
+        return self._model_len - max_output_tokens
+
+    def too_long(self, needed: int, max_output_tokens: int, about: str = "about ") -> PromptTooLong:
+        """The error for instructions and a question of `needed` tokens, which do not fit."""
+        return PromptTooLong(
+            f"Instructions and question have {about}{needed} tokens and the answer may have {max_output_tokens}; "
+            f"the model takes {self._model_len} in all."
+        )
+
+    def _left(self, bare: Sequence[dict[str, str]], max_output_tokens: int, tokens: TokenCounter) -> int:
+        """Number of tokens left for context and history.
 
         Raises:
             PromptTooLong: nothing is left.
         """
-        template = template or self._with
-        needed = sum(
-            self.tokens.count(text) + MESSAGE_TOKENS
-            for text in (self._instructions(template, system), self._user(template, query, ""))
-        )
-        left = self._model_len - max_output_tokens - needed
+        needed = self.guess(bare, tokens)
+        left = self.window(max_output_tokens) - needed
         if left < 0:
-            raise PromptTooLong(
-                f"Instructions and question have about {needed} tokens and the answer may have {max_output_tokens}; "
-                f"the model takes {self._model_len} in all."
-            )
+            raise self.too_long(needed, max_output_tokens)
         return left
 
-    def _pack(self, hits: Sequence[Hit], budget: int) -> tuple[str, list[Hit]]:
+    def _pack(self, hits: Sequence[Hit], budget: int, tokens: TokenCounter) -> tuple[str, list[Hit], bool]:
+        """The context, the hits in it, and whether one was cut."""
         parts: list[str] = []
         used: list[Hit] = []
+        cut = False
         for hit in hits:
             part = self._document(len(used) + 1, hit.chunk.title, hit.chunk.text)
-            size = self.tokens.count(part)
+            size = tokens.count(part)
             if size > budget:
-                if used or not (part := self._cut(hit, budget)):
+                if used or not (part := self._cut(hit, budget, tokens)):
                     break
-                size = budget
+                size, cut = budget, True
             parts.append(part)
             used.append(hit)
             budget -= size
-        return "".join(parts), used
+        return "".join(parts), used, cut
 
-    def _cut(self, hit: Hit, budget: int) -> str:
+    def _cut(self, hit: Hit, budget: int, tokens: TokenCounter) -> str:
         """The first document, cut to the budget; empty when not even a part fits."""
         text = hit.chunk.text
         while text:
             part = self._document(1, hit.chunk.title, text)
-            size = self.tokens.count(part)
+            size = tokens.count(part)
             if size <= budget:
                 return part
             # Cut in proportion, by at least 5 %, so that the loop ends: counts are not linear in characters.
             text = text[: int(len(text) * min(budget / size, 0.95))]
         return ""
 
-    def _recent(self, history: Sequence[Turn], budget: int) -> list[Turn]:
+    def _recent(self, history: Sequence[Turn], budget: int, tokens: TokenCounter) -> list[Turn]:
         kept: list[Turn] = []
         for turn in reversed(history):
-            budget -= self.tokens.count(turn.content) + MESSAGE_TOKENS
+            budget -= tokens.count(turn.content) + MESSAGE_TOKENS
             if budget < 0:
                 # An answer without its question must not become the first turn.
                 while kept and kept[-1].role == "assistant":

@@ -11,7 +11,8 @@ own.
 2. Gate: when the model is known to sleep and enough requests wait for it, the question is refused at once (503).
 3. Retrieve (`retrieve.py`), unless the request switched it off: embed the question, find other wordings and filters,
    search three collections at the same time, fuse and re-rank the hits. All of it has ten seconds.
-4. Prompt (`prompt.py`): the documents, earlier turns and the question, cut to the model's window.
+4. Prompt (`prompt.py`): the documents, earlier turns and the question, cut to the model's window. Where the guess of
+   their tokens is near a budget, the model's container counts them (`counts.py`).
 5. Generate (`generate.py`): one streamed call of the SageMaker endpoint. While the endpoint sleeps, `waking.py` holds
    the request and yields `Status("waking")` as a sign of life.
 6. Sources, then `Done` with token counts and timings: always the last event of an answer.
@@ -45,11 +46,14 @@ from services.common.logging import concern_logger
 from services.common.tracing import Scope, Trace
 from services.rag.conversation import ClientDisconnected, Done, Event, Question, Sources, Status
 from services.rag.embeddings.pool import CpuPool
-from services.rag.errors import Overloaded, PromptTooLong, QuestionRefused, StoreMismatch, StoreUnavailable
+from services.rag.errors import Overloaded, QuestionRefused, StoreMismatch, StoreUnavailable
+from services.rag.pipeline.counts import ModelCounts, fitted
 from services.rag.pipeline.generate import Generation, Generator
 from services.rag.pipeline.prompt import Prompt, PromptBuilder
 from services.rag.pipeline.recorder import Recorder, steps_ms
 from services.rag.pipeline.retrieve import Retriever
+from services.rag.pipeline.sizes import GUESS_FACTOR
+from services.rag.pipeline.tokens import TokenCounter
 from services.rag.pipeline.waking import WakeGate, WakingGenerator
 from services.rag.stores.documents import Hit
 
@@ -67,6 +71,7 @@ class RagPipeline:
         gate: WakeGate,
         recorder: Recorder,
         pool: CpuPool,
+        counts: ModelCounts,
         *,
         query_max_tokens: int,
     ) -> None:
@@ -77,18 +82,22 @@ class RagPipeline:
         self._waking_generator = WakingGenerator(generator, gate)
         self._recorder = recorder
         self._pool = pool
+        self._counts = counts
         self._query_max_tokens = query_max_tokens
 
-    def check(self, question: Question) -> None:
-        """Check the sizes before any work is done.
+    async def check(self, question: Question) -> None:
+        """Check the sizes before any work is done: by a guess, or by a count where that is near a limit.
 
         Raises:
             QuestionRefused: the question or the requested answer is too long.
         """
-        asked = self._prompts.tokens.count(question.query)
+        about, asked = "about ", self._prompts.tokens.count(question.query)
+        if self._near(asked, self._query_max_tokens):
+            counted = await self._counts.text(question.query)
+            about, asked = (about, asked) if counted is None else ("", counted)
         if asked > self._query_max_tokens:
             raise QuestionRefused(
-                f"The question has about {asked} tokens; at most {self._query_max_tokens} are accepted.",
+                f"The question has {about}{asked} tokens; at most {self._query_max_tokens} are accepted.",
                 "query_too_long",
                 "query",
             )
@@ -99,12 +108,14 @@ class RagPipeline:
                 "output_too_long",
                 "max_tokens",
             )
-        try:
-            self._prompts.remaining_tokens(
-                question.query, system=question.system, max_output_tokens=self._output(question)
-            )
-        except PromptTooLong as error:
-            raise QuestionRefused(str(error), "context_length_exceeded", "messages") from None
+        bare, output = self._prompts.bare(question.query, system=question.system), self._output(question)
+        about, needed = "about ", self._prompts.guess(bare)
+        if self._near(needed, self._prompts.window(output)):
+            counted = await self._counts.messages(bare)
+            about, needed = (about, needed) if counted is None else ("", counted)
+        if needed > self._prompts.window(output):
+            error = self._prompts.too_long(needed, output, about)
+            raise QuestionRefused(str(error), "context_length_exceeded", "messages")
 
     async def answer(self, question: Question, trace: Trace) -> AsyncGenerator[Event, None]:
         """Yield the answer's events; `Done` is the last one. Closing or cancelling the iterator cancels the LLM call.
@@ -158,7 +169,7 @@ class RagPipeline:
                 self._recorder.record_generation(trace, span, generation, usage)
 
         if not usage["estimated"]:
-            self._prompts.tokens.learn(prompt.chars, usage["prompt_tokens"])
+            self._prompts.tokens.learn(prompt.sizes.chars, usage["prompt_tokens"])
         ranked_by = trace.metadata["reranker_id"]
         yield Sources([_source(number, hit, ranked_by) for number, hit in enumerate(prompt.used, 1)])
         timings = generation.timings(question.received, time.perf_counter(), usage["completion_tokens"])
@@ -198,8 +209,18 @@ class RagPipeline:
             system=question.system,
             max_output_tokens=self._output(question),
         )
-        # A real tokenizer takes milliseconds for a long prompt, which would delay the tokens of other callers.
-        return await self._pool.run(build) if self._prompts.tokens.exact else build()
+        if self._prompts.tokens.exact:
+            # A real tokenizer takes milliseconds for a long prompt, which would delay the tokens of other callers.
+            return await self._pool.run(build)
+
+        def with_counter(tokens: TokenCounter | None) -> Prompt:
+            return build(tokens=tokens)
+
+        return await fitted(with_counter, self._prompts.bare(question.query, system=question.system), self._counts)
+
+    def _near(self, guessed: int, limit: int) -> bool:
+        """Whether a guess does not tell on which side of a limit a text is."""
+        return not self._prompts.tokens.exact and guessed * GUESS_FACTOR > limit
 
     def _output(self, question: Question) -> int:
         return self._generator.with_defaults(question.sampling).max_tokens or 0

@@ -95,7 +95,7 @@ class Recorder:
 
     def record_prompt(self, question: Question, trace: Trace, span: Span, prompt: Prompt) -> None:
         """Record which prompt was built, and from what."""
-        count = self._tokens.count
+        count, counted = self._tokens.count, prompt.sizes.counted_context
         span.output = {"messages": prompt.messages}
         span.metadata = _prompt_facts(prompt.template)
         trace.metadata |= {
@@ -105,8 +105,8 @@ class Recorder:
             "prompt_template": prompt.template.text,
             "prompt_template_variables": {"question": question.query, "context": prompt.context},
             "query_tokens": count(question.query),
-            "context_tokens": count(prompt.context),
-            "budget_tokens_estimated": not self._tokens.exact,
+            "context_tokens": count(prompt.context) if counted is None else counted,
+            "budget_tokens_estimated": counted is None and not self._tokens.exact,
             "history_turns": len(question.history) - prompt.dropped_turns,
             "history_turns_dropped": prompt.dropped_turns,
         }

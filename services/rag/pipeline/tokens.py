@@ -44,8 +44,8 @@ class EstimatedTokens:
     exact = False
     special_tokens: tuple[str, ...] = ()
 
-    def __init__(self) -> None:
-        self._ratio = CHARS_PER_TOKEN
+    def __init__(self, chars_per_token: float = CHARS_PER_TOKEN) -> None:
+        self._ratio = chars_per_token
 
     def count(self, text: str) -> int:
         """Estimated number of tokens, rounded up."""

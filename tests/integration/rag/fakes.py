@@ -106,6 +106,8 @@ class Cloud(Server):
         self.mode = "ok"
         self.model: str | None = None
         """Name of the model in its answers."""
+        self.counting = "tokens"
+        """How `/tokenize` answers: with a count of characters, ignoring the route, with 404, or too late."""
         self.queue_up = True
         self.invocations: list[dict[str, Any]] = []
         self.samples: list[dict[str, Any]] = []
@@ -139,6 +141,15 @@ class Cloud(Server):
         if self.mode in errors:
             status, code, message = errors[self.mode]
             return status, {"Message": message}, {"x-amzn-errortype": code}
+        if request.headers.get("X-Amzn-SageMaker-Custom-Attributes") == "route=/tokenize":
+            self.invocations[-1]["route"] = "/tokenize"
+            if self.counting == "late":
+                time.sleep(2)
+            if self.counting == "unknown":
+                return 424, {"Message": "no", "OriginalStatusCode": 404}, {"x-amzn-errortype": "ModelError"}
+            if self.counting in ("tokens", "late"):
+                texts = [message["content"] for message in body.get("messages", ())] or [body["prompt"]]
+                return 200, {"count": sum(map(len, texts)), "max_model_len": 8192, "tokens": []}, {}
         if not request.path.endswith("-response-stream"):
             return 200, {"choices": [{"message": {"content": "p"}, "finish_reason": "length"}]}, {}
         self._stream(request)

@@ -92,6 +92,24 @@ def test_removed_endpoint_is_unknown(client: Any, table: RoutingTable, first: An
     assert error_of(client.invoke_endpoint, EndpointName="gone", Body=b"{}")["Error"]["Code"] == "ValidationError"
 
 
+@pytest.mark.parametrize("operation", ["invoke_endpoint", "invoke_endpoint_with_response_stream"])
+@pytest.mark.parametrize("attributes", ["a" * 1025, "route=/tokenize\tmore"])
+def test_custom_attributes_are_short_and_visible(
+    client: Any, endpoint: str, first: Any, operation: str, attributes: str
+) -> None:
+    error = error_of(getattr(client, operation), EndpointName=endpoint, Body=body("echo"), CustomAttributes=attributes)
+    assert error["Error"]["Code"] == "ValidationError"
+    assert "'customAttributes'" in error["Error"]["Message"]
+    assert not first.requests
+
+
+def test_custom_attributes_reach_the_container_and_come_back(client: Any, endpoint: str, first: Any) -> None:
+    attributes = "route=/tokenize," + "a" * 1008
+    response = client.invoke_endpoint(EndpointName=endpoint, Body=body("echo"), CustomAttributes=attributes)
+    assert first.requests[0]["headers"]["x-amzn-sagemaker-custom-attributes"] == attributes
+    assert response["CustomAttributes"] == attributes
+
+
 def test_unknown_variant(client: Any, endpoint: str) -> None:
     error = error_of(client.invoke_endpoint, EndpointName=endpoint, Body=body("echo"), TargetVariant="canary")
     assert error["Error"]["Code"] == "ValidationError"

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from scripts.build_embedding_model import build
 from services.llm.app import create_app
 from services.llm.engines.base import Engine, Event, Piece
 from services.llm.engines.extractive import ExtractiveEngine
-from services.llm.schemas import ChatRequest
+from services.llm.schemas import ChatRequest, Message
 
 Serve = Callable[[FastAPI], AbstractContextManager[str]]
 
@@ -35,6 +35,9 @@ class EndlessEngine:
 
     async def close(self) -> None:
         self.ready.set()
+
+    def tokens(self, text: str | Sequence[Message]) -> list[int] | None:
+        return None
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         try:

@@ -29,7 +29,8 @@ def turns(*texts: str) -> list[Turn]:
 
 def builder(room_for: int, *, context: int = 1000) -> PromptBuilder:
     """A builder whose window leaves so many tokens beside the question "q" and an answer of ten tokens."""
-    needed = 4000 - PromptBuilder(context, Words(), model_len=4000).remaining_tokens("q", max_output_tokens=10)
+    any_length = PromptBuilder(context, Words(), model_len=4000)
+    needed = any_length.guess(any_length.bare("q")) + 10
     return PromptBuilder(context, Words(), model_len=needed + room_for)
 
 

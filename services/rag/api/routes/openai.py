@@ -38,7 +38,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
     and `degraded`.
     """
     question = _question(body, request.state.received, services.wake_timeout.for_request(stream=bool(body.stream)))
-    services.pipeline.check(question)
+    await services.pipeline.check(question)
     trace = begin_trace(TRACE_NAME, request.headers, request.state.key_name, services.owners)
     trace_id_var.set(trace.id)
     events = services.pipeline.answer(question, trace)

@@ -37,7 +37,7 @@ async def rag(body: RagRequest, request: Request, services: ServicesDep) -> Resp
         allow_without_context=body.allow_without_context,
         wake_timeout_seconds=services.wake_timeout.for_request(stream=body.stream),
     )
-    services.pipeline.check(question)
+    await services.pipeline.check(question)
     trace = begin_trace(TRACE_NAME, request.headers, request.state.key_name, services.owners)
     trace_id_var.set(trace.id)
     events = services.pipeline.answer(question, trace)
