@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from infra.settings.base import Environment, Group, SecretArn
 from infra.settings.llm_images import AMI_FOR_CUDA, IMAGES, cuda_of, image_in, reads_routes
+from infra.settings.llm_pools import Dtype, PoolModel, Quantization
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
@@ -82,8 +83,14 @@ class LlmSettings(Group):
     fallback_instance_types: tuple[InstanceType, ...] = Field(
         (),
         description="Further instance types, in this order, when AWS has no capacity of the first; the model must fit "
-        "each.",
+        "each, or have another in `fallback_models`.",
         max_length=4,
+    )
+    fallback_models: dict[InstanceType, PoolModel] = Field(
+        default_factory=dict,
+        description="Another model for a type of `fallback_instance_types`, a smaller or quantized one say: a table by "
+        "instance type, of model_id and model_revision, and where they differ dtype, quantization, accelerators, "
+        "memory_mb. The window is `max_model_len` on every type.",
     )
     max_instances: int = Field(
         1,
@@ -124,8 +131,8 @@ class LlmSettings(Group):
         le=7200,
     )
     max_model_len: int = Field(8192, description="Longest prompt plus answer in tokens.", ge=512, le=1_048_576)
-    dtype: Literal["auto", "bfloat16", "float16"] = Field("bfloat16", description="Number format of the weights.")
-    quantization: Literal["none", "awq", "gptq", "fp8", "bitsandbytes"] = Field(
+    dtype: Dtype = Field("bfloat16", description="Number format of the weights.")
+    quantization: Quantization = Field(
         "none",
         description="fp8 and bitsandbytes: the container quantizes while it loads. awq and gptq: the model's files are "
         "quantized this way, which the preflight checks. none: as the files are.",
@@ -215,6 +222,20 @@ class LlmSettings(Group):
         if len(set(self.instance_types)) != len(self.instance_types):
             raise ValueError("fallback_instance_types names an instance type twice, or instance_type again")
         return self
+
+    @model_validator(mode="after")
+    def _fallback_models_have_a_pool(self) -> LlmSettings:
+        if unknown := sorted(set(self.fallback_models) - set(self.fallback_instance_types)):
+            raise ValueError(f"fallback_models names {', '.join(unknown)}, which fallback_instance_types does not")
+        if self.fallback_models and self.weights == "s3":
+            raise ValueError('fallback_models need weights = "hub": `twin model stage` stages one model')
+        return self
+
+    def on(self, instance_type: str) -> LlmSettings:
+        """The settings as they are on one of `instance_types`: with the model that runs there."""
+        own = self.fallback_models.get(instance_type)
+        changed = {} if own is None else own.model_dump(exclude_none=True)
+        return self.model_copy(update={**changed, "instance_type": instance_type})
 
     @property
     def served_name(self) -> str:

@@ -150,7 +150,8 @@ class SageMakerRunner:
 
     def _component(self, name: str) -> DeclaredUnit:
         described = self._aws.client("sagemaker").describe_inference_component(InferenceComponentName=name)
-        specification = described["Specification"]
+        # No instance has a type here: the first of several is that of the first choice.
+        specification = next(iter(described.get("Specifications", ())), described.get("Specification", {}))
         environment = (
             self._model_environment(specification["ModelName"])
             if specification.get("ModelName")

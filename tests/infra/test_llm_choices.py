@@ -282,6 +282,67 @@ def test_further_instance_types_are_pools_in_their_order(llm: Llm) -> None:
     ]
 
 
+SMALL = "ml.g4dn.2xlarge"
+POOLS: dict[str, Any] = {
+    "fallback_instance_types": ["ml.g5.2xlarge", SMALL],
+    "fallback_models": {
+        SMALL: {
+            "model_id": "Qwen/Qwen2.5-7B-Instruct-AWQ",
+            "model_revision": "c" * 40,
+            "dtype": "float16",
+            "quantization": "awq",
+            "memory_mb": 1024,
+        }
+    },
+}
+
+
+def test_a_fallback_type_runs_its_own_model_in_the_component(llm: Llm) -> None:
+    template = llm(**POOLS)
+    models = resources(template, "SageMaker::Model")
+    (own,) = (name for name in models if "mlg4dn2xlarge" in name)
+    (shared,) = set(models) - {own}
+    served = models[own]["Properties"]["PrimaryContainer"]["Environment"]
+    assert (served["SM_VLLM_MODEL"], served["SM_VLLM_REVISION"]) == ("Qwen/Qwen2.5-7B-Instruct-AWQ", "c" * 40)
+    assert (served["SM_VLLM_DTYPE"], served["SM_VLLM_MAX_MODEL_LEN"]) == ("float16", "8192")
+    component = only(template, "SageMaker::InferenceComponent")
+    assert "Specification" not in component
+    needs = "ComputeResourceRequirements"
+    assert [
+        (each["InstanceType"], each["ModelName"]["Fn::GetAtt"][0], each[needs]["MinMemoryRequiredInMb"])
+        for each in component["Specifications"]
+    ] == [("ml.g6.2xlarge", shared, 4096), ("ml.g5.2xlarge", shared, 4096), (SMALL, own, 1024)]
+    (variant,) = only(template, "SageMaker::EndpointConfig")["ProductionVariants"]
+    assert not [pool for pool in variant["InstancePools"] if "ModelNameOverride" in pool]
+
+
+def test_a_fallback_type_of_a_real_time_endpoint_overrides_the_model(llm: Llm) -> None:
+    template = llm(mode="real-time", **POOLS)
+    (own,) = (name for name in resources(template, "SageMaker::Model") if "mlg4dn2xlarge" in name)
+    (variant,) = only(template, "SageMaker::EndpointConfig")["ProductionVariants"]
+    assert {pool["InstanceType"]: pool.get("ModelNameOverride") for pool in variant["InstancePools"]} == {
+        "ml.g6.2xlarge": None,
+        "ml.g5.2xlarge": None,
+        SMALL: {"Fn::GetAtt": [own, "ModelName"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"fallback_models": POOLS["fallback_models"]},
+            "which fallback_instance_types does not",
+        ),
+        ({**POOLS, "weights": "s3"}, "stages one model"),
+        ({**POOLS, "fallback_models": {SMALL: {"model_id": "a/b", "model_revision": "main"}}}, "model_revision"),
+    ],
+)
+def test_pools_that_cannot_work_are_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        settings(**changed)
+
+
 def test_the_search_through_the_pools_is_bounded(llm: Llm) -> None:
     def variant(**changed: Any) -> Template:
         (found,) = only(llm(**changed), "SageMaker::EndpointConfig")["ProductionVariants"]

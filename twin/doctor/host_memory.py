@@ -61,7 +61,7 @@ def _room(context: Context) -> Iterator[Finding]:
         yield skipped(ROOM, "skipped: a real-time endpoint reserves none")
         return
     for kind in llm.instance_types:
-        yield _on(kind, llm.memory_mb)
+        yield _on(kind, llm.on(kind).memory_mb)
 
 
 def _on(kind: str, wanted: int) -> Finding:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from infra.settings.llm import LlmSettings
@@ -23,11 +24,22 @@ IN_FILES = ("awq", "gptq")
 """Quantizations that a model's files have, or have not."""
 
 
+def _served(llm: LlmSettings) -> list[tuple[LlmSettings, list[str]]]:
+    """The settings of each model that the endpoint may serve, and the instance types on which it does."""
+    shared = [kind for kind in llm.instance_types if kind not in llm.fallback_models]
+    return [(llm, shared), *((llm.on(kind), [kind]) for kind in llm.fallback_models)]
+
+
 def _on_hub(context: Context) -> Iterator[Finding]:
-    llm, page = context.known.llm, f"{hub_address()}/{context.known.llm.model_id}"
-    if llm.weights == "s3":
+    if context.known.llm.weights == "s3":
         yield skipped(ON_HUB, "skipped: the endpoint loads staged weights and asks no hub")
         return
+    for llm, _ in _served(context.known.llm):
+        yield from _one_on_hub(context, llm)
+
+
+def _one_on_hub(context: Context, llm: LlmSettings) -> Iterator[Finding]:
+    page = f"{hub_address()}/{llm.model_id}"
     try:
         card = Hub(_readable_token(context) if llm.hub_token_secret_arn else None).card(
             llm.model_id, llm.model_revision
@@ -41,11 +53,10 @@ def _on_hub(context: Context) -> Iterator[Finding]:
         )
         return
     yield ok(ON_HUB, f"{llm.model_id} at {llm.model_revision[:8]}")
-    yield _access(context, page) if card.gated else ok(ACCESS, "public")
+    yield _access(context, llm, page) if card.gated else ok(ACCESS, "public")
 
 
-def _access(context: Context, page: str) -> Finding:
-    llm = context.known.llm
+def _access(context: Context, llm: LlmSettings, page: str) -> Finding:
     why = "the container cannot download the weights, never gets healthy, and the stack rolls back"
     if llm.hub_token_secret_arn is None:
         fix = f"accept the terms at {page}, put a token into a secret, set `hub_token_secret_arn` in [llm]"
@@ -99,14 +110,20 @@ def _staged(context: Context) -> Iterator[Finding]:
 
 
 def _fits(context: Context) -> Iterator[Finding]:
-    llm = context.known.llm
+    for llm, kinds in _served(context.known.llm):
+        # The directory has the model of the settings, not those of single instance types.
+        directory = None if llm is not context.known.llm else context.model_dir
+        yield from _one_fits(context, llm, kinds, directory)
+
+
+def _one_fits(context: Context, llm: LlmSettings, kinds: Sequence[str], directory: Path | None) -> Iterator[Finding]:
     try:
-        machines = {kind: fit.gpus_of(kind) for kind in llm.instance_types}
+        machines = {kind: fit.gpus_of(kind) for kind in kinds}
         for kind, gpus in machines.items():
             if llm.accelerators > gpus.count:
-                yield _too_few(context, kind, gpus)
+                yield _too_few(llm, kind, gpus)
                 return
-        config, parameters = _facts(context)
+        config, parameters = _facts(context, llm, directory)
         quantization = _option(llm, "QUANTIZATION", "QUANTIZE") or llm.quantization
         unquantized = fit.unquantized_parameters(config)
         weights = fit.weight_bytes(parameters, llm.dtype, quantization, unquantized)
@@ -118,7 +135,7 @@ def _fits(context: Context) -> Iterator[Finding]:
         return
     yield from _as_quantized(llm, config)
     for kind, gpus in machines.items():
-        yield _judge(context, kind, gpus, fit.fit(shape, gpus, llm.accelerators, utilisation))
+        yield _judge(llm, kind, gpus, fit.fit(shape, gpus, llm.accelerators, utilisation))
 
 
 def _as_quantized(llm: LlmSettings, config: Mapping[str, Any]) -> Iterator[Finding]:
@@ -134,20 +151,21 @@ def _as_quantized(llm: LlmSettings, config: Mapping[str, Any]) -> Iterator[Findi
         yield failed(QUANTIZED, seen, "vLLM refuses to quantize them again", fix)
 
 
-def _too_few(context: Context, kind: str, gpus: fit.Gpus) -> Finding:
-    llm = context.known.llm
+def _too_few(llm: LlmSettings, kind: str, gpus: fit.Gpus) -> Finding:
     seen = f"one copy takes {llm.accelerators} GPUs, {kind} has {gpus.count}"
     why = "SageMaker never finds a place for the copy, and the stack rolls back"
     return failed(FITS, seen, why, "a bigger `instance_type` or fewer `accelerators` in [llm]")
 
 
-def _judge(context: Context, kind: str, gpus: fit.Gpus, outcome: fit.Fit) -> Finding:
-    llm = context.known.llm
+def _judge(llm: LlmSettings, kind: str, gpus: fit.Gpus, outcome: fit.Fit) -> Finding:
+    whose = f"{llm.model_id}: " if kind in llm.fallback_models else ""
     seen = (
-        f"weights {outcome.weights / fit.GB:.1f} of {outcome.available / fit.GB:.1f} GB usable per GPU "
+        f"{whose}weights {outcome.weights / fit.GB:.1f} of {outcome.available / fit.GB:.1f} GB usable per GPU "
         f"({kind}: {gpus.count} x {gpus.memory / fit.GB:.0f} GB, {llm.accelerators} used)"
     )
     fix = "a bigger `instance_type`, more `accelerators`, a shorter `max_model_len` or a quantized model in [llm]"
+    if kind in llm.fallback_instance_types and not whose:
+        fix = f"{fix}, or a smaller one for this type in `fallback_models`"
     if outcome.room < 0:
         return failed(FITS, seen, "the container runs out of GPU memory while it loads the weights", fix)
     requests = outcome.room / llm.max_model_len
@@ -157,14 +175,14 @@ def _judge(context: Context, kind: str, gpus: fit.Gpus, outcome: fit.Fit) -> Fin
     return ok(FITS, seen)
 
 
-def _facts(context: Context) -> tuple[Mapping[str, Any], Mapping[str, int]]:
-    if context.model_dir is not None:
-        path = context.model_dir / "config.json"
+def _facts(context: Context, llm: LlmSettings, directory: Path | None) -> tuple[Mapping[str, Any], Mapping[str, int]]:
+    if directory is not None:
+        path = directory / "config.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8")), fit.stored_parameters(context.model_dir)
+            return json.loads(path.read_text(encoding="utf-8")), fit.stored_parameters(directory)
         except (OSError, ValueError) as error:
             raise fit.FitUnknownError(f"{path} or the weights beside it cannot be read: {error}") from None
-    llm, hub = context.known.llm, Hub(_readable_token(context))
+    hub = Hub(_readable_token(context))
     card = hub.card(llm.model_id, llm.model_revision)
     return hub.config(llm.model_id, llm.model_revision), card.parameters
 

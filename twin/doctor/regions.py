@@ -9,11 +9,13 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[impor
 
 from infra.settings.deployment import DeploymentSettings
 from infra.settings.edge_limits import WITHOUT_VPC_ORIGINS
+from infra.settings.llm_pools import REGIONS_WITH_POOLS
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
-from twin.doctor.finding import Finding, failed, ok, warning
+from twin.doctor.finding import Finding, failed, ok, skipped, warning
 
 ZONES = "Availability zones"
+POOLS = "Instance pools in the region"
 TYPES = "Resource types in the region"
 
 REGIONAL = (
@@ -93,6 +95,18 @@ def _types(context: Context) -> Iterator[Finding]:
     yield failed(TYPES, f"{region} lacks {', '.join(missing)}", why, f"choose another `region`{others}")
 
 
+def _pools(context: Context) -> Iterator[Finding]:
+    region, others = context.known.region, context.known.llm.fallback_instance_types
+    if not others:
+        yield skipped(POOLS, "skipped: the endpoint has one instance type")
+    elif region in REGIONS_WITH_POOLS:
+        yield ok(POOLS, f"{region} has them")
+    else:
+        seen = f"{region} is not among the {len(REGIONS_WITH_POOLS)} regions that AWS's samples name for them"
+        why = "SageMaker may refuse the endpoint's configuration, and the stack rolls back"
+        yield warning(POOLS, seen, why, "leave `fallback_instance_types` out of [llm], or choose another `region`")
+
+
 def _zones(context: Context) -> Iterator[Finding]:
     wanted = context.known.availability_zones
     described = context.stage.client("ec2").describe_availability_zones()["AvailabilityZones"]
@@ -114,5 +128,6 @@ def _zones(context: Context) -> Iterator[Finding]:
 CHECKS = (
     Check("Services in the region", _services, needs=(Need.SETTINGS,)),
     Check(TYPES, _types, needs=(Need.SETTINGS,)),
+    Check(POOLS, _pools, needs=(Need.SETTINGS,)),
     Check(ZONES, _zones),
 )

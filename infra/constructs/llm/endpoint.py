@@ -7,6 +7,9 @@ holds the model in its variant and always runs.
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -65,9 +68,23 @@ class LlmEndpoint(Construct):
             self._execution.allow_weights(weights_bucket, settings.weights_prefix, settings.weights_kms_key_arn)
         if self.rollout.alarms:
             self._execution.allow_alarms([alarm.alarm_arn for alarm in self.rollout.alarms])
-        self.model = sagemaker.CfnModel(
+        self.model = self._model("Model", settings, image, weights_bucket)
+        self._models = {
+            kind: self._model(f"Model{re.sub(r'[^a-z0-9]', '', kind)}", settings.on(kind), image, weights_bucket)
+            for kind in settings.fallback_models
+        }
+        self.config = self._config(settings)
+        self.endpoint = self._endpoint(settings)
+        self.component = None if self.component_name is None else self._component(settings, self.component_name)
+        made = (self.model, *self._models.values(), self.config, self.endpoint)
+        for resource in (*made, *([self.component] if self.component else ())):
+            # The policy must exist before SageMaker uses the role, and the log groups before SageMaker makes its own.
+            resource.node.add_dependency(self.role, *groups)
+
+    def _model(self, construct_id: str, settings: LlmSettings, image: str, weights_bucket: str) -> sagemaker.CfnModel:
+        return sagemaker.CfnModel(
             self,
-            "Model",
+            construct_id,
             execution_role_arn=self.role.role_arn,
             # With staged weights the container needs no network; to load from a hub it does.
             enable_network_isolation=True if settings.weights == "s3" else None,
@@ -77,12 +94,9 @@ class LlmEndpoint(Construct):
                 model_data_source=container.data_source(settings, weights_bucket),
             ),
         )
-        self.config = self._config(settings)
-        self.endpoint = self._endpoint(settings)
-        self.component = None if self.component_name is None else self._component(settings, self.component_name)
-        for resource in (self.model, self.config, self.endpoint, *([self.component] if self.component else ())):
-            # The policy must exist before SageMaker uses the role, and the log groups before SageMaker makes its own.
-            resource.node.add_dependency(self.role, *groups)
+
+    def _model_on(self, instance_type: str) -> sagemaker.CfnModel:
+        return self._models.get(instance_type, self.model)
 
     def _config(self, settings: LlmSettings) -> sagemaker.CfnEndpointConfig:
         return sagemaker.CfnEndpointConfig(
@@ -105,7 +119,14 @@ class LlmEndpoint(Construct):
             status="ENABLED", min_instance_count=0, max_instance_count=settings.max_instances
         )
         pools = [
-            props.InstancePoolProperty(instance_type=kind, priority=priority)
+            props.InstancePoolProperty(
+                instance_type=kind,
+                priority=priority,
+                # Where components bring the models, their specifications do this.
+                model_name_override=(
+                    self._models[kind].attr_model_name if kind in self._models and not self.component_name else None
+                ),
+            )
             for priority, kind in enumerate(settings.instance_types, 1)
         ]
         return props.ProductionVariantProperty(
@@ -165,19 +186,39 @@ class LlmEndpoint(Construct):
             endpoint_name=self.endpoint_name,
             variant_name=VARIANT,
             deployment_config=self.rollout.of_component(),
-            specification=props.InferenceComponentSpecificationProperty(
-                model_name=self.model.attr_model_name,
-                startup_parameters=props.InferenceComponentStartupParametersProperty(
-                    model_data_download_timeout_in_seconds=settings.startup_timeout_seconds,
-                    container_startup_health_check_timeout_in_seconds=settings.startup_timeout_seconds,
-                ),
-                compute_resource_requirements=props.InferenceComponentComputeResourceRequirementsProperty(
-                    number_of_accelerator_devices_required=settings.accelerators,
-                    min_memory_required_in_mb=settings.memory_mb,
-                ),
+            # SageMaker takes either one for all instance types, or one for each of them.
+            specification=(
+                None
+                if self._models
+                else props.InferenceComponentSpecificationProperty(**self._needs(settings, settings.instance_type))
+            ),
+            specifications=(
+                [
+                    props.InferenceComponentSpecificationForInstanceTypeProperty(
+                        instance_type=kind, **self._needs(settings, kind)
+                    )
+                    for kind in settings.instance_types
+                ]
+                if self._models
+                else None
             ),
             # Scaling owns the number afterwards: CloudFormation touches it again only if this value changes.
             runtime_config=props.InferenceComponentRuntimeConfigProperty(copy_count=settings.initial_copies),
         )
         component.add_resource_dependency(self.endpoint)
         return component
+
+    def _needs(self, settings: LlmSettings, instance_type: str) -> dict[str, Any]:
+        """The model of an instance type, its time to start, and what a copy takes of the machine."""
+        props, here = sagemaker.CfnInferenceComponent, settings.on(instance_type)
+        return {
+            "model_name": self._model_on(instance_type).attr_model_name,
+            "startup_parameters": props.InferenceComponentStartupParametersProperty(
+                model_data_download_timeout_in_seconds=here.startup_timeout_seconds,
+                container_startup_health_check_timeout_in_seconds=here.startup_timeout_seconds,
+            ),
+            "compute_resource_requirements": props.InferenceComponentComputeResourceRequirementsProperty(
+                number_of_accelerator_devices_required=here.accelerators,
+                min_memory_required_in_mb=here.memory_mb,
+            ),
+        }

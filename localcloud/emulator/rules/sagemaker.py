@@ -42,6 +42,11 @@ def _awake(endpoint: object, variant: str) -> list[Mapping[str, Any]]:
     ]
 
 
+def _specifications(component: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a component runs: on each of several instance types, or one for all."""
+    return component.get("Specifications") or [component.get("Specification", {})]
+
+
 def _ami_version(change: Change) -> Values | None:
     for variant in change.after.get("ProductionVariants", ()):
         if (named := variant.get("InferenceAmiVersion")) not in (None, *AMI_VERSIONS):
@@ -58,12 +63,12 @@ def _containers(change: Change) -> Iterator[tuple[Mapping[str, Any], object]]:
         for variant in variants(change.after.get("EndpointConfigName")):
             yield variant, variant.get("ModelName")
             for component in _awake(change.after.get("EndpointName"), variant["VariantName"]):
-                yield variant, component["Specification"].get("ModelName")
+                yield from ((variant, each.get("ModelName")) for each in _specifications(component))
     else:
         endpoint = stored("endpoints", change.after.get("EndpointName"))
         for variant in variants(endpoint.get("EndpointConfigName")):
             if variant["VariantName"] == change.after.get("VariantName"):
-                yield variant, change.after.get("Specification", {}).get("ModelName")
+                yield from ((variant, each.get("ModelName")) for each in _specifications(change.after))
 
 
 def instance_types(variant: Mapping[str, Any]) -> list[str]:

@@ -13,13 +13,16 @@ TAKEN_MB = 12 * 1024
 """What SageMaker keeps of a host: 4,096 MB were refused of 16 GiB, whatever else ran there (1,024 were not)."""
 
 
-def _needs(call: Call) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (call.parameters.get("Specification") or {}).get("ComputeResourceRequirements") or {}
-    return found
+def _needs(call: Call, kind: str) -> Mapping[str, Any]:
+    """What a copy takes of an instance type: by the specification for that type, or by the one for all."""
+    each = call.parameters.get("Specifications") or [call.parameters.get("Specification") or {}]
+    chosen: Mapping[str, Any] = next((item for item in each if item.get("InstanceType", kind) == kind), {})
+    return chosen.get("ComputeResourceRequirements") or {}
 
 
-def _machines(call: Call) -> Iterator[Machine]:
-    """Those of the variant on which the component is to run; none when a type is not in the table."""
+def _machines(call: Call) -> Iterator[tuple[Mapping[str, Any], Machine]]:
+    """Those of the variant on which the component is to run, each with what a copy takes of it; none when a type is
+    not in the table."""
     known = stored("components", call.parameters.get("InferenceComponentName"))
     names = {key: call.parameters.get(key) or known.get(key) for key in ("EndpointName", "VariantName")}
     config = stored("endpoints", names["EndpointName"]).get("EndpointConfigName")
@@ -30,19 +33,20 @@ def _machines(call: Call) -> Iterator[Machine]:
         for kind in instance_types(variant)
     ]
     if all(kind in MACHINES for kind in kinds):
-        yield from (MACHINES[kind] for kind in kinds)
+        yield from ((_needs(call, kind), MACHINES[kind]) for kind in kinds)
 
 
 def _no_memory(call: Call) -> Values | None:
     """No machine of the pools has so much that SageMaker gives to components."""
-    wanted, machines = int(_needs(call).get("MinMemoryRequiredInMb") or 0), list(_machines(call))
-    return {} if machines and all(wanted >= machine.gib * 1024 - TAKEN_MB for machine in machines) else None
+    wanted = [(int(needs.get("MinMemoryRequiredInMb") or 0), machine.gib) for needs, machine in _machines(call)]
+    return {} if wanted and all(megabytes >= gib * 1024 - TAKEN_MB for megabytes, gib in wanted) else None
 
 
 def _no_accelerators(call: Call) -> Values | None:
     """No machine of the pools has so many GPUs."""
-    wanted, machines = float(_needs(call).get("NumberOfAcceleratorDevicesRequired") or 0), list(_machines(call))
-    return {} if machines and all(wanted > machine.gpus for machine in machines) else None
+    key = "NumberOfAcceleratorDevicesRequired"
+    wanted = [(float(needs.get(key) or 0), machine.gpus) for needs, machine in _machines(call)]
+    return {} if wanted and all(devices > gpus for devices, gpus in wanted) else None
 
 
 def _no_copies(call: Call) -> Values | None:

@@ -48,7 +48,7 @@ def _component_in_transition(call: Call) -> Values | None:
     before = component.get(PREVIOUS)
     if before is None:
         state = "CREATE_IN_PROGRESS"
-    elif before.get("Specification") == component["Specification"]:
+    elif all(before.get(key) == component[key] for key in ("Specification", "Specifications")):
         state = "UPDATE_RC_IN_PROGRESS"
     else:
         state = "UPDATE_IN_PROGRESS"

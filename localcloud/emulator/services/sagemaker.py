@@ -23,6 +23,7 @@ from localcloud.emulator.settling import external_containers, longest_seconds
 
 DEFAULT_PAGE = 10
 IN_PROGRESS = ("Creating", "Updating")
+ONE_SPECIFICATION, SPECIFICATIONS = "Specification", "Specifications"
 Request = dict[str, Any]
 
 
@@ -172,8 +173,9 @@ class SageMaker(JsonService):
 
     def _create_config(self, request: Request) -> Request:
         for variant in request["ProductionVariants"]:
-            if variant.get("ModelName"):
-                self._get(MODEL, variant["ModelName"])
+            overrides = [pool.get("ModelNameOverride") for pool in variant.get("InstancePools", ())]
+            for model in filter(None, (variant.get("ModelName"), *overrides)):
+                self._get(MODEL, model)
         return self._create(CONFIG, request)
 
     def _variants(self, config_name: str) -> list[dict[str, Any]]:
@@ -225,13 +227,12 @@ class SageMaker(JsonService):
 
     def _create_component(self, request: Request) -> Request:
         endpoint = self._get(ENDPOINT, request["EndpointName"])
-        if model := request["Specification"].get("ModelName"):
-            self._get(MODEL, model)
+        specifications = self._specifications(request)
         copies = int((request.get("RuntimeConfig") or {}).get("CopyCount", 1))
         waits = external_containers() and copies > 0
         return self._create(
             COMPONENT,
-            request,
+            {**request, **specifications},
             InferenceComponentStatus="Creating" if waits else "InService",
             EndpointArn=endpoint["EndpointArn"],
             RuntimeConfig={"DesiredCopyCount": copies, "CurrentCopyCount": 0 if waits else copies},
@@ -243,22 +244,37 @@ class SageMaker(JsonService):
 
     def _update_component(self, request: Request) -> Request:
         component = self._get(COMPONENT, request["InferenceComponentName"])
-        specification = request.get("Specification", component["Specification"])
-        if model := specification.get("ModelName"):
-            self._get(MODEL, model)
+        given = any(request.get(key) for key in (ONE_SPECIFICATION, SPECIFICATIONS))
         copies = (request.get("RuntimeConfig") or {}).get("CopyCount")
-        return self._change_component(component, specification, copies)
+        return self._change_component(component, self._specifications(request) if given else {}, copies)
+
+    def _specifications(self, request: Request) -> dict[str, Any]:
+        """What a component runs: one specification for all instance types, or one for each of at least two.
+
+        Either, not both: botocore's model. At least two: aws-cdk-lib 2.275, CfnInferenceComponent. The words are ours.
+        """
+        one, each = request.get(ONE_SPECIFICATION) or {}, request.get(SPECIFICATIONS) or []
+        if bool(one) == bool(each) or (each and len({item.get("InstanceType") for item in each} - {None}) < 2):
+            raise ServiceError(
+                "ValidationException",
+                "Specify either Specification, or Specifications for two or more different instance types.",
+            )
+        for item in (*([one] if one else ()), *each):
+            if model := item.get("ModelName"):
+                self._get(MODEL, model)
+        return {ONE_SPECIFICATION: one, SPECIFICATIONS: each}
 
     def _update_copies(self, request: Request) -> Request:
         component = self._get(COMPONENT, request["InferenceComponentName"])
-        return self._change_component(
-            component, component["Specification"], request["DesiredRuntimeConfig"]["CopyCount"]
-        )
+        return self._change_component(component, {}, request["DesiredRuntimeConfig"]["CopyCount"])
 
-    def _change_component(self, component: dict[str, Any], specification: Any, copies: int | None) -> Request:
+    def _change_component(
+        self, component: dict[str, Any], specifications: Mapping[str, Any], copies: int | None
+    ) -> Request:
         runtime = component["RuntimeConfig"]
         desired = runtime["DesiredCopyCount"] if copies is None else int(copies)
-        changes = {"Specification": specification, "RuntimeConfig": {**runtime, "DesiredCopyCount": desired}}
+        runs = {key: component[key] for key in (ONE_SPECIFICATION, SPECIFICATIONS)}
+        changes = {**runs, **specifications, "RuntimeConfig": {**runtime, "DesiredCopyCount": desired}}
         return self._change(COMPONENT, component, changes, waits=external_containers() and desired > 0)
 
     def _add_tags(self, request: Request) -> Request:

@@ -183,6 +183,47 @@ def test_a_models_change_replaces_it_under_its_component(stacks: Stacks, aws: Aw
     assert sagemaker.list_inference_components()["InferenceComponents"] == []
 
 
+def test_a_component_has_a_model_for_each_instance_type(aws: Aws) -> None:
+    sagemaker = aws("sagemaker")
+    for name in ("large", "small"):
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    pools = [{"InstanceType": "ml.g6.2xlarge", "Priority": 1}, {"InstanceType": "ml.g5.2xlarge", "Priority": 2}]
+    variant = {"VariantName": "main", "InitialInstanceCount": 1, "InstancePools": pools}
+
+    missing = {**variant, "InstancePools": [{**pools[0], "ModelNameOverride": "absent"}]}
+    with pytest.raises(ClientError, match=r"Could not find model .*absent"):
+        sagemaker.create_endpoint_config(EndpointConfigName="pools", ProductionVariants=[missing])
+    sagemaker.create_endpoint_config(EndpointConfigName="pools", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="pools", EndpointConfigName="pools")
+    needs = {"ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024}}
+    large = {"InstanceType": "ml.g6.2xlarge", "ModelName": "large", **needs}
+    small = {"InstanceType": "ml.g5.2xlarge", "ModelName": "small", **needs}
+    create: dict[str, Any] = {"InferenceComponentName": "c", "EndpointName": "pools", "VariantName": "main"}
+    create["RuntimeConfig"] = {"CopyCount": 1}
+    one = {"ModelName": "large", **needs}
+    for wrong in ({}, {"Specification": one, "Specifications": [large, small]}, {"Specifications": [large]}):
+        with pytest.raises(ClientError, match="either Specification, or Specifications"):
+            sagemaker.create_inference_component(**create, **wrong)
+    absent = {**small, "ModelName": "absent"}
+    with pytest.raises(ClientError, match=r"Could not find model .*absent"):
+        sagemaker.create_inference_component(**create, Specifications=[large, absent])
+    sagemaker.create_inference_component(**create, Specifications=[large, small])
+
+    def served() -> list[str]:
+        found = sagemaker.describe_inference_component(InferenceComponentName="c")
+        return [each["ModelName"] for each in found["Specifications"] or [found["Specification"]]]
+
+    assert served() == ["large", "small"]
+    sagemaker.update_inference_component(InferenceComponentName="c", Specification=one)
+    assert served() == ["large"]
+    sagemaker.update_inference_component(InferenceComponentName="c", RuntimeConfig={"CopyCount": 0})
+    assert served() == ["large"]
+    sagemaker.update_inference_component(InferenceComponentName="c", Specifications=[small, large])
+    assert served() == ["small", "large"]
+    sagemaker.delete_inference_component(InferenceComponentName="c")
+    sagemaker.delete_endpoint(EndpointName="pools")
+
+
 def test_an_endpoint_is_created_when_its_containers_serve(external: External) -> None:
     external.stacks.start_creation(STACK, with_container("one"))
     external.reaches("Creating")

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.integration.twin.conftest import ACCOUNT, CONFIG, ENDPOINT_QUOTA, INSTANCE, MODEL, REGION, REVISION, ROOT
-from tests.integration.twin.recorded import Recorded
+from tests.integration.twin.recorded import Model, Recorded
 from tests.integration.twin.test_ready import PARKED, TARGET
 from tests.program import TWIN
 from twin import app as cli
@@ -236,6 +236,35 @@ def test_a_further_instance_type_without_quota_is_a_warning(shell: pytest.Monkey
         (Status.WARNING, "1, in use by others 0, needed 1 to 2"),
         (Status.WARNING, "0, in use by others 0, needed 0 to 2"),
     ]
+
+
+def test_a_fallback_type_is_judged_with_the_model_that_runs_there(
+    shell: pytest.MonkeyPatch, recorded: Recorded
+) -> None:
+    small = {"model_id": "Qwen/Small-AWQ", "model_revision": "c" * 40, "quantization": "awq", "memory_mb": 1024}
+    shell.setenv("TWIN_LLM__FALLBACK_INSTANCE_TYPES", '["ml.g4dn.xlarge"]')
+    names = {"Model fits the GPU", "Host memory for a copy", "Model on the hub", "Instance pools in the region"}
+
+    def look_at(**region: str) -> list[tuple[str, Status, str]]:
+        context, _ = open_context("dev")
+        assert context.settings is not None
+        context = replace(context, settings=context.settings.model_copy(update=region))
+        found = run([check for check in AWS if check.name in names], context)
+        return [(each.check, each.status, each.seen) for each in found]
+
+    whole = look_at()
+    # The model of the settings fills the smaller card, and its copy reserves too much of the smaller machine.
+    refused = [each for each, status, _ in whole if status is Status.FAILED]
+    assert refused == ["Model fits the GPU", "Host memory for a copy"]
+    shell.setenv("TWIN_LLM__FALLBACK_MODELS", json.dumps({"ml.g4dn.xlarge": small}))
+    assert ("Model on the hub", Status.FAILED) in [each[:2] for each in look_at()]
+    quantized = {**CONFIG, "quantization_config": {"quant_method": "awq"}}
+    recorded.models["Qwen/Small-AWQ"] = Model("c" * 40, quantized, {"I32": 700_000_000, "F16": 1_100_000_000})
+    found = look_at()
+    assert {status for _, status, _ in found} == {Status.OK}
+    assert [seen for check, _, seen in found if check == "Model fits the GPU" and seen.startswith("Qwen/Small-AWQ: ")]
+    (pools,) = [each for each in look_at(region="eu-south-1") if each[0] == "Instance pools in the region"]
+    assert pools[1] is Status.WARNING and "16 regions" in pools[2]
 
 
 def test_a_parked_stage_is_told_with_its_way_back(shell: pytest.MonkeyPatch, aws: Aws) -> None:
