@@ -163,6 +163,11 @@ class LlmSettings(Group):
         description="Metrics of the container, each GPU and each host by OpenTelemetry in CloudWatch; for their price "
         "see docs/cost.md.",
     )
+    ssm_access: bool = Field(
+        False,
+        description="Shells in the model's container by Systems Manager, to look at one that does not start. AWS must "
+        "allow the account first, and then patches and replaces machines a day later: not for production.",
+    )
     data_capture: DataCapture | None = Field(
         None, description="Capture of questions and answers into a bucket; a table. Empty: none."
     )
@@ -229,6 +234,16 @@ class LlmSettings(Group):
             raise ValueError(f"fallback_models names {', '.join(unknown)}, which fallback_instance_types does not")
         if self.fallback_models and self.weights == "s3":
             raise ValueError('fallback_models need weights = "hub": `twin model stage` stages one model')
+        return self
+
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/ssm-access.html
+    @model_validator(mode="after")
+    def _isolated_containers_have_no_shell(self) -> LlmSettings:
+        if self.ssm_access and self.weights == "s3":
+            raise ValueError(
+                'ssm_access is for weights = "hub": with staged weights the container has no network, and no session '
+                "can be started"
+            )
         return self
 
     def on(self, instance_type: str) -> LlmSettings:

@@ -335,12 +335,28 @@ def test_a_fallback_type_of_a_real_time_endpoint_overrides_the_model(llm: Llm) -
             "which fallback_instance_types does not",
         ),
         ({**POOLS, "weights": "s3"}, "stages one model"),
+        ({"ssm_access": True, "weights": "s3"}, "no session can be started"),
         ({**POOLS, "fallback_models": {SMALL: {"model_id": "a/b", "model_revision": "main"}}}, "model_revision"),
     ],
 )
-def test_pools_that_cannot_work_are_refused(changed: dict[str, Any], said: str) -> None:
+def test_pools_and_sessions_that_cannot_work_are_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         settings(**changed)
+
+
+@pytest.mark.parametrize("mode", ["inference-component", "real-time"])
+def test_sessions_and_their_rights_are_there_only_when_asked_for(llm: Llm, mode: str) -> None:
+    usual, open_to_sessions = llm(mode=mode), llm(mode=mode, ssm_access=True)
+    (variant,) = only(usual, "SageMaker::EndpointConfig")["ProductionVariants"]
+    assert "EnableSSMAccess" not in variant and "OpenSessions" not in statements(usual)
+    (variant,) = only(open_to_sessions, "SageMaker::EndpointConfig")["ProductionVariants"]
+    assert variant["EnableSSMAccess"] is True
+    assert statements(open_to_sessions)["OpenSessions"]["Action"] == [
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+    ]
 
 
 def test_the_search_through_the_pools_is_bounded(llm: Llm) -> None:

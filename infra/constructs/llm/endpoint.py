@@ -66,6 +66,8 @@ class LlmEndpoint(Construct):
         self._execution.allow_log_streams([group.log_group_arn for group in groups])
         if settings.weights == "s3":
             self._execution.allow_weights(weights_bucket, settings.weights_prefix, settings.weights_kms_key_arn)
+        if settings.ssm_access:
+            self._execution.allow_sessions()
         if self.rollout.alarms:
             self._execution.allow_alarms([alarm.alarm_arn for alarm in self.rollout.alarms])
         self.model = self._model("Model", settings, image, weights_bucket)
@@ -148,6 +150,7 @@ class LlmEndpoint(Construct):
                 if settings.fallback_instance_types
                 else None
             ),
+            enable_ssm_access=True if settings.ssm_access else None,
             managed_instance_scaling=scaling if self.component_name else None,
             routing_config=props.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS"),
         )

@@ -54,6 +54,15 @@ class LlmRole(Construct):
         """
         self._allow("FindOwnLogs", ("logs:DescribeLogStreams",), group_arns)
 
+    def allow_sessions(self) -> None:
+        """Allow the agent in the containers to open sessions of Systems Manager.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/ssm-access.html; none of the actions has resource-level
+        permissions, and the wildcard is acknowledged with those above.
+        """
+        verbs = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
+        self._allow("OpenSessions", tuple(f"ssmmessages:{verb}" for verb in verbs), ("*",))
+
     def allow_weights(self, bucket: str, prefix: str, key_arn: str | None) -> None:
         """Allow reading the model's files: this revision and no other object of the bucket."""
         arn = f"arn:{self._partition}:s3:::{bucket}"
