@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from localcloud.emulator.rules.published_metrics import is_published
+from localcloud.emulator.rules.published_metrics import OPENTELEMETRY, OPENTELEMETRY_LABELS, is_published
 
-from .conftest import Synthesize, Template, Templates, read, resources
+from .conftest import ROOT, Synthesize, Template, Templates, read, resources
 from .test_dashboard import body, lines
 
 VARIABLES: dict[str, dict[str, str]] = {
@@ -61,3 +62,31 @@ def test_answers_that_break_off_go_to_the_alerts_and_take_an_update_back(dev: Te
         assert "MidStreamErrors" in {name for _, name, _ in watched(dev[part])}, part
     composite = str(resources(dev["evaluation"], "CloudWatch::CompositeAlarm"))
     assert "AlarmsEndpointBroken" in composite
+
+
+QUERY = re.compile(r'`(?P<metric>\w+)\{"(?P<label>[^"]+)"="(?P<endpoint>[^"]+)"\}`')
+
+
+def queries(text: str) -> list[tuple[str, str, str]]:
+    """Metric, label and endpoint of each PromQL query in a text."""
+    return [(found["metric"], found["label"], found["endpoint"]) for found in QUERY.finditer(text)]
+
+
+def test_the_queries_that_explain_a_start_name_what_is_sent(dev: Templates) -> None:
+    shown = " ".join(widget["properties"].get("markdown", "") for widget in body(dev)["widgets"])
+    drawn = queries(shown)
+    assert len(drawn) == 6 and {endpoint for _, _, endpoint in drawn} == {"twin-dev-llm"}
+    written = queries((ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"))
+    assert [metric for metric, *_ in written] == [metric for metric, *_ in drawn]
+    for metric, label, _ in (*drawn, *written):
+        assert metric in OPENTELEMETRY and label in OPENTELEMETRY_LABELS
+
+
+def test_without_detailed_observability_there_is_nothing_to_query(synthesize: Synthesize) -> None:
+    templates = read(synthesize("dev", {"TWIN_LLM__DETAILED_OBSERVABILITY": "false"}), "dev")
+    assert "ColdStartDuration" not in str(body(templates))
+
+
+def test_no_alarm_or_graph_is_over_what_opentelemetry_sends(dev: Templates) -> None:
+    classic = {name for _, name, _ in of_sagemaker(dev)}
+    assert classic and not classic & OPENTELEMETRY

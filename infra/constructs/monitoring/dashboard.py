@@ -15,6 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.constructs.llm import cold_start
 from infra.constructs.llm.metrics import LlmMetrics
 from infra.constructs.monitoring.cost import AnswerCost
 from infra.constructs.monitoring.metrics import FIVE_MINUTES, SCORES, Line, Score, StageMetrics
@@ -206,6 +207,10 @@ class Dashboard(Construct):
                 limits={"Alarm: disk": monitoring.disk_percent},
             ),
         )
+
+        if self._settings.llm.detailed_observability:
+            text = cold_start.explanation(llm.endpoint_name)
+            self._page.add_widget(cloudwatch.TextWidget(markdown=text, width=COLUMNS, height=len(cold_start.PHASES)))
 
     def _latency(self, statistic: str) -> cloudwatch.MathExpression:
         """In milliseconds; SageMaker publishes microseconds."""

@@ -78,6 +78,32 @@ PUBLISHED = (
     ),
 )
 
+OPENTELEMETRY = frozenset(
+    {
+        "ColdStartDuration",
+        "ContainerStartDuration",
+        "E2EScalingLatency",
+        "GPULoadTime",
+        "ICECount",
+        "ModelDownloadTime",
+        "ScalingAction",
+    }
+)
+"""Events of starting and scaling that an endpoint with detailed observability sends by OpenTelemetry: to be queried by
+PromQL, and not among CloudWatch's metrics with namespace and dimensions, so that no graph or alarm above finds them.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/SageMaker-AI-Insights-Metrics.html, read 2026-11-29."""
+OPENTELEMETRY_LABELS = frozenset(
+    {
+        "aws.sagemaker.endpoint.name",
+        "aws.sagemaker.inference_component.name",
+        "aws.sagemaker.variant.name",
+        "@resource.host.id",
+        "@resource.host.type",
+        "@resource.cloud.availability_zone",
+    }
+)
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-detailed-observability-promql.html"""
+
 
 def is_published(kind: str, namespace: str, name: str, dimensions: frozenset[str]) -> bool:
     """Whether SageMaker publishes a metric under exactly these dimensions for an endpoint of this kind."""

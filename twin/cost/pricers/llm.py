@@ -32,6 +32,11 @@ def endpoint_config(resource: Resource, context: Context) -> Iterable[Finding]:
             yield Charge("Volume of the instance", "sagemaker.volume", _volume(reach, held, after, number(size)))
     data = context.assumptions.answer_kilobytes / 1_000_000
     yield Charge("Data in and out", "sagemaker.data", per_answer(data))
+    if (resource.properties.get("MetricsConfig") or {}).get("EnableDetailedObservability"):
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/metrics-otel-pricing.html
+        yield Unknown(
+            "detailed observability: 0.50 USD for each GB of OpenTelemetry metrics, whose volume is not known"
+        )
     capture = resource.properties.get("DataCaptureConfig")
     if capture is not None:
         share = number(capture["InitialSamplingPercentage"]) / 100
