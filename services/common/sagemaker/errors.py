@@ -37,7 +37,15 @@ class Throttled(InvocationError):
 
 
 class ModelFailed(InvocationError):
-    """The model's container answered with an error."""
+    """The model's container answered with an error.
+
+    Attributes:
+        status: the container's own HTTP status; None when it is not known.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class StreamBroken(InvocationError):
@@ -94,8 +102,9 @@ def _client_error(error: ClientError, endpoint_name: str) -> InvocationError:
     if code == "ValidationError" and any(word in message.lower() for word in _CHANGING):
         return EndpointUpdating(f"Endpoint {endpoint_name} is being created or updated and serves no requests now.")
     if code == "ModelError":
-        status = error.response.get("OriginalStatusCode", "unknown")
-        return ModelFailed(f"The model behind endpoint {endpoint_name} failed (its status: {status}).")
+        status = error.response.get("OriginalStatusCode")
+        said = f"The model behind endpoint {endpoint_name} failed (its status: {status or 'unknown'})."
+        return ModelFailed(said, status if isinstance(status, int) else None)
     if code in {"ServiceUnavailable", "InternalFailure", "InternalDependencyException"}:
         return EndpointUnavailable(f"Endpoint {endpoint_name} is not available now ({code}).")
     return EndpointUnavailable(f"Endpoint {endpoint_name} refused the request ({code or 'unknown error'}).")

@@ -69,10 +69,9 @@ class ModelCounts:
             # A container that does not know the route answers the question: with as little work as possible.
             answer = await chat.invoke(orjson.dumps({**body, "max_tokens": 1}), COUNT_SECONDS, ROUTE)
             return int(orjson.loads(answer)["count"])
-        except ModelFailed as error:
-            self._pause(UNKNOWN_SECONDS, str(error))
         except InvocationError as error:
-            self._pause(PAUSE_SECONDS, str(error))
+            refused = isinstance(error, ModelFailed) and 400 <= (error.status or 0) < 500
+            self._pause(UNKNOWN_SECONDS if refused else PAUSE_SECONDS, str(error))
         except (ValueError, KeyError, TypeError):
             self._pause(UNKNOWN_SECONDS, f"The container has no {ROUTE}.")
         return None
