@@ -102,8 +102,16 @@ def _no_driver(change: Change) -> Values | None:
     return None
 
 
+def _ssm_access(change: Change) -> Values | None:
+    for variant in variants(change.after.get("EndpointConfigName")):
+        if variant.get("EnableSSMAccess"):
+            return {"variant": variant["VariantName"]}
+    return None
+
+
 CHECKS: Checks = {
     "inference-ami-version": _ami_version,
     "container-and-driver": _no_driver,
     "instance-type-under-autoscaling": _type_under_autoscaling,
+    "ssm-access": _ssm_access,
 }

@@ -75,6 +75,13 @@ def test_a_machine_image_that_does_not_exist(stacks: Stacks) -> None:
     assert "enum value set" in refused(stacks, "inference-ami-version")
 
 
+def test_shells_in_containers_of_an_account_that_aws_has_not_allowed(stacks: Stacks) -> None:
+    assert stacks.create(STACK, served(EnableSSMAccess=True)) == "ROLLBACK_COMPLETE"
+    assert "not allowed for this account" in refused(stacks, "ssm-access")
+    stacks.delete(STACK)
+    assert stacks.create(STACK, served(EnableSSMAccess=False)) == "CREATE_COMPLETE"
+
+
 @pytest.mark.parametrize("component", [False, True])
 @pytest.mark.parametrize(("image", "machine"), [(CUDA_12, FOR_CUDA_13), (CUDA_13, FOR_CUDA_12)])
 def test_a_container_without_its_driver_does_not_start(
@@ -120,6 +127,28 @@ def test_a_small_machine_has_no_room_for_a_component_that_asks_for_much(stacks: 
 def test_a_component_that_asks_for_less_is_placed(stacks: Stacks, instance: str, megabytes: int) -> None:
     fitting = served(component=True, requirements={"MinMemoryRequiredInMb": megabytes}, InstanceType=instance)
     assert stacks.create(STACK, fitting) == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(("second", "outcome"), [(4096, "ROLLBACK_COMPLETE"), (1024, "CREATE_COMPLETE")])
+def test_of_several_instance_types_one_with_room_is_enough(stacks: Stacks, second: int, outcome: str) -> None:
+    pools = [{"InstanceType": "ml.g5.xlarge", "Priority": 1}, {"InstanceType": "ml.g6.xlarge", "Priority": 2}]
+    template = served(component=True)
+    (variant,) = template["Config"]["Properties"]["ProductionVariants"]
+    variant.pop("InstanceType")
+    variant["InstancePools"] = pools
+    component = template["Component"]["Properties"]
+    model = component.pop("Specification")["ModelName"]
+    component["Specifications"] = [
+        {
+            "InstanceType": pool["InstanceType"],
+            "ModelName": model,
+            "ComputeResourceRequirements": {"MinMemoryRequiredInMb": megabytes},
+        }
+        for pool, megabytes in zip(pools, (4096, second), strict=True)
+    ]
+    assert stacks.create(STACK, template) == outcome
+    if outcome == "ROLLBACK_COMPLETE":
+        assert "not enough hardware resources" in refused(stacks, "component-memory")
 
 
 def scaled(instance: str) -> Resources:
