@@ -7,23 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from infra.settings.base import Environment, Group, SecretArn
+from infra.settings.data_capture import BUCKET, KMS_KEY_ARN, DataCapture
 from infra.settings.llm_images import AMI_FOR_CUDA, IMAGES, cuda_of, image_in, reads_routes
 from infra.settings.llm_pools import Dtype, PoolModel, Quantization
 
-BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
-KMS_KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$"
-
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
-
-
-class DataCapture(Group):
-    """SageMaker's data capture: copies of requests and answers."""
-
-    bucket: str = Field(description="Bucket in the stage's region, which must exist.", pattern=BUCKET)
-    percentage: int = Field(10, description="Share of the requests, in percent.", ge=1, le=100)
-    kms_key_arn: str | None = Field(
-        None, description="KMS key of the files; empty: the bucket's own.", pattern=KMS_KEY_ARN
-    )
 
 
 class LlmSettings(Group):

@@ -17,13 +17,18 @@ from constructs import IConstruct
 
 from .conftest import ROOT, STAGES, Synthesize
 from .test_delivery import VARIABLES as DELIVERY
-from .test_llm_choices import KEY
+from .test_llm_choices import KEY, POOLS, SMALL
 from .test_vectors import HOSTED, PRIVATE
 
 STAGED = {
     "TWIN_LLM__WEIGHTS": "s3",
     "TWIN_LLM__WEIGHTS_KMS_KEY_ARN": KEY,
     "TWIN_LLM__DATA_CAPTURE": json.dumps({"bucket": "captures", "kms_key_arn": KEY}),
+}
+POOLED = {
+    "TWIN_LLM__FALLBACK_INSTANCE_TYPES": json.dumps([SMALL]),
+    "TWIN_LLM__FALLBACK_MODELS": json.dumps(POOLS["fallback_models"]),
+    "TWIN_LLM__SSM_ACCESS": "true",
 }
 LLM_CHOICES = (
     {
@@ -33,6 +38,8 @@ LLM_CHOICES = (
         "TWIN_LLM__FALLBACK_INSTANCE_TYPES": '["ml.g5.2xlarge"]',
     },
     {**STAGED, "TWIN_LLM__MODE": "real-time", "TWIN_LLM__KMS_KEY_ARN": KEY},
+    POOLED,
+    {**POOLED, "TWIN_LLM__MODE": "real-time"},
 )
 EXPECTED = ("W3005", "W3010")
 """CDK spells out dependencies that a reference already implies; zones are settings, never looked up."""

@@ -19,7 +19,8 @@ from infra.constructs.llm.metrics import VARIANT, LlmMetrics
 from infra.constructs.llm.role import LlmRole
 from infra.constructs.llm.rollout import LlmRollout
 from infra.constructs.shared.logs import log_group, writes_to
-from infra.settings.llm import DataCapture, LlmSettings
+from infra.settings.data_capture import DataCapture
+from infra.settings.llm import LlmSettings
 
 SHORTEST_SEARCH_SECONDS = 300
 """SageMaker's least time for finding an instance: botocore, VariantInstanceProvisionTimeoutInSeconds, 300 to 3600."""

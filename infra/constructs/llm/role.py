@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge, readable
-from infra.settings.llm import DataCapture
+from infra.settings.data_capture import DataCapture
 
 
 class LlmRole(Construct):
