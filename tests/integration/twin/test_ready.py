@@ -120,10 +120,14 @@ def test_a_store_that_is_down_with_its_key_filled_in_is_no_finished_deployment(
 def test_a_question_that_waits_wakes_the_model_and_names_what_else_is_missing(service: Service) -> None:
     service.dependencies["llm"] = ASLEEP
     said: list[str] = []
-    woken = threading.Timer(0.5, service.dependencies.update, ({"llm": OK},))
-    woken.start()
+    woken = threading.Timer(0.3, service.dependencies.update, ({"llm": OK},))
+
+    def progress(line: str) -> None:
+        said.append(line)
+        woken.start()
+
     with api_client.ApiClient(DEV, {"ApiUrl": service.url}) as api:
-        await_service(DEV, api, said.append)
+        await_service(DEV, api, progress)
         assert said == ["waiting for the model to wake"]
         assert len(service.asked) > 1 and set(service.asked) == {"/readyz"}
         service.dependencies |= {"llm": ASLEEP, "qdrant": DOWN}
