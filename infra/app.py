@@ -11,17 +11,20 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra.constructs.shared.references import follow
 from infra.constructs.shared.tagging import tag_everything
-from infra.names import DELIVERY_STACK, Names
+from infra.names import DELIVERY_STACK, IMAGE_STACK, Names
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 from infra.stacks.delivery import DeliveryStack
 from infra.stacks.evaluation import EvaluationStack
 from infra.stacks.guard import GuardStack
+from infra.stacks.image import ImageStack
 from infra.stacks.llm import LlmStack
 from infra.stacks.network import NetworkStack
 from infra.stacks.rag import RagStack
 from infra.stacks.vectors import VectorsStack
 
 DEFAULT_STAGE = "local"
+ONLY_IMAGE = "image"
+"""Context: `-c image=true` synthesizes the account's Image stack instead of a stage."""
 
 
 def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str, cdk.Stack]:
@@ -71,14 +74,25 @@ def build(app: cdk.App, settings: DeploymentSettings, now: datetime) -> dict[str
         "guard": guard,
         **({"vectors": vectors} if vectors else {}),
     }
-    # The Delivery stack is the account's and holds the image repository of lasting stages.
+    # The Delivery stack is the account's.
     if settings.delivery.repository is None or settings.stage == DEFAULT_STAGE or settings.is_preview:
         return stacks
     return {**stacks, "delivery": DeliveryStack(app, DELIVERY_STACK, settings=settings, env=env)}
 
 
+def build_image(app: cdk.App, settings: DeploymentSettings) -> ImageStack:
+    """Add the account's Image stack to `app`, which holds no stage then."""
+    app.node.set_context("@aws-cdk/core:bootstrapQualifier", settings.delivery.qualifier)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    env = cdk.Environment(account=settings.account, region=settings.region)
+    return ImageStack(app, IMAGE_STACK, settings=settings, env=env)
+
+
 def main() -> int:
-    """Synthesize the stage of `-c stage=...` or the variable STAGE; 1: a rule is broken, 2: settings are wrong."""
+    """Synthesize the stage of `-c stage=...` or the variable STAGE, or the account's Image stack (`-c image=true`).
+
+    Exit code 1: a rule is broken, 2: settings are wrong.
+    """
     app = cdk.App()
     stage = app.node.try_get_context("stage") or os.environ.get("STAGE") or DEFAULT_STAGE
     try:
@@ -86,7 +100,10 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    build(app, settings, datetime.now(UTC))
+    if app.node.try_get_context(ONLY_IMAGE):
+        build_image(app, settings)
+    else:
+        build(app, settings, datetime.now(UTC))
     try:
         app.synth()
     except RuntimeError as error:

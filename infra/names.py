@@ -24,6 +24,10 @@ COPIES_DIMENSION = "sagemaker:inference-component:DesiredCopyCount"
 DELIVERY = f"{PREFIX}delivery"
 """Prefix of everything that belongs to the account's pipeline, not to a stage."""
 DELIVERY_STACK = DELIVERY
+IMAGE_STACK = f"{PREFIX}image"
+"""Stack of the account's image repository, and name of the CodeBuild project in it."""
+ACCOUNT_STACKS = (IMAGE_STACK, DELIVERY_STACK)
+"""Stacks that belong to the account and to no stage."""
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """Qualifier of the CDK bootstrap stack unless the settings name another; the CDK's own default."""
 

@@ -87,6 +87,14 @@ class DeploymentSettings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _pulls_a_published_image(self) -> DeploymentSettings:
+        if self.rag.image and self.network.layout == "private" and not self.network.nat_gateways:
+            raise ValueError(
+                "rag.image is pulled over the internet: network.nat_gateways of 1 or more, or network.layout public"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sleeps_outside_its_hours(self) -> DeploymentSettings:
         if self.guard.office_hours is not None and self.llm.mode == "real-time":
             raise ValueError(

@@ -18,6 +18,12 @@ class RagSettings(Group):
         description="ECR repository of the service's image; its tag is `release`.",
         pattern=r"^[a-z0-9][a-z0-9._/-]{1,200}$",
     )
+    image: str | None = Field(
+        None,
+        description="A published image to run instead, by digest, like `ghcr.io/OWNER/NAME/rag@sha256:...` of a "
+        "release; it must be public. Empty: the image of `release` in image_repository, which `twin deploy` has built.",
+        pattern=r"^[a-z0-9.-]+\.[a-z]+/[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$",
+    )
     cpu: Literal[256, 512, 1024, 2048, 4096] = Field(512, description="CPU units per task (1024 = one vCPU).")
     memory_mb: int = Field(
         1024, description="Memory per task; Fargate allows 2 to 8 times the CPU units.", ge=512, le=30720

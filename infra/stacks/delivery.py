@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.constructs.delivery.permissions import PREVIEW_IMAGES, Permissions
 from infra.constructs.delivery.trust import AUDIENCE, ISSUER, trust
 from infra.constructs.shared.acknowledge import acknowledge, readable
-from infra.constructs.shared.tagging import tag_everything
+from infra.constructs.shared.tagging import account_tag, tag_everything
 from infra.names import DELIVERY
 from infra.settings.delivery import Workflow
 from infra.settings.deployment import DeploymentSettings
@@ -23,8 +23,6 @@ LONGEST_JOB = cdk.Duration.hours(2)
 """Time for a deployment that waits for a GPU, or for the deletion of every expired stage."""
 
 PREVIEW_IMAGE_LIFE = cdk.Duration.days(14)
-IMAGES_KEPT = 300
-"""Of pushes to the branch: far more than lie between two approved releases, since a task starts only from an image."""
 
 
 class DeliveryStack(cdk.Stack):
@@ -52,11 +50,15 @@ class DeliveryStack(cdk.Stack):
         self._accept_wildcards(ceiling, self._permissions.ceiling())
         for workflow in settings.delivery.workflows:
             self._role(workflow, settings, provider, ceiling)
-        images = self._images("Images", settings.rag.image_repository)
-        images.add_lifecycle_rule(max_image_count=IMAGES_KEPT)
-        previews = self._images("PreviewImages", PREVIEW_IMAGES)
+        previews = ecr.Repository(
+            self,
+            "PreviewImages",
+            repository_name=PREVIEW_IMAGES,
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+        )
         previews.add_lifecycle_rule(max_image_age=PREVIEW_IMAGE_LIFE)
-        tag_everything(self, "delivery", settings.tags)
+        tag_everything(self, account_tag("delivery"), settings.tags)
 
     def _provider(self) -> str:
         # No thumbprints: AWS checks GitHub's certificate against its own list of authorities.
@@ -80,15 +82,6 @@ class DeliveryStack(cdk.Stack):
             role.add_to_policy(statement)
         self._accept_wildcards(role, statements)
         cdk.CfnOutput(self, f"{workflow.capitalize()}RoleArn", value=role.role_arn)
-
-    def _images(self, construct_id: str, name: str) -> ecr.Repository:
-        return ecr.Repository(
-            self,
-            construct_id,
-            repository_name=name,
-            image_scan_on_push=True,
-            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-        )
 
     def _accept_wildcards(self, scope: Construct, statements: list[iam.PolicyStatement]) -> None:
         why = "Names end in a generated suffix; lists and secrets are limited by action or by tag."

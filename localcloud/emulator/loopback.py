@@ -22,8 +22,15 @@ NOT_FOUND = ("NotFound", "NoSuchEntity", "Could not find", "ObjectNotFoundExcept
 class Loopback:
     """A botocore client per service and region, created on first use. Safe for many threads."""
 
-    def __init__(self, port: int, credentials: Credentials) -> None:
+    def __init__(self, port: int, credentials: Credentials, token: str | None = None) -> None:
+        """
+        Args:
+            port: of the emulator.
+            credentials: what it signs with.
+            token: of a role's session.
+        """
         self._credentials = credentials
+        self._token = token
         self._endpoint = f"http://{LOOPBACK}:{port}"
         self._session = botocore.session.get_session()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -66,6 +73,7 @@ class Loopback:
                     service,
                     endpoint_url=self._endpoint,
                     config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
+                    aws_session_token=self._token,
                     **{**self._credentials.client_arguments(), "region_name": key[1]},
                 )
             return self._clients[key]

@@ -21,7 +21,7 @@ from localcloud.emulator.loopback import Loopback
 from localcloud.emulator.registry import ResourceType, register_resource_types, register_service
 from localcloud.emulator.rules import enforcement
 from localcloud.emulator.rules.enforcement import Rules
-from localcloud.emulator.services import ecs_deployments, oidc_providers
+from localcloud.emulator.services import codebuild, ecs_deployments, oidc_providers
 from localcloud.emulator.services.application_autoscaling import ApplicationAutoScaling
 from localcloud.emulator.services.sagemaker import SageMaker
 from localcloud.emulator.settling import external_containers
@@ -38,6 +38,7 @@ def install(port: int, credentials: Credentials, rules: Rules) -> list[str]:
     register_service(SageMaker())
     register_service(ApplicationAutoScaling())
     oidc_providers.install()
+    codebuild.install(port)
     added = register_resource_types(resource_types(Loopback(port, credentials)))
     corrections.install()
     alarm_notices.install()

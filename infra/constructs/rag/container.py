@@ -78,11 +78,10 @@ def add_program(
             mount_options=[ecs.TmpfsMountOption.RW, ecs.TmpfsMountOption.NOSUID, ecs.TmpfsMountOption.NODEV],
         )
     )
-    repository = ecr.Repository.from_repository_name(task, "Images", settings.rag.image_repository)
     task.add_container(
         name,
         container_name=name,
-        image=ecs.ContainerImage.from_ecr_repository(repository, tag=settings.release),
+        image=_image(task, settings),
         command=list(command),
         environment=dict(environment),
         secrets=dict(secrets),
@@ -95,3 +94,11 @@ def add_program(
             stream_prefix=name, log_group=log_group, mode=ecs.AwsLogDriverMode.NON_BLOCKING
         ),
     )
+
+
+def _image(task: ecs.FargateTaskDefinition, settings: DeploymentSettings) -> ecs.ContainerImage:
+    """The published image that the settings name, else that of the release in the account's repository."""
+    if settings.rag.image is not None:
+        return ecs.ContainerImage.from_registry(settings.rag.image)
+    repository = ecr.Repository.from_repository_name(task, "Images", settings.rag.image_repository)
+    return ecs.ContainerImage.from_ecr_repository(repository, tag=settings.release)

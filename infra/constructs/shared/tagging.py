@@ -14,6 +14,11 @@ UNCHANGEABLE = ["AWS::CloudFront::VpcOrigin"]
 They carry only the tags that never change."""
 
 
+def account_tag(part: str) -> str:
+    """Value of the tag `stage` of what belongs to the account: the name of no stage, so that none deletes it."""
+    return f"account/{part}"
+
+
 def tag_everything(scope: IConstruct, stage: str, further: Mapping[str, str]) -> None:
     """Tag every taggable resource below `scope`; project and stage cannot be overridden by `further`."""
     own = {"project": PROJECT, "stage": stage}

@@ -14,6 +14,7 @@ FREE = {
     "AWS::CDK::Metadata": "bookkeeping of the CDK",
     "AWS::CloudFormation::CustomResource": "the function behind it is a separate resource",
     "AWS::CertificateManager::Certificate": "public certificates for AWS services are free",
+    "AWS::CodeBuild::Project": "a project is free; its builds are paid once each",
     "AWS::CloudFront::VpcOrigin": "billed with the distribution",
     "AWS::CloudFront::ResponseHeadersPolicy": "billed with the distribution",
     "AWS::CloudFront::CachePolicy": "billed with the distribution",

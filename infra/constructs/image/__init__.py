@@ -1,0 +1,1 @@
+"""The service's image, built in the account."""
