@@ -6,7 +6,8 @@ import os
 
 from infra.constructs.delivery.trust import APPROVAL, ENVIRONMENTS, PULL_REQUESTS
 from infra.names import DELIVERY_STACK
-from infra.settings.deployment import EPHEMERAL
+from infra.settings.deployment import EPHEMERAL, SettingsError, load_settings
+from twin.account.image import ensure_image_stack
 from twin.target import cdk
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
@@ -28,10 +29,15 @@ def deploy_trust(stage: Stage, repository: str, progress: Progress) -> dict[str,
     """
     if EPHEMERAL.fullmatch(stage.name):
         raise TwinError(
-            f"The Delivery stack holds the images of lasting stages: use STAGE=dev instead of {stage.name}."
+            f"The Delivery stack belongs to the account of lasting stages: use STAGE=dev instead of {stage.name}."
         )
     if stage.is_local:
         raise TwinError("The Delivery stack trusts GitHub with an AWS account: use STAGE=dev or another stage on AWS.")
+    try:
+        images = load_settings(stage.name).rag.image_repository
+    except SettingsError as error:
+        raise TwinError(str(error)) from None
+    ensure_image_stack(stage, images, progress)
     overrides = {**stage.environment, REPOSITORY: repository}
     cdk.deploy(stage.name, [DELIVERY_STACK], overrides, progress, exclusively=True)
     return roles(stage)

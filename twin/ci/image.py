@@ -6,9 +6,10 @@ import base64
 import json
 import subprocess
 
-from twin.ci.releases import Release, image_digest
+from twin.ci.releases import Release
 from twin.target.errors import TwinError
 from twin.target.github_job import Job
+from twin.target.image_tag import find_digest, image_digest
 from twin.target.paths import ROOT
 from twin.target.stage import Stage
 
@@ -25,9 +26,8 @@ def publish(stage: Stage, repository: str, commit: str) -> Release:
     Raises:
         TwinError: the build, the login or the push failed.
     """
-    try:
-        digest = image_digest(stage, repository, commit)
-    except TwinError:
+    digest = find_digest(stage, repository, commit)
+    if digest is None:
         account = stage.client("sts").get_caller_identity()["Account"]
         registry = f"{account}.dkr.ecr.{stage.region}.amazonaws.com"
         name = f"{registry}/{repository}:{commit}"

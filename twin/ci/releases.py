@@ -22,6 +22,7 @@ from twin.deploy.deploy import deploy, target
 from twin.inventory.ownership import ALL_STACKS
 from twin.target.cloudformation import CloudFormation
 from twin.target.errors import TwinError
+from twin.target.image_tag import image_digest
 from twin.target.paths import LOCAL, ROOT
 from twin.target.progress import Progress
 from twin.target.stage import Stage, connect
@@ -93,24 +94,6 @@ def last_good(stage: Stage) -> Release:
         return Release(**json.loads(value))
     except (ValueError, TypeError):
         raise TwinError(f"{name} holds no release: {value[:200]}") from None
-
-
-def image_digest(stage: Stage, repository: str, tag: str) -> str:
-    """Digest of an image in ECR.
-
-    Raises:
-        TwinError: there is no such image.
-    """
-    try:
-        found = stage.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("ImageNotFoundException", "RepositoryNotFoundException"):
-            raise
-        raise TwinError(f"There is no image {repository}:{tag} in ECR.") from None
-    details = found["imageDetails"]
-    if not details:
-        raise TwinError(f"There is no image {repository}:{tag} in ECR.")
-    return str(details[0]["imageDigest"])
 
 
 def require_same_image(stage: Stage, repository: str, release: Release) -> None:

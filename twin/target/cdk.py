@@ -84,10 +84,19 @@ def deploy(
     exclusively: bool = False,
     express: bool = False,
     failed: Failed | None = None,
+    context: tuple[str, ...] = (),
 ) -> None:
     """Synthesize `stage` and deploy those of its stacks that are named, or all, in one run of the command line.
 
-    With `express` CloudFormation is done before what it made is ready, and the caller has to wait for that.
+    Args:
+        stage: name of the stage.
+        stacks: full names; empty for all.
+        overrides: environment of the CDK.
+        progress: called with each completed resource.
+        exclusively: leave out what the named stacks depend on.
+        express: CloudFormation is done before what it made is ready, and the caller has to wait for that.
+        failed: called with each failed resource.
+        context: further options that the app reads.
 
     Raises:
         TwinError: naming each resource that failed, with CloudFormation's reason.
@@ -95,7 +104,8 @@ def deploy(
     targets = tuple(stacks) or ("--all",)
     options = ("--require-approval", "never", "--progress", "events", "--concurrency", "4")
     only = ("--exclusively",) if exclusively else ()
-    arguments = ("deploy", *targets, *_app(stage, CDK_OUT), *options, *only, *(EXPRESS if express else ()))
+    more = (*context, *options, *only, *(EXPRESS if express else ()))
+    arguments = ("deploy", *targets, *_app(stage, CDK_OUT), *more)
     _run(arguments, {**overrides, "STAGE": stage}, progress, failed)
 
 
