@@ -35,4 +35,6 @@ def cost(
         view.show_cost_diff(stage_cost.compare(base, found, assume or ()), markdown=markdown, as_json=as_json)
     else:
         title = f"Stage {stage} on AWS" if assembly is None else f"{assembly} on AWS"
-        view.show_cost(stage_cost.cost(found, assume or ()), found, title, markdown=markdown, as_json=as_json)
+        region = stage_cost.built_in(stage) if assembly is None else None
+        estimated = stage_cost.cost(found, assume or ())
+        view.show_cost(estimated, found, title, markdown=markdown, as_json=as_json, region=region)

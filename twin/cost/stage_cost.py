@@ -66,3 +66,17 @@ def refresh_prices(found: Assembly, progress: Progress) -> list[refresh.Refresh]
     before = prices.read(prices.REFRESHED) if prices.REFRESHED.exists() else prices.PriceTable(())
     prices.write(fresh.over(before), prices.REFRESHED)
     return brought
+
+
+def built_in(stage: str) -> str | None:
+    """Region in which a stage's image is built; None for an image that is built elsewhere.
+
+    Raises:
+        TwinError: the settings are wrong.
+    """
+    try:
+        settings = load_settings(stage)
+    except SettingsError as error:
+        raise TwinError(str(error)) from None
+    elsewhere = settings.rag.image is not None or settings.is_preview or stage == "local"
+    return None if elsewhere else settings.region

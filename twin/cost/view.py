@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from twin.cost import report
+from twin.cost import one_off, report
 from twin.cost.assembly import Assembly
 from twin.cost.diff import Diff
 from twin.cost.estimate import Estimate
@@ -14,9 +14,12 @@ from twin.cost.report import Table
 from twin.terminal.console import console, print_json, print_table
 
 
-def show_cost(estimate: Estimate, assembly: Assembly, title: str, *, markdown: bool, as_json: bool) -> None:
-    """What a stage costs, with every note that belongs to the sums."""
-    remarks = report.notes(estimate, external_services(assembly))
+def show_cost(
+    estimate: Estimate, assembly: Assembly, title: str, *, markdown: bool, as_json: bool, region: str | None = None
+) -> None:
+    """What a stage costs, with every note that belongs to the sums; with a region, what it costs once as well."""
+    once = [] if region is None else [one_off.image_build(region)]
+    remarks = [*report.notes(estimate, external_services(assembly)), *once]
     if as_json:
         print_json({**report.as_dict(estimate), "notes": remarks})
         return

@@ -1,14 +1,15 @@
-"""`twin deploy`, `twin synth`: deploy a stage with the real CDK command line, the same way for every stage.
+"""The stacks of a stage by the real CDK command line, the same way for every stage.
 
 The program runs on the operator's machine or in a workflow. For stage `local` it starts the local cloud first
-(`local.py`); for any other stage it uses the AWS credentials of the shell.
+(`local.py`); for any other stage it uses the AWS credentials of the shell. What `twin deploy` does on AWS before and
+after is in `plan.py` and `run.py`: the bootstrap, the image, the functions' layer, the documents.
 
 1. Target: which account, region and addresses the stage has (`twin/target/stage.py`).
 2. Overrides (`twin/target/cdk_environment.py`): what only the running stage knows, as environment of the CDK. These
    are the local cloud's addresses, and a number of the model's copies (`twin/target/kept_copies.py`) with which a
    sleeping endpoint stays asleep and an unchanged one is not touched.
 3. Bootstrap: the CDK's own stack must exist. The local cloud gets it here; on AWS a missing one ends the command with
-   what to run, because bootstrapping is a decision of the account's owner.
+   what to run, because bootstrapping is a decision of the account's owner, which a person confirms (`plan.py`).
 4. `cdk deploy` (`twin/target/cdk.py`): Node runs the CDK, the CDK runs `infra/app.py`, which turns the stage's
    settings into templates; CloudFormation deploys the stacks, up to four at a time, in the order of their
    dependencies. The CDK's output is read line by line: completed resources become progress, failed ones are
@@ -47,7 +48,7 @@ from twin.deploy.ready import wait_until_ready
 from twin.deploy.settled import wait_until_settled
 from twin.prompts.versions import register
 from twin.target import cdk
-from twin.target.bootstrap import bootstrap_account
+from twin.target.bootstrap import BOOTSTRAP_STACK, bootstrap_account
 from twin.target.cdk_environment import deployment_overrides
 from twin.target.cloudformation import CloudFormation
 from twin.target.deployment import ensure_api_key, fill_local_secrets, outputs
@@ -62,7 +63,6 @@ from twin.target.stage_secrets import put_pending
 START_SECONDS = 60.0
 EXPRESS_READY_SECONDS = 1800.0
 """For tasks, load balancer and distribution, which CloudFormation waits for otherwise."""
-BOOTSTRAP_STACK = "CDKToolkit"
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from tests.aws import aws_environment
 from tests.integration.rag.local_servers import PATIENT, qdrant, serving
 from tests.program import TWIN
 from tests.sigint import restore_sigint
+from twin.ask.documents import ingest_documents
 from twin.ask.ingest import ingest
-from twin.ci.documents import ingest_documents
 from twin.target import vector_store
 from twin.target.deployment import outputs
 from twin.target.errors import TwinError

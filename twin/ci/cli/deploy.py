@@ -40,7 +40,7 @@ def deploy(commit: CommitOption, digest: DigestOption, stage: StageOption) -> No
 def ingest(stage: StageOption) -> None:
     """Ingest the documents that the stage's settings ask for (`rag.documents`), if any, into the stage's own store."""
     from twin.ask import view
-    from twin.ci.documents import ingest_documents
+    from twin.ask.documents import ingest_documents
     from twin.target.stage import connect
 
     report = ingest_documents(connect(stage), progress)

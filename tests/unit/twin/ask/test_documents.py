@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from twin.ci import documents
+from twin.ask import documents
 from twin.target.paths import ROOT
 from twin.target.stage import Stage
 
 HOSTED = '{"url": null, "hosted": {}}'
-FOLDER = ROOT / "examples" / "corpus"
+FOLDER = str(ROOT / "examples" / "corpus")
 
 
 @pytest.mark.parametrize(
@@ -25,17 +24,21 @@ FOLDER = ROOT / "examples" / "corpus"
         ("prod", {"TWIN_RAG__DOCUMENTS": "s3://mine/posts"}, "s3://mine/posts"),
         ("dev", {"TWIN_VECTORS": HOSTED}, None),
         ("dev", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
-        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, None),
+        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
+        # The example corpus is for stages that end by themselves.
+        ("prod", {"TWIN_RAG__DOCUMENTS": "examples/corpus"}, None),
+        ("dev", {"TWIN_RAG__DOCUMENTS": "examples/corpus", "TWIN_GUARD__ENABLED": "false"}, None),
+        ("prod", {"TWIN_RAG__DOCUMENTS": "docs"}, str(ROOT / "docs")),
     ],
 )
 def test_only_a_stage_that_asks_for_documents_gets_them_from_where_its_store_is_reached(
-    monkeypatch: pytest.MonkeyPatch, stage: str, variables: dict[str, str], source: str | Path | None
+    monkeypatch: pytest.MonkeyPatch, stage: str, variables: dict[str, str], source: str | None
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    asked: list[str | Path] = []
+    asked: list[str] = []
 
-    def ingest(_: Stage, source: str | Path) -> dict[str, Any]:
+    def ingest(_: Stage, source: str) -> dict[str, Any]:
         asked.append(source)
         return {}
 
