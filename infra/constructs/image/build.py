@@ -14,14 +14,13 @@ from constructs import Construct
 
 from infra.constructs.shared.acknowledge import acknowledge
 from infra.constructs.shared.logs import log_group, writes_to
+from infra.names import BUILT_RELEASE
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = "images/rag/Dockerfile"
 IGNORE_FILE = ".dockerignore"
-RELEASE = "RELEASE"
-"""Variable of a build: the tag to push, which whoever starts the build sets."""
 UNNAMED = "unnamed"
-"""Value of `RELEASE` in the project itself; a build with it fails at once."""
+"""Value of `BUILT_RELEASE` in the project itself; a build with it fails at once."""
 LONGEST = cdk.Duration.minutes(30)
 LONGEST_QUEUED = cdk.Duration.minutes(30)
 LOG_DAYS = 30
@@ -95,7 +94,7 @@ class ImageBuild(Construct):
             environment_variables={
                 key: codebuild.BuildEnvironmentVariable(value=value)
                 for key, value in {
-                    RELEASE: UNNAMED,
+                    BUILT_RELEASE: UNNAMED,
                     "REPOSITORY_URI": repository.repository_uri,
                     "BASE": base.replace(HUB, MIRROR, 1),
                     "BASE_ELSEWHERE": base,

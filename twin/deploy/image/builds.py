@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.constructs.image.build import RELEASE
+from infra.names import BUILT_RELEASE
 from twin.target.errors import TwinError
 from twin.target.progress import Progress
 from twin.target.stage import Stage
@@ -67,7 +67,7 @@ def start_build(stage: Stage, project: str, release: str) -> Build:
     Raises:
         TwinError: the account may run no build, or not another one.
     """
-    variable = {"name": RELEASE, "value": release, "type": "PLAINTEXT"}
+    variable = {"name": BUILT_RELEASE, "value": release, "type": "PLAINTEXT"}
     try:
         started = stage.client("codebuild").start_build(projectName=project, environmentVariablesOverride=[variable])
     except ClientError as error:
@@ -110,7 +110,7 @@ def _build(described: Mapping[str, Any]) -> Build:
         phase=described.get("currentPhase") or "",
         reasons=tuple(_reasons(described.get("phases") or ())),
         log=(logs.get("groupName") or "", logs.get("streamName") or ""),
-        release=next((each["value"] for each in variables if each["name"] == RELEASE), ""),
+        release=next((each["value"] for each in variables if each["name"] == BUILT_RELEASE), ""),
     )
 
 
