@@ -140,6 +140,13 @@ class DeploymentSettings(BaseSettings):
         return EPHEMERAL.fullmatch(self.stage) is not None
 
     @property
+    def keeps_documents(self) -> bool:
+        """Whether the stage has a bucket of its own for documents: those of a folder, for a store that it hosts."""
+        rag = self.rag
+        is_folder = rag.documents is not None and not rag.documents.startswith("s3://")
+        return is_folder and rag.documents_bucket is None and self.vectors.hosted is not None
+
+    @property
     def prefix(self) -> str:
         """Prefix of the name of everything that belongs to this stage."""
         return stage_prefix(self.stage)

@@ -12,6 +12,7 @@ from constructs import Construct
 from infra.constructs.monitoring.metrics import StageMetrics
 from infra.constructs.rag import task_permissions
 from infra.constructs.rag.alarms import ApiAlarms
+from infra.constructs.rag.documents_bucket import DocumentsBucket
 from infra.constructs.rag.environment import service_environment
 from infra.constructs.rag.fargate_api import FargateApi
 from infra.constructs.rag.ingest_task import IngestTask
@@ -70,12 +71,15 @@ class RagStack(cdk.Stack):
         )
         task_permissions.grant(api.task, settings, samples=samples, keys=(api_keys, qdrant_key, opik_key))
         service = StageMetrics(settings.evaluation.metric_namespace, settings.stage)
-        if settings.rag.documents_bucket:
+        documents = DocumentsBucket(self, "Documents").bucket.bucket_name if settings.keeps_documents else None
+        if documents:
+            cdk.CfnOutput(self, "DocumentsBucket", value=documents)
+        if bucket := documents or settings.rag.documents_bucket:
             ingest = IngestTask(
                 self,
                 "Ingest",
                 settings=settings,
-                bucket=settings.rag.documents_bucket,
+                bucket=bucket,
                 write_key=write_key,
                 environment=store,
                 secrets=certificate,

@@ -155,3 +155,31 @@ def test_a_published_image_needs_a_way_to_the_internet(monkeypatch: pytest.Monke
     monkeypatch.setenv("TWIN_NETWORK__NAT_GATEWAYS", "0")
     with pytest.raises(SettingsError, match=r"rag\.image is pulled over the internet"):
         load_settings("prod")
+
+
+HOSTED = '{"url": null, "hosted": {}}'
+
+
+@pytest.mark.parametrize(
+    ("variables", "own"),
+    [
+        ({"TWIN_VECTORS": HOSTED}, True),
+        ({"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, False),
+        ({}, False),
+    ],
+)
+def test_a_folder_for_a_hosted_store_has_a_bucket_of_the_stage(
+    synthesize: Synthesize, variables: dict[str, str], own: bool
+) -> None:
+    output = synthesize("dev", variables)
+    business = json.loads((output / "twin-dev-business.template.json").read_text())
+    assert bool(resources(business, "S3::Bucket")) == own
+    assert ("DocumentsBucket" in business["Outputs"]) == own
+    # Whoever reads a bucket has the task for it.
+    assert ("IngestTaskDefinitionArn" in business["Outputs"]) == (own or "TWIN_RAG__DOCUMENTS_BUCKET" in variables)
+    if own:
+        (logical_id,) = resources(business, "S3::Bucket")
+        bucket = only(business, "S3::Bucket")
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert logical_id in json.dumps(list(resources(business, "IAM::Policy").values()))
+    assert [rule for rule, severity in violations(output) if severity == "error"] == []

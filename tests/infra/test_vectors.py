@@ -96,7 +96,8 @@ def test_no_stage_hosts_its_store_by_default() -> None:
 
 
 def test_the_service_calls_the_store_with_its_key_and_pins_its_certificate(hosted: Templates) -> None:
-    task = only(hosted["business"], "ECS::TaskDefinition")
+    tasks = [each["Properties"] for each in resources(hosted["business"], "ECS::TaskDefinition").values()]
+    (task,) = [each for each in tasks if each["Family"] == "twin-dev-business-api"]
     (container,) = task["ContainerDefinitions"]
     plain = {each["Name"]: each["Value"] for each in container["Environment"]}
     secret = {each["Name"]: json.dumps(each["ValueFrom"]) for each in container["Secrets"]}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from infra.settings.deployment import DeploymentSettings, SettingsError, load_settings
 from twin.ask.ingest import ingest
+from twin.target.deployment import outputs
 from twin.target.errors import TwinError
 from twin.target.paths import ROOT
 from twin.target.progress import Progress
@@ -18,9 +20,9 @@ EXAMPLES = ROOT / "examples"
 def documents_of(stage: Stage, settings: DeploymentSettings) -> tuple[str | None, str]:
     """What is ingested into a stage, and how that came about: a source, or None with the reason.
 
-    A store that the stage hosts lets in only what runs in its network: its documents come from
-    `rag.documents_bucket`, by a task there, and without a bucket there is nothing that this machine could do. The
-    example corpus goes into no stage that lasts: people would be answered from it.
+    A store that the stage hosts lets in only what runs in its network: its documents come from `rag.documents_bucket`,
+    or from the stage's own bucket, by a task there. The example corpus goes into no stage that lasts: people would be
+    answered from it.
     """
     source, bucket = settings.rag.documents, settings.rag.documents_bucket
     if source is None and bucket is None:
@@ -31,15 +33,26 @@ def documents_of(stage: Stage, settings: DeploymentSettings) -> tuple[str | None
         return str(ROOT / str(source)), f"{source} is ingested."
     if bucket is not None and (source is None or settings.vectors.hosted is not None):
         return f"{S3}{bucket}", f"{S3}{bucket} is ingested by a task of the stage."
-    if settings.vectors.hosted is not None:
-        return None, (
-            f"The vector store of stage {stage.name} cannot be reached from here: copy the documents to a bucket and "
-            f"name it (`twin init --stage {stage.name} --documents BUCKET`). Nothing is ingested."
-        )
     folder = (ROOT / str(source)).resolve()
     if folder.is_relative_to(EXAMPLES.resolve()) and not settings.guard.enabled:
         return None, f"Stage {stage.name} lasts, so that the example corpus is not ingested: set rag.documents."
+    if settings.keeps_documents:
+        return str(folder), f"{source} is copied into the stage's bucket, and ingested by a task of the stage."
     return str(folder), f"{source} is ingested."
+
+
+def ingest_source(stage: Stage, settings: DeploymentSettings, source: str) -> dict[str, Any]:
+    """Ingest a source of `documents_of`; a folder for a hosted store by way of the stage's own bucket.
+
+    Raises:
+        TwinError: the ingest failed.
+    """
+    if stage.is_local or not settings.keeps_documents or source.startswith(S3):
+        return ingest(stage, source)
+    bucket, client = outputs(stage)["DocumentsBucket"], stage.client("s3")
+    for path in sorted(each for each in Path(source).rglob("*") if each.is_file()):
+        client.put_object(Bucket=bucket, Key=path.relative_to(source).as_posix(), Body=path.read_bytes())
+    return ingest(stage, f"{S3}{bucket}")
 
 
 def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
@@ -54,4 +67,4 @@ def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
         raise TwinError(str(error)) from None
     source, why = documents_of(stage, settings)
     progress(why)
-    return None if source is None else ingest(stage, source)
+    return None if source is None else ingest_source(stage, settings, source)

@@ -27,7 +27,8 @@ def init(
     email: Annotated[list[str] | None, typer.Option(help="Address that gets every alarm; may be repeated.")] = None,
     budget: Annotated[float | None, typer.Option(help="US dollars a month, after which the GPU is taken away.")] = None,
     documents: Annotated[
-        str | None, typer.Option(help="Bucket that `twin ingest s3://...` reads; a hosted store needs one.")
+        str | None,
+        typer.Option(help="Bucket of your documents, for `twin ingest s3://...`; default: the folder rag.documents."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: options, and defaults for the rest.")] = False,
 ) -> None:

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.settings.deployment import DeploymentSettings
-from twin.ask.documents import documents_of
-from twin.ask.ingest import ingest
+from twin.ask.documents import documents_of, ingest_source
 from twin.deploy.deploy import Deployed, deploy
 from twin.deploy.image.ensure import ensure_image
 from twin.deploy.plan import BOOTSTRAP, DEPLOYMENT, IMAGE, INGEST, LAYER, Plan, Step
@@ -89,7 +88,7 @@ def ingest_once(stage: Stage, settings: DeploymentSettings, progress: Progress) 
     if mark.exists() and mark.read_text() == known:
         progress(f"{source} is in the store already")
         return
-    report = ingest(stage, source)
+    report = ingest_source(stage, settings, source)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(known)
     progress(f"{report.get('documents', 'the')} documents of {source} are in the store")

@@ -22,7 +22,7 @@ FOLDER = str(ROOT / "examples" / "corpus")
         ("prod", {}, None),
         ("standard", {}, None),
         ("prod", {"TWIN_RAG__DOCUMENTS": "s3://mine/posts"}, "s3://mine/posts"),
-        ("dev", {"TWIN_VECTORS": HOSTED}, None),
+        ("prod", {"TWIN_VECTORS": HOSTED}, None),
         ("dev", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
         ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
         # The example corpus is for stages that end by themselves.
