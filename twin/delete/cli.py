@@ -30,7 +30,8 @@ def delete(
     from twin.delete import delete as deletion
     from twin.delete.local_data import without_local_data
     from twin.delete.plan import removals
-    from twin.delete.view import proof, show_removals, show_survivors
+    from twin.delete.view import proof, show_account, show_removals, show_survivors
+    from twin.inventory.account import account_stacks
     from twin.target.paths import STATE_ROOT
     from twin.target.stage import connect
 
@@ -41,10 +42,12 @@ def delete(
         print_json([vars(each) for each in planned]) if as_json else show_removals(planned)
         return
     left = deletion.delete(target, progress, keep=kept)
+    kept_by_account = {} if target.is_local else account_stacks(target)
     if as_json:
-        print_json(proof(left))
+        print_json({**proof(left), "account": list(kept_by_account)})
     else:
         show_survivors(left)
+        show_account(kept_by_account)
     if left:
         raise typer.Exit(1)
     if target.is_local and not kept:

@@ -31,3 +31,10 @@ def show_removals(planned: list[Removal]) -> None:
         console.print("Nothing of the stage exists.")
         return
     print_table(f"{len(planned)} removals", ("step", "kind", "name"), [(p.step, p.kind, p.name) for p in planned])
+
+
+def show_account(stacks: dict[str, str]) -> None:
+    """What stays with the account, which no stage owns."""
+    if stacks:
+        named = ", ".join(f"{name} ({holds})" for name, holds in stacks.items())
+        console.print(f"With the account stay: {named}. docs/deletion.md says how they go.", markup=False)
