@@ -13,6 +13,7 @@ from infra.settings.llm_images import AMI_FOR_CUDA, CUDA_OF_AMI, cuda_of
 from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import UNCHECKED, Finding, failed, ok, warning
+from twin.target.checkout import release
 
 IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"
@@ -30,7 +31,10 @@ SERVICE_IMAGE, LLM_IMAGE, DRIVER = "Image of the RAG service", "Image of the LLM
 
 def _service_image(context: Context) -> Iterator[Finding]:
     settings = context.known
-    repository, tag = settings.rag.image_repository, settings.release
+    if settings.rag.image is not None:
+        yield ok(SERVICE_IMAGE, f"published: {settings.rag.image}")
+        return
+    repository, tag = settings.rag.image_repository, release()
     name = f"{repository}:{tag}"
     push = f"build the image for {TASK_ARCHITECTURE} and push it as {name} into {context.stage.region}"
     try:
@@ -38,11 +42,12 @@ def _service_image(context: Context) -> Iterator[Finding]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise
-        fix = f"`aws ecr create-repository --repository-name {repository}`, then {push}"
-        yield failed(SERVICE_IMAGE, f"no repository {repository}", "no task of the service can start", fix)
-        return
+        manifest = None
     if manifest is None:
-        yield failed(SERVICE_IMAGE, f"no {name}", "no task can start: CannotPullContainerError", push)
+        if settings.is_preview:
+            yield failed(SERVICE_IMAGE, f"no {name}", "no task can start: CannotPullContainerError", push)
+        else:
+            yield ok(SERVICE_IMAGE, f"no {name} yet: `twin deploy` builds it in the account")
         return
     architectures = _architectures(manifest)
     if architectures and TASK_ARCHITECTURE not in architectures:
