@@ -34,8 +34,11 @@ local-start: setup ## Everything up on this machine; prints the URLs (LLM=http:/
 local-stop: setup ## All of the local cloud down
 	@$(TWIN) local-stop $(ARGS)
 
-deploy-inference-pipeline: setup $(if $(filter local,$(STAGE)),,evaluation-layer) ## Deploy the stacks of STAGE (local, dev, prod)
-	@$(TWIN) deploy --stage $(STAGE) $(ARGS)
+init: setup ## Set up STAGE on AWS: three questions, then what a deployment would lack
+	@$(TWIN) init --stage $(if $(filter local,$(STAGE)),dev,$(STAGE)) $(ARGS)
+
+deploy-inference-pipeline: setup ## Deploy STAGE (local, dev, prod), from a bare account on; with QUERY="..." ask it at the end
+	@$(TWIN) deploy --stage $(STAGE) $(if $(filter command,$(firstword $(origin QUERY))),--ask "$(QUERY)") $(ARGS)
 
 call-inference-pipeline: setup ## Ask QUERY="..." and see answer, sources, tokens, timings
 	@$(TWIN) ask --stage $(STAGE) $(ARGS) -- "$(QUERY)"
@@ -82,6 +85,6 @@ lock: setup ## Recompile the lock files under requirements/ from pyproject.toml;
 		$(COMPILE) --group pyproject.toml:$$each -o requirements/$$each.txt || exit 1; \
 	done
 
-.PHONY: help demo test test-attacks setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
+.PHONY: help init demo test test-attacks setup local-start local-stop deploy-inference-pipeline call-inference-pipeline \
 	evaluate-llm-monitoring delete-inference-pipeline-deployment synth doctor cost benchmark check evaluation-layer \
 	tools docs lock
