@@ -42,11 +42,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builds, "POLL_SECONDS", 0.2)
-
-
 @pytest.fixture
 def stage(cloud: Emulator) -> Stage:
     return Stage("dev", REGION, aws_environment(cloud.url))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -88,13 +87,14 @@ def follow(stage: Stage, build: Build, progress: Progress) -> None:
     Raises:
         TwinError: it did not succeed, with CodeBuild's reasons and the last lines of its log.
     """
-    client, started, said, said_at = stage.client("codebuild"), time.monotonic(), "", 0.0
+    client, clock, said, said_at = stage.client("codebuild"), stage.clock, "", 0.0
+    started = clock.now()
     while build.runs:
-        now = time.monotonic()
+        now = clock.now()
         if build.phase != said or now - said_at >= STILL_SECONDS:
             progress(f"image {build.release[:19]:<19} {build.phase.lower().replace('_', ' ')}, {now - started:.0f} s")
             said, said_at = build.phase, now
-        time.sleep(POLL_SECONDS)
+        clock.sleep(POLL_SECONDS)
         (described,) = client.batch_get_builds(ids=[build.id])["builds"]
         build = _build(described)
     if build.status != SUCCEEDED:
