@@ -14,6 +14,7 @@ from twin.doctor.check import Check, Need
 from twin.doctor.context import Context
 from twin.doctor.finding import UNCHECKED, Finding, failed, ok, warning
 from twin.target.checkout import release
+from twin.target.errors import TwinError
 
 IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"
@@ -34,7 +35,11 @@ def _service_image(context: Context) -> Iterator[Finding]:
     if settings.rag.image is not None:
         yield ok(SERVICE_IMAGE, f"published: {settings.rag.image}")
         return
-    repository, tag = settings.rag.image_repository, release()
+    try:
+        repository, tag = settings.rag.image_repository, release()
+    except TwinError as error:
+        yield failed(SERVICE_IMAGE, str(error), "an image has no name without it", "correct it, or set TWIN_RELEASE")
+        return
     name = f"{repository}:{tag}"
     push = f"build the image for {TASK_ARCHITECTURE} and push it as {name} into {context.stage.region}"
     try:

@@ -26,7 +26,7 @@ LONGEST_QUEUED = cdk.Duration.minutes(30)
 LOG_DAYS = 30
 HUB, MIRROR = "docker.io/library/", "public.ecr.aws/docker/library/"
 """Docker's official images and AWS's copies of them. Docker Hub limits pulls by address, and builds share theirs:
-https://docs.aws.amazon.com/codebuild/latest/userguide/troubleshooting.html,
+https://github.com/koxudaxi/local-data-api/issues/179,
 https://aws.amazon.com/blogs/containers/docker-official-images-now-available-on-amazon-elastic-container-registry-public/."""
 PUSHES = (
     "ecr:BatchCheckLayerAvailability",
@@ -167,7 +167,7 @@ def specification() -> dict[str, object]:
 def _of_project(scope: Construct, name: str) -> dict[str, object]:
     """That CodeBuild takes the role for this project only.
 
-    https://docs.aws.amazon.com/codebuild/latest/userguide/cross-service-confused-deputy-prevention.html
+    https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
     """
     stack = cdk.Stack.of(scope)
     arn = stack.format_arn(service="codebuild", resource="project", resource_name=name)
