@@ -72,9 +72,9 @@ def _deploy_on_aws(name: str, question: str | None, asked: Callable[[Stage], Non
     refuse_examples(stage)
     plan = planning.look(stage, question)
     if plan.is_new:
+        _refuse_bootstrap_of_a_machine(stage, plan, yes=yes)
         for line in planning.lines(stage, plan):
             progress(line)
-        _refuse_bootstrap_of_a_machine(stage, plan, yes=yes)
         if planning.has_person() and not yes and not typer.confirm("Go on?", default=False, err=True):
             raise TwinError("Nothing was made.")
     return run.run(stage, plan, progress, lambda: asked(stage))

@@ -71,8 +71,8 @@ def test_one_question_where_something_is_made_for_the_first_time(
     result, ran = deploy(*options, **state)
     assert (QUESTION in result.output) == asks, result.output
     assert bool(ran) == runs
-    if state["new"]:
-        assert "the price" in result.output and "123456789012" in result.output
+    # Price and account are said before anything is asked or made, and to nobody who is refused.
+    assert ("the price" in result.output and "123456789012" in result.output) == (state["new"] and (asks or runs))
     if not runs:
         assert isinstance(result.exception, TwinError)
         expected = "Nothing was made." if asks else "run `twin account bootstrap --stage dev` once"
