@@ -49,11 +49,17 @@ def deploy(
     from twin.deploy import local
 
     answers: list[str] = []
+
+    def put_question(target: Stage) -> None:
+        """Ask, if there is a question, once the stage is deployed."""
+        if ask is not None:
+            answers.append(_ask(target, ask, quiet=as_json))
+
     if stage == "local":
         deployed = local.start(progress)
+        put_question(deployed.stage)
     else:
-        asked = lambda target: answers.append(_ask(target, ask or "", quiet=as_json))  # noqa: E731
-        deployed = _deploy_on_aws(stage, ask, asked, yes=yes)
+        deployed = _deploy_on_aws(stage, ask, put_question, yes=yes)
     if as_json:
         print_json({**deployed.outputs, **({"answer": answers[0]} if answers else {})})
         return
