@@ -56,7 +56,9 @@ def ingest_source(stage: Stage, settings: DeploymentSettings, source: str) -> di
 
 
 def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
-    """Ingest what `documents_of` says; returns the report, None when nothing was ingested.
+    """Ingest what `documents_of` says, as a workflow may; returns the report, None when nothing was ingested.
+
+    A folder for a hosted store is a person's to copy: no workflow's role may write to a bucket.
 
     Raises:
         TwinError: the settings are wrong, or the ingest failed.
@@ -66,5 +68,10 @@ def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
     except SettingsError as error:
         raise TwinError(str(error)) from None
     source, why = documents_of(stage, settings)
+    if source is not None and settings.keeps_documents and not stage.is_local:
+        progress(
+            f"No workflow copies documents: `twin deploy --stage {stage.name}` of a person does. Nothing is ingested."
+        )
+        return None
     progress(why)
-    return None if source is None else ingest_source(stage, settings, source)
+    return None if source is None else ingest(stage, source)

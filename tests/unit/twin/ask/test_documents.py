@@ -23,6 +23,8 @@ FOLDER = str(ROOT / "examples" / "corpus")
         ("standard", {}, None),
         ("prod", {"TWIN_RAG__DOCUMENTS": "s3://mine/posts"}, "s3://mine/posts"),
         ("prod", {"TWIN_VECTORS": HOSTED}, None),
+        # Copied into the stage's bucket by `twin deploy` of a person.
+        ("dev", {"TWIN_VECTORS": HOSTED}, None),
         ("dev", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
         ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
         # The example corpus is for stages that end by themselves.
