@@ -59,7 +59,8 @@ class RagSettings(Group):
     documents: str | None = Field(
         None,
         description="What is read into the store after a deployment: a folder of the checkout, or "
-        "`s3://bucket/prefix` in documents_bucket; empty: documents_bucket, or nothing where there is none.",
+        "`s3://bucket/prefix` in documents_bucket; empty: documents_bucket by a person's `twin deploy`, nothing by a "
+        "workflow.",
         min_length=1,
         max_length=1024,
     )

@@ -58,7 +58,8 @@ def ingest_source(stage: Stage, settings: DeploymentSettings, source: str) -> di
 def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
     """Ingest what `documents_of` says, as a workflow may; returns the report, None when nothing was ingested.
 
-    A folder for a hosted store is a person's to copy: no workflow's role may write to a bucket.
+    Without `rag.documents` it ingests nothing, so that a push to production changes no documents there. A folder for a
+    hosted store is a person's to copy: no workflow's role may write to a bucket.
 
     Raises:
         TwinError: the settings are wrong, or the ingest failed.
@@ -68,6 +69,9 @@ def ingest_documents(stage: Stage, progress: Progress) -> dict[str, Any] | None:
     except SettingsError as error:
         raise TwinError(str(error)) from None
     source, why = documents_of(stage, settings)
+    if settings.rag.documents is None:
+        progress(f"Stage {stage.name} asks for no documents (rag.documents): nothing is ingested.")
+        return None
     if source is not None and settings.keeps_documents and not stage.is_local:
         progress(
             f"No workflow copies documents: `twin deploy --stage {stage.name}` of a person does. Nothing is ingested."

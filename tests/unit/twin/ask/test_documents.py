@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra.settings.deployment import load_settings
 from twin.ask import documents
 from twin.target.paths import ROOT
 from twin.target.stage import Stage
@@ -26,7 +27,7 @@ FOLDER = str(ROOT / "examples" / "corpus")
         # Copied into the stage's bucket by `twin deploy` of a person.
         ("dev", {"TWIN_VECTORS": HOSTED}, None),
         ("dev", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
-        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, "s3://mine"),
+        ("prod", {"TWIN_VECTORS": HOSTED, "TWIN_RAG__DOCUMENTS_BUCKET": "mine"}, None),
         # The example corpus is for stages that end by themselves.
         ("prod", {"TWIN_RAG__DOCUMENTS": "examples/corpus"}, None),
         ("dev", {"TWIN_RAG__DOCUMENTS": "examples/corpus", "TWIN_GUARD__ENABLED": "false"}, None),
@@ -50,3 +51,9 @@ def test_only_a_stage_that_asks_for_documents_gets_them_from_where_its_store_is_
     assert asked == ([] if source is None else [source])
     assert (report is None) == (source is None)
     assert all(line.endswith(".") for line in said) and (said or source)
+
+
+def test_a_persons_deployment_takes_the_bucket_that_the_stage_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_RAG__DOCUMENTS_BUCKET", "mine")
+    source, why = documents.documents_of(Stage("prod", "us-east-1"), load_settings("prod"))
+    assert source == "s3://mine" and "by a task of the stage" in why
