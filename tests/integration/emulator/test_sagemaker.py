@@ -189,11 +189,14 @@ def test_a_component_has_a_model_for_each_instance_type(aws: Aws) -> None:
         sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
     pools = [{"InstanceType": "ml.g6.2xlarge", "Priority": 1}, {"InstanceType": "ml.g5.2xlarge", "Priority": 2}]
     variant = {"VariantName": "main", "InitialInstanceCount": 1, "InstancePools": pools}
+    variant["RoutingConfig"] = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
 
     missing = {**variant, "InstancePools": [{**pools[0], "ModelNameOverride": "absent"}]}
     with pytest.raises(ClientError, match=r"Could not find model .*absent"):
-        sagemaker.create_endpoint_config(EndpointConfigName="pools", ProductionVariants=[missing])
-    sagemaker.create_endpoint_config(EndpointConfigName="pools", ProductionVariants=[variant])
+        sagemaker.create_endpoint_config(
+            EndpointConfigName="pools", ExecutionRoleArn=ROLE, ProductionVariants=[missing]
+        )
+    sagemaker.create_endpoint_config(EndpointConfigName="pools", ExecutionRoleArn=ROLE, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="pools", EndpointConfigName="pools")
     needs = {"ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024}}
     large = {"InstanceType": "ml.g6.2xlarge", "ModelName": "large", **needs}

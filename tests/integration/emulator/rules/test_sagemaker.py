@@ -135,7 +135,7 @@ def test_of_several_instance_types_one_with_room_is_enough(stacks: Stacks, secon
     template = served(component=True)
     (variant,) = template["Config"]["Properties"]["ProductionVariants"]
     variant.pop("InstanceType")
-    variant["InstancePools"] = pools
+    variant |= {"InstancePools": pools, "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}}
     component = template["Component"]["Properties"]
     model = component.pop("Specification")["ModelName"]
     component["Specifications"] = [
