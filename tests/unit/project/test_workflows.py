@@ -393,7 +393,7 @@ def test_a_preview_asks_the_doctor_before_it_deploys() -> None:
     (file,) = [file for file in FILES if file.stem == "preview"]
     found = workflow(file)["jobs"]["preview"]["steps"]
     ran = [step.get("run") for step in found]
-    place = ran.index(f"{TWIN} doctor")
+    place = ran.index(f"{TWIN} doctor --online")
     assert ran[place - 1] == f"{TWIN} ci image", "the doctor looks for the release's image"
     assert place < ran.index(f"{TWIN} ci deploy")
     assert found[place]["env"] == {"TWIN_RELEASE": "${{ github.sha }}"}

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.ports import free_port
 from tests.asgi_server import serving
 from tests.openai_server import openai_server
 from twin.target import local_llm
@@ -59,7 +58,7 @@ def test_a_model_that_is_not_there_is_a_sentence(model: str | None, sentence: st
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        (f"http://127.0.0.1:{free_port()}/v1", "No LLM answers at"),
+        ("http://127.0.0.1:9/v1", "No LLM answers at"),
         ("127.0.0.1:11434", "is no address of an LLM"),
         ("http://[::1", "No LLM answers at"),
     ],
