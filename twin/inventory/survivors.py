@@ -85,10 +85,9 @@ def is_going(item: Any) -> bool:
 def _states(item: Mapping[str, Any]) -> Iterator[str]:
     for key in STATES:
         state = item.get(key)
-        # A load balancer and a machine have theirs in an object.
-        state = state.get("Code", state.get("Name")) if isinstance(state, dict) else state
-        if isinstance(state, str):
-            yield state
+        # A load balancer has its code in an object, a machine its name, beside a number.
+        found = state.values() if isinstance(state, dict) else (state,)
+        yield from (each for each in found if isinstance(each, str))
 
 
 def _items(stage: Stage, listing: Listing) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from twin.inventory.survivors import is_going, is_gone, kind_of
         ({"StackStatus": "DELETE_FAILED"}, False),
         ({"StackStatus": "DELETE_IN_PROGRESS"}, False),
         ({"State": "deleting"}, False),
-        ({"State": {"Name": "terminated"}}, True),
+        ({"State": {"Code": 48, "Name": "terminated"}}, True),
         ({"State": {"Code": "active"}}, False),
         ("twin-dev-llm", False),
     ],
@@ -33,7 +33,7 @@ def test_what_is_deleted_is_gone(item: Any, gone: bool) -> None:
     [
         ({"StackStatus": "DELETE_IN_PROGRESS"}, True),
         ({"EndpointStatus": "Deleting"}, True),
-        ({"State": {"Name": "shutting-down"}}, True),
+        ({"State": {"Code": 32, "Name": "shutting-down"}}, True),
         ({"Status": "Delete in progress"}, True),
         ({"Id": "E1", "DomainName": "d1.cloudfront.net", "Enabled": False, "Status": "InProgress"}, True),
         ({"Id": "E1", "DomainName": "d1.cloudfront.net", "Enabled": True, "Status": "Deployed"}, False),
