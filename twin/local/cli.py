@@ -73,7 +73,7 @@ def local_stop() -> None:
 
 @app.command("local-reset")
 def local_reset() -> None:
-    """Stop the local cloud and delete its documents, traces and keys."""
+    """Stop the local cloud and delete its data and keys."""
     from twin.deploy import local
 
     local.reset()
