@@ -48,9 +48,9 @@ def wait_until_settled(stage: Stage, found: Mapping[str, str], progress: Progres
                     f"The {kind} of stage {stage.name} has failed after CloudFormation was done with it, so nothing "
                     f"was rolled back: {reason or 'SageMaker gives no reason'}. Deploy again, or delete the stage."
                 )
-        if deadline.passed:
-            raise TwinError(f"Not in service after {SECONDS / 60:.0f} minutes: {waits}.")
         line = ", ".join(f"{kind} is {state}" for kind, state in waits.items())
+        if deadline.passed:
+            raise TwinError(f"Stage {stage.name} is not in service after {SECONDS / 60:.0f} minutes: {line}.")
         if line != said:
             progress(f"{'waiting':<24} {line}")
             said = line

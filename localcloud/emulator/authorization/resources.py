@@ -35,7 +35,7 @@ SCALING = "application-autoscaling"
 ON_TARGETS = ("RegisterScalableTarget", "DeregisterScalableTarget")
 WITHOUT_ACCOUNT = (":snapshot/", ":image/")
 """Resources of EC2 whose ARNs name no account."""
-ON_STREAMS = ("GetLogEvents", "PutLogEvents", "DeleteLogStream")
+ON_STREAMS = ("CreateLogStream", "GetLogEvents", "PutLogEvents", "DeleteLogStream")
 
 
 def install() -> None:

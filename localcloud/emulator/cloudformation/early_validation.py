@@ -27,7 +27,7 @@ REASON = (
     "The following hook(s)/validation failed: [{failed}]. To troubleshoot Early Validation errors, use the "
     "DescribeEvents API for detailed failure information."
 )
-"""AWS's words, as people quote them: https://github.com/aws/aws-cdk/issues/36206."""
+"""AWS's words, as people quote them: https://github.com/aws/aws-cdk-cli/issues/1000."""
 Problem = tuple[str, str, str, str]
 """Logical id, type, kind (a key of `NAMES`) and reason."""
 

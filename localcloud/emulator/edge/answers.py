@@ -20,8 +20,8 @@ PAGES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "503 Service Temporarily Unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "504 Gateway Time-out",
 }
-"""Titles of a load balancer's own pages, as people quote them:
-https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues."""
+"""Titles of a load balancer's own pages. With the first the page has the 122 bytes that people quote:
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2272."""
 PAGE = (
     "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
     "<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
