@@ -137,7 +137,10 @@ def running_account(folder: Path) -> Iterator[Account]:
         state = lifecycle.start(root, START_SECONDS)
         with names(state.ports["aws"]) as address:
             bare = Account(root, state, address, programs, {})
-            owner = {**bare.environment(), **bare.owner.variables(), "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+            region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+            # The owner's machine: what it synthesizes must not meet what other tests do in the checkout.
+            machine = {"TWIN_STATE_ROOT": str(folder / "owner")}
+            owner = {**bare.environment(), **bare.owner.variables(), **region, **machine}
             said_by_twin(owner, "account", "bootstrap", "--stage", "prod")
             said = said_by_twin(owner, "account", "trust", "--stage", "prod", "--repository", REPOSITORY)
             roles = dict(line.split(": ", 1) for line in said.splitlines() if ": arn:" in line)

@@ -35,7 +35,7 @@ DEPLOY = ".venv/bin/twin ci deploy"
 WATCH = ".venv/bin/twin ci watch-alarms --minutes 15"
 ROLLBACK = ".venv/bin/twin ci rollback"
 AS_BEFORE = "the preview's: the same line with the same commit and the same image"
-DOCTOR = ".venv/bin/twin doctor"
+DOCTOR = ".venv/bin/twin doctor --online"
 LASTS = "the local cloud of the other tests stands for it"
 NO_ACTIONS = {
     "actions/checkout": "a copy of the work tree",

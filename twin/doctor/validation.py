@@ -19,11 +19,8 @@ from twin.target.stage import connect
 
 NAME = "Templates at CloudFormation"
 SECONDS = 600.0
-PROBLEM = re.compile(
-    r"^FATAL (?P<said>(?:(?!\n\n).)+?) \(CloudFormation\)\n[ ]+(?P<place>[^\n]+)\n[ ]+Rule (?P<rule>\S+)$",
-    re.MULTILINE | re.DOTALL,
-)
-"""One problem in the output of the pinned command line."""
+FATAL, SOURCE, RULE = "FATAL ", " (CloudFormation)", "Rule "
+"""One problem in the output of the pinned command line: words, place and rule, each on lines of their own."""
 NOT_DONE = re.compile(r"Online validation could not be completed for stack '(?P<stack>[^']+)': (?P<said>.+)")
 NOT_LOOKED, AGAIN = "CloudFormation has not looked at the templates", "run it again, see docs/doctor.md"
 OF_TEMPLATE = "VALIDATION"
@@ -32,9 +29,9 @@ OF_TEMPLATE = "VALIDATION"
 
 def parse(output: str) -> Iterator[Finding]:
     """The findings in the output of `cdk validate --online`."""
-    for found in PROBLEM.finditer(output):
-        seen = f"{found['place'].strip()}: {' '.join(found['said'].split())}"
-        if OF_TEMPLATE in found["rule"]:
+    for said, place, rule in _problems(output):
+        seen = f"{place}: {said}"
+        if OF_TEMPLATE in rule:
             fix = "change the template's setting, or delete or import what has the name"
             yield failed(NAME, seen, "CloudFormation refuses the change set before it makes anything", fix)
         else:
@@ -44,6 +41,16 @@ def parse(output: str) -> Iterator[Finding]:
         yield warning(
             NAME, f"not available for {found['stack']}: {found['said']}", why, "run it again, see docs/doctor.md"
         )
+
+
+def _problems(output: str) -> Iterator[tuple[str, str, str]]:
+    """Words, place and rule of each problem; the words may be several lines."""
+    for block in output.split("\n\n"):
+        lines = [line.strip() for line in block.strip().splitlines()]
+        if len(lines) >= 3 and lines[0].startswith(FATAL) and lines[-1].startswith(RULE):
+            said = " ".join(lines[:-2]).removeprefix(FATAL)
+            if said.endswith(SOURCE):
+                yield " ".join(said.removesuffix(SOURCE).split()), lines[-2], lines[-1].removeprefix(RULE)
 
 
 def _validate(context: Context) -> Iterator[Finding]:

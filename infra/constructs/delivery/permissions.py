@@ -85,9 +85,9 @@ class Permissions:
                 *self._cdk(),
                 self._list(),
                 *deletion(self._arns, stages),
-                # The role of previews may do both for the ingest, and there is room for one ARN: of all stages.
+                # The role of previews may do both for the ingest.
                 allow("FindTasks", ("ecs:ListTasks",), ("*",)),
-                allow("StopTasks", ("ecs:StopTask",), self._arns.named("ecs", "task", (ANY_STAGE,))),
+                allow("StopTasks", ("ecs:StopTask",), self._arns.named("ecs", "task", stages)),
                 self._forget_last_good(),
             ]
         return [*self._stage(lasting), self._invoke(lasting), self._scaling()]

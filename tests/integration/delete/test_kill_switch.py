@@ -24,7 +24,17 @@ def told(cloud: Cloud) -> Callable[[], tuple[str, str]]:
     sqs, sns = cloud.emulator.client("sqs"), cloud.emulator.client("sns")
     url = sqs.create_queue(QueueName="told")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=output(cloud, "evaluation", "AlertsTopicArn"), Protocol="sqs", Endpoint=arn)
+    topic = output(cloud, "evaluation", "AlertsTopicArn")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     def next_one() -> tuple[str, str]:
         found = eventually(

@@ -92,7 +92,8 @@ def account(synthesize: Synthesize, tmp_path_factory: pytest.TempPathFactory) ->
     for stage in ("pr-12", "dev"):
         assemblies[stage] = tmp_path_factory.mktemp("assembly") / stage
         shutil.copytree(synthesize(stage), assemblies[stage])
-    with running(tmp_path_factory.mktemp("aws")) as emulator:
+    # Its networks stand side by side, and the quota of VPCs is five.
+    with running(tmp_path_factory.mktemp("aws"), LOCALCLOUD_AWS_RULES="-vpcs") as emulator:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in aws_environment(emulator.url).items():
                 patch.setenv(name, value)

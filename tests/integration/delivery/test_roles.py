@@ -123,12 +123,14 @@ def test_an_interface_of_a_service_is_left_to_the_service(account: Account) -> N
     )
     interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
     lines: list[str] = []
+    gone: list[str] = []
 
     def progress(line: str) -> None:
         lines.append(line)
         # Some minutes after its last user is gone, the service takes its interface away.
-        if "twin-dev-network" in line and "deleted" in line:
+        if "twin-dev-network" in line and "is deleted again" in line and not gone:
             ec2.delete_network_interface(NetworkInterfaceId=interface)
+            gone.append(interface)
 
     with account.role("teardown"):
         assert delete(Stage("dev", REGION), progress) == []

@@ -14,15 +14,21 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.aws import KEYS
+from tests.github_tokens import ISSUER, claims, token
 from tests.integration.emulator.conftest import Emulator, running
 
 FACTOR = 900
 """An hour takes 4 s, the shortest session 1 s."""
 ACCOUNT = "000000000000"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER.removeprefix('https://')}"
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"},
+        {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithWebIdentity"},
+    ],
 }
+ASSUMES = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
 EXPIRED = "The security token included in the request is expired"
 REFUSALS = {
     "sts": ("get_caller_identity", {}, "ExpiredToken", EXPIRED),
@@ -42,9 +48,11 @@ REFUSALS = {
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     with running(tmp_path_factory.mktemp("emulator"), LOCALCLOUD_TIME_FACTOR=str(FACTOR)) as started:
         iam = started.client("iam")
+        iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com"])
         for name, longest in (("hour", 3600), ("day", 43200)):
             document = json.dumps(TRUST)
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, MaxSessionDuration=longest)
+            iam.put_role_policy(RoleName=name, PolicyName="chain", PolicyDocument=json.dumps(ASSUMES))
         yield started
 
 
@@ -71,7 +79,8 @@ def assume(emulator: Emulator, role: str, session: Any = None, **more: Any) -> A
 
 def by_token(emulator: Emulator, role: str, **more: Any) -> Any:
     """Credentials of a session for the token of another issuer."""
-    exchange = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "RoleSessionName": "job", "WebIdentityToken": "a.b.c"}
+    arn, job = f"arn:aws:iam::{ACCOUNT}:role/{role}", token(claims("deploy", "production"))
+    exchange = {"RoleArn": arn, "RoleSessionName": "job", "WebIdentityToken": job}
     return client(emulator, "sts").assume_role_with_web_identity(**exchange, **more)["Credentials"]
 
 

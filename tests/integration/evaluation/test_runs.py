@@ -37,6 +37,10 @@ from services.evaluation.settings import EvaluateSettings, ExpireSamplesSettings
 from services.evaluation.state import State
 from tests.integration.evaluation.refusing import RefusingCloudWatch
 
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
 PLENTY = 10_000
 
@@ -87,12 +91,12 @@ def finish(work: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def machine(aws: str) -> Iterator[str]:
     """A state machine that takes executions and does nothing: the tests do its work."""
-    client = boto3.client("stepfunctions")
-    arn = client.create_state_machine(
-        name=f"judging-{uuid7()}", definition=json.dumps(PASS), roleArn="arn:aws:iam::000000000000:role/r"
-    )["stateMachineArn"]
+    client, iam, name = boto3.client("stepfunctions"), boto3.client("iam"), f"judging-{uuid7()}"
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    arn = client.create_state_machine(name=name, definition=json.dumps(PASS), roleArn=role)["stateMachineArn"]
     yield str(arn)
     client.delete_state_machine(stateMachineArn=arn)
+    iam.delete_role(RoleName=name)
 
 
 @pytest.fixture

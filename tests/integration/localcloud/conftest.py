@@ -54,7 +54,10 @@ class Cloud:
 @contextmanager
 def running(root: Path) -> Iterator[Cloud]:
     """A local cloud in a folder, stopped at the end."""
-    lifecycle.start(root, START_SECONDS)
+    with pytest.MonkeyPatch.context() as patch:
+        # The networks of a module's tests stand side by side, and the quota of VPCs is five.
+        patch.setenv("LOCALCLOUD_AWS_RULES", "-vpcs")
+        lifecycle.start(root, START_SECONDS)
     try:
         yield Cloud(root)
     finally:

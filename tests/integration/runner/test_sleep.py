@@ -38,7 +38,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield started
 
 
-def declare(emulator: Emulator, copies: int = 1) -> None:
+def declare(emulator: Emulator) -> None:
     """An endpoint without a lower limit of instances, with one component that may have from none to one copy."""
     sagemaker = emulator.client("sagemaker")
     variant = {
@@ -55,7 +55,7 @@ def declare(emulator: Emulator, copies: int = 1) -> None:
         EndpointName=NAME,
         VariantName="AllTraffic",
         Specification={"Container": container, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024}},
-        RuntimeConfig={"CopyCount": copies},
+        RuntimeConfig={"CopyCount": 1},
     )
     emulator.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="sagemaker",
@@ -158,13 +158,20 @@ def test_a_component_whose_scaling_is_suspended_does_not_wake_until_it_is_resume
 
 
 class Waking:
-    """A runner over a component without copies, ticked by hand."""
+    """A runner over a component, ticked by hand."""
 
-    def __init__(self, emulator: Emulator, root: Path, copies: int = 0) -> None:
-        declare(emulator, copies)
+    def __init__(self, emulator: Emulator, root: Path) -> None:
+        declare(emulator)
         self.sagemaker = emulator.client("sagemaker")
         self.table = RoutingTable()
         self.runner = SageMakerRunner(Aws(emulator.url, "http://127.0.0.1:1", CREDENTIALS), root, self.table)
+
+    def fall_asleep(self) -> None:
+        """Let the first copy serve, without which SageMaker creates no component, and take it away."""
+        self.until(("InService", 1))
+        self.scale(0)
+        self.until(("InService", 0))
+        self.runner.tick()
 
     def component(self) -> tuple[str, int]:
         """Status and running copies."""
@@ -202,11 +209,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def make(emulator: Emulator, tmp_path: Path, quick: None) -> Iterator[Callable[..., Waking]]:
+def make(emulator: Emulator, tmp_path: Path, quick: None) -> Iterator[Callable[[], Waking]]:
     made: list[Waking] = []
 
-    def of(copies: int = 0) -> Waking:
-        made.append(Waking(emulator, tmp_path, copies))
+    def of() -> Waking:
+        made.append(Waking(emulator, tmp_path))
         return made[-1]
 
     yield of
@@ -214,13 +221,13 @@ def make(emulator: Emulator, tmp_path: Path, quick: None) -> Iterator[Callable[.
         each.runner.stop()
 
 
-def test_the_first_wake_is_without_the_image_cache_and_later_ones_are_with_it(make: Callable[..., Waking]) -> None:
+def test_a_wake_begins_with_the_alarm_and_takes_as_long_whoever_sets_the_copies(make: Callable[[], Waking]) -> None:
     waking = make()
-    waking.runner.tick()
+    waking.fall_asleep()
     waking.refuse_a_call()
     noticed = waking.until(("Updating", 0))
     assert noticed >= 0.9 * ALARM.here()
-    assert noticed + waking.until(("InService", 1)) >= 0.95 * WAKE_WITHOUT_CACHE.here()
+    assert noticed + waking.until(("InService", 1)) >= 0.95 * WAKE.here()
     waking.scale(0)
     waking.until(("InService", 0))
     waking.runner.tick()
@@ -232,22 +239,22 @@ def test_the_first_wake_is_without_the_image_cache_and_later_ones_are_with_it(ma
 
 @pytest.mark.parametrize(("given", "seconds"), [("pessimistic", 564), ("1500", 1500)])
 def test_a_wake_can_be_made_slower(
-    make: Callable[..., Waking], monkeypatch: pytest.MonkeyPatch, given: str, seconds: float
+    make: Callable[[], Waking], monkeypatch: pytest.MonkeyPatch, given: str, seconds: float
 ) -> None:
     monkeypatch.setenv(aws_time.WAKE_VARIABLE, given)
     waking = make()
-    waking.runner.tick()
+    waking.fall_asleep()
     waking.scale(1)
     assert waking.until(("InService", 1)) >= 0.95 * seconds / FACTOR
 
 
 @pytest.mark.parametrize("setting", ["on", "off"])
 def test_a_new_component_takes_its_time_where_stacks_do(
-    make: Callable[..., Waking], monkeypatch: pytest.MonkeyPatch, setting: str
+    make: Callable[[], Waking], monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
     monkeypatch.setenv(aws_time.VARIABLE, "30")
     monkeypatch.setenv(aws_time.STACKS_VARIABLE, setting)
-    assert (make(copies=1).until(("InService", 1)) >= WAKE_WITHOUT_CACHE.here()) is (setting == "on")
+    assert (make().until(("InService", 1)) >= WAKE_WITHOUT_CACHE.here()) is (setting == "on")
 
 
 def test_instances_end_some_time_after_the_last_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +264,6 @@ def test_instances_end_some_time_after_the_last_copy(tmp_path: Path, monkeypatch
     with running(tmp_path / "emulator", **settings) as emulator:
         waking = Waking(emulator, tmp_path)
         try:
-            waking.scale(1)
             waking.until(("InService", 1))
             time.sleep(IDLE_UNTIL_NO_INSTANCES.here())
             assert waking.instances() == 1

@@ -19,6 +19,7 @@ from localcloud.runner.sagemaker import SageMakerRunner
 from localcloud.sagemaker_runtime.routing import RoutingTable
 from tests.aws import CREDENTIALS, aws_environment, put_alarm
 from tests.integration.delivery.test_releases import git
+from tests.integration.emulator.cases import ROLE
 from tests.integration.emulator.conftest import Emulator, Stacks, eventually, running
 from tests.integration.emulator.test_long_polls import waiting
 from tests.integration.emulator.test_stack_times import edge
@@ -51,7 +52,9 @@ class Model:
     def __init__(self, emulator: Emulator, root: Path) -> None:
         self.sagemaker = emulator.client("sagemaker")
         variant = {"VariantName": "AllTraffic", "InitialInstanceCount": 1, "InstanceType": "ml.g6.2xlarge"}
-        self.sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant], Tags=TAGS)
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=NAME, ExecutionRoleArn=ROLE, ProductionVariants=[variant], Tags=TAGS
+        )
         self.sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME, Tags=TAGS)
         container = {"Image": "example/llm", "Environment": {"LLM_ENGINE": "confabulating", "MODEL_ID": "test/model"}}
         self.sagemaker.create_inference_component(
@@ -59,7 +62,7 @@ class Model:
             EndpointName=NAME,
             VariantName="AllTraffic",
             Specification={"Container": container, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 1024}},
-            RuntimeConfig={"CopyCount": 0},
+            RuntimeConfig={"CopyCount": 1},
             Tags=TAGS,
         )
         emulator.client("application-autoscaling").register_scalable_target(
@@ -74,6 +77,17 @@ class Model:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+        # SageMaker creates no component without a copy: it falls asleep after the first.
+        eventually(lambda: self.copies() == 1, "the first copy does not serve", 60)
+        self.sagemaker.update_inference_component_runtime_config(
+            InferenceComponentName=COMPONENT, DesiredRuntimeConfig={"CopyCount": 0}
+        )
+        eventually(lambda: self.copies() == 0, "the first copy does not end", 60)
+
+    def copies(self) -> int:
+        """Copies that serve."""
+        found = self.sagemaker.describe_inference_component(InferenceComponentName=COMPONENT)
+        return int(found["RuntimeConfig"]["CurrentCopyCount"])
 
     def _run(self) -> None:
         while not self._stopping.wait(0.1):
@@ -85,8 +99,7 @@ class Model:
 
     def ask(self) -> bool:
         """Whether the model answers; a call that finds no copy is one that wakes."""
-        found = self.sagemaker.describe_inference_component(InferenceComponentName=COMPONENT)
-        if found["RuntimeConfig"]["CurrentCopyCount"]:
+        if self.copies():
             return True
         self.table.report_no_capacity(NAME, COMPONENT)
         return False
@@ -186,7 +199,7 @@ def test_a_deletion_waits_for_a_wake_that_lasts(with_model: Callable[..., Model]
     began = time.monotonic()
     assert delete(Stage(STAGE, REGION), said.append) == []
     assert time.monotonic() - began >= (1000 - 100) / FACTOR
-    assert len([line for line in said if "while it is in state Updating" in line]) == 1
+    assert len([line for line in said if "while it is in state UPDATE_RC_IN_PROGRESS" in line]) == 1
 
 
 def test_a_deletion_names_what_a_wake_without_end_keeps(with_model: Callable[..., Model]) -> None:

@@ -24,6 +24,8 @@ def test_a_session_lasts_as_long_as_its_role_says_and_a_chained_one_an_hour(aws:
     iam, assume = aws("iam"), aws("sts").assume_role
     trust = json.dumps({"Version": "2012-10-17", "Statement": [ANYBODY]})
     iam.create_role(RoleName="rules-session", AssumeRolePolicyDocument=trust)
+    again = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ARN}]}
+    iam.put_role_policy(RoleName="rules-session", PolicyName="again", PolicyDocument=json.dumps(again))
     two_hours: dict[str, Any] = {"RoleArn": ARN, "RoleSessionName": "rules", "DurationSeconds": 7200}
     words = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
     assert_call_refused("session-duration", words, assume, **two_hours)
