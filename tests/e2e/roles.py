@@ -108,6 +108,8 @@ class Account:
             "TWIN_LLM__ENVIRONMENT": json.dumps(engine),
             # CloudFront's names would need its certificates here.
             "TWIN_RAG__EDGE": "internal",
+            # The local cloud runs the functions on this interpreter, with its packages.
+            "TWIN_EVALUATION__PLATFORM_HAS_DEPENDENCIES": "true",
             # MiniStack 1.5.33 has no AWS::EC2::FlowLog and no AWS::WAFv2::WebACLAssociation.
             "TWIN_NETWORK__FLOW_LOGS": "false",
             "TWIN_RAG__WEB_ACL": "false",

@@ -12,13 +12,13 @@ import pytest
 
 from tests.e2e.conftest import ROOT
 from tests.e2e.roles import Account, running_account, said_by_twin
-from tests.github_tokens import ENVIRONMENTS
+from tests.github_tokens import ENVIRONMENTS, REGION
 
 pytestmark = pytest.mark.timeout(1200)
 ROLES = ("preview", "deploy", "teardown", "evaluate")
 ROW = re.compile(r"^\| `(twin [^`]+)` \| (\S.*?) \| (\S.*?) \| (\S.*?) \| (\S.*?) \|$", re.MULTILINE)
 STAGES = {"preview": "pr-7", "deploy": "dev", "teardown": "dev", "evaluate": "dev"}
-COMMIT = "a" * 40
+COMMIT, DEPLOYED = "a" * 40, "c" * 40
 OPTIONS = {
     "twin ci image": ("--commit", COMMIT),
     "twin ci watch-alarms": ("--minutes", "0"),
@@ -44,14 +44,15 @@ class Operator:
     account: Account
     folder: Path
 
-    def run(self, command: str, role: str | None, stage: str, given: str = "") -> str:
+    def run(self, command: str, role: str | None, stage: str, given: str = "", options: tuple[str, ...] = ()) -> str:
         """What a command says, to a session of the role or to the account's owner."""
         if role is None:
-            keys: Mapping[str, str] = {**self.account.owner.variables(), "AWS_REGION": "us-east-1"}
+            region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+            keys: Mapping[str, str] = {**self.account.owner.variables(), **region}
         else:
             keys = self.account.session(role, ENVIRONMENTS[role])
-        place = {"TWIN_STATE_ROOT": str(self.folder)}
-        arguments = [*command.split()[1:], "--stage", stage, *OPTIONS.get(command, ())]
+        place = {"TWIN_STATE_ROOT": str(self.folder), "TWIN_RELEASE": DEPLOYED}
+        arguments = [*command.split()[1:], "--stage", stage, *(options or OPTIONS.get(command, ()))]
         return said_by_twin({**self.account.environment(), **keys, **place}, *arguments, given=given)
 
 
@@ -61,6 +62,8 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
         made = Operator(account, tmp_path_factory.mktemp("machine"))
         for stage in sorted(set(STAGES.values())):
             account.keep_secrets(made.folder, stage)
+            built = made.run("twin ci image", None, stage, options=("--commit", DEPLOYED))
+            assert "sha256:" in built, built
             said = made.run("twin deploy", None, stage)
             assert "Error" not in said, said
         yield made
