@@ -251,7 +251,8 @@ def test_a_pull_request_is_deployed_measured_and_told(
     assert "Preview: http" in body
     assert "- **replaced: AWS::ECS::TaskDefinition `Api/Task" in body
     assert "`twin-dev-business`: 1 changes, **1 replaced**" in body
-    assert "| AWS::" not in body and "ECS::Service" in body.partition("### Price")[2]
+    changes, _, price = body.partition("### Price")
+    assert "| AWS::" not in changes and "ECS::Service" in price
     (difference,) = [line for line in body.splitlines() if line.startswith("| difference |")]
     assert "+" in difference
     assert f"| sources_recall | {QUESTIONS} | " in body and "| 95 % interval |" in body

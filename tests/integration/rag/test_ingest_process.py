@@ -172,6 +172,7 @@ def test_a_reader_that_is_killed_is_replaced(runner: Runner, slow_tree: Path) ->
     program = runner.start(*INGEST, str(slow_tree))
     first = reader_of(program)
     first.kill()
+    psutil.wait_procs([first], 10)
     assert reader_of(program) != first
     output, said = program.communicate(timeout=240)
     assert program.returncode == 0, said
