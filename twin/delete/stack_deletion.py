@@ -44,7 +44,7 @@ class StackDeletion:
     progress: Progress
     poll_seconds: float
     _held: set[str] = field(default_factory=set)
-    """Stacks whose last deletion failed only because something of them was still in use."""
+    """Stacks whose last deletion failed only because something of them was still in use; said once."""
 
     def run(self) -> None:
         """Delete and wait; a stack that still exists after `ATTEMPTS` attempts is left for the list of survivors.
@@ -76,11 +76,14 @@ class StackDeletion:
             if stack.in_progress or used_by[name] or self._is_given_up(stack, begun):
                 continue
             if stack.status == "DELETE_FAILED" and begun[name]:
-                reasons = self._reasons(name)
+                reasons, waited = self._reasons(name), name in self._held
                 self._hold(name, reasons)
                 if self._is_given_up(stack, begun):
                     continue
-                self.progress(f"{name:<24} is deleted again: {' '.join((stack.reason, *reasons[:1]))}")
+                if name not in self._held:
+                    self.progress(f"{name:<24} is deleted again: {' '.join((stack.reason, *reasons[:1]))}")
+                elif not waited:
+                    self.progress(f"{name:<24} waits, AWS still deletes what is in it: {reasons[0]}")
                 self.unblock()
                 self.stage.clock.sleep(self.poll_seconds * min(begun[name], LONGEST_PAUSE))
             begun[name] += 1
@@ -108,4 +111,5 @@ class StackDeletion:
             # next round looks again.
             self.progress(f"{name:<24} {error.response['Error']['Message']}")
             return
-        self.progress(f"{name:<24} deleting")
+        if name not in self._held:
+            self.progress(f"{name:<24} deleting")

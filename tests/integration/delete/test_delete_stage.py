@@ -191,7 +191,8 @@ def test_an_interface_that_belongs_to_aws_is_waited_for(cloud: Cloud) -> None:
 
     def take_away() -> None:
         """As AWS does, once more attempts were made than another reason gets."""
-        eventually(lambda: sum("is deleted again" in line for line in said) > ATTEMPTS, "the deletion was given up")
+        refused = f"{made['NetworkInterfaceId']}: You are not authorized."
+        eventually(lambda: sum(refused in line for line in said) > ATTEMPTS + 1, "the deletion was given up")
         ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
 
     aws = threading.Thread(target=take_away)
@@ -204,6 +205,7 @@ def test_an_interface_that_belongs_to_aws_is_waited_for(cloud: Cloud) -> None:
     assert f"network interface        {made['NetworkInterfaceId']}: You are not authorized." in said
     assert any(f"The subnet '{subnet}' has dependencies and cannot be deleted." in line for line in said)
     assert f"{cloud.name('network'):<24} deleted" in said
+    assert len([line for line in said if "AWS still deletes what is in it" in line]) == 1
 
 
 def test_snapshots_of_a_kept_volume_are_kept(cloud: Cloud) -> None:

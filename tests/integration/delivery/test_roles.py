@@ -128,7 +128,7 @@ def test_an_interface_of_a_service_is_left_to_the_service(account: Account) -> N
     def progress(line: str) -> None:
         lines.append(line)
         # Some minutes after its last user is gone, the service takes its interface away.
-        if "twin-dev-network" in line and "is deleted again" in line and not gone:
+        if "twin-dev-network" in line and "AWS still deletes" in line and not gone:
             ec2.delete_network_interface(NetworkInterfaceId=interface)
             gone.append(interface)
 
