@@ -31,7 +31,7 @@ _SPELLINGS = {
     "mozilla public 2.0 (mpl 2.0)": "MPL-2.0",
     "python software foundation": "PSF-2.0",
 }
-_PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)\s*(?P<marker>;)?", re.MULTILINE)
+_PINNED = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^]\n]*+\])?==(?P<version>[^\s;\\]+)\s*(?P<marker>;)?", re.MULTILINE)
 
 
 @dataclass(frozen=True, order=True)
