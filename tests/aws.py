@@ -1,7 +1,10 @@
-"""AWS in tests: the key of its servers, the environment of a process, a signed call, and an alarm."""
+"""AWS in tests: the key of its servers, the environment of a process, a signed call, and alarms."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.auth import SigV4Auth
@@ -54,3 +57,27 @@ def put_alarm(cloudwatch: Any, name: str, *actions: str) -> None:
         ComparisonOperator="GreaterThanThreshold",
         AlarmActions=list(actions),
     )
+
+
+@contextmanager
+def ringing(client: Callable[[str], Any], stage: str, name: str) -> Iterator[None]:
+    """An alarm of a stage's alerts that starts to ring again and again, so that it does while somebody watches."""
+    cloudwatch, over = client("cloudwatch"), threading.Event()
+    (evaluation,) = client("cloudformation").describe_stacks(StackName=f"twin-{stage}-evaluation")["Stacks"]
+    (topic,) = (each["OutputValue"] for each in evaluation["Outputs"] if each["OutputKey"] == "AlertsTopicArn")
+    put_alarm(cloudwatch, name, topic)
+
+    def ring() -> None:
+        while not over.wait(1):
+            for state in ("ALARM", "OK"):
+                cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
+                over.wait(1)
+
+    thread = threading.Thread(target=ring)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        cloudwatch.delete_alarms(AlarmNames=[name])

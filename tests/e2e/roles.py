@@ -1,8 +1,8 @@
 """A local cloud that stands for an AWS account: the jobs of the workflows work in it with sessions of their roles only.
 
 Stages have their names of AWS, and the programs find them by the SDKs' variables, as on a runner of GitHub's. Three
-things of the internet have a stand-in on this machine: the names of load balancers (`names`), GitHub's issuer of tokens
-(`tests/github_tokens.py`) and Docker with its pushes (`DOCKER`).
+things of the internet have a stand-in on this machine: the names of load balancers (`name_service.py`), GitHub's
+issuer of tokens (`tests/github_tokens.py`) and Docker with its pushes (`DOCKER`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,11 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 
@@ -30,6 +26,7 @@ from localcloud.credentials import read_credentials
 from localcloud.state import State
 from localcloud.store_keys import store_keys
 from tests.e2e.conftest import ROOT
+from tests.e2e.name_service import name_service
 from tests.github_server import REPOSITORY
 from tests.github_tokens import BRANCH, REGION, claims, session
 from tests.program import TWIN
@@ -137,7 +134,7 @@ def running_account(folder: Path) -> Iterator[Account]:
     docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
     try:
         state = lifecycle.start(root, START_SECONDS)
-        with names(state.ports["aws"]) as address:
+        with name_service(state.ports["aws"]) as address:
             bare = Account(root, state, address, programs, {})
             region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
             # The owner's machine: what it synthesizes must not meet what other tests do in the checkout.
@@ -167,42 +164,3 @@ def said_by_twin(environment: Mapping[str, str], *arguments: str, given: str = "
         check=False,
     )
     return done.stdout
-
-
-@contextmanager
-def names(port: int) -> Iterator[str]:
-    """Address of a proxy that hands requests for a load balancer's name to the emulator's load balancer."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def serve(self) -> None:
-            asked = urlsplit(self.path)
-            # The name that AWS gives is the load balancer's with a random end.
-            balancer = asked.netloc.partition(".")[0].rpartition("-")[0]
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {**dict(self.headers.items()), "Host": f"{balancer}.alb.localhost", "Connection": "close"}
-            connection = HTTPConnection("127.0.0.1", port, timeout=240)
-            connection.request(self.command, f"{asked.path or '/'}?{asked.query}", body, headers)
-            answer = connection.getresponse()
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                    self.send_header(name, value)
-            self.end_headers()
-            while block := answer.read1(65536):
-                self.wfile.write(block)
-            connection.close()
-
-        do_GET = do_POST = do_PUT = serve  # noqa: N815 - the base class looks for these names
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import psutil
 import pytest
 
 from benchmarks.measure import Goal
-from tests.aws import aws_environment, put_alarm
+from tests.aws import aws_environment, ringing
 from tests.e2e.checkout import check_out, commit
 from tests.e2e.conftest import ROOT, SLOW_TO_WAKE, Twin
 from tests.e2e.github_actions import Job, Runner, variables
@@ -217,30 +215,6 @@ def running_image(repository: Repository) -> str:
     return str(task["containerDefinitions"][0]["image"])
 
 
-@contextmanager
-def ringing(repository: Repository, name: str) -> Iterator[None]:
-    """An alarm that starts to ring again and again, so that it does while somebody watches."""
-    cloudwatch, over = repository.client("cloudwatch"), threading.Event()
-    (evaluation,) = repository.client("cloudformation").describe_stacks(StackName="twin-local-evaluation")["Stacks"]
-    (topic,) = (each["OutputValue"] for each in evaluation["Outputs"] if each["OutputKey"] == "AlertsTopicArn")
-    put_alarm(cloudwatch, name, topic)
-
-    def ring() -> None:
-        while not over.wait(1):
-            for state in ("ALARM", "OK"):
-                cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
-                over.wait(1)
-
-    thread = threading.Thread(target=ring)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        cloudwatch.delete_alarms(AlarmNames=[name])
-
-
 def test_a_pull_request_is_deployed_measured_and_told(
     previewed: Job, repository: Repository, hub: GitHubServer
 ) -> None:
@@ -314,7 +288,7 @@ def test_a_release_that_rings_an_alarm_is_rolled_back_to_the_last_good_one(
     assert not roll_back(repository, kept).steps
 
     needs = {"staging": {"outputs": staging.outputs()}}
-    with ringing(repository, "twin-local-business-MadeUp1"):
+    with ringing(repository.client, "local", "twin-local-business-MadeUp1"):
         released = repository.run(
             "deploy",
             "production",

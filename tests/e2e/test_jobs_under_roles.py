@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.settings.deployment import load_settings
-from tests.aws import put_alarm
+from tests.aws import ringing
 from tests.e2e.checkout import check_out, commit
 from tests.e2e.conftest import ROOT
 from tests.e2e.github_actions import Job, Runner, variables
@@ -213,36 +211,12 @@ def test_a_release_goes_to_production_by_the_deploy_role(account: Account, relea
     assert json.loads(stored["Parameter"]["Value"])["commit"]
 
 
-@contextmanager
-def ringing(account: Account, name: str) -> Iterator[None]:
-    """An alarm that starts to ring again and again, so that it does while somebody watches."""
-    cloudwatch, over = account.client("cloudwatch"), threading.Event()
-    (evaluation,) = account.client("cloudformation").describe_stacks(StackName="twin-prod-evaluation")["Stacks"]
-    (topic,) = (each["OutputValue"] for each in evaluation["Outputs"] if each["OutputKey"] == "AlertsTopicArn")
-    put_alarm(cloudwatch, name, topic)
-
-    def ring() -> None:
-        while not over.wait(1):
-            for state in ("ALARM", "OK"):
-                cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
-                over.wait(1)
-
-    thread = threading.Thread(target=ring)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        cloudwatch.delete_alarms(AlarmNames=[name])
-
-
 def test_a_release_is_watched_and_rolled_back_by_the_deploy_role(
     account: Account, repository: Repository, released: Job
 ) -> None:
     build = repository.run("deploy", "staging")
     assert build.succeeded, failures(build)
-    with ringing(account, "twin-prod-business-MadeUp1"):
+    with ringing(account.client, "prod", "twin-prod-business-MadeUp1"):
         watched = repository.run("deploy", "production", needs={"staging": {"outputs": build.outputs()}})
     assert [name for name, step in watched.steps.items() if step.outcome == "failure"] == [WATCH]
     assert "Alarms since the release: twin-prod-business-MadeUp1." in watched.steps[WATCH].output
