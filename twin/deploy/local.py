@@ -7,7 +7,6 @@ import shutil
 from localcloud import lifecycle
 from twin.deploy.deploy import Deployed, deploy, target
 from twin.target import cdk_shell, local_llm
-from twin.target.cdk_environment import deployment_overrides
 from twin.target.errors import TwinError
 from twin.target.paths import LOCAL, STATE_ROOT
 from twin.target.progress import Progress
@@ -23,7 +22,7 @@ def start(progress: Progress) -> Deployed:
     running = lifecycle.status(STATE_ROOT) is not None
     try:
         deployed = deploy(target("local"), progress)
-        cdk_shell.write(deployed.stage, deployment_overrides(deployed.stage))
+        cdk_shell.write(deployed.stage)
         return deployed
     except BaseException:
         if not running:

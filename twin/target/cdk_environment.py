@@ -20,7 +20,17 @@ MODEL_NAME = "TWIN_LLM__SERVED_MODEL_NAME"
 
 
 def deployment_overrides(stage: Stage, engine: str | None = None) -> dict[str, str]:
-    """Environment for `cdk`: the stage's AWS environment and the `TWIN_` settings that are read from the stage.
+    """Environment for `cdk`: `stage_environment`, and the number of the model's copies of this moment.
+
+    Raises:
+        TwinError: when the stage's settings are wrong.
+    """
+    known = stage_environment(stage, engine)
+    return {**known, **copies_to_pass(stage, known)}
+
+
+def stage_environment(stage: Stage, engine: str | None = None) -> dict[str, str]:
+    """The stage's AWS environment and the `TWIN_` settings that are read from the stage.
 
     Args:
         stage: to be deployed.
@@ -31,8 +41,7 @@ def deployment_overrides(stage: Stage, engine: str | None = None) -> dict[str, s
         TwinError: when the stage's settings are wrong.
     """
     addresses = {} if stage.local is None else {**_addresses(stage.local), **_llm(stage, engine)}
-    known = {**stage.environment, **addresses}
-    return {**known, **copies_to_pass(stage, known)}
+    return {**stage.environment, **addresses}
 
 
 def _addresses(state: State) -> dict[str, str]:

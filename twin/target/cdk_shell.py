@@ -8,11 +8,11 @@ It holds addresses and names. The key stays in `.local/aws-credentials`, which i
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 from localcloud.credentials import credentials_path
-from twin.target import cdk, kept_copies
+from twin.target import cdk
+from twin.target.cdk_environment import stage_environment
 from twin.target.errors import TwinError
 from twin.target.node import find_node, npm_command
 from twin.target.paths import LOCAL, ROOT, STATE_ROOT, VENV
@@ -24,18 +24,17 @@ IN_THE_FILE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """The AWS SDKs read them from the file that AWS_SHARED_CREDENTIALS_FILE names."""
 
 
-def write(stage: Stage, overrides: Mapping[str, str]) -> Path:
+def write(stage: Stage) -> Path:
     """Write the file for a running local cloud; returns it.
 
     Args:
         stage: the stage `local`.
-        overrides: environment of its deployment.
 
     Raises:
-        TwinError: Node was not found.
+        TwinError: Node was not found, or the stage's settings are wrong.
     """
-    # The number of copies is that of one moment; by hand the settings' number is meant.
-    kept = {name: value for name, value in overrides.items() if name not in (*IN_THE_FILE, kept_copies.VARIABLE)}
+    # Without the number of copies, which is that of one moment: by hand the settings' number is meant.
+    kept = {name: value for name, value in stage_environment(stage).items() if name not in IN_THE_FILE}
     variables = {
         "STAGE": stage.name,
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials_path(STATE_ROOT)),
