@@ -27,7 +27,7 @@ DELIVERY_STACK = DELIVERY
 IMAGE_STACK = f"{PREFIX}image"
 """Stack of the account's image repository, and name of the CodeBuild project in it."""
 BUILT_RELEASE = "RELEASE"
-"""Variable of a build of the image: the tag to push, which whoever starts the build sets."""
+"""Variable of a build of the image: the tag to push, set by the start of the build."""
 ACCOUNT_STACKS = (IMAGE_STACK, DELIVERY_STACK)
 """Stacks that belong to the account and to no stage."""
 BOOTSTRAP_QUALIFIER = "hnb659fds"

@@ -69,8 +69,8 @@ class SageMakerRunner:
     It does what alarms and scaling policies do on AWS, with their times (`localcloud/aws_time.py`): a component that
     was scaled to zero starts again after a call found it so, when a scalable target allows one copy, and one that is
     not called loses its copies, when the target allows none. A target whose scaling is suspended does neither. The
-    containers of a component that had no copies start after the time of a wake (`starts.py`), whoever set its copies:
-    until then it is `Updating`, and answers nothing.
+    containers of a component that had no copies start after the time of a wake (`starts.py`), also
+    when the copies were set by hand: until then it is `Updating`, and answers nothing.
 
     Raises:
         LocalCloudError: a variable of these times is wrong.

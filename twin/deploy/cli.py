@@ -90,7 +90,7 @@ def _refuse_bootstrap_of_a_machine(stage: Stage, plan: Plan, *, yes: bool) -> No
     """The bootstrap is a decision of the account's owner: a person's, by an answer or by `--yes`.
 
     Raises:
-        TwinError: a workflow would bootstrap, or a program that nobody told to.
+        TwinError: a workflow would bootstrap, or a program without `--yes`.
     """
     from twin.deploy.plan import BOOTSTRAP, has_person, in_ci
 

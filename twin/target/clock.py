@@ -4,10 +4,10 @@ The local cloud takes AWS's minutes some times quicker (`localcloud/aws_time.py`
 AWS runs on this clock, so that one number says both how long a thing takes and how long it is waited for, and a wake of
 25 minutes can be waited for in seconds.
 
-The speed is the target's to say: whoever divides its times by a factor tells the factor (`GET /_localcloud/clock`). A
-variable of `twin`'s own shell could differ from the one of the shell that started the local cloud, and would shorten
-deadlines on AWS where it was left over. AWS is not asked: only a target with an address of its own
-(`AWS_ENDPOINT_URL`) is, and one that does not answer, such as a VPC endpoint or a proxy, counts as AWS.
+The speed is the target's to say: an emulator that divides its times by a factor tells the factor (`GET
+/_localcloud/clock`). A variable of `twin`'s own shell could differ from the one of the shell that started the local
+cloud, and would shorten deadlines on AWS where it was left over. AWS is not asked: only a target with an address of
+its own (`AWS_ENDPOINT_URL`) is, and one that does not answer, such as a VPC endpoint or a proxy, counts as AWS.
 
 What local processes do by themselves takes its real time under any factor: starts of containers, Opik, the vector
 store, the sink, retries of HTTP. Such waits use `time.monotonic`. A deadline of this clock leaves the local cloud

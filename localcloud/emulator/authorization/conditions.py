@@ -139,7 +139,7 @@ def _encrypted(pin: Callable[..., None]) -> Callable[..., None]:
     def pinned(source_ip: str, _: bool) -> None:
         """Note where a call comes from.
 
-        The policies of buckets and topics refuse whoever comes without TLS. The loopback interface has none and needs
+        The policies of buckets and topics refuse requests without TLS. The loopback interface has none and needs
         none: it stands for an encrypted connection.
         """
         pin(source_ip, True)

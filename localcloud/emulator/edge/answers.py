@@ -39,7 +39,7 @@ class CallerGoneError(Exception):
 
 
 async def unless_gone(call: Coroutine[Any, Any, Result], receive: Receive) -> Result:
-    """The result of a call, which is cancelled when the caller goes away: a target must not work for nobody.
+    """The result of a call, which is cancelled when the caller goes away: a target must not go on working.
 
     Raises:
         CallerGoneError: they did.

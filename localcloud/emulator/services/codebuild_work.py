@@ -35,7 +35,7 @@ SECONDS = {
     "POST_BUILD": 20,
     "FINALIZING": 2,
 }
-"""Assumed, for each phase; nobody has measured this build on AWS."""
+"""Assumed, for each phase; not measured on AWS."""
 OF_THE_SPECIFICATION = ("INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD")
 SESSION_SECONDS = 3600
 
